@@ -1,0 +1,1 @@
+"""The laboratory without a screen: requests in, events out. Nothing in here knows of a terminal."""

@@ -1,0 +1,131 @@
+"""Weights in and out: safetensors, our own; `.pth`, the notebook's."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.geometry import GeometryError, block_sizes
+from engine.model import CNN
+from engine.paths import write_whole
+from engine.requests import Architecture, RequestError
+
+State = dict[str, Tensor]
+
+
+def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
+    """Write `tensors` as safetensors, whole or not at all; raises OSError."""
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+    def write(partial: Path) -> None:
+        try:
+            save_file(plain, partial, metadata)
+        except SafetensorError as error:  # it wraps the disk's own errors
+            raise OSError(None, str(error)) from None
+
+    write_whole(path, write)
+
+
+def save_weights(path: Path, model: CNN) -> None:
+    """Write the weights of `model`: `.pth` as the notebook's `torch.save(model.state_dict())`, else safetensors.
+
+    The architecture goes along in the safetensors' metadata. Raises OSError.
+    """
+    if path.suffix in (".pth", ".pt"):
+        state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+        write_whole(path, lambda partial: torch.save(state, partial))
+        return
+    a = model.architecture
+    plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
+    save_tensors(path, model.state_dict(), {"architecture": msgspec.json.encode(plain).decode()})
+
+
+def load_tensors(path: Path) -> tuple[State, dict[str, str]]:
+    """The tensors and the metadata of a safetensors file; raises RequestError where it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RequestError(f"there is no file {path}") from None
+    except (OSError, SafetensorError) as error:
+        raise RequestError(f"{path} is no whole safetensors file ({error})") from None
+
+
+def load_weights(path: Path) -> CNN:
+    """The network in a weights file, on the CPU, in evaluation mode.
+
+    The architecture is read from the metadata, or from the keys and shapes. Raises RequestError, naming the first key
+    that does not fit, where the file holds another network or none.
+    """
+    metadata: dict[str, str] = {}
+    if path.suffix in (".pth", ".pt"):
+        state = _load_pth(path)
+    else:
+        state, metadata = load_tensors(path)
+    architecture = infer_architecture(state, path)
+    if "architecture" in metadata:
+        try:
+            architecture = msgspec.json.decode(metadata["architecture"], type=Architecture)
+        except msgspec.DecodeError as error:
+            raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
+    model = CNN(architecture)
+    expected = model.state_dict()
+    for key in [*expected, *state]:
+        want = tuple(expected[key].shape) if key in expected else None
+        have = tuple(state[key].shape) if key in state else None
+        # `num_batches_tracked` is missing in files of old PyTorch versions, and nothing depends on it.
+        if want != have and not (have is None and key.endswith("num_batches_tracked")):
+            raise RequestError(
+                f"{path} does not fit the network: {key} is {have or 'missing'}, wanted {want or 'nothing'}"
+            )
+    model.load_state_dict(expected | state)
+    return model.eval()
+
+
+def _load_pth(path: Path) -> State:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise RequestError(f"there is no file {path}") from None
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        raise RequestError(f"{path} is no weights file that PyTorch can read without running code") from None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise RequestError(f"{path} holds no state dict: save model.state_dict(), not the model")
+    return state
+
+
+def infer_architecture(state: State, path: Path) -> Architecture:
+    """The architecture that the keys and shapes of `state` fit; raises RequestError where there is none.
+
+    Stride and padding leave no trace in a single shape: of those that give the first linear layer its width, the
+    notebook's (1, 1) is tried first.
+    """
+    batch_norm = "conv1.1.weight" in state
+    try:
+        channels, in_channels, kernel_size, _ = state["conv1.0.weight"].shape
+        hidden, flat = state["fc.1.weight"].shape
+    except (KeyError, ValueError) as error:
+        raise RequestError(f"{path} holds another network than ours: {error} is missing or misshapen") from None
+    for stride in (1, 2, 3):
+        for padding in sorted(range(kernel_size + 1), key=lambda p: p != 1):
+            try:
+                side = block_sizes(kernel_size, stride, padding)[-1][1]
+            except GeometryError:
+                continue
+            if channels * side * side == flat:
+                return Architecture(
+                    batch_norm=batch_norm,
+                    channels=channels,
+                    kernel_size=kernel_size,
+                    stride=stride,
+                    padding=padding,
+                    hidden=hidden,
+                    in_channels=in_channels,
+                )
+    raise RequestError(f"{path} does not fit a 28x28 image: fc.1.weight takes {flat} inputs")

@@ -1,0 +1,83 @@
+"""The story of one run, folded from its events: every view of a run is drawn from this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.events import (
+    BatchTrained,
+    EpochFinished,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
+
+RunState = Literal["new", "running", "finished", "cancelled", "failed"]
+
+
+@dataclass
+class RunHistory:
+    """What is known of a run so far."""
+
+    name: str = ""
+    state: RunState = "new"
+    started: RunStarted | None = None
+    epochs: list[EpochFinished] = field(default_factory=list)
+    progress: BatchTrained | None = None
+    """Where the epoch under way stands; None between epochs."""
+    finished: RunFinished | None = None
+    reason: str = ""
+    """Why a failed run failed."""
+
+    @classmethod
+    def of(cls, name: str, events: Iterable[Event]) -> RunHistory:
+        """The history that `events` tell."""
+        history = cls(name)
+        for event in events:
+            history.add(event)
+        return history
+
+    def add(self, event: Event) -> None:
+        """Take one more event into account."""
+        match event:
+            case RunStarted():
+                self.name, self.started, self.state = event.run, event, "running"
+            case BatchTrained():
+                self.progress = event
+            case EpochFinished():
+                self.epochs.append(event)
+                self.progress = None
+            case RunFinished():
+                self.finished, self.state = event, "finished"
+            case RunCancelled():
+                self.state, self.progress = "cancelled", None
+            case RunFailed():
+                self.state, self.reason, self.progress = "failed", event.reason, None
+            case _:
+                pass
+
+    @property
+    def total_epochs(self) -> int:
+        """The epochs asked for; 0 before anything is known."""
+        if self.progress:
+            return self.progress.epochs
+        return self.epochs[-1].epochs if self.epochs else 0
+
+    @property
+    def best(self) -> EpochFinished | None:
+        """The epoch of the lowest validation loss, the first of equals."""
+        return min(self.epochs, key=lambda epoch: epoch.val_loss, default=None)
+
+    def seconds_left(self) -> float | None:
+        """An estimate of what the run still takes, in seconds; None while there is nothing to go by."""
+        if self.progress is None or self.progress.images_per_second <= 0 or self.started is None:
+            return None
+        now = self.progress
+        epoch_seconds = self.started.train_size / now.images_per_second
+        evaluation = self.epochs[-1].eval_seconds if self.epochs else 0.0
+        left = (now.steps - now.step) / now.steps + now.epochs - now.epoch
+        return left * epoch_seconds + (now.epochs - now.epoch + 1) * evaluation

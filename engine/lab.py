@@ -1,0 +1,253 @@
+"""The laboratory: the only door between a front end and the engine's work.
+
+Requests go in, events come out. The work is done in two lanes, each a thread: training, where requests wait their
+turn, and analysis, where the newest request wins. Nothing in here imports PyTorch; the lane's thread does, when its
+first request comes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.events import Cancelled, Event, JobFailed, Progress
+from engine.requests import OpenWeights, Request, RequestError, Train, WarmUp
+
+LaneName = Literal["training", "analysis"]
+JobState = Literal["waiting", "running", "paused", "done"]
+Operation = Callable[[Request, Path], Generator[Event, None, None]]
+
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two wake-ups of the reader for progress alone; results wake it at once."""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    lane: LaneName
+    target: str
+    """`module:function`, by name so that a front end does not import PyTorch with it."""
+    writes: bool = False
+    """Whether it must be let finish its last words before the process ends."""
+
+
+OPERATIONS: dict[type[Request], _Entry] = {
+    Train: _Entry("training", "engine.recording:train_run", writes=True),
+    WarmUp: _Entry("training", "engine.loading:warm_up"),
+    OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
+}
+
+
+def perform(request: Request, root: Path) -> Generator[Event, None, None]:
+    """Carry out `request` in this thread: the generator of its events. `root` is where run folders go.
+
+    Raises RequestError, now or while iterating, where the input was wrong.
+    """
+    module, _, function = OPERATIONS[type(request)].target.partition(":")
+    operation: Operation = getattr(importlib.import_module(module), function)
+    return operation(request, root)
+
+
+def end(events: Generator[Event, None, None]) -> Iterator[Event]:
+    """Stop the work behind `events` before its next step: what it still has to say."""
+    try:
+        yield events.throw(Cancelled())
+        yield from events
+    except (Cancelled, StopIteration):
+        return
+
+
+class Stream:
+    """Events on their way from the lanes to one reader.
+
+    Progress replaces the progress of its kind that nobody has read yet; all else is kept, in order. Writing never
+    blocks, so a reader that stops reading never stops a lane, and what waits for it is bounded by the results.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._waiting: dict[object, tuple[Job, Event]] = {}
+        self._woken = False
+        self._woken_at = 0.0
+
+    def put(self, job: Job, event: Event) -> None:
+        """Add an event; called from a lane."""
+        progress = isinstance(event, Progress)
+        key: object = (job, type(event)) if progress else object()
+        now = time.monotonic()
+        with self._lock:
+            self._waiting.pop(key, None)  # the newest stands last, after the results that came before it
+            self._waiting[key] = (job, event)
+            wake = not self._woken and (not progress or now - self._woken_at >= PROGRESS_INTERVAL)
+            if wake:
+                self._woken, self._woken_at = True, now
+        if wake:
+            self._wake()
+
+    def drain(self) -> list[tuple[Job, Event]]:
+        """Take all that waits; called by the reader, at any time."""
+        with self._lock:
+            events, self._waiting, self._woken = list(self._waiting.values()), {}, False
+        return events
+
+
+class Job:
+    """One request being carried out."""
+
+    def __init__(self, request: Request, entry: _Entry) -> None:
+        self.request = request
+        self.lane: LaneName = entry.lane
+        self.writes = entry.writes
+        self.state: JobState = "waiting"
+        self._ended = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+        self._cancelled = False
+
+    def pause(self) -> None:
+        """Stop before the next step, keeping all in memory."""
+        if not self._ended.is_set():
+            self._go.clear()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._go.set()
+
+    def cancel(self) -> None:
+        """Stop before the next step, for good; also a job that waits or is paused."""
+        self._cancelled = True
+        self._go.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody cancelled it (it may still be on its last step)."""
+        return self._cancelled
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause was asked for and not ended."""
+        return not self._go.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it ended; False where the `timeout` in seconds came first."""
+        return self._ended.wait(timeout)
+
+    def _run(self, root: Path, put: Callable[[Job, Event], None]) -> None:
+        try:
+            if not self._cancelled:
+                self.state = "running"
+                self._iterate(perform(self.request, root), put)
+        except RequestError as error:
+            put(self, JobFailed(reason=str(error), bad_request=True))
+        except Exception as error:
+            # A lane must outlive whatever a job does; the front end shows the reason.
+            put(self, JobFailed(reason=f"{type(error).__name__}: {error}", bad_request=False))
+        finally:
+            self.state = "done"
+            self._ended.set()
+
+    def _iterate(self, events: Generator[Event, None, None], put: Callable[[Job, Event], None]) -> None:
+        for event in events:
+            put(self, event)
+            if not self._go.is_set():
+                self.state = "paused"
+                self._go.wait()
+                self.state = "running"
+            if self._cancelled:
+                for last in end(events):
+                    put(self, last)
+                return
+
+
+class _Lane:
+    """A thread that carries out one job after the other."""
+
+    def __init__(self, name: LaneName, root: Path, stream: Stream) -> None:
+        self.newest_wins = name == "analysis"
+        self.jobs: deque[Job] = deque()
+        self.current: Job | None = None
+        self._root, self._stream = root, stream
+        self._change = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name=f"lab-{name}", daemon=True)
+
+    def add(self, job: Job) -> None:
+        with self._change:
+            if self.newest_wins:
+                for older in self.unfinished():
+                    older.cancel()
+            self.jobs.append(job)
+            if not self._thread.is_alive():
+                self._thread.start()
+            self._change.notify()
+
+    def unfinished(self) -> list[Job]:
+        return [job for job in (self.current, *self.jobs) if job is not None]
+
+    def close(self) -> None:
+        with self._change:
+            self._closed = True
+            for job in self.unfinished():
+                job.cancel()
+            self._change.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self.current = None
+                while not self.jobs and not self._closed:
+                    self._change.wait()
+                if self._closed and not self.jobs:
+                    return
+                self.current = self.jobs.popleft()
+            self.current._run(self._root, self._stream.put)
+
+
+class Lab:
+    """Takes requests, gives events.
+
+    `root` is where run folders go. `wake` is called from a lane's thread when there is something to `drain`: it must
+    be quick and safe to call from any thread.
+    """
+
+    def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
+        self._stream = Stream(wake)
+        self._lanes: dict[LaneName, _Lane] = {
+            "training": _Lane("training", root, self._stream),
+            "analysis": _Lane("analysis", root, self._stream),
+        }
+
+    def submit(self, request: Request) -> Job:
+        """Hand in a request; its events will come with the returned job."""
+        entry = OPERATIONS[type(request)]
+        job = Job(request, entry)
+        self._lanes[entry.lane].add(job)
+        return job
+
+    def drain(self) -> list[tuple[Job, Event]]:
+        """What happened since the last call, each event with its job."""
+        return self._stream.drain()
+
+    def unfinished(self, lane: LaneName) -> list[Job]:
+        """The jobs of a lane that run or wait."""
+        return self._lanes[lane].unfinished()
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Cancel everything and wait for the jobs that write to disk.
+
+        True where no thread is left at work. False where one is, after `timeout` seconds, or because it does nothing
+        worth waiting for (importing PyTorch cannot be interrupted): the process should then end without ceremony.
+        """
+        for lane in self._lanes.values():
+            lane.close()
+        until = time.monotonic() + timeout
+        jobs = [job for lane in self._lanes.values() for job in lane.unfinished()]
+        for job in jobs:
+            job.wait(max(0.0, until - time.monotonic()) if job.writes else 0.05)
+        return all(job.wait(0) for job in jobs)

@@ -1,0 +1,33 @@
+"""Small jobs that make the engine ready: import PyTorch, find the device, read the data, open weights."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints import load_weights
+from engine.data import load
+from engine.devices import choose_device, device_name, keep_freed_memory
+from engine.events import EngineLoaded, Event, WeightsOpened
+from engine.model import count_parameters
+from engine.requests import OpenWeights, WarmUp
+
+
+def warm_up(request: WarmUp, _root: Path) -> Generator[Event, None, None]:
+    """Do now what the first training run would wait for. Importing this module imported PyTorch."""
+    keep_freed_memory()
+    device = choose_device(request.device)
+    yield EngineLoaded(device=str(device), device_name=device_name(device), torch=str(torch.__version__))
+    yield from load(request.dataset, device)
+
+
+def open_weights(request: OpenWeights, _root: Path) -> Generator[Event, None, None]:
+    """Read a weights file and report what it holds; raises RequestError where it holds no network of ours."""
+    model = load_weights(Path(request.path))
+    yield WeightsOpened(
+        name=Path(request.path).name,
+        variant=model.architecture.variant,
+        parameters=count_parameters(model),
+    )

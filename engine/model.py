@@ -1,0 +1,62 @@
+"""The notebook's networks, `CNN` and `CNN_batch_norm` (sections 1 and 1.6), as one module."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from engine.geometry import CLASSES, POOL, block_sizes
+from engine.requests import Architecture
+
+
+class CNN(nn.Module):
+    """Two blocks of convolution (and batch norm), 2x2 max-pooling and ReLU; then two fully connected layers.
+
+    The keys of its state dict are the notebook's: conv1.0, conv2.0, fc.1, fc.3, and with batch norm conv1.1, conv2.1,
+    fc.2, fc.4. Pooling comes before ReLU: the two commute bit for bit, and ReLU then does a quarter of the work.
+    """
+
+    def __init__(self, architecture: Architecture | None = None) -> None:
+        super().__init__()
+        self.architecture = a = architecture or Architecture()
+        (_, _), (_, side) = block_sizes(a.kernel_size, a.stride, a.padding)
+        self.conv1 = self._block(a.in_channels)
+        self.conv2 = self._block(a.channels)
+        self.fc = nn.Sequential(
+            nn.Flatten(),  # (B, C, side, side) -> (B, C * side * side)
+            nn.Linear(a.channels * side * side, a.hidden),
+            *([nn.BatchNorm1d(a.hidden)] if a.batch_norm else []),
+            nn.ReLU(),
+            nn.Linear(a.hidden, CLASSES),
+        )
+
+    def _block(self, in_channels: int) -> nn.Sequential:
+        a = self.architecture
+        return nn.Sequential(
+            nn.Conv2d(in_channels, a.channels, a.kernel_size, a.stride, a.padding),
+            *([nn.BatchNorm2d(a.channels)] if a.batch_norm else []),
+            nn.MaxPool2d(POOL, POOL),
+            nn.ReLU(),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, 10) of images (B, 1, 28, 28) in [0, 1]: the first of the two values that the notebook returns."""
+        return cast(Tensor, self.fc(self.conv2(self.conv1(images))))
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Softmax of the logits, (B, 10): the second of the two values that the notebook returns."""
+        return torch.softmax(self(images), dim=1)
+
+
+def seeded_cnn(architecture: Architecture, seed: int) -> CNN:
+    """A CNN on the CPU with PyTorch's default initial weights, drawn from `seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CNN(architecture)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters (799,078 for the notebook's network, its section 1.4)."""
+    return sum(parameter.numel() for parameter in model.parameters())

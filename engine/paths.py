@@ -1,0 +1,36 @@
+"""Where the files are: what ships with the program, what it caches, and how it writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def asset(*parts: str) -> Path:
+    """A file or folder that ships with the program: inside the installed package, or in the checkout."""
+    installed = _PACKAGE / "assets"
+    return (installed if installed.is_dir() else _PACKAGE.parent / "assets").joinpath(*parts)
+
+
+def cache_folder() -> Path:
+    """The user's cache of this program: `$XDG_CACHE_HOME/mnist-tui`, or `~/.cache/mnist-tui`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnist-tui"
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place at once.
+
+    A kill at any instant leaves the previous whole file. Raises OSError where the disk is full or read-only.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        write(partial)
+        partial.chmod(0o644)  # safetensors makes its files private; a run folder is for anybody to read
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

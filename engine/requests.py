@@ -1,0 +1,179 @@
+"""What one can ask the laboratory for.
+
+A request is the single place where a parameter has its name, type, default, bounds and one line of help: the command
+line, the forms of the app, the JSON of a run folder and the tests all read it from here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.geometry import GeometryError, block_sizes
+
+DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"]
+DeviceName = Literal["auto", "cpu", "cuda"]
+
+
+class RequestError(ValueError):
+    """The input was wrong. The message is one line that says what was wrong and what to do."""
+
+
+class Parameter(Struct, frozen=True):
+    """One field of a request, as forms and command lines show it."""
+
+    name: str
+    type: Any
+    """int, float, bool, str, or a Literal of the choices."""
+    default: Any
+    help: str
+    """One line, with the unit where there is one."""
+    meta: Meta
+
+    @property
+    def label(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values allowed, where they are few; else empty."""
+        if self.type is bool:
+            return (False, True)
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words, for example `from 1 to 100000`; empty where there are none."""
+        if self.meta.ge is not None and self.meta.le is not None:
+            return f"from {self.meta.ge} to {self.meta.le}"
+        low, high = (self.meta.ge, self.meta.gt), (self.meta.le, self.meta.lt)
+        words = []
+        if low != (None, None):
+            words.append(f"at least {low[0]}" if low[0] is not None else f"more than {low[1]}")
+        if high != (None, None):
+            words.append(f"at most {high[0]}" if high[0] is not None else f"less than {high[1]}")
+        return " and ".join(words)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether only one value is allowed: then it is no question to a person."""
+        return self.meta.ge is not None and self.meta.ge == self.meta.le
+
+    def check(self, value: Any) -> None:
+        """Raise RequestError where `value` has the wrong type or is out of bounds."""
+        if isinstance(value, float) and not math.isfinite(value):
+            raise RequestError(f"{self.label} must be a finite number, not {value}")
+        try:
+            msgspec.convert(value, Annotated[self.type, self.meta])
+        except msgspec.ValidationError:
+            if self.choices:
+                wanted = "one of " + ", ".join(str(choice) for choice in self.choices)
+            else:
+                kind = {int: "a whole number", float: "a number"}.get(self.type, "text")
+                wanted = f"{kind} {self.bounds}" if self.bounds else kind
+            raise RequestError(f"{self.label} must be {wanted}, not {value!r}") from None
+
+    def parse(self, text: str) -> Any:
+        """The value that a person's `text` means; raises RequestError with the reason where it means none."""
+        text = text.strip()
+        value: Any = text
+        if self.type is int:
+            try:
+                value = int(text.replace("_", "").replace(",", ""))
+            except ValueError:
+                value = text
+        elif self.type is float:
+            try:
+                value = float(text)
+            except ValueError:
+                value = text
+        self.check(value)
+        return value
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="request"):
+    """The base of all requests: each field is checked when the request is made, not when it is carried out."""
+
+    def __post_init__(self) -> None:
+        for parameter in parameters(type(self)):
+            parameter.check(getattr(self, parameter.name))
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Raise RequestError where fields that are fine one by one are not together."""
+
+
+@cache
+def parameters(request: type[Request]) -> tuple[Parameter, ...]:
+    """The fields of `request` in the order in which a person should meet them."""
+    own = request.__annotations__
+
+    def place(parameter: Parameter) -> tuple[bool, bool]:
+        # What this request is about stands before what it inherits, but for the one switch that the notebook turns.
+        return parameter.name != "batch_norm", parameter.name not in own
+
+    return tuple(sorted(_parameters(request), key=place))
+
+
+def _parameters(request: type[Request]) -> Iterator[Parameter]:
+    hints = get_type_hints(request, include_extras=True)
+    for field in msgspec.structs.fields(request):
+        kind, *notes = get_args(hints[field.name])
+        meta = next(note for note in notes if isinstance(note, Meta))
+        yield Parameter(field.name, kind, field.default, meta.description or "", meta)
+
+
+class Architecture(Request, frozen=True, tag="architecture"):
+    """The notebook's CNN: two blocks of convolution and pooling, then two fully connected layers."""
+
+    batch_norm: Annotated[bool, Meta(description="batch normalisation after each layer but the last")] = False
+    channels: Annotated[int, Meta(ge=1, le=1024, description="output channels of both convolutions")] = 32
+    kernel_size: Annotated[int, Meta(ge=1, le=28, description="side of the kernels, in pixels")] = 3
+    stride: Annotated[int, Meta(ge=1, le=14, description="step of the kernels, in pixels")] = 1
+    padding: Annotated[int, Meta(ge=0, le=14, description="zeros around each map, in pixels")] = 1
+    hidden: Annotated[int, Meta(ge=1, le=65536, description="neurons of the hidden fully connected layer")] = 500
+    in_channels: Annotated[int, Meta(ge=1, le=1, description="channels of the image (1: gray)")] = 1
+
+    def check_together(self) -> None:
+        """Refuse layers that do not fit on a 28x28 image."""
+        try:
+            block_sizes(self.kernel_size, self.stride, self.padding)
+        except GeometryError as error:
+            raise RequestError(str(error)) from None
+
+    @property
+    def variant(self) -> str:
+        """`cnn`, or `cnn-bn` with batch norm."""
+        return "cnn-bn" if self.batch_norm else "cnn"
+
+
+class Train(Architecture, frozen=True, tag="train"):
+    """Train the network and write a run folder."""
+
+    epochs: Annotated[int, Meta(ge=1, le=100_000, description="passes over the training images")] = 15
+    batch_size: Annotated[int, Meta(ge=2, le=60_000, description="images a training step")] = 64
+    learning_rate: Annotated[float, Meta(gt=0, le=10, description="Adam's step size")] = 1e-3
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the weights and of the order of images")] = 0
+    dataset: Annotated[DatasetName, Meta(description="mnist is included, the others are downloaded")] = "mnist"
+    train_size: Annotated[int, Meta(ge=2, le=1_000_000, description="train on the first n images at most")] = 50_000
+    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+    threads: Annotated[int, Meta(ge=0, le=1024, description="CPU threads (0: as many as PyTorch takes)")] = 0
+
+
+class WarmUp(Request, frozen=True, tag="warm-up"):
+    """Load what the first job would wait for: PyTorch, the device, the data set."""
+
+    dataset: Annotated[DatasetName, Meta(description="the data set to load")] = "mnist"
+    device: Annotated[DeviceName, Meta(description="the device to find")] = "auto"
+
+
+class OpenWeights(Request, frozen=True, tag="open-weights"):
+    """Read a weights file and say what network it holds."""
+
+    path: Annotated[str, Meta(description="a .pth of the notebook, or a .safetensors")] = "model.safetensors"

@@ -1,0 +1,141 @@
+"""Run folders: one folder a run, readable by any process while another writes it. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from engine.events import RunEvent, read_json_lines, to_json
+from engine.history import RunHistory
+from engine.paths import asset, write_whole
+from engine.requests import RequestError, Train
+
+PRETRAINED = ("cnn", "cnn-bn")
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What `request.json` holds: what was asked for, and on what it ran."""
+
+    request: Train
+    versions: dict[str, str]
+    device: str
+    device_name: str
+    threads: int
+
+
+class RunFolder:
+    """A run on disk.
+
+    request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
+    validation loss), resume/state.safetensors (weights and optimizer), figures/.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.events_file = path / "events.jsonl"
+        self.model_file = path / "model.safetensors"
+        self.best_file = path / "best.safetensors"
+        self.state_file = path / "resume" / "state.safetensors"
+
+    @classmethod
+    def create(cls, root: Path, variant: str) -> RunFolder:
+        """Make a folder for a new run under `root`, named by the time and the variant.
+
+        Raises RequestError where the disk does not let us.
+        """
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for count in range(1, 1000):
+            path = root / (f"{stamp}-{variant}" if count == 1 else f"{stamp}-{variant}-{count}")
+            try:
+                path.mkdir(parents=True)
+                (path / "resume").mkdir()
+            except FileExistsError:
+                if not path.is_dir():
+                    raise RequestError(f"{root} is not a folder: give another one with --runs") from None
+                continue
+            except OSError as error:
+                raise RequestError(
+                    f"cannot make the run folder {path} ({error.strerror}): give another place with --runs"
+                ) from None
+            return cls(path)
+        raise RequestError(f"{root} holds a thousand runs of this second: wait a moment")
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write `request.json`; raises OSError."""
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        write_whole(self.path / "request.json", lambda path: _write_bytes(path, text + b"\n"))
+
+    def read_record(self) -> RunRecord:
+        """Read `request.json`; raises RequestError where it is missing or damaged."""
+        path = self.path / "request.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+        except (OSError, msgspec.DecodeError) as error:
+            raise RequestError(f"{path} cannot be read ({_reason(error)}): is {self.path} a run folder?") from None
+
+    def append(self, event: RunEvent) -> None:
+        """Add `event` to `events.jsonl` and see it onto the disk; raises OSError.
+
+        A line is one write, so a reader sees whole lines and at most one unfinished last one.
+        """
+        with self.events_file.open("ab", buffering=0) as file:
+            file.write(to_json(event) + b"\n")
+            # A device such as /dev/full or a pipe cannot be synced; a regular file must be.
+            os.fsync(file.fileno())
+
+    def events(self) -> list[RunEvent]:
+        """The events so far, empty for a run that has none; raises RequestError where the file is damaged."""
+        try:
+            return list(read_json_lines(self.events_file.read_bytes()))
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            raise RequestError(f"{self.events_file} cannot be read ({_reason(error)})") from None
+
+    def history(self) -> RunHistory:
+        """The run's story so far."""
+        return RunHistory.of(self.name, self.events())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def pretrained(name: str) -> RunFolder:
+    """The network that ships with the program: `cnn` or `cnn-bn`. It is a run folder that nobody writes to."""
+    return RunFolder(asset("pretrained", name))
+
+
+def newest(root: Path) -> RunFolder | None:
+    """The run under `root` that began last and has a finished epoch; None where there is none."""
+    try:
+        folders = sorted((p for p in root.iterdir() if (p / "model.safetensors").is_file()), reverse=True)
+    except OSError:
+        return None
+    return next((RunFolder(path) for path in folders if (path / "events.jsonl").is_file()), None)
+
+
+def find_run(what: str, root: Path) -> RunFolder:
+    """The run that `what` names: `pretrained:cnn`, `pretrained:cnn-bn`, a folder, or the name of one under `root`.
+
+    Raises RequestError, with the ways to name one, where there is no such run.
+    """
+    kind, _, name = what.partition(":")
+    if kind == "pretrained":
+        if name not in PRETRAINED:
+            raise RequestError(f"there is no {what}: it is pretrained:{' or pretrained:'.join(PRETRAINED)}")
+        return pretrained(name)
+    for path in (Path(what), root / what):
+        if (path / "events.jsonl").is_file() or (path / "request.json").is_file():
+            return RunFolder(path)
+    raise RequestError(
+        f"{what} is no run folder, nor the name of one under {root}, nor pretrained:cnn or pretrained:cnn-bn"
+    )

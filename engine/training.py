@@ -1,0 +1,184 @@
+"""The notebook's training loop (its function `train`), with the same meaning and less waiting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from engine.data import Dataset, Split, epoch_permutation
+from engine.devices import keep_freed_memory, set_threads
+from engine.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.model import CNN, seeded_cnn
+from engine.requests import Train
+
+EVALUATION_BATCH = 1000
+RUNNING_POINTS = 32
+"""Points of the running training loss an epoch: each costs one look at the device."""
+
+
+class TrainingFailed(Exception):
+    """Training cannot go on; the message is one line that says why and what to change."""
+
+
+@dataclass
+class TrainingState:
+    """All that a run needs to go on: weights, optimizer, and how far it is."""
+
+    model: CNN
+    optimizer: torch.optim.Adam
+    epoch: int = 0
+    """Epochs finished."""
+
+    @classmethod
+    def fresh(cls, request: Train, device: torch.device) -> TrainingState:
+        """Weights drawn from the seed (the same on every device) and Adam without a past."""
+        model = seeded_cnn(request, request.seed).to(device).to(memory_format=torch.channels_last)
+        return cls(model, torch.optim.Adam(model.parameters(), lr=request.learning_rate, fused=True))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights as `model.KEY` and Adam's memory as `optimizer.NUMBER.NAME`, on the CPU."""
+        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        for number, memory in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in memory.items()}
+        return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors()` gave."""
+        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        self.model.load_state_dict(weights)
+        memory: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, number, name = key.split(".")
+                memory.setdefault(int(number), {})[name] = value
+        if memory:
+            whole = self.optimizer.state_dict()
+            self.optimizer.load_state_dict({"state": memory, "param_groups": whole["param_groups"]})
+
+
+def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, tuple[float, float]]:
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of `model` on `split`, over its images, in evaluation mode."""
+    model.eval()
+    loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
+    correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
+    for start in range(0, len(split), EVALUATION_BATCH):
+        with torch.inference_mode():
+            labels = split.labels[start : start + EVALUATION_BATCH]
+            logits = model(split.images[start : start + EVALUATION_BATCH])  # (B, 10)
+            loss += cross_entropy(logits, labels, reduction="sum")
+            correct += (logits.argmax(dim=1) == labels).sum()
+        yield BatchEvaluated(split=name, done=min(start + EVALUATION_BATCH, len(split)), total=len(split))
+    return loss.item() / len(split), correct.item() / len(split)
+
+
+class _Watch:
+    """Seconds of work: the time between two yields counts, the time that the consumer holds the generator does not."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        self.seconds += time.perf_counter() - self._since
+
+    def go(self) -> None:
+        self._since = time.perf_counter()
+
+
+def train(
+    request: Train, data: Dataset, state: TrainingState
+) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
+    """Train `state` from the epoch where it is to `request.epochs`; one event a step, and one an epoch.
+
+    Adam with cross-entropy over shuffled batches, as in the notebook. An epoch's order comes from (seed, epoch) alone.
+    Losses are summed on the device and read RUNNING_POINTS times an epoch. After each EpochFinished, and only then,
+    `state` is whole. Raises TrainingFailed where the loss stops being a finite number; the weights are then those of
+    the last epoch that finished.
+    """
+    keep_freed_memory()
+    set_threads(request.threads)
+    split = data.train.first(request.train_size)
+    while state.epoch < request.epochs:
+        last_good = {key: value.clone() for key, value in state.model.state_dict().items()}
+        try:
+            yield from _epoch(request, data, split, state)
+        except TrainingFailed:
+            state.model.load_state_dict(last_good)
+            raise
+
+
+def _epoch(
+    request: Train, data: Dataset, split: Split, state: TrainingState
+) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
+    epoch = state.epoch + 1
+    model, optimizer = state.model, state.optimizer
+    device = split.labels.device
+    watch = _Watch()
+    order = epoch_permutation(request.seed, epoch, len(split)).to(device)
+    batches = torch.split(order, request.batch_size)
+    if request.batch_norm and len(batches[-1]) == 1:
+        # Batch norm knows no variance of one image, so the last but one batch takes it along.
+        batches = (*batches[:-2], torch.cat(batches[-2:]))
+    steps = len(batches)
+    stretch = math.ceil(steps / RUNNING_POINTS)
+    total = torch.zeros((), device=device)
+    seen, images = 0.0, 0
+    running: list[float] = []
+
+    for step, batch in enumerate(batches, 1):
+        model.train()
+        optimizer.zero_grad()
+        loss = cross_entropy(model(split.images[batch]), split.labels[batch])
+        torch.autograd.backward(loss)
+        optimizer.step()
+        total += loss.detach()
+        images += len(batch)
+        if step % stretch == 0 or step == steps:
+            sum_so_far = total.item()
+            if not math.isfinite(sum_so_far):
+                raise TrainingFailed(_diverged(request, epoch, f"around step {step} of {steps}"))
+            running.append((sum_so_far - seen) / (step - stretch * len(running)))
+            seen = sum_so_far
+        watch.stop()
+        yield BatchTrained(
+            epoch=epoch,
+            epochs=request.epochs,
+            step=step,
+            steps=steps,
+            images_per_second=images / watch.seconds,
+            running_loss=tuple(running),
+        )
+        watch.go()
+
+    watch.stop()
+    evaluation = time.perf_counter()
+    val_loss, val_accuracy = yield from evaluate(model, data.val, "val")
+    _, test_accuracy = yield from evaluate(model, data.test, "test")
+    if not math.isfinite(val_loss):
+        raise TrainingFailed(_diverged(request, epoch, "on the validation images"))
+    state.epoch = epoch
+    yield EpochFinished(
+        epoch=epoch,
+        epochs=request.epochs,
+        train_loss=seen / steps,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        test_accuracy=test_accuracy,
+        train_seconds=watch.seconds,
+        eval_seconds=time.perf_counter() - evaluation,
+        images_per_second=images / watch.seconds,
+        running_loss=tuple(running),
+    )
+
+
+def _diverged(request: Train, epoch: int, where: str) -> str:
+    return (
+        f"the loss is no longer a finite number in epoch {epoch} {where}: "
+        f"lower the learning rate ({request.learning_rate:g}); the weights of epoch {epoch - 1} are kept"
+    )

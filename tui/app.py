@@ -1,0 +1,197 @@
+"""The application: it owns the lab and the open run, and passes events on to the screen in front."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+from textual.app import App
+from textual.message import Message
+
+from engine.events import BatchTrained, EngineLoaded, Event, JobFailed, RunFailed, RunStarted, WeightsOpened
+from engine.history import RunHistory
+from engine.lab import Job, Lab
+from engine.paths import asset
+from engine.requests import OpenWeights, Request, WarmUp
+from engine.runs import RunFolder
+from tui.commands import Palette, bindings, commands
+from tui.screens.dialogs import HelpScreen, QuitScreen
+from tui.screens.frame import LabScreen
+from tui.screens.train import TrainScreen
+from tui.theme import THEMES
+
+LAST_RESORT = 5.0
+"""Seconds after a signal to terminate until the process ends, whatever still blocks it."""
+
+
+class MnistTui(App[int]):
+    """The laboratory in a terminal."""
+
+    TITLE = "mnist-tui"
+    CSS_PATH = str(asset("theme.tcss"))
+    BINDINGS = bindings()
+    COMMANDS = {Palette}
+    MODES = {"train": TrainScreen}
+    DEFAULT_MODE = "train"
+
+    class LabSpoke(Message):
+        """Events wait to be drained from the lab."""
+
+    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
+        super().__init__()
+        self.lab = Lab(root, wake=self._wake)
+        self.root, self.weights = root, weights
+        self.history = RunHistory()
+        self.variant = ""
+        self.bundled = False
+        """Whether the open network is one that ships with the program."""
+        self.engine: EngineLoaded | None = None
+        self.training: Job | None = None
+        """The training job under way."""
+        self.problem = ""
+        """Why the last job failed, in one line."""
+        if run is not None:
+            self.history = run.history()
+            self.variant = run.read_record().request.variant
+            self.bundled = run.path.parent == asset("pretrained")
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+
+    # Life
+
+    def on_mount(self) -> None:
+        """Show the first frame, then load what takes long."""
+        self._catch_signals()
+        self.call_after_refresh(self._warm_up)
+
+    def _warm_up(self) -> None:
+        self.lab.submit(WarmUp())
+        if self.weights:
+            self.lab.submit(OpenWeights(path=str(self.weights)))
+
+    def _catch_signals(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, self._terminate)
+
+    def _terminate(self, number: int, _frame: FrameType | None) -> None:
+        """Leave because somebody says so: a closed terminal, a shutdown."""
+        code = 128 + number
+
+        def last_resort() -> None:
+            self.lab.close(LAST_RESORT)
+            os._exit(code)
+
+        # Where the terminal takes nothing any more, Textual's shutdown blocks; the weights are on disk all the same.
+        timer = threading.Timer(LAST_RESORT, last_resort)
+        timer.daemon = True
+        timer.start()
+        with contextlib.suppress(RuntimeError):
+            self.call_later(self.exit, code, code)
+
+    # Events
+
+    def _wake(self) -> None:
+        # From a lane's thread: posting a message is safe there, and never waits for the terminal.
+        self.post_message(self.LabSpoke())
+
+    def on_mnist_tui_lab_spoke(self) -> None:
+        """Take in what happened, then have the screen in front draw it once."""
+        events = []
+        for job, event in self.lab.drain():
+            self._take(job, event)
+            events.append(event)
+        if self.training and self.training.state == "done":
+            self.training = None
+        for screen in self.screen_stack:
+            if isinstance(screen, LabScreen):
+                screen.show(events)
+
+    def _take(self, job: Job, event: Event) -> None:
+        match event:
+            case EngineLoaded():
+                self.engine = event
+            case WeightsOpened():
+                self.history, self.variant = RunHistory(event.name), event.variant
+                self.notify(f"{event.name}: {event.variant}, {event.parameters:,} parameters", title="weights opened")
+            case JobFailed():
+                self.problem = event.reason
+                self.notify(event.reason, severity="error", timeout=10, markup=False)
+            case RunStarted():
+                self.history, self.bundled = RunHistory(), False
+                self.history.add(event)
+            case RunFailed():
+                self.history.add(event)
+                self.notify(event.reason, title="the run failed", severity="error", timeout=10, markup=False)
+            case _ if job is self.training:
+                self.history.add(event)
+        if job is self.training and job.lane == "training" and _ends(event):
+            self.training = None
+
+    def train(self, request: Request) -> None:
+        """Hand a training request to the lab and follow it."""
+        self.problem = ""
+        self.variant = getattr(request, "variant", "")
+        self.history, self.bundled = RunHistory(), False
+        self.training = self.lab.submit(request)
+        self._show()
+
+    def _show(self) -> None:
+        if isinstance(self.screen, LabScreen):
+            self.screen.show(())
+
+    # What the header says
+
+    def facts(self) -> tuple[str, ...]:
+        """The open network, how far it is, how good."""
+        history = self.history
+        name = f"pretrained:{self.variant}" if self.bundled else (self.variant or history.name)
+        facts = [name] if name else []
+        if history.total_epochs:
+            facts.append(f"epoch {len(history.epochs)}/{history.total_epochs}")
+        if history.epochs:
+            facts.append(f"{history.epochs[-1].test_accuracy:.1%} test")
+        return tuple(facts)
+
+    def place(self) -> str:
+        """The device, and how fast it trains."""
+        if not self.engine:
+            return "loading PyTorch"
+        place = f"{self.engine.device} {self.engine.device_name}"
+        now = self.history.progress
+        if self.training and isinstance(now, BatchTrained):
+            return f"{place}   {now.images_per_second / 1000:.1f}k img/s"
+        return place
+
+    # What the keys of every screen do
+
+    def action_train(self) -> None:
+        """To the Train screen."""
+        self.switch_mode("train")
+
+    def action_theme(self) -> None:
+        """Light or dark."""
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def action_help(self) -> None:
+        """The keys of the screen in front."""
+        if isinstance(self.screen, LabScreen):
+            mode = self.screen.mode
+            self.push_screen(HelpScreen(mode.title(), commands(mode)))
+
+    async def action_quit(self) -> None:
+        """Leave; ask first while a run is under way."""
+        if self.training is None:
+            self.exit(0)
+        elif not isinstance(self.screen, QuitScreen):
+            self.push_screen(QuitScreen(), lambda leave: self.exit(0) if leave else None)
+
+
+def _ends(event: Event) -> bool:
+    return type(event).__name__ in ("RunFinished", "RunCancelled", "RunFailed", "JobFailed")

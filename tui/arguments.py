@@ -1,0 +1,66 @@
+"""Requests from command lines: tyro reads the same fields, bounds and words as the forms do."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import make_dataclass
+from typing import Any, TypeVar
+
+import tyro
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+
+from engine.requests import Request, RequestError, parameters
+
+R = TypeVar("R", bound=Request)
+O = TypeVar("O")  # noqa: E741
+
+
+def parse(request: type[R], output: type[O], program: str, arguments: Sequence[str]) -> tuple[R, O]:
+    """The request and the output options that `arguments` ask for.
+
+    Raises RequestError, one line, where they make no sense; `--help` prints and raises SystemExit(0).
+    """
+    registry = ConstructorRegistry()
+    registry.struct_rule(_rule)
+    both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
+    both.__doc__ = request.__doc__
+    errors = io.StringIO()
+    try:
+        with redirect_stderr(errors):
+            parsed: Any = tyro.cli(
+                both, prog=program, args=list(arguments), registry=registry, config=(tyro.conf.OmitArgPrefixes,)
+            )
+    except SystemExit as end:
+        if end.code:
+            raise RequestError(f"{one_line(errors.getvalue())}: see {program} --help") from None
+        raise
+    return request(**parsed.experiment), parsed.output
+
+
+def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    if not (isinstance(info.type, type) and issubclass(info.type, Request)):
+        return None
+    fields = []
+    for field in parameters(info.type):
+        if not field.fixed:
+            bounds = f" ({field.bounds})" if field.bounds else ""
+            fields.append(StructFieldSpec(field.name, field.type, field.default, helptext=field.help + bounds))
+    # The request itself is made outside of tyro, so that its own words reach the person who gave a wrong value.
+    return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
+
+
+def one_line(message: str) -> str:
+    """The first paragraph of tyro's boxed message, without the box."""
+    words: list[str] = []
+    for line in message.splitlines():
+        text = line.strip("│╭╮╰╯─| \t")
+        if line.startswith("╭") or (not text and not words):
+            continue
+        if not text:
+            break
+        words.append(text)
+    found = re.sub(r"\s+", " ", " ".join(words)).strip().rstrip(".")
+    return (found[:1].lower() + found[1:]) or "the arguments make no sense"

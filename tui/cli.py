@@ -1,0 +1,146 @@
+"""The command line: `mnist-tui` opens the app, `mnist-tui COMMAND` does one thing. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.requests import Request, RequestError, Train
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+USAGE = """\
+usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
+       mnist-tui COMMAND [options]           do one thing and leave
+
+A laboratory for a small convolutional network, in a terminal.
+
+WHAT is a run folder or its name, a .pth or .safetensors file, pretrained:cnn or
+pretrained:cnn-bn. Without it the newest run opens, or the network that ships with the program.
+
+commands:
+{commands}
+
+options:
+  --runs FOLDER  where run folders are kept (default: runs)
+  --version      print the version
+  -h, --help     print this; after a command, its options
+
+exit codes: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted
+"""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go."""
+
+    json: bool = False
+    """Print one event as JSON a line, and nothing else, on standard output."""
+    runs: Path = Path("runs")
+    """The folder that run folders are kept in."""
+
+
+@dataclass(frozen=True)
+class CliCommand:
+    """A word after `mnist-tui`."""
+
+    request: type[Request]
+    help: str
+
+
+COMMANDS = {"train": CliCommand(Train, "train the network and write a run folder")}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point of `mnist-tui`; ends the process."""
+    try:
+        code = run(list(sys.argv[1:] if argv is None else argv))
+    except RequestError as error:
+        print(f"mnist-tui: {error}", file=sys.stderr)
+        code = BAD_INPUT
+    except KeyboardInterrupt:
+        print("mnist-tui: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = FAILED
+    sys.exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Carry out a command line; returns the exit code. Raises RequestError where the input is wrong."""
+    word = argv[0] if argv else ""
+    if word in ("-h", "--help"):
+        lines = (f"  {name:<10} {command.help}" for name, command in COMMANDS.items())
+        print(USAGE.format(commands="\n".join(lines)), end="")
+        return DONE
+    if word == "--version":
+        from importlib.metadata import version
+
+        print(f"mnist-tui {version('mnist-tui')}")
+        return DONE
+    if word in COMMANDS:
+        return _command(word, argv[1:])
+    return _open(argv)
+
+
+def _command(word: str, arguments: list[str]) -> int:
+    from tui.arguments import parse
+
+    request, output = parse(COMMANDS[word].request, Output, f"mnist-tui {word}", arguments)
+    from tui.output import report
+
+    return report(request, output.runs, json=output.json)
+
+
+def _open(arguments: list[str]) -> int:
+    """Open the app on what the arguments name."""
+    root, words = Path("runs"), []
+    rest = iter(arguments)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name == "--runs":
+            given = value if equals else next(rest, None)
+            if not given:
+                raise RequestError("--runs needs a folder")
+            root = Path(given)
+        elif word.startswith("-"):
+            raise RequestError(f"there is no option {word}: see mnist-tui --help")
+        else:
+            words.append(word)
+    if len(words) > 1:
+        raise RequestError(f"one thing to open at a time, not {' '.join(words)}: see mnist-tui --help")
+    return _run_app(root, words[0] if words else None)
+
+
+def _run_app(root: Path, what: str | None) -> int:
+    from engine.runs import find_run, newest, pretrained
+
+    weights = None
+    if what is not None and Path(what).suffix in (".pth", ".pt", ".safetensors"):
+        weights = Path(what)
+        if not weights.is_file():
+            raise RequestError(f"there is no file {weights}")
+        opened = None
+    elif what is not None:
+        opened = find_run(what, root)
+    else:
+        opened = newest(root) or pretrained("cnn-bn")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
+    from tui.app import MnistTui
+
+    app = MnistTui(root, opened, weights)
+    code = app.run()
+    finished = app.lab.close()
+    code = (app.return_code or 0) if code is None else code
+    if not finished:
+        # A thread is in the middle of what cannot be interrupted, such as importing PyTorch: to take the interpreter
+        # down around it ends in an abort. All that must be written is written.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

@@ -1,0 +1,166 @@
+"""A request carried out on the command line: JSON lines for programs, a progress bar and a table for people."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from engine.events import (
+    BatchEvaluated,
+    BatchTrained,
+    DownloadAdvanced,
+    EpochFinished,
+    Event,
+    Progress,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    to_json,
+)
+from engine.lab import end, perform
+from engine.requests import Request
+from tui.cli import DONE, FAILED, INTERRUPTED
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+
+class _Interrupt:
+    """The signals that ask us to stop; the work then ends itself before its next step."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Note the first signal; a second one ends the process in the usual way."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def note(number: int, _frame: FrameType | None) -> None:
+            self.number = number
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+        for number in numbers:
+            if before[number] is not signal.SIG_IGN:  # nohup ignores the hang-up, and so do we
+                signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return INTERRUPTED if self.number == signal.SIGINT else 128 + self.number
+
+
+def report(request: Request, root: Path, *, json: bool) -> int:
+    """Carry out `request`, printing its events; returns the exit code. Raises RequestError where it cannot begin."""
+    interrupt = _Interrupt()
+    printer = _Lines() if json else _People()
+    failed = False
+    with interrupt.caught(), printer:
+        work = perform(request, root)
+        for event in work:
+            printer.print(event)
+            failed = failed or isinstance(event, RunFailed)
+            if interrupt.number:
+                for last in end(work):
+                    printer.print(last)
+                break
+    if interrupt.number:
+        return interrupt.code
+    return FAILED if failed else DONE
+
+
+class _Lines:
+    """One event a line, as it is written to `events.jsonl`."""
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+
+    def print(self, event: Event) -> None:
+        """Print it, unless the next of its kind replaces it."""
+        if not isinstance(event, Progress):
+            sys.stdout.buffer.write(to_json(event) + b"\n")
+            sys.stdout.buffer.flush()
+
+
+class _People:
+    """A line an epoch as the notebook prints it, under it a bar."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self.console = Console(highlight=False)
+        self.bars: Bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(30),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[fact]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bars.add_task("loading PyTorch", total=None, fact="")
+
+    def __enter__(self) -> _People:
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def print(self, event: Event) -> None:
+        """Show it."""
+        match event:
+            case RunStarted():
+                self.console.print(
+                    f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
+                    f"train {event.train_size:,}  val {event.val_size:,}  test {event.test_size:,} images "
+                    f"of {list(event.image_shape)}\n\n"
+                    "epoch   train loss   val loss   val acc   test acc      time"
+                )
+            case BatchTrained():
+                done = (event.epoch - 1) * event.steps + event.step
+                fact = f"{event.images_per_second:,.0f} img/s"
+                self._advance(f"epoch {event.epoch}", done, event.epochs * event.steps, fact)
+            case BatchEvaluated():
+                self.bars.update(self.task, fact=f"evaluating {event.split} {event.done:,}")
+            case DownloadAdvanced():
+                self._advance(f"downloading {event.file}", event.received, event.total or None, event.dataset)
+            case EpochFinished():
+                seconds = event.train_seconds + event.eval_seconds
+                self.console.print(
+                    f"{event.epoch:>5}{event.train_loss:>13.4f}{event.val_loss:>11.4f}"
+                    f"{event.val_accuracy:>10.2%}{event.test_accuracy:>11.2%}{seconds:>8.1f} s"
+                )
+            case RunFinished():
+                self.console.print(
+                    f"\nbest validation loss {event.best_val_loss:.4f} in epoch {event.best_epoch}, whose test "
+                    f"accuracy is {event.test_accuracy:.2%} (after the last epoch: {event.last_test_accuracy:.2%})"
+                )
+            case RunCancelled():
+                self.console.print(f"\ncancelled: the weights of epoch {event.epoch} are in run {event.run}")
+            case RunFailed():
+                print(f"mnist-tui: {event.reason}", file=sys.stderr)
+            case _:
+                pass
+
+    def _advance(self, words: str, done: float, total: float | None, fact: str) -> None:
+        self.bars.update(self.task, description=words, completed=done, total=total, fact=fact)

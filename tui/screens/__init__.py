@@ -1,0 +1,1 @@
+"""One screen a file, named as on the key bar."""

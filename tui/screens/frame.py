@@ -1,0 +1,65 @@
+"""What every screen has around it: header, tabs and key bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from engine.events import Event
+from tui.commands import Command, commands
+from tui.widgets.lines import Header, KeyBar, Tabs
+
+if TYPE_CHECKING:
+    from tui.app import MnistTui
+
+
+class LabScreen(Screen[None]):
+    """The base of the numbered screens. What a subclass shows, it takes from the app's open run."""
+
+    mode = ""
+    """The name of this screen in the registry of commands."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-short"), (18, "-tall")]
+
+    @property
+    def lab_app(self) -> MnistTui:
+        """The app, by its own type."""
+        from tui.app import MnistTui
+
+        assert isinstance(self.app, MnistTui)
+        return self.app
+
+    def compose(self) -> ComposeResult:
+        """The frame, and the screen in it."""
+        yield Header()
+        yield Tabs(self.mode)
+        yield from self.body()
+        yield KeyBar()
+
+    def body(self) -> Iterable[Widget]:
+        """What is between the tabs and the key bar."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Show what there is."""
+        self.show(())
+
+    def on_screen_resume(self) -> None:
+        """Catch up with what happened while another screen was in front."""
+        self.show(())
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Draw the state of the app anew, after `events` (empty for no particular reason)."""
+        if not self.is_mounted:
+            return
+        self.query_one(Header).show(self.lab_app.facts(), self.lab_app.place())
+        self.query_one(KeyBar).show(self.live_commands())
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """The commands that do something now."""
+        return commands(self.mode)

@@ -1,0 +1,264 @@
+"""Screen 1: fill in an experiment, run it, watch it learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import DataTable
+
+from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
+from engine.history import RunHistory
+from engine.requests import RequestError, Train
+from tui.commands import Command, bindings
+from tui.screens.frame import LabScreen
+from tui.terminal import glyphs
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.form import RequestForm
+from tui.widgets.lines import Bar, ProgressLine
+
+COLUMNS = ("epoch", "train loss", "val loss", "val acc", "test acc", "train", "eval", "img/s", "")
+
+
+class TrainScreen(LabScreen):
+    """The form on the left; on the right the curves, the table of epochs, and how far the run is."""
+
+    mode = "train"
+    BINDINGS = bindings("train")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tabled: RunHistory | None = None
+        """The run whose epochs are in the table."""
+
+    def body(self) -> Iterable[Widget]:
+        """Charts beside the form; the form folds away where there is no room for both."""
+        with Horizontal(id="desk"):
+            yield RequestForm(Train, id="experiment")
+            with Vertical(id="results"):
+                yield Chart("loss", empty="no epoch yet: press r to train", id="loss")
+                yield Chart("accuracy %", empty="", id="accuracy")
+                yield DataTable(id="epochs", cursor_type="row", zebra_stripes=False)
+        yield ProgressLine(id="progress")
+
+    def on_mount(self) -> None:
+        """Name the panels."""
+        table = self.query_one(DataTable)
+        for column in COLUMNS:
+            table.add_column(column.rjust(_width(column)), key=column or "best", width=_width(column))
+        self.query_one("#experiment").border_title = "experiment"
+        self.call_after_refresh(self.query_one("#field-batch_norm").focus)
+        super().on_mount()
+
+    # What is shown
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Draw the open run: curves and table where an epoch or a point was added, progress always."""
+        super().show(events)
+        if not self.is_mounted:
+            return
+        history = self.lab_app.history
+        self._show_loss(history)
+        self._show_accuracy(history)
+        self._show_table(history)
+        self._show_progress(history, list(events))
+
+    def _show_loss(self, history: RunHistory) -> None:
+        epochs = history.epochs
+        points = [(e.epoch, e.running_loss) for e in epochs]
+        if history.progress:
+            points.append((history.progress.epoch, history.progress.running_loss))
+        running = [(n - 1 + (i + 1) / len(losses), y) for n, losses in points for i, y in enumerate(losses)]
+        if history.progress and history.progress.running_loss:
+            # Stretches are of equal length: the share of the epoch that is done spans those of it that are known.
+            now = history.progress
+            share = now.step / now.steps / len(now.running_loss)
+            done = len(running) - len(now.running_loss)
+            running[done:] = [(now.epoch - 1 + (i + 1) * share, y) for i, y in enumerate(now.running_loss)]
+        chart = self.query_one("#loss", Chart)
+        latest = epochs[-1] if epochs else None
+        curves = [
+            Curve("running", "curve-running", [x for x, _ in running], [y for _, y in running]),
+            _curve("train", epochs, "train_loss", f"{latest.train_loss:.4f}" if latest else ""),
+            _curve("val", epochs, "val_loss", f"{latest.val_loss:.4f}" if latest else "", points=True),
+        ]
+        if running and not epochs:
+            curves[0] = replace(curves[0], latest=f"{running[-1][1]:.4f}")
+        chart.show(curves, self._epoch_range(history), self._loss_range(curves, chart.logarithmic))
+
+    @staticmethod
+    def _loss_range(curves: list[Curve], logarithmic: bool) -> tuple[float, float] | None:
+        # The first steps of a run start at 2.3: once there are epochs to see, their losses set the scale.
+        values = [y for curve in curves[1:] for y in curve.ys] or list(curves[0].ys)
+        if not values:
+            return None
+        return (min(values) * 0.8, max(values) * 1.25) if logarithmic else (0.0, max(values) * 1.1)
+
+    def _show_accuracy(self, history: RunHistory) -> None:
+        epochs = history.epochs
+        latest = epochs[-1] if epochs else None
+        curves = [
+            _curve(
+                "val", epochs, "val_accuracy", f"{latest.val_accuracy:.2%}" if latest else "", points=True, scale=100
+            ),
+            _curve("test", epochs, "test_accuracy", f"{latest.test_accuracy:.2%}" if latest else "", scale=100),
+        ]
+        self.query_one("#accuracy", Chart).show(curves, self._epoch_range(history))
+
+    @staticmethod
+    def _epoch_range(history: RunHistory) -> tuple[float, float]:
+        return 0.0, float(max(1, history.total_epochs))
+
+    def _show_table(self, history: RunHistory) -> None:
+        table = self.query_one(DataTable)
+        shown = table.row_count
+        if shown > len(history.epochs) or (shown and self._tabled is not history):
+            table.clear()
+            shown = 0
+        self._tabled = history
+        if shown == len(history.epochs):
+            return
+        for event in history.epochs[shown:]:
+            table.add_row(*_row(event), key=str(event.epoch))
+        best = history.best
+        for event in history.epochs:
+            mark = f"{glyphs().best} best val" if event is best else ""
+            if table.get_cell(str(event.epoch), "best") != mark:
+                table.update_cell(str(event.epoch), "best", mark)
+        table.move_cursor(row=len(history.epochs) - 1)
+
+    def _show_progress(self, history: RunHistory, events: list[Event]) -> None:
+        line = self.query_one(ProgressLine)
+        job, now = self.lab_app.training, history.progress
+        download = next((e for e in reversed(events) if isinstance(e, DownloadAdvanced)), None)
+        evaluated = next((e for e in reversed(events) if isinstance(e, BatchEvaluated)), None)
+        if download:
+            share = download.received / download.total if download.total else 0.0
+            line.show(Bar(f"downloading {download.file}", share), f"{download.received / 1e6:.1f} MB")
+        elif job and job.paused and now:
+            line.show(Bar(f"paused in epoch {now.epoch}", now.step / now.steps), "space goes on", tone="warning")
+        elif job and now:
+            run = (now.epoch - 1 + now.step / now.steps) / now.epochs
+            parts: list[str | Bar] = [Bar(f"epoch {now.epoch}", now.step / now.steps)]
+            if now.step == now.steps:
+                done = f"{evaluated.split} {evaluated.done:,}" if evaluated else ""
+                parts.append(f"evaluating {done}".ljust(len("evaluating test 10,000")))
+            else:
+                parts.append(f"{now.images_per_second:,.0f} img/s")
+            left = history.seconds_left()
+            line.show(*parts, Bar("run", run), duration(left) + " left" if left is not None else "")
+        elif job:
+            line.show("loading PyTorch and the images" if not self.lab_app.engine else "starting", tone="quiet")
+        elif self.lab_app.problem:
+            line.show(self.lab_app.problem, tone="error")
+        else:
+            line.show(self._standing(history), tone="quiet")
+
+    def _standing(self, history: RunHistory) -> str:
+        dot = f" {glyphs().dot} "
+        match history.state:
+            case "failed":
+                return f"failed: {history.reason}"
+            case "cancelled":
+                return f"cancelled after epoch {len(history.epochs)}{dot}runs/{history.name} keeps its weights"
+            case "finished" if (best := history.best) and history.finished:
+                return (
+                    f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
+                    f"its test accuracy {best.test_accuracy:.2%}{dot}r trains another"
+                )
+            case _:
+                ready = "" if self.lab_app.engine else f"{dot}loading PyTorch"
+                return f"r trains the experiment of the form{ready}"
+
+    # What the keys do
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """Run while nothing runs, pause and cancel while something does."""
+        job = self.lab_app.training
+        hidden = {"run"} if job else {"pause", "cancel"}
+        words = {"pause": "resume"} if job and job.paused else {}
+        return tuple(
+            replace(c, label=words.get(c.name, c.label)) for c in super().live_commands() if c.name not in hidden
+        )
+
+    def action_run(self) -> None:
+        """Train what the form says."""
+        if self.lab_app.training:
+            self.notify("a run is under way: x cancels it", severity="warning")
+            return
+        form = self.query_one(RequestForm)
+        problem = form.check()
+        try:
+            request = form.request()
+        except RequestError as error:
+            self.notify(problem or str(error), title="not an experiment yet", severity="error")
+            self.add_class("-form")
+            return
+        self.remove_class("-form")
+        self.lab_app.train(request)
+
+    def action_pause(self) -> None:
+        """Pause, or go on."""
+        if job := self.lab_app.training:
+            job.resume() if job.paused else job.pause()
+            self.show(())
+
+    def action_cancel(self) -> None:
+        """Stop the run."""
+        if job := self.lab_app.training:
+            job.cancel()
+
+    def action_form(self) -> None:
+        """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""
+        if self.has_class("-narrow") and self.has_class("-form"):
+            self.action_leave()
+            return
+        self.add_class("-form")
+        self.call_after_refresh(self.query_one("#field-batch_norm").focus)
+
+    def action_leave(self) -> None:
+        """Away from the form."""
+        self.remove_class("-form")
+        self.query_one(DataTable).focus()
+
+    def action_log_axis(self) -> None:
+        """Change the loss axis."""
+        chart = self.query_one("#loss", Chart)
+        chart.logarithmic = not chart.logarithmic
+        self._show_loss(self.lab_app.history)
+        chart.redraw()
+
+
+def _curve(
+    name: str, epochs: list[EpochFinished], field: str, latest: str, *, points: bool = False, scale: float = 1.0
+) -> Curve:
+    ys = [getattr(epoch, field) * scale for epoch in epochs]
+    return Curve(name, f"curve-{name}", [epoch.epoch for epoch in epochs], ys, latest, points)
+
+
+def _row(event: EpochFinished) -> list[str]:
+    cells = (
+        f"{event.epoch}/{event.epochs}",
+        f"{event.train_loss:.4f}",
+        f"{event.val_loss:.4f}",
+        f"{event.val_accuracy:.2%}",
+        f"{event.test_accuracy:.2%}",
+        f"{event.train_seconds:.1f} s",
+        f"{event.eval_seconds:.1f} s",
+        f"{event.images_per_second:,.0f}",
+    )
+    return [*(text.rjust(_width(column)) for text, column in zip(cells, COLUMNS, strict=False)), ""]
+
+
+def _width(column: str) -> int:
+    return {"epoch": 7, "": 10, "train": 7, "eval": 6, "img/s": 8}.get(column, len(column))
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `1 h 05 min`, `1 min 22 s`, `9 s`."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

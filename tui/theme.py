@@ -1,0 +1,67 @@
+"""Two themes, dark and light: quiet greys, one accent, and four colours for curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from textual.theme import Theme
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+# The curves are Okabe and Ito's colours, that colour-blind people tell apart; darker ones for white paper.
+# Each is also far from the others in the 256-colour cube and, as far as it goes, in the 16 colours.
+DARK = Theme(
+    name="mnist-dark",
+    primary="#56b4e9",
+    secondary="#e69f00",
+    accent="#56b4e9",
+    warning="#e69f00",
+    error="#ff6b5e",
+    success="#3fbf8f",
+    foreground="#d4d7dd",
+    background="#14161a",
+    surface="#1a1d22",
+    panel="#23272e",
+    dark=True,
+    variables={
+        "curve-running": "#6b7280",
+        "curve-train": "#56b4e9",
+        "curve-val": "#e69f00",
+        "curve-test": "#3fbf8f",
+        "quiet": "#8a919e",
+        "rule": "#4b5361",
+        "strong": "#ffffff",
+    },
+)
+LIGHT = Theme(
+    name="mnist-light",
+    primary="#0069a6",
+    secondary="#a85800",
+    accent="#0069a6",
+    warning="#a85800",
+    error="#b3261e",
+    success="#00704e",
+    foreground="#22262d",
+    background="#fbfbf9",
+    surface="#f3f3ef",
+    panel="#e7e8e4",
+    dark=False,
+    variables={
+        "curve-running": "#9aa0a9",
+        "curve-train": "#0069a6",
+        "curve-val": "#b85f00",
+        "curve-test": "#00704e",
+        "quiet": "#5c636e",
+        "rule": "#b4b9c1",
+        "strong": "#000000",
+    },
+)
+THEMES = (DARK, LIGHT)
+
+
+def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:
+    """The style to draw `name` with in the theme of the moment: a name of Theme's colours or variables above."""
+    colour = app.theme_variables.get(name) or app.theme_variables["foreground"]
+    return Style(color=colour, bold=bold or None, reverse=reverse or None)

@@ -1,0 +1,100 @@
+"""A widget drawn cell by cell, which sends the terminal only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.events import Resize
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+Cell = tuple[str, Style]
+"""A character and its style. A wide character is followed by an empty one."""
+
+
+def cells(*parts: tuple[str, Style]) -> list[Cell]:
+    """Texts and their styles as a row of cells."""
+    row: list[Cell] = []
+    for text, style in parts:
+        for character in text:
+            row.append((character, style))
+            row.extend([("", style)] * (cell_len(character) - 1))
+    return row
+
+
+def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
+    """A row of `width` cells with `left` and `right` at its ends; what does not fit is cut, the right side first."""
+    gap = width - len(left) - len(right)
+    if gap < 1:
+        right, gap = [], max(0, width - len(left))
+    return left[:width] + [fill] * gap + right
+
+
+class CellWidget(Widget):
+    """Subclasses say what to draw; this class finds what changed and has only that drawn again.
+
+    Textual itself compares nothing: to refresh a widget sends all of it, which over SSH is what costs.
+    """
+
+    DEFAULT_CSS = "CellWidget { height: 1; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._rows: list[list[Cell]] = []
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """Rows of cells for the size at hand; what is missing is blank, what is too much is cut."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw again, and let the terminal have the difference."""
+        if not self.is_attached:
+            return
+        width, height = self.size
+        rows = self._fitted(self.draw(width, height), width, height) if width and height else []
+        old, self._rows = self._rows, rows
+        if len(old) != len(rows) or (rows and old and len(old[0]) != len(rows[0])):
+            self.refresh()
+            return
+        changed = [region for y, row in enumerate(rows) for region in self._difference(old[y], row, y)]
+        if changed:
+            self.refresh(*changed)
+
+    def _fitted(self, rows: Iterable[list[Cell]], width: int, height: int) -> list[list[Cell]]:
+        blank = (" ", self.rich_style)
+        fitted = [row[:width] + [blank] * (width - len(row)) for row in rows][:height]
+        return fitted + [[blank] * width for _ in range(height - len(fitted))]
+
+    @staticmethod
+    def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterable[Region]:
+        # Runs of changed cells; a gap of a few equal cells costs less than moving the cursor over it.
+        start = end = -1
+        for x, (before, after) in enumerate(zip(old, new, strict=True)):
+            if before == after:
+                continue
+            if start >= 0 and x - end > 6:
+                yield Region(start, y, end - start + 1, 1)
+                start = -1
+            start, end = (x if start < 0 else start), x
+        if start >= 0:
+            yield Region(start, y, end - start + 1, 1)
+
+    def render_line(self, y: int) -> Strip:
+        """One row, as Textual wants it."""
+        if y >= len(self._rows):
+            return Strip.blank(self.size.width, self.rich_style)
+        runs = groupby(self._rows[y], key=lambda cell: cell[1])
+        return Strip([Segment("".join(c for c, _ in run), style) for style, run in runs])
+
+    def on_resize(self, _event: Resize) -> None:
+        """A new size is a new drawing."""
+        self.redraw()
+
+    def on_mount(self) -> None:
+        """A new theme is a new drawing."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.redraw))

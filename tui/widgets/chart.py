@@ -1,0 +1,196 @@
+"""A line chart of a few curves: plotext draws the canvas, we choose the axes, the title and what is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotext
+from rich.color import ColorParseError
+from rich.style import Style
+from rich.text import Text
+
+from tui.terminal import UNICODE, glyphs
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, spread
+
+MIN_WIDTH, MIN_HEIGHT = 24, 4
+"""Below this, in cells, a chart is its title with the latest values."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve."""
+
+    name: str
+    ink: str
+    """A name of the theme's variables."""
+    xs: Sequence[float]
+    ys: Sequence[float]
+    latest: str = ""
+    """Its newest value, for the legend."""
+    points: bool = False
+    """Draw the measurements as points where there is no colour to tell the curves apart."""
+
+
+def decimate(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[list[float], list[float]]:
+    """At most two points a column, the lowest and the highest, in their order: the drawing stays the same."""
+    if len(xs) <= 2 * columns:
+        return list(xs), list(ys)
+    kept: list[int] = []
+    size = len(xs) / columns
+    for column in range(columns):
+        block = range(int(column * size), min(len(xs), int((column + 1) * size)))
+        kept += sorted({min(block, key=ys.__getitem__), max(block, key=ys.__getitem__)})
+    return [xs[i] for i in kept], [ys[i] for i in kept]
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Round numbers from `low` to `high`, about `count` of them: steps of 1, 2 or 5 times a power of ten."""
+    if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
+        return [low]
+    raw = (high - low) / count
+    power = 10 ** math.floor(math.log10(raw))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= raw * 0.999)
+    first = math.ceil(low / step - 1e-9)
+    return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Numbers 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them; `low` is more than 0."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        values = [f * 10.0**e for e in exponents for f in factors if low * 0.999 <= f * 10.0**e <= high * 1.001]
+        if len(values) <= count + 1:
+            return values or [low, high]
+    return values[:: max(1, len(values) // max(1, count))]
+
+
+def labels(values: Sequence[float]) -> list[str]:
+    """The numbers with as many decimals as tell them apart, aligned at the decimal point."""
+    if not values:
+        return []
+    decimals = max(_decimals(value) for value in values)
+    texts = [f"{value:.{decimals}f}" for value in values]
+    width = max(map(len, texts))
+    return [text.rjust(width) for text in texts]
+
+
+def _decimals(value: float) -> int:
+    return next((d for d in range(7) if abs(round(value, d) - value) < 1e-9 + abs(value) * 1e-6), 7)
+
+
+class Chart(CellWidget):
+    """Curves over epochs, under a title line with a legend and the latest values."""
+
+    DEFAULT_CSS = "Chart { height: 1fr; }"
+
+    def __init__(self, title: str, *, empty: str, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.title = title
+        self.empty = empty
+        """What to say while there is nothing to draw."""
+        self.curves: list[Curve] = []
+        self.x_range = (0.0, 1.0)
+        self.y_range: tuple[float, float] | None = None
+        """None for what the curves span."""
+        self.logarithmic = False
+
+    def show(
+        self, curves: list[Curve], x_range: tuple[float, float], y_range: tuple[float, float] | None = None
+    ) -> None:
+        """Draw these curves from now on."""
+        state = (curves, x_range, y_range)
+        if state != (self.curves, self.x_range, self.y_range):
+            self.curves, self.x_range, self.y_range = state
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The title line, then plotext's canvas."""
+        rows = [self._title_row(width)]
+        if not any(len(curve.xs) for curve in self.curves):
+            quiet = ink(self.app, "quiet")
+            return rows + [[]] * max(0, (height - 2) // 2) + [cells((self.empty.center(width), quiet))]
+        if width < MIN_WIDTH or height - 1 < MIN_HEIGHT:
+            return rows
+        return rows + self._canvas(width, height - 1)
+
+    def _title_row(self, width: int) -> list[Cell]:
+        g, rule = glyphs(), ink(self.app, "rule")
+        left = cells((g.rule + " ", rule), (self.title, ink(self.app, "foreground", bold=True)))
+        left += cells((f" log {g.rule}" if self.logarithmic else " ", ink(self.app, "quiet")))
+        right: list[Cell] = []
+        for curve in self.curves:
+            if curve.latest:
+                sample = g.point if curve.points and self._colourless() else g.solid
+                right += cells((f" {sample} ", ink(self.app, curve.ink)), (f"{curve.name} ", ink(self.app, "quiet")))
+                right += cells((f"{curve.latest} ", ink(self.app, "foreground")))
+        return spread(left, right + cells((g.rule, rule)) if right else [], width, (g.rule, rule))
+
+    def _colourless(self) -> bool:
+        return self.app.no_color or glyphs() is not UNICODE
+
+    def _canvas(self, width: int, height: int) -> list[list[Cell]]:
+        low, high = self.y_range or self._span()
+        scale = math.log10 if self.logarithmic else float
+        floor = 1e-9
+        if self.logarithmic:
+            low = max(low, min((y for curve in self.curves for y in curve.ys if y > floor), default=0.01))
+            high = max(high, low * 1.5)
+            y_ticks = log_ticks(low, high, max(2, height // 3))
+        else:
+            y_ticks = ticks(low, high, max(2, height // 3))
+        plotext.clear_figure()
+        plotext.theme("clear")
+        plotext.plotsize(width, height)
+        plotext.xaxes(True, False)
+        plotext.yaxes(True, False)
+        plotext.xlim(*self.x_range)
+        plotext.ylim(scale(low), scale(high))
+        plotext.yticks([scale(y) for y in y_ticks], labels(y_ticks))
+        x_ticks = ticks(*self.x_range, max(1, min(15, width // 8)))
+        x_ticks = [x for x in x_ticks if x == int(x)]
+        plotext.xticks(x_ticks, [str(int(x)) for x in x_ticks])
+        names = {}
+        for number, curve in enumerate(self.curves):
+            if not len(curve.xs):
+                continue
+            xs, ys = decimate(curve.xs, curve.ys, width)
+            clipped = [scale(min(max(y, low, floor), high)) if self.logarithmic else min(max(y, low), high) for y in ys]
+            # plotext is told a number, which becomes the theme's colour afterwards: that survives 16 colours.
+            colour = number + 1
+            names[colour] = curve.ink
+            alone = curve.points and self._colourless()
+            draw = plotext.scatter if alone else plotext.plot
+            draw(xs, clipped, marker=glyphs().point if alone or len(xs) == 1 else glyphs().curve, color=colour)
+        styles = {number: ink(self.app, name) for number, name in names.items()}
+        axis = ink(self.app, "quiet")
+        return [_restyled(line, styles, axis) for line in plotext.build().rstrip("\n").split("\n")]
+
+    def _span(self) -> tuple[float, float]:
+        ys = [y for curve in self.curves for y in curve.ys]
+        low, high = min(ys), max(ys)
+        room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+        return low - room, high + room
+
+
+def _restyled(line: str, styles: dict[int, Style], axis: Style) -> list[Cell]:
+    """plotext's line with our styles in place of its colour numbers."""
+    text = Text.from_ansi(line)
+    row = cells((text.plain, axis))
+    if glyphs() is not UNICODE:
+        row = [(_PLAIN.get(character, character), style) for character, style in row]
+    for span in text.spans:
+        style = span.style if isinstance(span.style, Style) else Style.parse(span.style)
+        try:
+            number = style.color.number if style.color else None
+        except ColorParseError:
+            number = None
+        if number in styles:
+            for x in range(span.start, span.end):
+                row[x] = (row[x][0], styles[number])
+    return row
+
+
+_PLAIN = {"─": "-", "│": "|", "┤": "|", "┬": "+", "└": "+", "┴": "+", "┌": "+", "┐": "+", "┘": "+", "├": "|", "┼": "+"}

@@ -1,0 +1,130 @@
+"""The lines around a screen: header, tabs, key bar; and the line that says how far a job is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.events import Click
+
+from tui.commands import SCREENS, Command
+from tui.terminal import glyphs
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, spread
+
+
+class Header(CellWidget):
+    """What is open, and where it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: tuple[str, ...] = ()
+        self.place = ""
+
+    def show(self, facts: tuple[str, ...], place: str) -> None:
+        """What is open as a few facts; the device and its speed."""
+        self.facts, self.place = facts, place
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """One row."""
+        text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
+        left = cells((" mnist-tui   ", ink(self.app, "primary", bold=True)))
+        for number, fact in enumerate(self.facts):
+            left += cells((f" {glyphs().dot} ", quiet) if number else ("", text), (fact, text))
+        return [spread(left, cells((f"{self.place} ", quiet)), width, (" ", text))]
+
+
+class Tabs(CellWidget):
+    """The screens there are, the one at hand marked."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """One row."""
+        row = cells((" ", ink(self.app, "quiet")))
+        for key, title, mode in SCREENS:
+            here = mode == self.mode
+            row += cells((f" {key} {title} ", ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
+        return [row]
+
+
+class KeyBar(CellWidget):
+    """The keys of the screen that do something now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commands: tuple[Command, ...] = ()
+        self._ends: list[tuple[int, str]] = []
+
+    def show(self, commands: tuple[Command, ...]) -> None:
+        """These from now on."""
+        if commands != self.commands:
+            self.commands = commands
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """One row; where it is too narrow, whole entries are left out, but never help and quit."""
+        entries = [command for command in self.commands if command.label]
+        while len(entries) > 2 and self._width(entries) > width:
+            entries.pop(-3 if len(entries) > 2 else 0)
+        row, self._ends = cells((" ", ink(self.app, "quiet"))), []
+        for command in entries:
+            row += cells((command.keys, ink(self.app, "primary", bold=True)))
+            row += cells((f" {command.label}  ", ink(self.app, "quiet")))
+            self._ends.append((len(row), command.key))
+        return [row]
+
+    @staticmethod
+    def _width(entries: list[Command]) -> int:
+        return 1 + sum(len(command.keys) + len(command.label) + 3 for command in entries)
+
+    def on_click(self, event: Click) -> None:
+        """A click on an entry is its key."""
+        key = next((key for end, key in self._ends if event.x < end), None)
+        if key:
+            self.app.simulate_key(key)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A share of something done."""
+
+    label: str
+    share: float
+    """0 to 1."""
+
+
+class ProgressLine(CellWidget):
+    """Bars and facts of the work under way; or a sentence."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.parts: tuple[str | Bar, ...] = ()
+        self.tone = "foreground"
+
+    def show(self, *parts: str | Bar, tone: str = "foreground") -> None:
+        """These from now on."""
+        if (parts, tone) != (self.parts, self.tone):
+            self.parts, self.tone = parts, tone
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """One row; the bars share what the facts leave."""
+        bars = [part for part in self.parts if isinstance(part, Bar)]
+        fixed = sum(len(f" {p.label}  {p.share:4.0%}  ") if isinstance(p, Bar) else len(p) + 3 for p in self.parts)
+        room = max(4, min(30, (width - fixed) // len(bars))) if bars else 0
+        row: list[Cell] = []
+        text, done, rest = ink(self.app, self.tone), ink(self.app, "primary"), ink(self.app, "rule")
+        for part in self.parts:
+            if isinstance(part, Bar):
+                full = round(part.share * room)
+                row += cells((f" {part.label} ", text), (glyphs().bar_full * full, done))
+                row += cells((glyphs().bar_empty * (room - full), rest), (f" {part.share:4.0%}  ", text))
+            else:
+                row += cells((f" {part}  ", text))
+        if len(row) > width:
+            mark = cells((glyphs().ellipsis, text))
+            row = row[: max(0, width - len(mark))] + mark
+        return [row]
