@@ -7,7 +7,10 @@ first request comes.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -25,6 +28,9 @@ Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 PROGRESS_INTERVAL = 0.25
 """Seconds between two wake-ups of the reader for progress alone; results wake it at once."""
+
+NICENESS = 5
+"""Of the lanes' threads, against the front end's 0."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +171,16 @@ class Job:
                 return
 
 
+def _yield_to_the_front_end() -> None:
+    """Let this thread, and those that PyTorch makes from it, compute behind the one that answers the keyboard.
+
+    On Linux a nice value belongs to a thread; elsewhere to the process, and then all stays as it is.
+    """
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
 class _Lane:
     """A thread that carries out one job after the other."""
 
@@ -198,6 +214,7 @@ class _Lane:
             self._change.notify()
 
     def _work(self) -> None:
+        _yield_to_the_front_end()
         while True:
             with self._change:
                 self.current = None

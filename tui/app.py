@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -19,7 +20,6 @@ from engine.paths import asset
 from engine.requests import OpenWeights, Request, WarmUp
 from engine.runs import RunFolder
 from tui.commands import Palette, bindings, commands
-from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
 from tui.theme import THEMES
@@ -67,7 +67,14 @@ class MnistTui(App[int]):
     def on_mount(self) -> None:
         """Show the first frame, then load what takes long."""
         self._catch_signals()
-        self.call_after_refresh(self._warm_up)
+        self.call_after_refresh(self._after_first_frame)
+
+    async def _after_first_frame(self) -> None:
+        gc.freeze()
+        gc.enable()
+        if isinstance(self.screen, LabScreen):
+            await self.screen.complete()
+        self._warm_up()
 
     def _warm_up(self) -> None:
         self.lab.submit(WarmUp())
@@ -155,7 +162,7 @@ class MnistTui(App[int]):
         if history.total_epochs:
             facts.append(f"epoch {len(history.epochs)}/{history.total_epochs}")
         if history.epochs:
-            facts.append(f"{history.epochs[-1].test_accuracy:.1%} test")
+            facts.append(f"{history.epochs[-1].test_accuracy * 100:.1f} % test")
         return tuple(facts)
 
     def place(self) -> str:
@@ -181,12 +188,16 @@ class MnistTui(App[int]):
 
     def action_help(self) -> None:
         """The keys of the screen in front."""
+        from tui.screens.dialogs import HelpScreen
+
         if isinstance(self.screen, LabScreen):
             mode = self.screen.mode
             self.push_screen(HelpScreen(mode.title(), commands(mode)))
 
     async def action_quit(self) -> None:
         """Leave; ask first while a run is under way."""
+        from tui.screens.dialogs import QuitScreen
+
         if self.training is None:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -129,8 +130,10 @@ def _run_app(root: Path, what: str | None) -> int:
         opened = find_run(what, root)
     else:
         opened = newest(root) or pretrained("cnn-bn")
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
+    # Nothing that is made on the way to the first frame is garbage: not to look for any saves a tenth of the way.
+    gc.disable()
     from tui.app import MnistTui
 
     app = MnistTui(root, opened, weights)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class LabScreen(Screen[None]):
     """The base of the numbered screens. What a subclass shows, it takes from the app's open run."""
 
+    AUTO_FOCUS = None
     mode = ""
     """The name of this screen in the registry of commands."""
 
@@ -52,6 +53,9 @@ class LabScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another screen was in front."""
         self.show(())
+
+    async def complete(self) -> None:
+        """Make what the first frame could do without; the app calls this after it."""
 
     def show(self, events: Iterable[Event]) -> None:
         """Draw the state of the app anew, after `events` (empty for no particular reason)."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import DataTable
 
 from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
 from engine.history import RunHistory
@@ -18,8 +17,7 @@ from tui.terminal import glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
-
-COLUMNS = ("epoch", "train loss", "val loss", "val acc", "test acc", "train", "eval", "img/s", "")
+from tui.widgets.table import EpochTable, percent
 
 
 class TrainScreen(LabScreen):
@@ -27,11 +25,8 @@ class TrainScreen(LabScreen):
 
     mode = "train"
     BINDINGS = bindings("train")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._tabled: RunHistory | None = None
-        """The run whose epochs are in the table."""
+    logarithmic = False
+    """Whether the loss axis is."""
 
     def body(self) -> Iterable[Widget]:
         """Charts beside the form; the form folds away where there is no room for both."""
@@ -40,17 +35,22 @@ class TrainScreen(LabScreen):
             with Vertical(id="results"):
                 yield Chart("loss", empty="no epoch yet: press r to train", id="loss")
                 yield Chart("accuracy %", empty="", id="accuracy")
-                yield DataTable(id="epochs", cursor_type="row", zebra_stripes=False)
+                yield EpochTable(id="epochs")
         yield ProgressLine(id="progress")
 
     def on_mount(self) -> None:
         """Name the panels."""
-        table = self.query_one(DataTable)
-        for column in COLUMNS:
-            table.add_column(column.rjust(_width(column)), key=column or "best", width=_width(column))
         self.query_one("#experiment").border_title = "experiment"
-        self.call_after_refresh(self.query_one("#field-batch_norm").focus)
         super().on_mount()
+
+    async def complete(self) -> None:
+        """Make the form's fields."""
+        form = self.query_one(RequestForm)
+        await form.mount_fields()
+        if form.display:
+            form.focus_first()
+        else:
+            self.query_one(EpochTable).focus()
 
     # What is shown
 
@@ -62,7 +62,7 @@ class TrainScreen(LabScreen):
         history = self.lab_app.history
         self._show_loss(history)
         self._show_accuracy(history)
-        self._show_table(history)
+        self.query_one(EpochTable).show(history)
         self._show_progress(history, list(events))
 
     def _show_loss(self, history: RunHistory) -> None:
@@ -86,7 +86,8 @@ class TrainScreen(LabScreen):
         ]
         if running and not epochs:
             curves[0] = replace(curves[0], latest=f"{running[-1][1]:.4f}")
-        chart.show(curves, self._epoch_range(history), self._loss_range(curves, chart.logarithmic))
+        span = self._loss_range(curves, self.logarithmic)
+        chart.show(curves, self._epoch_range(history), span, logarithmic=self.logarithmic)
 
     @staticmethod
     def _loss_range(curves: list[Curve], logarithmic: bool) -> tuple[float, float] | None:
@@ -101,33 +102,15 @@ class TrainScreen(LabScreen):
         latest = epochs[-1] if epochs else None
         curves = [
             _curve(
-                "val", epochs, "val_accuracy", f"{latest.val_accuracy:.2%}" if latest else "", points=True, scale=100
+                "val", epochs, "val_accuracy", percent(latest.val_accuracy) if latest else "", points=True, scale=100
             ),
-            _curve("test", epochs, "test_accuracy", f"{latest.test_accuracy:.2%}" if latest else "", scale=100),
+            _curve("test", epochs, "test_accuracy", percent(latest.test_accuracy) if latest else "", scale=100),
         ]
         self.query_one("#accuracy", Chart).show(curves, self._epoch_range(history))
 
     @staticmethod
     def _epoch_range(history: RunHistory) -> tuple[float, float]:
         return 0.0, float(max(1, history.total_epochs))
-
-    def _show_table(self, history: RunHistory) -> None:
-        table = self.query_one(DataTable)
-        shown = table.row_count
-        if shown > len(history.epochs) or (shown and self._tabled is not history):
-            table.clear()
-            shown = 0
-        self._tabled = history
-        if shown == len(history.epochs):
-            return
-        for event in history.epochs[shown:]:
-            table.add_row(*_row(event), key=str(event.epoch))
-        best = history.best
-        for event in history.epochs:
-            mark = f"{glyphs().best} best val" if event is best else ""
-            if table.get_cell(str(event.epoch), "best") != mark:
-                table.update_cell(str(event.epoch), "best", mark)
-        table.move_cursor(row=len(history.epochs) - 1)
 
     def _show_progress(self, history: RunHistory, events: list[Event]) -> None:
         line = self.query_one(ProgressLine)
@@ -166,7 +149,7 @@ class TrainScreen(LabScreen):
             case "finished" if (best := history.best) and history.finished:
                 return (
                     f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
-                    f"its test accuracy {best.test_accuracy:.2%}{dot}r trains another"
+                    f"its test accuracy {percent(best.test_accuracy)}{dot}r trains another"
                 )
             case _:
                 ready = "" if self.lab_app.engine else f"{dot}loading PyTorch"
@@ -216,19 +199,17 @@ class TrainScreen(LabScreen):
             self.action_leave()
             return
         self.add_class("-form")
-        self.call_after_refresh(self.query_one("#field-batch_norm").focus)
+        self.call_after_refresh(self.query_one(RequestForm).focus_first)
 
     def action_leave(self) -> None:
         """Away from the form."""
         self.remove_class("-form")
-        self.query_one(DataTable).focus()
+        self.query_one(EpochTable).focus()
 
     def action_log_axis(self) -> None:
         """Change the loss axis."""
-        chart = self.query_one("#loss", Chart)
-        chart.logarithmic = not chart.logarithmic
+        self.logarithmic = not self.logarithmic
         self._show_loss(self.lab_app.history)
-        chart.redraw()
 
 
 def _curve(
@@ -236,24 +217,6 @@ def _curve(
 ) -> Curve:
     ys = [getattr(epoch, field) * scale for epoch in epochs]
     return Curve(name, f"curve-{name}", [epoch.epoch for epoch in epochs], ys, latest, points)
-
-
-def _row(event: EpochFinished) -> list[str]:
-    cells = (
-        f"{event.epoch}/{event.epochs}",
-        f"{event.train_loss:.4f}",
-        f"{event.val_loss:.4f}",
-        f"{event.val_accuracy:.2%}",
-        f"{event.test_accuracy:.2%}",
-        f"{event.train_seconds:.1f} s",
-        f"{event.eval_seconds:.1f} s",
-        f"{event.images_per_second:,.0f}",
-    )
-    return [*(text.rjust(_width(column)) for text, column in zip(cells, COLUMNS, strict=False)), ""]
-
-
-def _width(column: str) -> int:
-    return {"epoch": 7, "": 10, "train": 7, "eval": 6, "img/s": 8}.get(column, len(column))
 
 
 def duration(seconds: float) -> str:

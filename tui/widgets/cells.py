@@ -88,8 +88,9 @@ class CellWidget(Widget):
         """One row, as Textual wants it."""
         if y >= len(self._rows):
             return Strip.blank(self.size.width, self.rich_style)
+        base = self.rich_style  # the theme's paper under the ink
         runs = groupby(self._rows[y], key=lambda cell: cell[1])
-        return Strip([Segment("".join(c for c, _ in run), style) for style, run in runs])
+        return Strip([Segment("".join(c for c, _ in run), base + style) for style, run in runs])
 
     def on_resize(self, _event: Resize) -> None:
         """A new size is a new drawing."""

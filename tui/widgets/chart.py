@@ -19,6 +19,10 @@ MIN_WIDTH, MIN_HEIGHT = 24, 4
 """Below this, in cells, a chart is its title with the latest values."""
 
 
+LABEL_WIDTH = 6
+"""Cells for the numbers of the vertical axis at least, so that charts under one another have their origins aligned."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """One curve."""
@@ -73,7 +77,7 @@ def labels(values: Sequence[float]) -> list[str]:
         return []
     decimals = max(_decimals(value) for value in values)
     texts = [f"{value:.{decimals}f}" for value in values]
-    width = max(map(len, texts))
+    width = max(LABEL_WIDTH, *map(len, texts))
     return [text.rjust(width) for text in texts]
 
 
@@ -98,12 +102,17 @@ class Chart(CellWidget):
         self.logarithmic = False
 
     def show(
-        self, curves: list[Curve], x_range: tuple[float, float], y_range: tuple[float, float] | None = None
+        self,
+        curves: list[Curve],
+        x_range: tuple[float, float],
+        y_range: tuple[float, float] | None = None,
+        *,
+        logarithmic: bool = False,
     ) -> None:
         """Draw these curves from now on."""
-        state = (curves, x_range, y_range)
-        if state != (self.curves, self.x_range, self.y_range):
-            self.curves, self.x_range, self.y_range = state
+        state = (curves, x_range, y_range, logarithmic)
+        if state != (self.curves, self.x_range, self.y_range, self.logarithmic):
+            self.curves, self.x_range, self.y_range, self.logarithmic = state
             self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
@@ -140,7 +149,7 @@ class Chart(CellWidget):
             high = max(high, low * 1.5)
             y_ticks = log_ticks(low, high, max(2, height // 3))
         else:
-            y_ticks = ticks(low, high, max(2, height // 3))
+            y_ticks = self._ticks(low, high, max(2, height // 3))
         plotext.clear_figure()
         plotext.theme("clear")
         plotext.plotsize(width, height)
@@ -167,6 +176,13 @@ class Chart(CellWidget):
         styles = {number: ink(self.app, name) for number, name in names.items()}
         axis = ink(self.app, "quiet")
         return [_restyled(line, styles, axis) for line in plotext.build().rstrip("\n").split("\n")]
+
+    @staticmethod
+    def _ticks(low: float, high: float, count: int) -> list[float]:
+        # An axis with one number on it has no scale.
+        return next(
+            (values for n in (count, count + 1, count + 2) if len(values := ticks(low, high, n)) > 1), [low, high]
+        )
 
     def _span(self) -> tuple[float, float]:
         ys = [y for curve in self.curves for y in curve.ys]

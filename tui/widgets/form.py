@@ -7,9 +7,9 @@ from typing import Any
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Static
 
 from engine.requests import Parameter, Request, RequestError, parameters
 from tui.terminal import glyphs
@@ -25,6 +25,13 @@ class NumberInput(Input):
     async def _on_key(self, event: events.Key) -> None:
         if event.is_printable and not self.check_consume_key(event.key, event.character):
             event.prevent_default()
+            return
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            # Textual runs bindings only after the key has travelled up to the app; what is typed next would overtake
+            # it, so that of a burst from a slow line `backspace 7` became `7 backspace`.
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
             return
         await super()._on_key(event)
 
@@ -79,30 +86,44 @@ class RequestForm(VerticalScroll, can_focus=False):
         self.fields = [field for field in parameters(request) if not field.fixed]
 
     def compose(self) -> ComposeResult:
-        """A row a field, then the line for what is wrong."""
-        for field in self.fields:
-            with Horizontal(classes="field"):
-                yield Label(field.label)
-                if field.choices:
-                    yield Choice(field.choices, field.default, id=f"field-{field.name}")
-                else:
-                    yield NumberInput(
-                        _text(field.default), compact=True, id=f"field-{field.name}", select_on_focus=False
-                    )
+        """The names beside the values, a line each; then the line for what is wrong."""
+        with Horizontal(id="form-rows"):
+            yield Static("\n".join(field.label for field in self.fields), id="form-labels")
+            yield Vertical(id="form-values")
         yield Static("", id="form-hint")
 
-    def on_mount(self) -> None:
-        """A still cursor: each blink is sent over the line."""
-        for field in self.query(Input):
-            field.cursor_blink = False
+    async def mount_fields(self) -> None:
+        """Make the fields. The first frame does without them: a widget each is what takes Textual long."""
+        if self.query(Choice):
+            return
+        await self.query_one("#form-values").mount_all(self._widget(field) for field in self.fields)
+
+    @staticmethod
+    def _widget(field: Parameter) -> Choice | NumberInput:
+        name = f"field-{field.name}"
+        if field.choices:
+            return Choice(field.choices, field.default, id=name)
+        widget = NumberInput(_text(field.default), compact=True, id=name, select_on_focus=False)
+        widget.cursor_blink = False  # each blink is sent over the line
+        return widget
+
+    def focus_first(self) -> None:
+        """Go to the first field."""
+        if widget := self._find(self.fields[0]):
+            widget.focus()
+
+    def _find(self, field: Parameter) -> Choice | NumberInput | None:
+        """The widget of `field`; None while there is none yet, and then its value is the default."""
+        found = self.query(f"#field-{field.name}")
+        widget = found.first() if found else None
+        return widget if isinstance(widget, Choice | NumberInput) else None
 
     def value(self, field: Parameter) -> Any:
         """The value typed or chosen for `field`; raises RequestError where it is none."""
-        widget = self.query_one(f"#field-{field.name}")
-        if isinstance(widget, Choice):
-            return widget.value
-        assert isinstance(widget, Input)
-        return field.parse(widget.value)
+        widget = self._find(field)
+        if widget is None:
+            return field.default
+        return widget.value if isinstance(widget, Choice) else field.parse(widget.value)
 
     def request(self) -> Request:
         """The request as filled in; raises RequestError with the first reason why it is none."""
@@ -111,12 +132,12 @@ class RequestForm(VerticalScroll, can_focus=False):
     def fill(self, request: Request) -> None:
         """Put the values of `request` into the fields."""
         for field in self.fields:
-            widget = self.query_one(f"#field-{field.name}")
+            widget = self._find(field)
             value = getattr(request, field.name)
             if isinstance(widget, Choice):
                 widget.value = value
                 widget._show()
-            elif isinstance(widget, Input):
+            elif widget:
                 widget.value = _text(value)
 
     def check(self) -> str:
@@ -128,7 +149,8 @@ class RequestForm(VerticalScroll, can_focus=False):
                 self.value(field)
             except RequestError as error:
                 wrong = str(error)
-            self.query_one(f"#field-{field.name}").set_class(bool(wrong), "wrong")
+            if widget := self._find(field):
+                widget.set_class(bool(wrong), "wrong")
             problem = problem or wrong
         if not problem:
             try:

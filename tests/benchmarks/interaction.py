@@ -1,0 +1,114 @@
+"""The app while it trains, over a pseudo-terminal of 120x40: `python -m tests.benchmarks.interaction [SECONDS]`.
+
+Keys: how long a key press takes to change the screen, 100 presses. Throughput: images a second of the app's training
+against the same training without an app (`mnist-tui train --json`), in turn, several rounds. Bytes: what the app sends a
+second while nobody presses a key.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.startup import PROGRAM
+from tests.pty_app import PtyApp
+
+ROUNDS = 5
+PRESSES = 100
+
+
+def headless(cwd: Path, size: int) -> float:
+    """Seconds of training in the second epoch, without the app."""
+    output = subprocess.run(
+        [PROGRAM, "train", "--json", "--epochs", "2", "--train-size", str(size)],
+        cwd=cwd,
+        check=True,
+        capture_output=True,
+    ).stdout
+    return _seconds(output)
+
+
+def _seconds(lines: bytes) -> float:
+    events = [json.loads(line) for line in lines.splitlines()]
+    return next(e["train_seconds"] for e in events if e["type"] == "EpochFinished" and e["epoch"] == 2)
+
+
+def in_app(cwd: Path, size: int) -> tuple[float, float]:
+    """Seconds of the same under the app, and the bytes a second that it sent meanwhile."""
+    before = set((cwd / "runs").glob("*"))
+    with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
+        app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
+        _fill(app, size, 2)
+        app.send("r")
+        app.wait_for("epoch 2", 120)
+        bytes_before, began = app.received, time.perf_counter()
+        app.wait_for("best validation loss", 240)
+        rate = (app.received - bytes_before) / (time.perf_counter() - began)
+        app.send("q")
+        app.wait()
+    (run,) = set((cwd / "runs").glob("*")) - before
+    return _seconds((run / "events.jsonl").read_bytes()), rate
+
+
+def _fill(app: PtyApp, size: int, epochs: int) -> None:
+    """Type the number of epochs and of training images into the form; the cursor starts on the first field."""
+    app.wait_for("batch normalisation")
+    for tabs, value in ((1, epochs), (5, size)):
+        app.send("\t" * tabs)
+        app.read(0.3)
+        app.send(f"\x01\x0b{value}")
+        app.wait_for(f"    {value} ")
+
+
+def keys(cwd: Path) -> list[float]:
+    """Milliseconds from each key press to its effect on the screen while a run is under way."""
+    delays = []
+    with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
+        app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
+        app.send("r")
+        app.wait_for("img/s   run", 60)
+        linear = True
+        for press in range(PRESSES):
+            app.read(0.15 + press % 7 * 0.02)
+            linear = not linear
+            app.send("y")
+            delays.append(app.wait_for(lambda a, log=not linear: ("loss log" in a.text) == log, 5) * 1000)  # type: ignore[misc]
+        app.send("x")
+        app.wait_for("cancelled")
+        app.send("q")
+        app.wait()
+    return sorted(delays)
+
+
+def main() -> None:
+    """Print keys, throughput and bytes."""
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    with tempfile.TemporaryDirectory() as folder:
+        cwd = Path(folder)
+        delays = keys(cwd)
+        print(
+            f"key to screen    median {delays[PRESSES // 2]:.0f} ms  95th of 100 {delays[94]:.0f} ms  worst {delays[-1]:.0f} ms"
+        )
+        ratios, rates = [], []
+        for round_ in range(ROUNDS):
+            order = (False, True) if round_ % 2 else (True, False)
+            seconds = {}
+            for app in order:
+                if app:
+                    seconds[app], rate = in_app(cwd, size)
+                    rates.append(rate)
+                else:
+                    seconds[app] = headless(cwd, size)
+            ratios.append(seconds[False] / seconds[True])
+            print(f"  round {round_ + 1}: headless {seconds[False]:.2f} s, in the app {seconds[True]:.2f} s an epoch")
+        print(f"throughput in the app over headless   median {statistics.median(ratios):.3f}")
+        print(f"bytes a second   median {statistics.median(rates):,.0f}  worst {max(rates):,.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The real program in a real terminal: a pseudo-terminal, and an emulator that knows what is on its screen."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import pyte
+
+# pyte takes the kitty keyboard's `CSI > 25 u` for text; nothing else of what Textual asks a terminal confuses it.
+NOT_TEXT = (b"\x1b[>25u", b"\x1b[>1u", b"\x1b[<u", b"\x1b[?2026$p", b"\x1b[?2048$p")
+
+
+class PtyApp:
+    """`mnist-tui ARGUMENTS` in a pseudo-terminal of its own."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str] = (),
+        *,
+        cwd: Path,
+        columns: int = 120,
+        rows: int = 40,
+        environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-c", "from tui.cli import main; main()"),
+    ) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.received = 0
+        """Bytes that the program sent so far."""
+        self.started = time.perf_counter()
+        keep = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "LC_ALL", "COLUMNS", "LINES")}
+        env = keep | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | dict(environment or {})
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:  # the child
+            os.chdir(cwd)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            os.execvpe(program[0], [*program, *arguments], env)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.code: int | None = None
+
+    def __enter__(self) -> PtyApp:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.wait(10)
+        self.hang_up()
+
+    @property
+    def text(self) -> str:
+        """The screen as lines of text."""
+        return "\n".join(self.screen.display)
+
+    def read(self, seconds: float = 0.0) -> int:
+        """Take what comes within `seconds`, at least what is there; how many bytes it was."""
+        until = time.perf_counter() + seconds
+        taken = 0
+        while select.select([self.fd], [], [], max(0.0, until - time.perf_counter()))[0]:
+            try:
+                data = os.read(self.fd, 1 << 16)
+            except OSError:  # the program closed its side
+                break
+            if not data:
+                break
+            taken += len(data)
+            self.received += len(data)
+            for code in NOT_TEXT:
+                data = data.replace(code, b"")
+            self._stream.feed(data)
+        return taken
+
+    def wait_for(self, what: str | Callable[[PtyApp], bool], seconds: float = 30.0) -> float:
+        """Read until the screen shows `what`; the seconds it took. Raises TimeoutError with the screen."""
+        began = time.perf_counter()
+        seen = (lambda app: what in app.text) if isinstance(what, str) else what
+        while not seen(self):
+            if time.perf_counter() - began > seconds:
+                raise TimeoutError(f"not on the screen after {seconds} s: {what}\n{self.text}")
+            self.read(0.002)
+        return time.perf_counter() - began
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self.fd, keys.encode())
+
+    def kill(self, number: int) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost connection does."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Read until the program ended; its exit code, negative for a signal. Raises TimeoutError."""
+        until = time.perf_counter() + seconds
+        while self.code is None:
+            if self.fd >= 0:
+                self.read(0.01)
+            else:
+                time.sleep(0.01)
+            done, status = os.waitpid(self.pid, os.WNOHANG)
+            if done:
+                self.code = os.waitstatus_to_exitcode(status)
+            elif time.perf_counter() > until:
+                raise TimeoutError(f"still running after {seconds} s\n{self.text}")
+        if self.fd >= 0:
+            self.read(0.05)
+        return self.code

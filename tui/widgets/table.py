@@ -1,0 +1,104 @@
+"""The table of epochs, as the notebook prints it: a line each, the newest in view until one scrolls back."""
+
+from __future__ import annotations
+
+from textual.binding import Binding
+from textual.events import MouseScrollDown, MouseScrollUp
+
+from engine.events import EpochFinished
+from engine.history import RunHistory
+from tui.terminal import glyphs
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells
+
+COLUMNS = (
+    ("epoch", 9),
+    ("train loss", 12),
+    ("val loss", 10),
+    ("val acc", 10),
+    ("test acc", 10),
+    ("time", 9),
+    ("img/s", 9),
+)
+"""Title and width in cells, the space before it included."""
+
+
+class EpochTable(CellWidget, can_focus=True):
+    """A row an epoch; the arrows scroll."""
+
+    DEFAULT_CSS = "EpochTable { height: 1fr; }"
+    BINDINGS = [
+        Binding("up,k", "scroll_by(-1)", show=False),
+        Binding("down,j", "scroll_by(1)", show=False),
+        Binding("pageup", "scroll_by(-10)", show=False),
+        Binding("pagedown", "scroll_by(10)", show=False),
+        Binding("home", "scroll_by(-1000000)", show=False),
+        Binding("end", "scroll_by(1000000)", show=False),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.history = RunHistory()
+        self._back = 0
+        """Rows scrolled back from the newest."""
+        self._shown: tuple[int, int] = (0, 0)
+
+    def show(self, history: RunHistory) -> None:
+        """The epochs of this run from now on."""
+        state = (id(history), len(history.epochs))
+        if state == self._shown:
+            return
+        if history is not self.history:
+            self.history, self._back = history, 0
+        self._shown = state
+        self.redraw()
+
+    def action_scroll_by(self, rows: int) -> None:
+        """Show earlier (negative) or later epochs."""
+        most = max(0, len(self.history.epochs) - (self.size.height - 1))
+        self._back = min(most, max(0, self._back - rows))
+        self.redraw()
+
+    def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
+        """Earlier."""
+        self.action_scroll_by(-3)
+
+    def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
+        """Later."""
+        self.action_scroll_by(3)
+
+    def on_focus(self) -> None:
+        """Show where the arrows go."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Show that they go elsewhere."""
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The titles, then as many epochs as there is room for."""
+        quiet = ink(self.app, "primary" if self.has_focus else "quiet")
+        head = cells(*((title.rjust(size), quiet) for title, size in COLUMNS))
+        end = len(self.history.epochs) - self._back
+        visible = self.history.epochs[max(0, end - (height - 1)) : end] if height > 1 else []
+        best = self.history.best
+        return [head, *(self._row(epoch, best is epoch) for epoch in visible)]
+
+    def _row(self, epoch: EpochFinished, best: bool) -> list[Cell]:
+        texts = (
+            f"{epoch.epoch}/{epoch.epochs}",
+            f"{epoch.train_loss:.4f}",
+            f"{epoch.val_loss:.4f}",
+            percent(epoch.val_accuracy),
+            percent(epoch.test_accuracy),
+            f"{epoch.train_seconds + epoch.eval_seconds:.1f} s",
+            f"{epoch.images_per_second:,.0f}",
+        )
+        text = ink(self.app, "foreground", bold=best)
+        row = cells(*((value.rjust(size), text) for value, (_, size) in zip(texts, COLUMNS, strict=True)))
+        return row + cells((f"  {glyphs().best} best val", ink(self.app, "curve-val"))) if best else row
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 as `98.94 %`."""
+    return f"{share * 100:.2f} %"
