@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
-import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -53,27 +51,3 @@ def versions() -> dict[str, str]:
     except PackageNotFoundError:  # run from a checkout that is not installed
         own = "checkout"
     return {"mnist-tui": own, "python": platform.python_version(), "torch": str(torch.__version__)}
-
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
-
-
-@cache
-def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to keep what is freed instead of giving it back to the kernel.
-
-    A training step allocates the same maps of several megabytes again and again; by default each is mapped anew, and
-    zeroing the kernel's fresh pages took a third of the step (measured: 1.3 to 1.5 times the images a second with
-    this). Does nothing where there is no glibc; returns whether it did something.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    results = [
-        mallopt(M_MMAP_THRESHOLD, 1 << 30),
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1),
-        mallopt(M_ARENA_MAX, 1),
-    ]
-    return all(results)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.allocator import keep_freed_memory
 from engine.events import Cancelled, Event, JobFailed, Progress
 from engine.requests import OpenWeights, Request, RequestError, Train, WarmUp
 
@@ -234,6 +235,7 @@ class Lab:
     """
 
     def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
+        keep_freed_memory()  # before the lanes have threads
         self._stream = Stream(wake)
         self._lanes: dict[LaneName, _Lane] = {
             "training": _Lane("training", root, self._stream),

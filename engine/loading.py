@@ -9,7 +9,7 @@ import torch
 
 from engine.checkpoints import load_weights
 from engine.data import load
-from engine.devices import choose_device, device_name, keep_freed_memory
+from engine.devices import choose_device, device_name
 from engine.events import EngineLoaded, Event, WeightsOpened
 from engine.model import count_parameters
 from engine.requests import OpenWeights, WarmUp
@@ -17,7 +17,6 @@ from engine.requests import OpenWeights, WarmUp
 
 def warm_up(request: WarmUp, _root: Path) -> Generator[Event, None, None]:
     """Do now what the first training run would wait for. Importing this module imported PyTorch."""
-    keep_freed_memory()
     device = choose_device(request.device)
     yield EngineLoaded(device=str(device), device_name=device_name(device), torch=str(torch.__version__))
     yield from load(request.dataset, device)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from engine.allocator import keep_freed_memory
 from engine.data import Dataset, Split, epoch_permutation
-from engine.devices import keep_freed_memory, set_threads
+from engine.devices import set_threads
 from engine.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.model import CNN, seeded_cnn
 from engine.requests import Train

@@ -65,32 +65,57 @@ class PtyApp:
         """The screen as lines of text."""
         return "\n".join(self.screen.display)
 
-    def read(self, seconds: float = 0.0) -> int:
-        """Take what comes within `seconds`, at least what is there; how many bytes it was."""
+    def read(self, seconds: float = 0.0, *, emulate: bool = True) -> int:
+        """Take what comes within `seconds`, at least what is there; how many bytes it was.
+
+        Without `emulate` it is only counted: to keep a screen up to date takes a good part of a core.
+        """
         until = time.perf_counter() + seconds
         taken = 0
-        while select.select([self.fd], [], [], max(0.0, until - time.perf_counter()))[0]:
-            try:
-                data = os.read(self.fd, 1 << 16)
-            except OSError:  # the program closed its side
-                break
-            if not data:
-                break
+        while data := self._receive(until):
             taken += len(data)
-            self.received += len(data)
-            for code in NOT_TEXT:
-                data = data.replace(code, b"")
-            self._stream.feed(data)
+            if emulate:
+                self._feed(data)
         return taken
 
+    def _receive(self, until: float) -> bytes:
+        if not select.select([self.fd], [], [], max(0.0, until - time.perf_counter()))[0]:
+            return b""
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except OSError:  # the program closed its side
+            return b""
+        self.received += len(data)
+        return data
+
+    def _feed(self, data: bytes) -> None:
+        for code in NOT_TEXT:
+            data = data.replace(code, b"")
+        self._stream.feed(data)
+
     def wait_for(self, what: str | Callable[[PtyApp], bool], seconds: float = 30.0) -> float:
-        """Read until the screen shows `what`; the seconds it took. Raises TimeoutError with the screen."""
-        began = time.perf_counter()
+        """Read until the screen shows `what`; the seconds until the bytes came that show it.
+
+        Raises TimeoutError with the screen. Looks at the screen only when something came, so that waiting costs the
+        program under test nothing.
+        """
+        began = arrived = time.perf_counter()
         seen = (lambda app: what in app.text) if isinstance(what, str) else what
         while not seen(self):
-            if time.perf_counter() - began > seconds:
+            data = self._receive(began + seconds)
+            arrived = time.perf_counter()
+            if not data:
                 raise TimeoutError(f"not on the screen after {seconds} s: {what}\n{self.text}")
-            self.read(0.002)
+            self._feed(data)
+        return arrived - began
+
+    def count_until(self, done: Callable[[], bool], seconds: float = 300.0) -> float:
+        """Only count bytes until `done()`, asked four times a second; the seconds it took. Raises TimeoutError."""
+        began = time.perf_counter()
+        while not done():
+            if time.perf_counter() - began > seconds:
+                raise TimeoutError(f"not done after {seconds} s")
+            self.read(0.25, emulate=False)
         return time.perf_counter() - began
 
     def send(self, keys: str) -> None:

