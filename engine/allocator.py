@@ -24,4 +24,4 @@ def keep_freed_memory() -> bool:
     if mallopt is None:
         return False
     settings = ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, 2**31 - 1), (M_ARENA_MAX, 1))
-    return min(mallopt(name, value) for name, value in settings) == 1
+    return min(int(mallopt(name, value)) for name, value in settings) == 1

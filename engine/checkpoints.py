@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import io
 from pathlib import Path
 
 import msgspec
@@ -39,7 +39,9 @@ def save_weights(path: Path, model: CNN) -> None:
     """
     if path.suffix in (".pth", ".pt"):
         state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-        write_whole(path, lambda partial: torch.save(state, partial))
+        buffer = io.BytesIO()  # torch.save hides the disk's own errors
+        torch.save(state, buffer)
+        write_whole(path, lambda partial: partial.write_bytes(buffer.getvalue()))
         return
     a = model.architecture
     plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
@@ -68,12 +70,13 @@ def load_weights(path: Path) -> CNN:
         state = _load_pth(path)
     else:
         state, metadata = load_tensors(path)
-    architecture = infer_architecture(state, path)
     if "architecture" in metadata:
         try:
             architecture = msgspec.json.decode(metadata["architecture"], type=Architecture)
         except msgspec.DecodeError as error:
             raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
+    else:
+        architecture = infer_architecture(state, path)
     model = CNN(architecture)
     expected = model.state_dict()
     for key in [*expected, *state]:
@@ -93,7 +96,7 @@ def _load_pth(path: Path) -> State:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RequestError(f"there is no file {path}") from None
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except Exception:  # what is no pickle of tensors can raise anything, a KeyError among it
         raise RequestError(f"{path} is no weights file that PyTorch can read without running code") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise RequestError(f"{path} holds no state dict: save model.state_dict(), not the model")
@@ -119,13 +122,16 @@ def infer_architecture(state: State, path: Path) -> Architecture:
             except GeometryError:
                 continue
             if channels * side * side == flat:
-                return Architecture(
-                    batch_norm=batch_norm,
-                    channels=channels,
-                    kernel_size=kernel_size,
-                    stride=stride,
-                    padding=padding,
-                    hidden=hidden,
-                    in_channels=in_channels,
-                )
+                try:
+                    return Architecture(
+                        batch_norm=batch_norm,
+                        channels=channels,
+                        kernel_size=kernel_size,
+                        stride=stride,
+                        padding=padding,
+                        hidden=hidden,
+                        in_channels=in_channels,
+                    )
+                except RequestError as error:
+                    raise RequestError(f"{path} holds another network than ours: {error}") from None
     raise RequestError(f"{path} does not fit a 28x28 image: fc.1.weight takes {flat} inputs")

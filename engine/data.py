@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 from collections.abc import Generator
@@ -27,6 +28,13 @@ MNIST_SHA256 = {
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+MNIST_BYTES = {
+    "train-images-idx3-ubyte": 60_000 * 28 * 28,
+    "train-labels-idx1-ubyte": 60_000,
+    "t10k-images-idx3-ubyte": 10_000 * 28 * 28,
+    "t10k-labels-idx1-ubyte": 10_000,
 }
 
 
@@ -105,10 +113,10 @@ def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
     cannot be written is done without; a cached file of another length than it should have is unpacked anew.
     """
     cached = cache / name
-    try:
-        return parse_idx(cached.read_bytes(), str(cached))
-    except (OSError, RequestError):
-        pass
+    with contextlib.suppress(OSError, RequestError):
+        array = parse_idx(cached.read_bytes(), str(cached))
+        if array.nbytes == MNIST_BYTES[name]:
+            return array
     packed = folder / f"{name}.gz"
     try:
         data = gzip.decompress(packed.read_bytes())

@@ -145,6 +145,11 @@ class Job:
         """Wait until it ended; False where the `timeout` in seconds came first."""
         return self._ended.wait(timeout)
 
+    def abandon(self) -> None:
+        """Call it ended without ever having begun: the lab closed before its turn."""
+        self.state = "done"
+        self._ended.set()
+
     def _run(self, root: Path, put: Callable[[Job, Event], None]) -> None:
         try:
             if not self._cancelled:
@@ -196,6 +201,10 @@ class _Lane:
 
     def add(self, job: Job) -> None:
         with self._change:
+            if self._closed:
+                job.cancel()
+                job.abandon()
+                return
             if self.newest_wins:
                 for older in self.unfinished():
                     older.cancel()
@@ -205,7 +214,8 @@ class _Lane:
             self._change.notify()
 
     def unfinished(self) -> list[Job]:
-        return [job for job in (self.current, *self.jobs) if job is not None]
+        with self._change:
+            return [job for job in (self.current, *self.jobs) if job is not None]
 
     def close(self) -> None:
         with self._change:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -82,10 +84,17 @@ class RunFolder:
 
         A line is one write, so a reader sees whole lines and at most one unfinished last one.
         """
+        line = to_json(event) + b"\n"
         with self.events_file.open("ab", buffering=0) as file:
-            file.write(to_json(event) + b"\n")
-            # A device such as /dev/full or a pipe cannot be synced; a regular file must be.
-            os.fsync(file.fileno())
+            size = file.seek(0, os.SEEK_END)
+            try:
+                if (written := file.write(line)) != len(line):
+                    raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)  # half a line would swallow the next one
+                raise
 
     def events(self) -> list[RunEvent]:
         """The events so far, empty for a run that has none; raises RequestError where the file is damaged."""
@@ -93,7 +102,7 @@ class RunFolder:
             return list(read_json_lines(self.events_file.read_bytes()))
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:  # bytes that are no JSON, or no UTF-8
             raise RequestError(f"{self.events_file} cannot be read ({_reason(error)})") from None
 
     def history(self) -> RunHistory:

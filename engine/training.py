@@ -47,7 +47,7 @@ class TrainingState:
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         for number, memory in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in memory.items()}
-        return {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors()` gave."""
@@ -61,6 +61,11 @@ class TrainingState:
         if memory:
             whole = self.optimizer.state_dict()
             self.optimizer.load_state_dict({"state": memory, "param_groups": whole["param_groups"]})
+            for parameter, moments in self.optimizer.state.items():
+                for name, value in moments.items():
+                    if value.shape == parameter.shape:
+                        # Fused Adam walks over memory, so a moment must lie there as its parameter does.
+                        moments[name] = torch.empty_like(parameter).copy_(value)
 
 
 def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, tuple[float, float]]:

@@ -109,13 +109,19 @@ class PtyApp:
             self._feed(data)
         return arrived - began
 
-    def count_until(self, done: Callable[[], bool], seconds: float = 300.0) -> float:
-        """Only count bytes until `done()`, asked four times a second; the seconds it took. Raises TimeoutError."""
+    def count_until(self, done: Callable[[], bool], seconds: float = 300.0, *, read: bool = True) -> float:
+        """Only count bytes until `done()`, asked four times a second; the seconds it took. Raises TimeoutError.
+
+        Without `read` it does not even take them, as a stalled connection does not.
+        """
         began = time.perf_counter()
         while not done():
             if time.perf_counter() - began > seconds:
                 raise TimeoutError(f"not done after {seconds} s")
-            self.read(0.25, emulate=False)
+            if read:
+                self.read(0.25, emulate=False)
+            else:
+                time.sleep(0.25)
         return time.perf_counter() - began
 
     def send(self, keys: str) -> None:
@@ -132,11 +138,11 @@ class PtyApp:
             os.close(self.fd)
             self.fd = -1
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = 20.0, *, read: bool = True) -> int:
         """Read until the program ended; its exit code, negative for a signal. Raises TimeoutError."""
         until = time.perf_counter() + seconds
         while self.code is None:
-            if self.fd >= 0:
+            if self.fd >= 0 and read:
                 self.read(0.01)
             else:
                 time.sleep(0.01)
@@ -145,6 +151,6 @@ class PtyApp:
                 self.code = os.waitstatus_to_exitcode(status)
             elif time.perf_counter() > until:
                 raise TimeoutError(f"still running after {seconds} s\n{self.text}")
-        if self.fd >= 0:
+        if self.fd >= 0 and read:
             self.read(0.05)
         return self.code

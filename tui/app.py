@@ -22,6 +22,7 @@ from engine.runs import RunFolder
 from tui.commands import Palette, bindings, commands
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
+from tui.terminal import ASCII, glyphs
 from tui.theme import THEMES
 
 LAST_RESORT = 5.0
@@ -66,11 +67,11 @@ class MnistTui(App[int]):
 
     def on_mount(self) -> None:
         """Show the first frame, then load what takes long."""
+        self.set_class(glyphs() is ASCII, "-ascii")
         self._catch_signals()
         self.call_after_refresh(self._after_first_frame)
 
     async def _after_first_frame(self) -> None:
-        gc.freeze()
         gc.enable()
         if isinstance(self.screen, LabScreen):
             await self.screen.complete()

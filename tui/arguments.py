@@ -53,14 +53,16 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def one_line(message: str) -> str:
-    """The first paragraph of tyro's boxed message, without the box."""
-    words: list[str] = []
+    """What tyro's boxed message says, without the box, its title and its advice."""
+    blocks: list[list[str]] = [[]]
     for line in message.splitlines():
-        text = line.strip("│╭╮╰╯─| \t")
-        if line.startswith("╭") or (not text and not words):
-            continue
-        if not text:
-            break
-        words.append(text)
-    found = re.sub(r"\s+", " ", " ".join(words)).strip().rstrip(".")
-    return (found[:1].lower() + found[1:]) or "the arguments make no sense"
+        text = line.strip("│ \t")
+        if re.match(r"[╭╰]|─{3}|-{3}", text):
+            blocks.append([])
+        elif text:
+            blocks[-1].append(text)
+    said = [" ".join(block) for block in blocks if block]
+    # Where tyro thinks that only ASCII can be shown it draws no box, and the title is a block of its own.
+    found = said[0 if "╭" in message or len(said) < 2 else 1] if said else "the arguments make no sense"
+    found = re.sub(r"\s+", " ", found).rstrip(".")
+    return found[:1].lower() + found[1:]

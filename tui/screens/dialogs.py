@@ -29,7 +29,11 @@ class HelpScreen(ModalScreen[None]):
             for command in self.commands:
                 table.add_row(command.keys, command.help, style=ink(self.app, "foreground"))
             table.columns[0].style = ink(self.app, "primary", bold=True)
-            for keys, words in (("tab  ↑ ↓", "from field to field"), ("← →", "change a choice"), ("esc", "close this")):
+            for keys, words in (
+                ("tab, up, down", "from field to field"),
+                ("left, right", "change a choice"),
+                ("esc", "close this"),
+            ):
                 table.add_row(keys, words, style=ink(self.app, "quiet"))
             yield Static(table)
 

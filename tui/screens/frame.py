@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class LabScreen(Screen[None]):
     """The base of the numbered screens. What a subclass shows, it takes from the app's open run."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""  # the screen decides, once its widgets are there
     mode = ""
     """The name of this screen in the registry of commands."""
 

@@ -152,6 +152,7 @@ class Chart(CellWidget):
             y_ticks = self._ticks(low, high, max(2, height // 3))
         plotext.clear_figure()
         plotext.theme("clear")
+        plotext.limit_size(False, False)  # it would ask what terminal it is in, and not believe us
         plotext.plotsize(width, height)
         plotext.xaxes(True, False)
         plotext.yaxes(True, False)

@@ -1,0 +1,79 @@
+"""What the tests share. Heavy imports wait for the fixture that needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from engine.data import Dataset
+    from engine.runs import RunFolder
+
+
+T = TypeVar("T")
+
+
+def returned(generator: Generator[Any, Any, T]) -> T:
+    """What a generator returns, its events passed over."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Dataset:
+    """The whole of MNIST on the CPU."""
+    import torch
+
+    from engine.data import load
+
+    return returned(load("mnist", torch.device("cpu")))
+
+
+@pytest.fixture(scope="session")
+def small(mnist: Dataset) -> Dataset:
+    """The first images of MNIST's splits: an epoch takes a fraction of a second."""
+    from engine.data import Dataset
+
+    return Dataset("mnist", mnist.train.first(2000), mnist.val.first(500), mnist.test.first(400))
+
+
+@pytest.fixture
+def small_runs(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training runs see the small data set instead of the whole."""
+    patch_load(monkeypatch, small)
+
+
+def patch_load(patch: pytest.MonkeyPatch, data: Dataset) -> None:
+    def load(*_: object) -> Generator[Any, None, Dataset]:
+        yield from ()
+        return data
+
+    patch.setattr("engine.recording.load", load)
+
+
+@pytest.fixture(scope="session")
+def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run of two short epochs on real images. Nobody may write to it."""
+    from engine.events import RunStarted
+    from engine.recording import train_run
+    from engine.requests import Train
+    from engine.runs import RunFolder
+
+    root = tmp_path_factory.mktemp("trained")
+    request = Train(train_size=1280, epochs=2, device="cpu")
+    events = list(train_run(request, root))
+    name = next(event.run for event in events if isinstance(event, RunStarted))
+    return RunFolder(root / name)

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import engine.lab
+from engine.events import (
+    BatchEvaluated,
+    BatchTrained,
+    EpochFinished,
+    Event,
+    JobFailed,
+    RunCancelled,
+    RunFinished,
+    RunStarted,
+    WeightsOpened,
+)
+from engine.lab import OPERATIONS, Job, Lab, Stream, _Entry
+from engine.requests import OpenWeights, Train
+from engine.runs import RunFolder
+from tests.engine.fakes import GATES, Chatty, Failing, Gate, Gated, result
+
+LONG = Train(train_size=2000, batch_size=20, epochs=1000, device="cpu", channels=4, hidden=16)
+SHORT = Train(train_size=640, epochs=1, device="cpu", channels=4, hidden=16)
+PATIENCE = 30.0  # seconds that nothing should take: only a hang does
+
+
+class Reader:
+    """A front end: wakes when it is woken, and remembers all."""
+
+    def __init__(self, root: Path) -> None:
+        self.woken = threading.Event()
+        self.lab = Lab(root, self.woken.set)
+        self.seen: list[tuple[Job, Event]] = []
+
+    def of(self, job: Job) -> list[Event]:
+        return [event for owner, event in self.seen if owner is job]
+
+    def drain(self) -> None:
+        self.seen += self.lab.drain()
+
+    def until(self, what: Callable[[], bool]) -> None:
+        limit = time.monotonic() + PATIENCE
+        while True:
+            self.drain()
+            if what():
+                return
+            assert time.monotonic() < limit, f"never happened; seen: {self.seen[-5:]}"
+            self.woken.wait(0.02)
+            self.woken.clear()
+
+    def finish(self, job: Job) -> list[Event]:
+        assert job.wait(PATIENCE)
+        self.drain()
+        return self.of(job)
+
+
+@pytest.fixture
+def reader(tmp_path: Path, small_runs: None) -> Iterator[Reader]:
+    reader = Reader(tmp_path)
+    yield reader
+    for gate in GATES.values():
+        gate.open.set()
+    assert reader.lab.close()
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    for request, function in ((Gated, "gated"), (Failing, "failing"), (Chatty, "chatty")):
+        monkeypatch.setitem(OPERATIONS, request, _Entry("analysis", f"tests.engine.fakes:{function}"))
+    GATES.clear()
+    GATES.update({name: Gate() for name in "abc"})
+
+
+def progress(done: int) -> BatchEvaluated:
+    return BatchEvaluated(split="val", done=done, total=9)
+
+
+def trained(step: int) -> BatchTrained:
+    return BatchTrained(epoch=1, epochs=1, step=step, steps=9, images_per_second=1, running_loss=())
+
+
+class Wakes:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def jobs() -> tuple[Job, Job]:
+    return Job(SHORT, OPERATIONS[Train]), Job(SHORT, OPERATIONS[Train])
+
+
+def test_stream_keeps_results_in_order_and_the_latest_progress() -> None:
+    stream, (one, two) = Stream(Wakes()), jobs()
+    stream.put(one, progress(1))
+    stream.put(one, result("x", 1))
+    stream.put(two, progress(7))
+    stream.put(one, trained(1))
+    stream.put(one, result("x", 1))
+    stream.put(one, progress(2))
+    assert stream.drain() == [
+        (one, result("x", 1)),
+        (two, progress(7)),
+        (one, trained(1)),
+        (one, result("x", 1)),
+        (one, progress(2)),
+    ]
+    assert stream.drain() == []
+
+
+def test_stream_wakes_at_once_for_results_and_seldom_for_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.lab, "PROGRESS_INTERVAL", 1e6)
+    wakes = Wakes()
+    stream, (job, _) = Stream(wakes), jobs()
+    stream._woken_at = time.monotonic()
+    stream.put(job, progress(1))
+    assert wakes.count == 0
+    stream.put(job, result("x"))
+    assert wakes.count == 1
+    stream.put(job, result("y"))
+    assert wakes.count == 1  # it is awake already
+    stream.drain()
+    stream.put(job, result("z"))
+    assert wakes.count == 2
+    stream.drain()
+    monkeypatch.setattr(engine.lab, "PROGRESS_INTERVAL", 0.0)
+    stream.put(job, progress(2))
+    assert wakes.count == 3
+
+
+def test_stream_loses_nothing_between_threads() -> None:
+    stream, (one, two) = Stream(Wakes()), jobs()
+
+    def write(job: Job) -> None:
+        for number in range(2000):
+            stream.put(job, progress(number))
+            stream.put(job, result("x", number))
+
+    threads = [threading.Thread(target=write, args=(job,)) for job in (one, two)]
+    for thread in threads:
+        thread.start()
+    seen: list[tuple[Job, Event]] = []
+    while any(thread.is_alive() for thread in threads):
+        seen += stream.drain()
+    seen += stream.drain()
+    for job in (one, two):
+        results = [event for owner, event in seen if owner is job and isinstance(event, WeightsOpened)]
+        assert results == [result("x", number) for number in range(2000)]
+
+
+def test_training_pauses_resumes_and_is_cancelled(reader: Reader, tmp_path: Path) -> None:
+    job = reader.lab.submit(LONG)
+    reader.until(lambda: any(isinstance(event, BatchTrained) for event in reader.of(job)))
+    assert job.state == "running"
+    job.pause()
+    assert job.paused
+    reader.until(lambda: job.state == "paused")
+    reader.drain()
+    stopped = len(reader.seen)
+    assert not job.wait(0.15)
+    reader.drain()
+    assert len(reader.seen) == stopped
+    job.resume()
+    assert not job.paused
+    reader.until(lambda: len(reader.seen) > stopped)
+    job.pause()
+    reader.until(lambda: job.state == "paused")
+    reader.drain()
+    stopped = len(reader.seen)
+
+    job.cancel()  # takes effect without another step
+    assert job.cancelled
+    reader.finish(job)
+    (last,) = (event for _, event in reader.seen[stopped:])
+    (run,) = tmp_path.iterdir()
+    assert isinstance(last, RunCancelled)
+    assert RunFolder(run).events()[-1] == last
+    assert job.state == "done"
+
+
+def test_resumed_training_finishes(reader: Reader) -> None:
+    job = reader.lab.submit(SHORT)
+    job.pause()
+    reader.until(lambda: job.state == "paused")
+    job.resume()
+    results = [event for event in reader.finish(job) if not isinstance(event, (BatchTrained, BatchEvaluated))]
+    assert [type(event) for event in results] == [RunStarted, EpochFinished, RunFinished]
+
+
+def test_trainings_take_turns(reader: Reader) -> None:
+    first, second, third = (reader.lab.submit(request) for request in (LONG, SHORT, SHORT))
+    first.pause()
+    reader.until(lambda: first.state == "paused")
+    assert (second.state, third.state) == ("waiting", "waiting")
+    assert reader.lab.unfinished("training") == [first, second, third]
+    second.cancel()
+    first.cancel()
+    assert isinstance(reader.finish(third)[-1], RunFinished)
+    assert reader.of(second) == []
+    owners = [job for job, _ in reader.seen]
+    assert owners == sorted(owners, key=[first, third].index)
+
+
+def test_cancel_takes_effect_within_one_step(reader: Reader, operations: None) -> None:
+    job = reader.lab.submit(Gated(name="a", steps=1000))
+    assert GATES["a"].reached.wait(PATIENCE)
+    job.cancel()
+    GATES["a"].open.set()
+    assert reader.finish(job) == [result("a", 0), result("a cancelled")]
+    assert GATES["a"].steps == 1
+
+
+def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
+    first = reader.lab.submit(Gated(name="a", steps=1000))
+    assert GATES["a"].reached.wait(PATIENCE)
+    second, third = reader.lab.submit(Gated(name="b")), reader.lab.submit(Gated(name="c"))
+    assert (first.cancelled, second.cancelled, third.cancelled) == (True, True, False)
+    for gate in GATES.values():
+        gate.open.set()
+    assert reader.finish(third) == [result("c")]
+    assert reader.of(first) == [result("a", 0), result("a cancelled")]
+    assert reader.of(second) == []
+    assert not GATES["b"].reached.is_set()
+
+
+def test_analysis_does_not_wait_for_training(reader: Reader, operations: None) -> None:
+    training = reader.lab.submit(LONG)
+    training.pause()
+    GATES["a"].open.set()
+    assert reader.finish(reader.lab.submit(Gated(name="a"))) == [result("a")]
+    assert not training.wait(0)
+
+
+def test_a_failing_job_leaves_the_lane_alive(reader: Reader, operations: None, tmp_path: Path) -> None:
+    ours = reader.finish(reader.lab.submit(Failing()))
+    assert ours == [
+        result("before"),
+        JobFailed(reason="ZeroDivisionError: division by zero", bad_request=False),
+    ]
+    theirs = reader.finish(reader.lab.submit(Failing(bad_request=True)))
+    assert theirs[-1] == JobFailed(reason="that was wrong", bad_request=True)
+    missing = reader.finish(reader.lab.submit(OpenWeights(path=str(tmp_path / "none.pth"))))
+    assert missing == [JobFailed(reason=f"there is no file {tmp_path / 'none.pth'}", bad_request=True)]
+    GATES["a"].open.set()
+    assert reader.finish(reader.lab.submit(Gated(name="a"))) == [result("a")]
+
+
+def test_open_weights(reader: Reader, trained: RunFolder) -> None:
+    events = reader.finish(reader.lab.submit(OpenWeights(path=str(trained.model_file))))
+    assert events == [WeightsOpened(name="model.safetensors", variant="cnn", parameters=799_078)]
+
+
+def test_close_ends_all_and_the_run_says_so(reader: Reader, tmp_path: Path) -> None:
+    running, waiting = reader.lab.submit(LONG), reader.lab.submit(LONG)
+    reader.until(lambda: any(isinstance(event, RunStarted) for event in reader.of(running)))
+    assert reader.lab.close(PATIENCE)
+    assert running.wait(0)
+    assert waiting.wait(0)
+    (run,) = tmp_path.iterdir()
+    assert isinstance(RunFolder(run).events()[-1], RunCancelled)
+
+
+def test_close_of_a_paused_lab(reader: Reader) -> None:
+    job = reader.lab.submit(LONG)
+    job.pause()
+    reader.until(lambda: job.state == "paused")
+    assert reader.lab.close(PATIENCE)
+    assert isinstance(reader.finish(job)[-1], RunCancelled)
+
+
+def test_close_says_when_a_thread_is_left(reader: Reader, operations: None) -> None:
+    job = reader.lab.submit(Gated(name="a"))
+    assert GATES["a"].reached.wait(PATIENCE)
+    assert not reader.lab.close()
+    GATES["a"].open.set()
+    assert job.wait(PATIENCE)
+
+
+def test_a_reader_that_never_reads_stops_nobody(reader: Reader, operations: None) -> None:
+    job = reader.lab.submit(Chatty(results=100))
+    assert job.wait(PATIENCE)
+    events = [event for _, event in reader.lab.drain()]
+    assert [event for event in events if isinstance(event, WeightsOpened)] == [result("chatty", n) for n in range(100)]
+    assert len(events) == 101  # and the last progress

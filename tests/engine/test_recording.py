@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+import engine.recording
+from engine.checkpoints import load_tensors, load_weights, save_weights
+from engine.data import Dataset
+from engine.events import (
+    BatchTrained,
+    Cancelled,
+    EpochFinished,
+    Event,
+    Progress,
+    RunCancelled,
+    RunEvent,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
+from engine.lab import end
+from engine.model import seeded_cnn
+from engine.recording import train_run
+from engine.requests import RequestError, Train
+from engine.runs import RunFolder, find_run, newest
+from engine.training import TrainingFailed
+from tests.conftest import patch_load
+
+SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
+
+
+@dataclass
+class Recorded:
+    root: Path
+    folder: RunFolder
+    events: list[Event]
+    models: list[bytes]
+    """model.safetensors at each EpochFinished."""
+
+
+def only(root: Path) -> RunFolder:
+    (path,) = root.iterdir()
+    return RunFolder(path)
+
+
+def until(events: Iterator[Event], kind: type[Event]) -> Event:
+    return next(event for event in events if isinstance(event, kind))
+
+
+def lines(folder: RunFolder) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in folder.events_file.read_bytes().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def recorded(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    root = tmp_path_factory.mktemp("runs") / "made" / "on demand"
+    events, models = [], []
+    with pytest.MonkeyPatch.context() as patch:
+        patch_load(patch, small)
+        for event in train_run(SHORT, root):
+            events.append(event)
+            if isinstance(event, EpochFinished):
+                models.append((only(root).model_file).read_bytes())
+    return Recorded(root, only(root), events, models)
+
+
+def test_a_run_folder_holds_what_it_says(recorded: Recorded) -> None:
+    folder = recorded.folder
+    files = sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file())
+    assert files == [
+        "best.safetensors",
+        "events.jsonl",
+        "model.safetensors",
+        "request.json",
+        "resume/state.safetensors",
+    ]
+    record = folder.read_record()
+    assert record.request == SHORT
+    assert record.device == "cpu"
+    assert record.versions["torch"] == str(torch.__version__)
+    assert folder.name.endswith("-cnn")
+    _, metadata = load_tensors(folder.state_file)
+    assert metadata == {"epoch": "3"}
+
+
+def test_events_file_is_what_was_yielded(recorded: Recorded) -> None:
+    kept = [event for event in recorded.events if not isinstance(event, Progress)]
+    assert [type(event) for event in kept] == [RunStarted, *[EpochFinished] * 3, RunFinished]
+    assert recorded.folder.events() == kept
+    assert sum(isinstance(event, BatchTrained) for event in recorded.events) == 30
+    started = kept[0]
+    assert isinstance(started, RunStarted)
+    assert (started.train_size, started.val_size, started.test_size) == (640, 500, 400)
+    history = recorded.folder.history()
+    assert history.state == "finished"
+    assert history.epochs == kept[1:4]
+
+
+def test_weights_are_on_disk_before_the_event_says_so(recorded: Recorded) -> None:
+    assert len(set(recorded.models)) == 3
+    assert recorded.folder.model_file.read_bytes() == recorded.models[-1]
+
+
+def scripted_epochs(losses: list[float], models: list[float]) -> Any:
+    def train(request: Train, data: Dataset, state: Any) -> Iterator[Event]:
+        for epoch, loss in enumerate(losses, 1):
+            with torch.no_grad():
+                state.model.fc[1].bias.fill_(models[epoch - 1])
+            state.epoch = epoch
+            yield EpochFinished(
+                epoch=epoch,
+                epochs=len(losses),
+                train_loss=1,
+                val_loss=loss,
+                val_accuracy=0.5,
+                test_accuracy=epoch / 10,
+                train_seconds=1,
+                eval_seconds=1,
+                images_per_second=1,
+                running_loss=(),
+            )
+
+    return train
+
+
+def test_best_is_the_first_epoch_of_least_validation_loss(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.recording, "train", scripted_epochs([0.5, 0.2, 0.4, 0.2], [1, 2, 3, 4]))
+    *_, last = train_run(SHORT, tmp_path)
+    folder = only(tmp_path)
+    assert last == RunFinished(
+        run=folder.name, best_epoch=2, best_val_loss=0.2, test_accuracy=0.2, last_test_accuracy=0.4
+    )
+    assert set(load_weights(folder.best_file).state_dict()["fc.1.bias"].tolist()) == {2}
+    assert set(load_weights(folder.model_file).state_dict()["fc.1.bias"].tolist()) == {4}
+
+
+def test_best_of_a_real_run(recorded: Recorded) -> None:
+    epochs = [event for event in recorded.events if isinstance(event, EpochFinished)]
+    best = min(epochs, key=lambda epoch: epoch.val_loss)
+    finished = recorded.events[-1]
+    assert isinstance(finished, RunFinished)
+    assert (finished.best_epoch, finished.best_val_loss) == (best.epoch, best.val_loss)
+    assert recorded.folder.best_file.read_bytes() == recorded.models[best.epoch - 1]
+
+
+@pytest.mark.parametrize("how", ["end", "close", "interrupt"])
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_stopped_run_keeps_its_last_epoch(small_runs: None, tmp_path: Path, how: str, epochs: int) -> None:
+    run = train_run(SHORT, tmp_path)
+    for _ in range(epochs):
+        until(run, EpochFinished)
+    until(run, BatchTrained)
+    until(run, BatchTrained)
+    folder = only(tmp_path)
+    before = folder.model_file.read_bytes()
+    cancelled = RunCancelled(run=folder.name, epoch=epochs)
+    if how == "end":
+        assert list(end(run)) == [cancelled]
+    elif how == "close":
+        run.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run.throw(KeyboardInterrupt())
+    assert folder.events()[-1] == cancelled
+    assert folder.history().state == "cancelled"
+    assert folder.model_file.read_bytes() == before
+    model = load_weights(folder.model_file)
+    assert model.architecture.channels == 4
+    fresh = seeded_cnn(SHORT, SHORT.seed).state_dict()
+    assert torch.equal(model.state_dict()["fc.3.weight"], fresh["fc.3.weight"]) == (epochs == 0)
+
+
+def test_stopping_before_the_run_began_leaves_no_folder(
+    tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_load(*_: object) -> Generator[Event, None, Dataset]:
+        yield BatchTrained(epoch=1, epochs=1, step=1, steps=1, images_per_second=1, running_loss=())
+        return small
+
+    monkeypatch.setattr(engine.recording, "load", slow_load)
+    run = train_run(SHORT, tmp_path)
+    next(run)
+    with pytest.raises(Cancelled):
+        run.throw(Cancelled())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["a file", "below a file", "/proc"])
+def test_unwritable_root_is_refused(small_runs: None, tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("here")
+    root = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "x", "/proc": Path("/proc/x")}[where]
+    with pytest.raises(RequestError) as caught:
+        list(train_run(SHORT, root))
+    assert str(root) in str(caught.value)
+    assert "--runs" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_batch_larger_than_the_training_set_is_refused(small_runs: None, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="batch size 64 is more than the 63 training images"):
+        list(train_run(Train(train_size=63, device="cpu"), tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def failure(events: list[Event]) -> str:
+    failed = events[-1]
+    assert isinstance(failed, RunFailed)
+    assert "\n" not in failed.reason
+    return failed.reason
+
+
+def test_full_disk_in_the_middle_ends_the_run(small_runs: None, tmp_path: Path) -> None:
+    run = train_run(SHORT, tmp_path)
+    until(run, EpochFinished)
+    folder = only(tmp_path)
+    folder.events_file.unlink()
+    folder.events_file.symlink_to("/dev/full")
+    reason = failure(list(run))
+    assert os.strerror(errno.ENOSPC) in reason
+    assert str(folder.path) in reason
+    load_weights(folder.model_file)
+    load_weights(folder.best_file)
+
+
+def test_full_disk_while_saving_weights(small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, calls = save_weights, 0
+
+    def save(path: Path, model: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        plain(path, model)
+
+    monkeypatch.setattr(engine.recording, "save_weights", save)
+    events = list(train_run(SHORT, tmp_path))
+    assert os.strerror(errno.ENOSPC) in failure(events)
+    folder = only(tmp_path)
+    assert [type(event) for event in folder.events()] == [RunStarted, RunFailed]
+    load_weights(folder.model_file)
+
+
+def test_diverging_run_fails_with_its_last_good_weights(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train_run(SHORT, tmp_path)
+    until(run, EpochFinished)
+    folder = only(tmp_path)
+    before = folder.model_file.read_bytes()
+    monkeypatch.setattr("engine.training.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
+    assert "learning rate" in failure(list(run))
+    assert folder.model_file.read_bytes() == before
+    assert folder.history().state == "failed"
+    assert len(folder.history().epochs) == 1
+    assert all(bool(value.isfinite().all()) for value in load_weights(folder.model_file).state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory.\nTried"), ["GPU", "--batch-size (64)", "--channels (4)", "cpu"]),
+        (MemoryError(), ["--batch-size (64)", "--hidden (16)"]),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), ["--batch-size (64)"]),
+        (TrainingFailed("it diverged"), ["it diverged"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_failure_says_what_to_do(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: list[str]
+) -> None:
+    def train(*_: object) -> Iterator[Event]:
+        yield from ()
+        raise error
+
+    monkeypatch.setattr(engine.recording, "train", train)
+    reason = failure(list(train_run(SHORT, tmp_path)))
+    assert all(word in reason for word in words)
+    assert only(tmp_path).history().reason == reason
+
+
+def test_a_fault_of_ours_is_not_hidden(small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(*_: object) -> Iterator[Event]:
+        yield from ()
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(engine.recording, "train", train)
+    with pytest.raises(RuntimeError, match="mat1"):
+        list(train_run(SHORT, tmp_path))
+
+
+def written(folder: Path, *parts: bytes) -> RunFolder:
+    folder.mkdir(parents=True)
+    run = RunFolder(folder)
+    run.events_file.write_bytes(b"".join(parts))
+    return run
+
+
+GOOD = b'{"type":"RunCancelled","run":"x","epoch":1}\n'
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (GOOD,),
+        (GOOD, b'{"type":"RunFai'),
+        (GOOD, GOOD[:-1]),
+        (b'{"type":"FromTheFuture","x":1}\n', GOOD),
+        (b'{"type":"RunFailed","run":3}\n', GOOD),
+    ],
+)
+def test_events_of_a_cut_off_or_newer_file(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
+    assert written(tmp_path / "run", *parts).events() == [RunCancelled(run="x", epoch=1)]
+
+
+@pytest.mark.parametrize("line", [b"garbage\n", b"\xff\xfe\n", b'{"type":\n', b"\0" * 40 + b"\n"])
+def test_garbage_line_is_refused(tmp_path: Path, line: bytes) -> None:
+    run = written(tmp_path / "run", GOOD, line, GOOD)
+    with pytest.raises(RequestError) as caught:
+        run.events()
+    assert str(run.events_file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_events_file_is_a_run_that_has_not_begun(tmp_path: Path) -> None:
+    assert RunFolder(tmp_path).events() == []
+    with pytest.raises(RequestError, match=r"is .* a run folder"):
+        RunFolder(tmp_path).read_record()
+
+
+@pytest.mark.parametrize("cut", [10, 30])
+def test_a_line_cut_short_by_a_full_disk_is_not_run_into(tmp_path: Path, cut: int) -> None:
+    import resource
+
+    run = written(tmp_path / "run", GOOD)
+    event: RunEvent = RunCancelled(run="x", epoch=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(GOOD) + cut, hard))
+    try:
+        run.append(event)
+    except OSError:
+        pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    run.append(RunCancelled(run="x", epoch=2))
+    assert run.events()[-1] == RunCancelled(run="x", epoch=2)
+
+
+def test_folders_of_one_second_do_not_collide(tmp_path: Path) -> None:
+    folders = [RunFolder.create(tmp_path, "cnn") for _ in range(5)]
+    assert len({folder.path for folder in folders}) == 5
+
+
+def test_newest(tmp_path: Path) -> None:
+    assert newest(tmp_path / "nowhere") is None
+    assert newest(tmp_path) is None
+    for name, model in (("20250101-000000-cnn", True), ("20250102-000000-cnn", True), ("20250103-000000-cnn", False)):
+        run = written(tmp_path / name, GOOD)
+        if model:
+            run.model_file.touch()
+    (tmp_path / "zzz").touch()
+    (tmp_path / "zz").mkdir()
+    found = newest(tmp_path)
+    assert found is not None
+    assert found.name == "20250102-000000-cnn"
+
+
+def test_find_run(recorded: Recorded, tmp_path: Path) -> None:
+    folder, root = recorded.folder, recorded.root
+    assert find_run(folder.name, root).path == folder.path
+    assert find_run(str(folder.path), tmp_path).path == folder.path
+    assert find_run("pretrained:cnn", root).path.parts[-2:] == ("pretrained", "cnn")
+    assert find_run("pretrained:cnn-bn", root).path.parts[-2:] == ("pretrained", "cnn-bn")
+    for wrong in ("pretrained:resnet", "no-such-run", "", str(tmp_path)):
+        with pytest.raises(RequestError, match="pretrained:cnn") as caught:
+            find_run(wrong, root)
+        assert "\n" not in str(caught.value)
+
+
+def test_run_on_the_whole_of_mnist(trained: RunFolder) -> None:
+    history = trained.history()
+    assert history.state == "finished"
+    assert history.started is not None
+    assert (history.started.train_size, history.started.val_size, history.started.test_size) == (1280, 10_000, 10_000)
+    assert history.started.parameters == 799_078
+    assert history.epochs[1].val_loss < history.epochs[0].val_loss
+    assert history.epochs[1].test_accuracy > 0.7

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.requests import Architecture, Parameter, RequestError, Train, parameters
+
+BAD_VALUES = [
+    ("epochs", 0),
+    ("epochs", 100_001),
+    ("epochs", "15"),
+    ("epochs", 1.5),
+    ("epochs", None),
+    ("batch_size", 1),
+    ("batch_size", 60_001),
+    ("batch_size", -64),
+    ("learning_rate", 0),
+    ("learning_rate", -1e-3),
+    ("learning_rate", 10.5),
+    ("learning_rate", float("nan")),
+    ("learning_rate", float("inf")),
+    ("learning_rate", "fast"),
+    ("seed", -1),
+    ("seed", 2**31),
+    ("dataset", "cifar"),
+    ("dataset", 3),
+    ("train_size", 1),
+    ("train_size", 1_000_001),
+    ("device", "tpu"),
+    ("threads", -1),
+    ("threads", 1025),
+    ("batch_norm", "yes"),
+    ("batch_norm", 1),
+    ("channels", 0),
+    ("channels", 1025),
+    ("channels", True),
+    ("kernel_size", 0),
+    ("kernel_size", 29),
+    ("stride", 0),
+    ("stride", 15),
+    ("padding", -1),
+    ("padding", 15),
+    ("hidden", 0),
+    ("hidden", 65_537),
+    ("in_channels", 3),
+]
+
+
+def parameter(name: str) -> Parameter:
+    return next(one for one in parameters(Train) if one.name == name)
+
+
+@pytest.mark.parametrize(("field", "value"), BAD_VALUES)
+def test_bad_value_is_named_in_one_line(field: str, value: Any) -> None:
+    with pytest.raises(RequestError) as caught:
+        Train(**{field: value})
+    message = str(caught.value)
+    assert message.startswith(field.replace("_", " ") + " must be ")
+    assert "\n" not in message
+    assert str(value) in message
+
+
+def test_bad_values_cover_every_parameter() -> None:
+    assert {field for field, _ in BAD_VALUES} == {one.name for one in parameters(Train)}
+
+
+@pytest.mark.parametrize("field", ["epochs", "channels", "batch_size"])
+def test_whole_number_is_never_held_as_a_float(field: str) -> None:
+    try:
+        held = getattr(Train(**{field: 8.0}), field)  # type: ignore[arg-type]
+    except RequestError:
+        return
+    assert type(held) is int
+
+
+def test_message_gives_bounds_and_choices() -> None:
+    with pytest.raises(RequestError, match=r"^epochs must be a whole number from 1 to 100000, not 0$"):
+        Train(epochs=0)
+    with pytest.raises(RequestError, match=r"^learning rate must be a number more than 0 and at most 10, not -1$"):
+        Train(learning_rate=-1)
+    with pytest.raises(RequestError, match=r"^device must be one of auto, cpu, cuda, not 'tpu'$"):
+        Train(device="tpu")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [("epochs", 1, 100_000), ("batch_size", 2, 60_000), ("seed", 0, 2**31 - 1), ("threads", 0, 1024)],
+)
+def test_bounds_themselves_are_allowed(field: str, low: int, high: int) -> None:
+    for value in (low, high):
+        assert getattr(Train(**{field: value}), field) == value  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kernel_size": 28, "padding": 0}, "conv1: its map of 1x1 is too small to pool"),
+        ({"kernel_size": 5, "stride": 4, "padding": 0}, "conv2: a kernel of 5 pixels is larger than the padded map"),
+        ({"stride": 14}, "conv2: its map of 1x1 is too small to pool"),
+        ({"kernel_size": 13, "padding": 0}, "conv2: a kernel of 13 pixels is larger than the padded map of 8"),
+    ],
+)
+@pytest.mark.parametrize("request_type", [Architecture, Train])
+def test_impossible_geometry_is_refused(request_type: type[Architecture], fields: dict[str, int], reason: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        request_type(**fields)  # type: ignore[arg-type]
+    assert reason in str(caught.value)
+    assert "lower kernel_size or stride, or raise padding" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_json_round_trip() -> None:
+    request = Train(
+        batch_norm=True,
+        channels=8,
+        kernel_size=5,
+        stride=2,
+        padding=2,
+        hidden=33,
+        epochs=3,
+        batch_size=17,
+        learning_rate=3e-4,
+        seed=2**31 - 1,
+        dataset="kmnist",
+        train_size=999,
+        device="cpu",
+        threads=1,
+    )
+    text = msgspec.json.encode(request)
+    assert msgspec.json.decode(text)["request"] == "train"
+    assert msgspec.json.decode(text, type=Train) == request
+    assert msgspec.json.decode(b'{"request":"train"}', type=Train) == Train()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"request":"train","epochs":0}',
+        b'{"request":"train","batch_size":"64"}',
+        b'{"request":"train","learning_rate":100}',
+        b'{"request":"train","kernel_size":28,"padding":0}',
+        b'{"request":"train","dataset":"cifar"}',
+        b'{"request":"train","colour":"red"}',
+        b'{"request":"architecture"}',
+    ],
+)
+def test_decoding_checks_too(text: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(text, type=Train)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [
+        ("epochs", " 20 ", 20),
+        ("train_size", "10,000", 10_000),
+        ("train_size", "10_000", 10_000),
+        ("learning_rate", "1e-3", 1e-3),
+        ("learning_rate", "1", 1.0),
+        ("dataset", "kmnist", "kmnist"),
+    ],
+)
+def test_parse(field: str, text: str, value: Any) -> None:
+    parsed = parameter(field).parse(text)
+    assert parsed == value
+    assert type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("epochs", ""),
+        ("epochs", "ten"),
+        ("epochs", "1.5"),
+        ("epochs", "0"),
+        ("learning_rate", "nan"),
+        ("learning_rate", "inf"),
+        ("learning_rate", "1e-3x"),
+        ("dataset", "MNIST"),
+        ("device", "gpu"),
+    ],
+)
+def test_parse_refuses(field: str, text: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parameter(field).parse(text)
+    assert str(caught.value).startswith(field.replace("_", " ") + " must be ")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_parameter_has_help_and_a_default_that_passes() -> None:
+    for one in parameters(Train):
+        assert one.help
+        assert "\n" not in one.help
+        one.check(one.default)
+    assert [one.name for one in parameters(Train) if one.fixed] == ["in_channels"]
+    assert parameters(Train)[0].name == "batch_norm"
+    assert parameter("batch_norm").choices == (False, True)
+    assert parameter("device").choices == ("auto", "cpu", "cuda")

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import engine.training
+from engine.data import Dataset, Split, epoch_permutation
+from engine.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.model import seeded_cnn
+from engine.requests import Train
+from engine.training import RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
+from tests import notebook
+from tests.conftest import returned
+
+CPU = torch.device("cpu")
+both_variants = pytest.mark.parametrize("batch_norm", [False, True])
+
+
+def run(request: Train, data: Dataset, state: TrainingState | None = None) -> tuple[TrainingState, list[EpochFinished]]:
+    state = state or TrainingState.fresh(request, CPU)
+    return state, [event for event in train(request, data, state) if isinstance(event, EpochFinished)]
+
+
+def weights(state: TrainingState) -> dict[str, Tensor]:
+    return {key: value.clone() for key, value in state.model.state_dict().items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def batches(split: Split, size: int) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(torch.split(split.images, size), torch.split(split.labels, size), strict=True))
+
+
+def in_order(split: Split, order: Tensor, size: int) -> Iterable[tuple[Tensor, Tensor]]:
+    return batches(Split(split.images[order], split.labels[order]), size)
+
+
+@both_variants
+def test_an_epoch_is_the_notebooks(small: Dataset, batch_norm: bool) -> None:
+    request = Train(train_size=600, epochs=1, seed=4, batch_norm=batch_norm)
+    _, (ours,) = run(request, small)
+
+    model = notebook.network(batch_norm)
+    model.load_state_dict(seeded_cnn(request, 4).state_dict())
+    order = epoch_permutation(4, 1, 600)
+    train_loss, val_loss, test_accuracy = notebook.train(
+        in_order(small.train.first(600), order, 64),
+        batches(small.val, 100),  # of one size, so that the mean of the batches' means is the mean of the images
+        batches(small.test, 100),
+        model,
+        torch.optim.Adam(model.parameters(), lr=0.001),
+        nn.CrossEntropyLoss(),
+        1,
+    )
+    # Batch norm makes Adam amplify rounding (the biases before it have no gradient but noise): see the test below.
+    assert ours.train_loss == pytest.approx(train_loss[0], rel=2e-3 if batch_norm else 1e-4)
+    assert ours.val_loss == pytest.approx(val_loss[0], rel=1e-2 if batch_norm else 1e-3)
+    assert ours.test_accuracy == pytest.approx(test_accuracy[0], abs=4 / 400)
+    with torch.no_grad():
+        right = (model(small.val.images)[1].argmax(1) == small.val.labels).sum().item()
+    assert ours.val_accuracy == pytest.approx(right / 500, abs=5 / 500)
+
+
+def test_an_epoch_with_batch_norm_is_the_notebooks_where_rounding_is_small(small: Dataset) -> None:
+    data = Dataset("mnist", *(Split(one.images.double(), one.labels) for one in (small.train, small.val, small.test)))
+    request = Train(train_size=300, epochs=1, seed=4, batch_norm=True)
+    ours = seeded_cnn(request, 4).double().to(memory_format=torch.channels_last)
+    state = TrainingState(ours, torch.optim.Adam(ours.parameters(), lr=1e-3, fused=True))
+    _, (epoch,) = run(request, data, state)
+
+    model = notebook.network(True).double()
+    model.load_state_dict(seeded_cnn(request, 4).state_dict())
+    train_loss, val_loss, test_accuracy = notebook.train(
+        in_order(data.train.first(300), epoch_permutation(4, 1, 300), 64),
+        batches(data.val, 100),
+        batches(data.test, 100),
+        model,
+        torch.optim.Adam(model.parameters(), lr=1e-3),
+        nn.CrossEntropyLoss(),
+        1,
+    )
+    assert epoch.train_loss == pytest.approx(train_loss[0], rel=1e-6)
+    assert epoch.val_loss == pytest.approx(val_loss[0], rel=1e-6)
+    assert epoch.test_accuracy == test_accuracy[0]
+
+
+@both_variants
+def test_evaluation_is_the_mean_over_the_images(mnist: Dataset, batch_norm: bool) -> None:
+    split = mnist.val.first(1234)  # not a whole number of batches
+    model = seeded_cnn(Train(batch_norm=batch_norm), 2)
+    model.train()
+    model(mnist.train.images[:256])
+    events = evaluate(model, split, "val")
+    first = next(events)
+    assert first == BatchEvaluated(split="val", done=1000, total=1234)
+    loss, accuracy = returned(events)
+
+    theirs = notebook.network(batch_norm).eval()
+    theirs.load_state_dict(model.state_dict())
+    total, right = 0.0, 0
+    with torch.no_grad():
+        for images, labels in batches(split, 100):
+            softmax = theirs(images)[1].double()
+            total -= float(softmax[range(len(labels)), labels].log().sum())
+            right += int((softmax.argmax(1) == labels).sum())
+    assert loss == pytest.approx(total / 1234, rel=1e-5)
+    assert accuracy == right / 1234
+
+
+@both_variants
+def test_same_seed_gives_the_same_bits(small: Dataset, batch_norm: bool) -> None:
+    request = Train(train_size=640, epochs=1, seed=1, batch_norm=batch_norm)
+    torch.manual_seed(1)
+    first, first_epochs = run(request, small)
+    torch.manual_seed(2)
+    second, second_epochs = run(request, small)
+    assert same(weights(first), weights(second))
+    assert first_epochs[0].running_loss == second_epochs[0].running_loss
+    other, _ = run(Train(train_size=640, epochs=1, seed=2, batch_norm=batch_norm), small)
+    assert not torch.equal(weights(first)["conv1.0.weight"], weights(other)["conv1.0.weight"])
+
+
+@both_variants
+def test_going_on_is_the_same_as_never_having_stopped(small: Dataset, batch_norm: bool) -> None:
+    whole = Train(train_size=640, epochs=2, seed=3, batch_norm=batch_norm)
+    half = Train(train_size=640, epochs=1, seed=3, batch_norm=batch_norm)
+    straight, straight_epochs = run(whole, small)
+    kept = run(half, small)[0].tensors()
+    assert all(value.device == CPU for value in kept.values())
+
+    again = TrainingState.fresh(Train(train_size=640, seed=99, batch_norm=batch_norm), CPU)
+    again.restore(kept)
+    again.epoch = 1
+    assert same(again.tensors(), kept)
+    _, more = run(whole, small, again)
+    assert [event.epoch for event in more] == [2]
+    assert more[0].running_loss == straight_epochs[1].running_loss
+    assert same(again.tensors(), straight.tensors())
+
+
+@pytest.mark.parametrize("when", ["training", "validation"])
+def test_a_loss_that_is_no_number_keeps_the_last_epoch(
+    small: Dataset, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    request = Train(train_size=640, epochs=3, batch_norm=True)
+    state = TrainingState.fresh(request, CPU)
+    good: dict[str, Tensor] = {}
+    plain = nn.functional.cross_entropy
+
+    def broken(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+        loss = plain(logits, labels, reduction=reduction)
+        return loss * math.nan if (reduction == "mean") == (when == "training") else loss
+
+    with pytest.raises(TrainingFailed) as caught:  # noqa: PT012
+        for event in train(request, small, state):
+            if isinstance(event, EpochFinished):
+                good = weights(state)
+                monkeypatch.setattr(engine.training, "cross_entropy", broken)
+    assert state.epoch == 1
+    assert same(weights(state), good)
+    assert "epoch 2" in str(caught.value)
+    assert "learning rate (0.001)" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_last_batch_of_one_image_is_no_trouble_for_batch_norm(small: Dataset) -> None:
+    for size, batch, steps in ((129, 64, 2), (3, 2, 1), (65, 64, 1)):
+        request = Train(train_size=size, batch_size=batch, epochs=1, batch_norm=True)
+        state = TrainingState.fresh(request, CPU)
+        events = list(train(request, small, state))
+        assert [event.steps for event in events if isinstance(event, BatchTrained)] == [steps] * steps
+        assert all(bool(value.isfinite().all()) for value in weights(state).values())
+    plain = Train(train_size=129, batch_size=64, epochs=1)
+    events = list(train(plain, small, TrainingState.fresh(plain, CPU)))
+    assert sum(isinstance(event, BatchTrained) for event in events) == 3
+
+
+@pytest.mark.parametrize(("size", "batch"), [(640, 64), (330, 5), (1300, 10), (64, 64), (165, 5)])
+def test_running_loss(small: Dataset, size: int, batch: int) -> None:
+    request = Train(train_size=size, batch_size=batch, epochs=1, channels=2, hidden=8)
+    events = list(train(request, small, TrainingState.fresh(request, CPU)))
+    steps = [event for event in events if isinstance(event, BatchTrained)]
+    (epoch,) = (event for event in events if isinstance(event, EpochFinished))
+    assert [event.step for event in steps] == list(range(1, math.ceil(size / batch) + 1))
+    points = epoch.running_loss
+    assert 1 <= len(points) <= RUNNING_POINTS
+    assert steps[-1].running_loss == points
+    lengths: list[int] = []
+    before = 0
+    for event in steps:  # a point appears at the end of its stretch
+        assert event.running_loss == points[: len(event.running_loss)]
+        if len(event.running_loss) > len(lengths):
+            lengths.append(event.step - before)
+            before = event.step
+    weighted = sum(point * length for point, length in zip(points, lengths, strict=True)) / len(steps)
+    assert weighted == pytest.approx(epoch.train_loss, rel=1e-5)
+
+
+def test_events_of_an_epoch(small: Dataset) -> None:
+    request = Train(train_size=128, epochs=2, channels=2, hidden=8)
+    events = list(train(request, small, TrainingState.fresh(request, CPU)))
+    kinds = [type(event).__name__ for event in events]
+    one = ["BatchTrained", "BatchTrained", "BatchEvaluated", "BatchEvaluated", "EpochFinished"]
+    assert kinds == one * 2
+    assert [event.split for event in events if isinstance(event, BatchEvaluated)] == ["val", "test"] * 2
+    assert [event.epoch for event in events if isinstance(event, EpochFinished)] == [1, 2]

@@ -1,0 +1,97 @@
+"""The notebook's own code, copied by hand and independent of `engine`: what the engine is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+class CNN(nn.Module):
+    def __init__(self, depth: int = 1, channels: int = 32, kernel: int = 3, stride: int = 1, padding: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(depth, channels, kernel_size=kernel, stride=stride, padding=padding),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=2, stride=2),
+        )
+        self.conv2 = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size=kernel, stride=stride, padding=padding),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=2, stride=2),
+        )
+        self.fc = nn.Sequential(nn.Flatten(), nn.Linear(32 * 7 * 7, 500), nn.ReLU(), nn.Linear(500, 10))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x_3 = self.fc(self.conv2(self.conv1(x)))
+        return x_3, nn.Softmax(dim=1)(x_3)
+
+
+class CNN_batch_norm(nn.Module):
+    def __init__(self, depth: int = 1, channels: int = 32, kernel: int = 3, stride: int = 1, padding: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(depth, channels, kernel_size=kernel, stride=stride, padding=padding),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=2, stride=2),
+        )
+        self.conv2 = nn.Sequential(
+            nn.Conv2d(channels, channels, kernel_size=kernel, stride=stride, padding=padding),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=2, stride=2),
+        )
+        self.fc = nn.Sequential(
+            nn.Flatten(), nn.Linear(32 * 7 * 7, 500), nn.BatchNorm1d(500), nn.ReLU(), nn.Linear(500, 10)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x_3 = self.fc(self.conv2(self.conv1(x)))
+        return x_3, nn.Softmax(dim=1)(x_3)
+
+
+def network(batch_norm: bool) -> nn.Module:
+    return CNN_batch_norm() if batch_norm else CNN()
+
+
+def train(  # noqa: PLR0917
+    train_data_loader: Batches,
+    val_data_loader: Batches,
+    test_data_loader: Batches,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss_fn: nn.Module,
+    epochs: int,
+) -> tuple[list[float], list[float], list[float]]:
+    train_loss, val_loss_arr, test_acc = [], [], []
+    for _ in range(epochs):
+        loss_value, freq = 0.0, 0
+        model.train()
+        for images, label in train_data_loader:
+            optimizer.zero_grad()
+            prediction, _softmax = model(images)
+            loss = loss_fn(prediction, label)
+            loss_value += loss.item()
+            freq += 1
+            loss.backward()
+            optimizer.step()
+        train_loss.append(loss_value / freq)
+        val_loss_value, val_freq = 0.0, 0
+        model.eval()
+        with torch.no_grad():
+            for images, label in val_data_loader:
+                prediction, _softmax = model(images)
+                val_loss_value += loss_fn(prediction, label).item()
+                val_freq += 1
+            val_loss_arr.append(val_loss_value / val_freq)
+            test_crct, total = 0, 0
+            for images, label in test_data_loader:
+                _prediction, softmax = model(images)
+                total += label.size(0)
+                test_crct += int((torch.argmax(softmax, dim=1) == label).sum().item())
+            test_acc.append(test_crct / total)
+    return train_loss, val_loss_arr, test_acc

@@ -1,0 +1,101 @@
+"""Apps for tests: the real one, with PyTorch left out where a test needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.events import BatchTrained, EngineLoaded, EpochFinished, RunStarted
+from engine.history import RunHistory
+from engine.lab import Job
+from engine.runs import RunFolder, pretrained
+from tui.app import MnistTui
+
+MakeApp = Callable[..., MnistTui]
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain colour terminal, whatever the one is that the tests run in."""
+    for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE", "LANG", "TEXTUAL_ANIMATIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+class StillApp(MnistTui):
+    """The app, on an engine that was loaded and does nothing."""
+
+    def _warm_up(self) -> None:
+        self.engine = EngineLoaded(device="cpu", device_name="2 threads of x86_64", torch="2.15.0")
+        self._show()
+
+
+@pytest.fixture
+def still_app(tmp_path: Path) -> MakeApp:
+    """Makes an app that shows a run (the pretrained network without batch norm, if not told otherwise)."""
+
+    def make(run: RunFolder | None = None, *, empty: bool = False) -> StillApp:
+        return StillApp(tmp_path / "runs", None if empty else run or pretrained("cnn"))
+
+    return make
+
+
+class FakeJob(Job):
+    """A training job that is under way as long as a test wants."""
+
+    def __init__(self) -> None:
+        from engine.lab import OPERATIONS
+        from engine.requests import Train
+
+        super().__init__(Train(), OPERATIONS[Train])
+        self.state = "running"
+
+
+def under_way(app: MnistTui) -> None:
+    """Let `app` show a run in its third epoch."""
+    history = RunHistory()
+    history.add(
+        RunStarted(
+            run="20260101-000000-cnn",
+            device="cpu",
+            device_name="2 threads of x86_64",
+            threads=2,
+            versions={},
+            train_size=50_000,
+            val_size=10_000,
+            test_size=10_000,
+            image_shape=(1, 28, 28),
+            parameters=799_078,
+            started="2026-01-01T00:00:00+00:00",
+        )
+    )
+    for epoch in (1, 2):
+        history.add(
+            EpochFinished(
+                epoch=epoch,
+                epochs=15,
+                train_loss=0.18 / epoch,
+                val_loss=0.06 / epoch,
+                val_accuracy=0.982 + 0.002 * epoch,
+                test_accuracy=0.983 + 0.002 * epoch,
+                train_seconds=9.5,
+                eval_seconds=0.9,
+                images_per_second=5263.0,
+                running_loss=tuple(1.2 / (epoch * (i + 1)) for i in range(32)),
+            )
+        )
+    history.add(
+        BatchTrained(
+            epoch=3,
+            epochs=15,
+            step=391,
+            steps=782,
+            images_per_second=5300.0,
+            running_loss=tuple(0.05 / (i + 1) for i in range(16)),
+        )
+    )
+    app.history, app.variant, app.bundled, app.training = history, "cnn", False, FakeJob()
+    app._show()

@@ -1,0 +1,92 @@
+"""The chart's own arithmetic, and a small chart as literal text."""
+
+from __future__ import annotations
+
+import pytest
+from textual.app import App, ComposeResult
+
+from tui.theme import DARK
+from tui.widgets.cells import CellWidget
+from tui.widgets.chart import Chart, Curve, decimate, labels, log_ticks, ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        (0.0, 0.2, 4, [0.0, 0.05, 0.1, 0.15, 0.2]),
+        (98.3, 99.3, 4, [98.5, 99.0]),
+        (0.0, 15.0, 8, [0, 2, 4, 6, 8, 10, 12, 14]),
+        (3.0, 3.0, 4, [3.0]),
+        (0.0, float("nan"), 4, [0.0]),
+    ],
+)
+def test_ticks_are_round_numbers(low: float, high: float, count: int, expected: list[float]) -> None:
+    assert ticks(low, high, count) == pytest.approx(expected)
+
+
+def test_log_ticks_span_the_decades() -> None:
+    assert log_ticks(0.003, 0.3, 7) == pytest.approx([0.005, 0.01, 0.02, 0.05, 0.1, 0.2])
+    assert log_ticks(0.0001, 1.0, 5) == pytest.approx([0.0001, 0.001, 0.01, 0.1, 1.0])
+
+
+def test_labels_align_at_the_point() -> None:
+    assert labels([0.0, 0.05, 0.1]) == ["  0.00", "  0.05", "  0.10"]
+    assert labels([98, 100]) == ["    98", "   100"]
+
+
+def test_decimation_keeps_what_one_sees() -> None:
+    ys = [0.0] * 1000
+    ys[417], ys[418] = 5.0, -5.0
+    xs, kept = decimate(range(1000), ys, 50)
+    assert len(xs) <= 100
+    assert max(kept) == 5.0
+    assert min(kept) == -5.0
+    assert xs == sorted(xs)
+    assert decimate([1, 2], [3, 4], 50) == ([1, 2], [3, 4])
+
+
+class ChartApp(App[None]):
+    CSS = "Chart { width: 40; height: 8; }"
+
+    def compose(self) -> ComposeResult:
+        yield Chart("loss", empty="nothing yet")
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.theme = DARK.name
+
+
+def text(widget: CellWidget) -> list[str]:
+    """What the widget shows."""
+    return ["".join(character for character, _ in row).rstrip() for row in widget._rows]
+
+
+async def test_a_small_chart() -> None:
+    app = ChartApp()
+    async with app.run_test() as pilot:
+        chart = app.query_one(Chart)
+        await pilot.pause()
+        assert text(chart)[0] == "─ loss " + "─" * 33
+        assert text(chart)[4].strip() == "nothing yet"
+        chart.show([Curve("val", "curve-val", [0, 1, 2], [0.0, 0.1, 0.2], "0.2000")], (0, 2), (0, 0.2))
+        await pilot.pause()
+        assert text(chart)[0] == "─ loss " + "─" * 17 + " ⠒⠒ val 0.2000 ─"
+        assert text(chart)[1] == "   0.2┤" + " " * 27 + "⢀⣀⠤⠤⠒⠊"
+        assert text(chart)[-1].split() == ["0", "1", "2"]
+        assert all(style is not None for row in chart._rows for _, style in row)
+
+
+async def test_only_the_rows_that_changed_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = ChartApp()
+    async with app.run_test() as pilot:
+        chart = app.query_one(Chart)
+        curve = Curve("val", "curve-val", [0, 1, 2], [0.0, 0.1, 0.2], "0.2000")
+        chart.show([curve], (0, 2), (0, 0.2))
+        await pilot.pause()
+        sent: list[tuple[object, ...]] = []
+        monkeypatch.setattr(chart, "refresh", lambda *regions, **_: sent.append(regions))
+        chart.redraw()
+        assert sent == []  # an equal frame sends nothing
+        chart.show([Curve("val", "curve-val", [0, 1, 2], [0.0, 0.1, 0.2], "0.3000")], (0, 2), (0, 0.2))
+        ((region,),) = sent
+        assert region == (34, 0, 1, 1)  # the one digit that changed

@@ -1,0 +1,125 @@
+"""The real program in a pseudo-terminal: first frame, leaving in mid-run, hang-up, and terminals that can do little."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import termios
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.events import RunCancelled
+from engine.runs import RunFolder
+from tests.pty_app import PtyApp
+from tui.terminal import ASCII, UNICODE, glyphs
+
+
+def _train(app: PtyApp, cwd: Path) -> Path:
+    """Start a run and wait for its first steps; its folder."""
+    app.wait_for("quit")
+    app.send("r")
+    app.wait_for("img/s   run", 60)
+    (folder,) = (cwd / "runs").iterdir()
+    return folder
+
+
+def test_first_frame_comes_without_torch(tmp_path: Path) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        app.wait_for("quit")
+        assert "pretrained:cnn-bn" in app.text
+        assert "torch" not in Path(f"/proc/{app.pid}/maps").read_text() or "loading PyTorch" in app.text
+        app.send("q")
+        assert app.wait() == 0
+
+
+def test_quitting_while_torch_loads_is_clean(tmp_path: Path) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        app.wait_for("loading PyTorch")
+        app.send("q")
+        assert app.wait() == 0
+        assert "Traceback" not in app.text
+
+
+def test_quitting_in_mid_run_leaves_weights_and_a_sane_terminal(tmp_path: Path) -> None:
+    with PtyApp(cwd=tmp_path, columns=80, rows=24) as app:
+        before = termios.tcgetattr(app.fd)
+        folder = _train(app, tmp_path)
+        app.send("q")
+        app.wait_for("A run is under way")
+        app.send("y")
+        assert app.wait() == 0
+        assert termios.tcgetattr(app.fd)[3] == before[3]  # echo and line mode are back
+        assert not app.screen.cursor.hidden
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+    assert (folder / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_signal_in_mid_run_ends_it_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        folder = _train(app, tmp_path)
+        app.kill(number)
+        assert app.wait() == code
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+    assert not list(folder.glob(".*.partial"))
+
+
+def test_a_closed_terminal_ends_the_run_in_order(tmp_path: Path) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        folder = _train(app, tmp_path)
+        app.hang_up()
+        assert app.wait(30) == 129
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+
+
+def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        folder = _train(app, tmp_path)
+        # Nobody reads from here on: the app's writer fills the pseudo-terminal and blocks, as over a stalled link.
+        for _ in range(400):
+            app.send("y")
+        events = folder / "events.jsonl"
+        app.count_until(lambda: b"EpochFinished" in events.read_bytes(), 90, read=False)
+        app.kill(signal.SIGTERM)
+        assert app.wait(30, read=False) == 143
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NO_COLOR": "1"},
+        {"TERM": "dumb", "COLORTERM": ""},
+        {"TERM": "xterm", "COLORTERM": ""},
+        {"COLORTERM": ""},
+        {"LC_ALL": "C"},
+    ],
+    ids=["no-colour", "dumb", "16-colours", "256-colours", "c-locale"],
+)
+def test_terminals_that_can_do_little(tmp_path: Path, environment: Mapping[str, str]) -> None:
+    with PtyApp(("pretrained:cnn",), cwd=tmp_path, environment=environment, columns=80, rows=24) as app:
+        app.wait_for("quit")
+        app.wait_for("best validation loss 0.0358 in epoch 5")
+        if "LC_ALL" in environment or environment.get("TERM") == "dumb":
+            assert all(ord(character) < 128 for character in app.text)
+        app.send("q")
+        assert app.wait() == 0
+
+
+def test_glyphs_follow_the_locale() -> None:
+    assert glyphs({"LC_ALL": "C"}) is ASCII
+    assert glyphs({"LC_ALL": "", "LANG": "POSIX"}) is ASCII
+    assert glyphs({"LANG": "C", "LC_ALL": "de_DE.UTF-8"}) is UNICODE
+    assert glyphs({"LC_CTYPE": "C.UTF-8", "LANG": "C"}) is UNICODE
+    assert glyphs({}) is UNICODE
+    assert glyphs({"TERM": "dumb"}) is ASCII
+
+
+def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:
+    """Textual draws on standard error: with it redirected, the screen would stay dark."""
+    script = ("/bin/sh", "-c", f"exec {sys.executable} -c 'from tui.cli import main; main()' 2>err.txt")
+    with PtyApp(cwd=tmp_path, program=script) as app:
+        assert app.wait() == 2
+    assert (tmp_path / "err.txt").read_text().startswith("mnist-tui: the app needs a terminal")

@@ -1,0 +1,204 @@
+"""The Train screen driven by its keys, with the real lab behind it, on a few hundred real images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.events import RunCancelled, RunFinished
+from engine.requests import Request, Train
+from engine.runs import RunFolder, pretrained
+from tests.tui.conftest import MakeApp
+from tui.app import MnistTui
+from tui.screens.train import TrainScreen, duration
+from tui.widgets.chart import Chart
+from tui.widgets.form import RequestForm
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Let the app work until `condition` holds."""
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await pilot.pause(0.02)
+    raise TimeoutError(f"not within {seconds} s")
+
+
+def train_screen(app: MnistTui) -> TrainScreen:
+    """The screen in front."""
+    assert isinstance(app.screen, TrainScreen)
+    return app.screen
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> MnistTui:
+    """The real app, with the real lab."""
+    return MnistTui(tmp_path / "runs", pretrained("cnn"))
+
+
+SMALL = Train(epochs=2, train_size=1280, threads=1)
+
+
+async def start(pilot: Pilot[int], app: MnistTui, request: Request) -> None:
+    """Fill in `request` and press run."""
+    await until(pilot, lambda: bool(train_screen(app).query("#field-epochs")))
+    train_screen(app).query_one(RequestForm).fill(request)
+    await pilot.press("escape")
+    await pilot.press("r")
+
+
+async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await start(pilot, app, SMALL)
+        await until(pilot, lambda: app.history.state == "finished")
+        await pilot.pause()
+        loss = train_screen(app).query_one("#loss", Chart)
+        assert [list(curve.xs) for curve in loss.curves[1:]] == [[1, 2], [1, 2]]
+        assert app.training is None
+        assert app.facts()[:2] == ("cnn", "epoch 2/2")
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert isinstance(RunFolder(folder).events()[-1], RunFinished)
+    assert app.lab.close()
+
+
+async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
+        await until(pilot, lambda: len(app.history.epochs) >= 1)
+        job = app.training
+        assert job is not None
+        await pilot.press("space")
+        await until(pilot, lambda: job.state == "paused")
+        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["resume"]
+        await pilot.press("space")
+        await until(pilot, lambda: job.state == "running")
+        await pilot.press("x")
+        await until(pilot, lambda: app.training is None)
+        assert app.history.state == "cancelled"
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+    assert app.lab.close()
+
+
+async def test_a_second_run_waits_for_a_cancel(app: MnistTui, tmp_path: Path) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
+        await pilot.press("r")
+        assert len(app.lab.unfinished("training")) <= 2  # the warm-up may still be under way
+        await until(pilot, lambda: bool(app.history.epochs))
+        assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert app.lab.close()
+
+
+async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
+        await until(pilot, lambda: app.history.progress is not None)
+        await pilot.press("q", "n")
+        assert app.training is not None
+        await pilot.press("q", "y")
+    assert app.return_value == 0
+    assert app.lab.close()
+
+
+async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    import engine.recording
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        monkeypatch.setattr(engine.recording, "save_weights", full)
+        await start(pilot, app, SMALL)
+        await until(pilot, lambda: app.history.state == "failed")
+        assert "No space left on device" in app.history.reason
+        monkeypatch.undo()
+        await pilot.press("r")
+        await until(pilot, lambda: app.history.state == "finished")
+    assert app.lab.close()
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (("tab", "backspace", "backspace"), "epochs must be a whole number"),
+        (("tab", "tab", "backspace", "backspace", "1"), "batch size must be a whole number from 2 to 60000, not 1"),
+        (("tab", "tab", "tab", "home", "-"), "learning rate must be a number more than 0"),
+        (("tab",) * 10 + ("end", "9"), "kernel size must be a whole number from 1 to 28, not 39"),
+        (("tab",) * 10 + ("backspace", "2", "8"), "conv2: a kernel of 28 pixels is larger than the padded map of 3"),
+    ],
+)
+async def test_bad_values_are_named_and_nothing_runs(still_app: MakeApp, keys: tuple[str, ...], reason: str) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press(*keys)
+        await pilot.pause()
+        problem = train_screen(app).query_one(RequestForm).check()
+        assert reason in problem
+        await pilot.press("r")
+        assert app.training is None
+
+
+async def test_letters_are_commands_even_in_a_number_field(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press("tab", "y", "5")
+        await pilot.pause()
+        assert train_screen(app).logarithmic
+        assert getattr(app.focused, "value", "") == "155"
+
+
+async def test_form_folds_away_on_a_narrow_terminal(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: bool(app.screen.query("#field-epochs")))
+        form = app.screen.query_one(RequestForm)
+        assert not form.display
+        await pilot.press("f")
+        assert form.display
+        assert app.focused is form.query_one("#field-batch_norm")
+        await pilot.press("right", "escape")
+        assert not form.display
+        assert form.request() == Train(batch_norm=True)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (10, 4), (23, 7), (40, 12), (79, 17), (99, 10), (300, 100)])
+async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        await pilot.press("f", "y", "question_mark", "escape", "escape")
+        await pilot.resize_terminal(50, 15)
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+        assert app.is_running
+
+
+async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
+    from tui.commands import COMMANDS
+
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for command in COMMANDS:
+            owner = app.screen if command.screen else app
+            assert hasattr(owner, f"action_{command.name}"), command
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        await pilot.press(*"log", "enter")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.logarithmic)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (82, "1 min 22 s"), (3900, "1 h 05 min")]
+)
+def test_duration(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
