@@ -13,7 +13,7 @@ from types import FrameType
 from textual.app import App
 from textual.message import Message
 
-from engine.events import BatchTrained, EngineLoaded, Event, JobFailed, RunFailed, RunStarted, WeightsOpened
+from engine.events import EngineLoaded, Event, JobFailed, RunFailed, RunStarted, WeightsOpened
 from engine.history import RunHistory
 from engine.lab import Job, Lab
 from engine.paths import asset
@@ -166,15 +166,13 @@ class MnistTui(App[int]):
             facts.append(f"{history.epochs[-1].test_accuracy * 100:.1f} % test")
         return tuple(facts)
 
-    def place(self) -> str:
+    def place(self) -> tuple[str, ...]:
         """The device, and how fast it trains."""
         if not self.engine:
-            return "loading PyTorch"
-        place = f"{self.engine.device} {self.engine.device_name}"
+            return ("loading PyTorch",)
+        device = f"{self.engine.device} {self.engine.device_name}"
         now = self.history.progress
-        if self.training and isinstance(now, BatchTrained):
-            return f"{place}   {now.images_per_second / 1000:.1f}k img/s"
-        return place
+        return (device, f"{now.images_per_second / 1000:.1f}k img/s") if self.training and now else (device,)
 
     # What the keys of every screen do
 

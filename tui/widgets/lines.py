@@ -18,10 +18,10 @@ class Header(CellWidget):
     def __init__(self) -> None:
         super().__init__()
         self.facts: tuple[str, ...] = ()
-        self.place = ""
+        self.place: tuple[str, ...] = ()
 
-    def show(self, facts: tuple[str, ...], place: str) -> None:
-        """What is open as a few facts; the device and its speed."""
+    def show(self, facts: tuple[str, ...], place: tuple[str, ...]) -> None:
+        """What is open as a few facts; where it computes and how fast, of which the last part matters most."""
         self.facts, self.place = facts, place
         self.redraw()
 
@@ -31,7 +31,10 @@ class Header(CellWidget):
         left = cells((" mnist-tui   ", ink(self.app, "primary", bold=True)))
         for number, fact in enumerate(self.facts):
             left += cells((f" {glyphs().dot} ", quiet) if number else ("", text), (fact, text))
-        return [spread(left, cells((f"{self.place} ", quiet)), width, (" ", text))]
+        parts = list(self.place)
+        while len(parts) > 1 and len(left) + len("   ".join(parts)) + 2 > width:
+            parts.pop(0)
+        return [spread(left, cells(("   ".join(parts) + " ", quiet)), width, (" ", text))]
 
 
 class Tabs(CellWidget):
@@ -113,7 +116,9 @@ class ProgressLine(CellWidget):
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row; the bars share what the facts leave."""
         bars = [part for part in self.parts if isinstance(part, Bar)]
-        fixed = sum(len(f" {p.label}  {p.share:4.0%}  ") if isinstance(p, Bar) else len(p) + 3 for p in self.parts)
+        fixed = sum(
+            len(f" {p.label}  {p.share * 100:3.0f} %  ") if isinstance(p, Bar) else len(p) + 3 for p in self.parts
+        )
         room = max(4, min(30, (width - fixed) // len(bars))) if bars else 0
         row: list[Cell] = []
         text, done, rest = ink(self.app, self.tone), ink(self.app, "primary"), ink(self.app, "rule")
@@ -121,7 +126,7 @@ class ProgressLine(CellWidget):
             if isinstance(part, Bar):
                 full = round(part.share * room)
                 row += cells((f" {part.label} ", text), (glyphs().bar_full * full, done))
-                row += cells((glyphs().bar_empty * (room - full), rest), (f" {part.share:4.0%}  ", text))
+                row += cells((glyphs().bar_empty * (room - full), rest), (f" {part.share * 100:3.0f} %  ", text))
             else:
                 row += cells((f" {part}  ", text))
         if len(row) > width:

@@ -96,7 +96,7 @@ class EpochTable(CellWidget, can_focus=True):
         )
         text = ink(self.app, "foreground", bold=best)
         row = cells(*((value.rjust(size), text) for value, (_, size) in zip(texts, COLUMNS, strict=True)))
-        return row + cells((f"  {glyphs().best} best val", ink(self.app, "curve-val"))) if best else row
+        return row + cells((f"  {glyphs().best} best", ink(self.app, "curve-val"))) if best else row
 
 
 def percent(share: float) -> str:
