@@ -208,25 +208,28 @@ def test_code_in_a_file_never_runs(tmp_path: Path, how: str) -> None:
         assert trace.exists()
 
 
-@pytest.fixture
+@contextmanager
 def tiny_disk() -> Iterator[None]:
-    """No file may grow beyond 4096 bytes: writing fails half-way, as on a full disk."""
+    """No file may grow beyond 4096 bytes: writing fails half-way, as on a full disk.
+
+    Around the write alone: the test runner's own output may be a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
-def test_full_disk_leaves_the_old_file_and_raises_os_error(
-    tmp_path: Path, name: str, request: pytest.FixtureRequest
-) -> None:
+def test_full_disk_leaves_the_old_file_and_raises_os_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     old = seeded_cnn(Architecture(), 1)
     save_weights(path, old)
-    request.getfixturevalue("tiny_disk")
-    with pytest.raises(OSError, match=r"(?i)file too large|writ") as caught:
-        save_weights(path, seeded_cnn(Architecture(), 2))
+    new = seeded_cnn(Architecture(), 2)
+    with tiny_disk(), pytest.raises(OSError, match=r"(?i)file too large|writ") as caught:
+        save_weights(path, new)
     assert caught.value.errno in (None, errno.EFBIG)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert torch.equal(load_weights(path).state_dict()["fc.3.weight"], old.state_dict()["fc.3.weight"])
