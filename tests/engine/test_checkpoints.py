@@ -4,6 +4,7 @@ import errno
 import pickle
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
