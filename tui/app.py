@@ -126,7 +126,8 @@ class MnistTui(App[int]):
                 self.engine = event
             case WeightsOpened():
                 self.history, self.variant = RunHistory(event.name), event.variant
-                self.notify(f"{event.name}: {event.variant}, {event.parameters:,} parameters", title="weights opened")
+                what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
+                self.notify(what, title="weights opened", markup=False)
             case JobFailed():
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
@@ -159,6 +160,8 @@ class MnistTui(App[int]):
         """The open network, how far it is, how good."""
         history = self.history
         name = f"pretrained:{self.variant}" if self.bundled else (self.variant or history.name)
+        if self.weights and history.name == self.weights.name:
+            return (history.name, self.variant)
         facts = [name] if name else []
         if history.total_epochs:
             facts.append(f"epoch {len(history.epochs)}/{history.total_epochs}")

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from textual.pilot import Pilot
 
 from engine.events import RunCancelled, RunFinished
 from engine.requests import Request, Train
 from engine.runs import RunFolder, pretrained
+from tests import notebook
 from tests.tui.conftest import MakeApp
 from tui.app import MnistTui
 from tui.screens.train import TrainScreen, duration
@@ -62,6 +64,30 @@ async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunFinished)
     assert app.lab.close()
+
+
+async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
+    path = tmp_path / "[bold]mine.pth"  # no markup, whatever it looks like
+    torch.save(notebook.network(True).state_dict(), path)
+    app = MnistTui(tmp_path / "runs", weights=path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: app.history.name == path.name)
+        await until(pilot, lambda: bool(app.screen.query("Toast")))
+        assert app.facts() == (path.name, "cnn-bn")
+        assert [notification.message for notification in app._notifications] == [
+            f"{path.name}: cnn-bn, 800,206 parameters"
+        ]
+    assert app.return_code in (None, 0)
+
+
+async def test_a_damaged_weights_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.pth"
+    path.write_bytes(b"not weights")
+    app = MnistTui(tmp_path / "runs", weights=path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(pilot, lambda: bool(app.problem))
+        assert "broken.pth" in app.problem
+        assert "\n" not in app.problem
 
 
 async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
