@@ -35,7 +35,8 @@ def device_name(device: torch.device) -> str:
 
 def set_threads(threads: int) -> int:
     """Let PyTorch compute with `threads` CPU threads (0: its own choice); returns how many it is."""
-    torch.set_num_threads(threads or _default_threads())
+    default = _default_threads()  # asked for before anybody changes it
+    torch.set_num_threads(threads or default)
     return torch.get_num_threads()
 
 

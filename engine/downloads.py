@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _fetch(name: str, path: Path, addresses: list[str], md5: str) -> Generator[D
                     parts.append(part)
                     received += len(part)
                     yield DownloadAdvanced(dataset=name, file=path.name, received=received, total=total)
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             problem = str(getattr(error, "reason", error))
             continue
         write_whole(path, lambda partial, parts=parts: partial.write_bytes(b"".join(parts)))  # type: ignore[misc]

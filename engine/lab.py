@@ -97,6 +97,13 @@ class Stream:
         if wake:
             self._wake()
 
+    def wake(self) -> None:
+        """Wake the reader now: for what changed without an event, and for progress that waits for the next one."""
+        with self._lock:
+            wake, self._woken = not self._woken, True
+        if wake:
+            self._wake()
+
     def drain(self) -> list[tuple[Job, Event]]:
         """Take all that waits; called by the reader, at any time."""
         with self._lock:
@@ -121,6 +128,8 @@ class Job:
         """Stop before the next step, keeping all in memory."""
         if not self._ended.is_set():
             self._go.clear()
+        if self._cancelled:  # looked at last, since a cancel may come in between
+            self._go.set()
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -150,11 +159,12 @@ class Job:
         self.state = "done"
         self._ended.set()
 
-    def _run(self, root: Path, put: Callable[[Job, Event], None]) -> None:
+    def _run(self, root: Path, stream: Stream) -> None:
+        put = stream.put
         try:
             if not self._cancelled:
                 self.state = "running"
-                self._iterate(perform(self.request, root), put)
+                self._iterate(perform(self.request, root), stream)
         except RequestError as error:
             put(self, JobFailed(reason=str(error), bad_request=True))
         except Exception as error:
@@ -163,17 +173,19 @@ class Job:
         finally:
             self.state = "done"
             self._ended.set()
+            stream.wake()
 
-    def _iterate(self, events: Generator[Event, None, None], put: Callable[[Job, Event], None]) -> None:
+    def _iterate(self, events: Generator[Event, None, None], stream: Stream) -> None:
         for event in events:
-            put(self, event)
+            stream.put(self, event)
             if not self._go.is_set():
                 self.state = "paused"
+                stream.wake()
                 self._go.wait()
                 self.state = "running"
             if self._cancelled:
                 for last in end(events):
-                    put(self, last)
+                    stream.put(self, last)
                 return
 
 
@@ -234,7 +246,7 @@ class _Lane:
                 if self._closed and not self.jobs:
                     return
                 self.current = self.jobs.popleft()
-            self.current._run(self._root, self._stream.put)
+            self.current._run(self._root, self._stream)
 
 
 class Lab:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,12 @@ def asset(*parts: str) -> Path:
 
 def cache_folder() -> Path:
     """The user's cache of this program: `$XDG_CACHE_HOME/mnist-tui`, or `~/.cache/mnist-tui`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mnist-tui"
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "mnist-tui"
+    try:
+        return Path.home() / ".cache" / "mnist-tui"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / f"mnist-tui-{os.getuid()}"
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -28,7 +28,10 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     where it could not even begin.
     """
     device = choose_device(request.device)
-    data = yield from load(request.dataset, device)
+    try:
+        data = yield from load(request.dataset, device)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some") from None
     if request.batch_size > (size := min(request.train_size, len(data.train))):
         raise RequestError(f"batch size {request.batch_size} is more than the {size} training images")
     folder = RunFolder.create(root, request.variant)
@@ -38,16 +41,24 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
             history.add(event)
             yield event
     except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
+        if history.state == "finished":  # too late to cancel anything
+            if isinstance(end, Cancelled):
+                return
+            raise
         cancelled = RunCancelled(run=folder.name, epoch=len(history.epochs))
         with contextlib.suppress(OSError):
             folder.append(cancelled)
         if not isinstance(end, Cancelled):
             raise
         yield cancelled
-    except (TrainingFailed, OSError, MemoryError, RuntimeError) as error:
-        failed = RunFailed(run=folder.name, reason=_reason(error, request, folder))
+    except Exception as error:
+        reason = _reason(error, request, folder)
+        fault = f"{type(error).__name__}: {error}".splitlines()[0]
+        failed = RunFailed(run=folder.name, reason=reason or fault)
         with contextlib.suppress(OSError):
             folder.append(failed)
+        if not reason:
+            raise
         yield failed
 
 
@@ -98,12 +109,12 @@ def _train_in(folder: RunFolder, request: Train, data: Dataset, device: torch.de
 
 
 def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
-    """What went wrong and what to do about it, in one line. Raises `error` again where it is a fault of ours."""
+    """What went wrong and what to do about it, in one line; empty where it is a fault of ours."""
     if isinstance(error, TrainingFailed):
         return str(error)
     if isinstance(error, OSError):
         return f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error):  # the latter from CUDA's libraries
         return (
             f"out of GPU memory: lower --batch-size ({request.batch_size}), --channels ({request.channels}) "
             f"or --hidden ({request.hidden}), or take --device cpu"
@@ -113,4 +124,4 @@ def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
             f"out of memory: lower --batch-size ({request.batch_size}), --channels ({request.channels}) "
             f"or --hidden ({request.hidden})"
         )
-    raise error
+    return ""

@@ -165,6 +165,12 @@ class Train(Architecture, frozen=True, tag="train"):
     device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
     threads: Annotated[int, Meta(ge=0, le=1024, description="CPU threads (0: as many as PyTorch takes)")] = 0
 
+    def check_together(self) -> None:
+        """Refuse layers that do not fit on the image, and a batch larger than what it is taken from."""
+        Architecture.check_together(self)
+        if self.batch_size > self.train_size:
+            raise RequestError(f"batch size {self.batch_size} is more than the {self.train_size} training images")
+
 
 class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""

@@ -129,7 +129,12 @@ def newest(root: Path) -> RunFolder | None:
         folders = sorted((p for p in root.iterdir() if (p / "model.safetensors").is_file()), reverse=True)
     except OSError:
         return None
-    return next((RunFolder(path) for path in folders if (path / "events.jsonl").is_file()), None)
+    for run in map(RunFolder, folders):
+        with contextlib.suppress(RequestError):  # a damaged one is for whoever asks for it by name
+            run.read_record()
+            if run.history().epochs:
+                return run
+    return None
 
 
 def find_run(what: str, root: Path) -> RunFolder:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from engine.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.kernels import training_logits
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Train
+
+E = TypeVar("E")
+R = TypeVar("R")
 
 EVALUATION_BATCH = 250
 """Images: more are no faster, and their maps need memory that training never had."""
@@ -101,6 +104,18 @@ class _Watch:
     def go(self) -> None:
         self._since = time.perf_counter()
 
+    def over(self, work: Generator[E, None, R]) -> Generator[E, None, R]:
+        """`work`, with its own time counted."""
+        while True:
+            self.go()
+            try:
+                event = next(work)
+            except StopIteration as stop:
+                return cast(R, stop.value)
+            finally:
+                self.stop()
+            yield event
+
 
 def train(
     request: Train, data: Dataset, state: TrainingState
@@ -168,9 +183,9 @@ def _epoch(
         watch.go()
 
     watch.stop()
-    evaluation = time.perf_counter()
-    val_loss, val_accuracy = yield from evaluate(model, data.val, "val")
-    _, test_accuracy = yield from evaluate(model, data.test, "test")
+    evaluation = _Watch()
+    val_loss, val_accuracy = yield from evaluation.over(evaluate(model, data.val, "val"))
+    _, test_accuracy = yield from evaluation.over(evaluate(model, data.test, "test"))
     if not math.isfinite(val_loss):
         raise TrainingFailed(_diverged(request, epoch, "on the validation images"))
     state.epoch = epoch
@@ -182,7 +197,7 @@ def _epoch(
         val_accuracy=val_accuracy,
         test_accuracy=test_accuracy,
         train_seconds=watch.seconds,
-        eval_seconds=time.perf_counter() - evaluation,
+        eval_seconds=evaluation.seconds,
         images_per_second=images / watch.seconds,
         running_loss=tuple(running),
     )

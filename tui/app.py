@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -67,6 +68,7 @@ class MnistTui(App[int]):
 
     def on_mount(self) -> None:
         """Show the first frame, then load what takes long."""
+        self._event_loop = asyncio.get_running_loop()
         self.set_class(glyphs() is ASCII, "-ascii")
         self._catch_signals()
         self.call_after_refresh(self._after_first_frame)
@@ -101,6 +103,7 @@ class MnistTui(App[int]):
         timer.start()
         with contextlib.suppress(RuntimeError):
             self.call_later(self.exit, code, code)
+            self._event_loop.call_soon_threadsafe(lambda: None)  # it may sleep, with nothing else to wake it
 
     # Events
 
@@ -124,7 +127,7 @@ class MnistTui(App[int]):
         match event:
             case EngineLoaded():
                 self.engine = event
-            case WeightsOpened():
+            case WeightsOpened() if not self.training:
                 self.history, self.variant = RunHistory(event.name), event.variant
                 what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
                 self.notify(what, title="weights opened", markup=False)

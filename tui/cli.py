@@ -65,8 +65,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # else whoever read our output has left, and needs no telling
+            print(f"mnist-tui: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter will flush once more
         code = FAILED
     sys.exit(code)
 
@@ -74,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def run(argv: list[str]) -> int:
     """Carry out a command line; returns the exit code. Raises RequestError where the input is wrong."""
     word = argv[0] if argv else ""
-    if word in ("-h", "--help"):
+    if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
         lines = (f"  {name:<10} {command.help}" for name, command in COMMANDS.items())
         print(USAGE.format(commands="\n".join(lines)), end="")
         return DONE
@@ -120,16 +122,18 @@ def _open(arguments: list[str]) -> int:
 def _run_app(root: Path, what: str | None) -> int:
     from engine.runs import find_run, newest, pretrained
 
-    weights = None
-    if what is not None and Path(what).suffix in (".pth", ".pt", ".safetensors"):
-        weights = Path(what)
-        if not weights.is_file():
-            raise RequestError(f"there is no file {weights}")
-        opened = None
-    elif what is not None:
-        opened = find_run(what, root)
-    else:
-        opened = newest(root) or pretrained("cnn-bn")
+    weights = opened = None
+    try:
+        if what is None:
+            opened = newest(root) or pretrained("cnn-bn")
+        elif Path(what).suffix in (".pth", ".pt", ".safetensors"):
+            weights = Path(what)
+            if not weights.is_file():
+                raise RequestError(f"there is no file {weights}")
+        else:
+            opened = find_run(what, root)
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        raise RequestError(f"cannot open {what or root} ({error.strerror})") from None
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
     # Nothing that is made on the way to the first frame is garbage: not to look for any saves a tenth of the way.

@@ -49,7 +49,7 @@ def in_app(cwd: Path, size: int) -> tuple[float, float]:
         received = app.received
         seconds = app.count_until(lambda: events.read_bytes().count(b"EpochFinished") == 2)
         rate = (app.received - received) / seconds
-        app.wait_for("its test accuracy")
+        app.count_until(lambda: b"RunFinished" in events.read_bytes())
         app.send("q")
         app.wait()
     return seconds, rate

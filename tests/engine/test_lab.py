@@ -216,6 +216,36 @@ def test_cancel_takes_effect_within_one_step(reader: Reader, operations: None) -
     assert GATES["a"].steps == 1
 
 
+def test_the_reader_is_woken_when_a_job_is_over(operations: None, tmp_path: Path) -> None:
+    """Also where the job has nothing to say: it was cancelled before its turn."""
+    jobs: list[Job] = []
+    over = threading.Event()
+
+    def wake() -> None:
+        lab.drain()
+        if jobs and all(job.state == "done" for job in jobs):
+            over.set()
+
+    lab = Lab(tmp_path, wake)
+    first, second = lab.submit(Gated(name="a")), lab.submit(Gated(name="b"))
+    assert first.lane == second.lane == "analysis"
+    jobs += [first, second]
+    first.cancel()
+    second.cancel()
+    GATES["a"].open.set()
+    assert over.wait(PATIENCE)
+    assert lab.close()
+
+
+def test_a_cancelled_job_cannot_be_paused(reader: Reader, operations: None) -> None:
+    job = reader.lab.submit(Gated(name="a", steps=1000))
+    assert GATES["a"].reached.wait(PATIENCE)
+    job.cancel()
+    job.pause()
+    GATES["a"].open.set()
+    assert job.wait(PATIENCE)
+
+
 def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
     first = reader.lab.submit(Gated(name="a", steps=1000))
     assert GATES["a"].reached.wait(PATIENCE)

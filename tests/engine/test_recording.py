@@ -30,7 +30,7 @@ from engine.lab import end
 from engine.model import seeded_cnn
 from engine.recording import train_run
 from engine.requests import RequestError, Train
-from engine.runs import RunFolder, find_run, newest
+from engine.runs import RunFolder, RunRecord, find_run, newest
 from engine.training import TrainingFailed
 from tests.conftest import patch_load
 
@@ -306,6 +306,10 @@ def written(folder: Path, *parts: bytes) -> RunFolder:
 
 
 GOOD = b'{"type":"RunCancelled","run":"x","epoch":1}\n'
+EPOCH = (
+    b'{"type":"EpochFinished","epoch":1,"epochs":1,"train_loss":0.5,"val_loss":0.5,"val_accuracy":0.5,'
+    b'"test_accuracy":0.5,"train_seconds":1.0,"eval_seconds":1.0,"images_per_second":1.0,"running_loss":[]}\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -363,10 +367,15 @@ def test_folders_of_one_second_do_not_collide(tmp_path: Path) -> None:
 def test_newest(tmp_path: Path) -> None:
     assert newest(tmp_path / "nowhere") is None
     assert newest(tmp_path) is None
-    for name, model in (("20250101-000000-cnn", True), ("20250102-000000-cnn", True), ("20250103-000000-cnn", False)):
-        run = written(tmp_path / name, GOOD)
-        if model:
+    for day in range(1, 6):
+        run = written(tmp_path / f"2025010{day}-000000-cnn", EPOCH, GOOD)
+        if day != 3:
             run.model_file.touch()
+        run.write_record(RunRecord(SHORT, {}, "cpu", "a CPU", 1))
+        if day == 4:  # stopped in its first epoch
+            run.events_file.write_bytes(GOOD)
+        if day == 5:  # damaged
+            run.events_file.write_bytes(b"no events\n")
     (tmp_path / "zzz").touch()
     (tmp_path / "zz").mkdir()
     found = newest(tmp_path)
@@ -394,3 +403,51 @@ def test_run_on_the_whole_of_mnist(trained: RunFolder) -> None:
     assert history.started.parameters == 799_078
     assert history.epochs[1].val_loss < history.epochs[0].val_loss
     assert history.epochs[1].test_accuracy > 0.7
+
+
+def test_a_finished_run_cannot_be_cancelled(tmp_path: Path, small_runs: None) -> None:
+    events = train_run(SHORT, tmp_path)
+    until(events, RunFinished)
+    assert list(end(events)) == []
+    assert isinstance(only(tmp_path).events()[-1], RunFinished)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of GPU memory: lower --batch-size (64)"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"), "out of GPU memory: lower --batch-size (64)"),
+        (MemoryError(), "out of memory: lower --batch-size (64)"),
+    ],
+)
+def test_memory_that_gives_out(
+    tmp_path: Path, small_runs: None, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    def broken(*_: object) -> Iterator[Event]:
+        raise error
+
+    monkeypatch.setattr(engine.recording, "train", broken)
+    *_, last = train_run(SHORT, tmp_path)
+    assert isinstance(last, RunFailed)
+    assert last.reason.startswith(words)
+    assert only(tmp_path).history().state == "failed"
+
+
+def test_a_fault_of_ours_is_on_record_too(tmp_path: Path, small_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Iterator[Event]:
+        raise ValueError("a bug\nof two lines")
+
+    monkeypatch.setattr(engine.recording, "train", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        list(train_run(SHORT, tmp_path))
+    assert only(tmp_path).history().reason == "ValueError: a bug"
+
+
+def test_data_that_does_not_fit_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> Iterator[Event]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+        yield
+
+    monkeypatch.setattr(engine.recording, "load", load)
+    with pytest.raises(RequestError, match="mnist does not fit in the memory of cpu"):
+        list(train_run(SHORT, tmp_path))

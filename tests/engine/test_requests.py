@@ -90,7 +90,8 @@ def test_message_gives_bounds_and_choices() -> None:
 )
 def test_bounds_themselves_are_allowed(field: str, low: int, high: int) -> None:
     for value in (low, high):
-        assert getattr(Train(**{field: value}), field) == value  # type: ignore[arg-type]
+        fields: dict[str, Any] = {"batch_size": 2, "train_size": 1_000_000, field: value}
+        assert getattr(Train(**fields), field) == value
 
 
 @pytest.mark.parametrize(
@@ -198,3 +199,9 @@ def test_every_parameter_has_help_and_a_default_that_passes() -> None:
     assert parameters(Train)[0].name == "batch_norm"
     assert parameter("batch_norm").choices == (False, True)
     assert parameter("device").choices == ("auto", "cpu", "cuda")
+
+
+def test_a_batch_is_no_larger_than_what_it_is_taken_from() -> None:
+    with pytest.raises(RequestError, match="batch size 64 is more than the 63 training images"):
+        Train(train_size=63)
+    assert Train(train_size=64).batch_size == 64

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -200,6 +201,20 @@ def test_running_loss(small: Dataset, size: int, batch: int) -> None:
             before = event.step
     weighted = sum(point * length for point, length in zip(points, lengths, strict=True)) / len(steps)
     assert weighted == pytest.approx(epoch.train_loss, rel=1e-5)
+
+
+def test_seconds_do_not_count_what_the_consumer_takes(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause holds the generator; the times of training and evaluation stay those of the work."""
+    clock = itertools.count()
+    held = 0
+    monkeypatch.setattr("engine.training.time.perf_counter", lambda: float(next(clock) + held))
+    request = Train(train_size=128, epochs=1, channels=2, hidden=8)
+    for event in train(request, small, TrainingState.fresh(request, CPU)):
+        held += 1_000_000
+        if isinstance(event, EpochFinished):
+            assert 0 < event.train_seconds < 1000
+            assert 0 < event.eval_seconds < 1000
+    assert held > 1_000_000
 
 
 def test_events_of_an_epoch(small: Dataset) -> None:

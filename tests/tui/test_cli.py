@@ -196,7 +196,18 @@ def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "Traceback" not in done.stderr
+    assert done.stderr == ""
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_output_that_takes_nothing_is_one_line(tmp_path: Path) -> None:
+    command = [*PROGRAM, "train", "--json", *SMALL]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "mnist-tui: the output: No space left on device\n"
 
 
 def test_a_runs_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.events import RunCancelled
-from engine.runs import RunFolder
+from engine.runs import RunFolder, pretrained
 from tests.pty_app import PtyApp
+from tui.app import LAST_RESORT
 from tui.terminal import ASCII, UNICODE, glyphs
 
 
@@ -29,7 +30,7 @@ def test_first_frame_comes_without_torch(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("quit")
         assert "pretrained:cnn-bn" in app.text
-        assert "torch" not in Path(f"/proc/{app.pid}/maps").read_text() or "loading PyTorch" in app.text
+        app.wait_for("loading PyTorch")
         app.send("q")
         assert app.wait() == 0
 
@@ -66,6 +67,18 @@ def test_a_signal_in_mid_run_ends_it_in_order(tmp_path: Path, number: signal.Sig
     assert not list(folder.glob(".*.partial"))
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_signal_to_an_idle_app_ends_it_at_once(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    with PtyApp(cwd=tmp_path) as app:
+        before = termios.tcgetattr(app.fd)
+        app.wait_for(lambda a: "quit" in a.text and "loading" not in a.text.splitlines()[0], 60)
+        app.read(0.5)  # nothing is under way that would wake it
+        app.kill(number)
+        assert app.wait(LAST_RESORT - 1) == code
+        assert termios.tcgetattr(app.fd)[3] == before[3]
+        assert not app.screen.cursor.hidden
+
+
 def test_a_closed_terminal_ends_the_run_in_order(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         folder = _train(app, tmp_path)
@@ -99,9 +112,11 @@ def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) ->
     ids=["no-colour", "dumb", "16-colours", "256-colours", "c-locale"],
 )
 def test_terminals_that_can_do_little(tmp_path: Path, environment: Mapping[str, str]) -> None:
+    best = pretrained("cnn").history().best
+    assert best is not None
     with PtyApp(("pretrained:cnn",), cwd=tmp_path, environment=environment, columns=80, rows=24) as app:
         app.wait_for("quit")
-        app.wait_for("best validation loss 0.0358 in epoch 5")
+        app.wait_for(f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}")
         if "LC_ALL" in environment or environment.get("TERM") == "dumb":
             assert all(ord(character) < 128 for character in app.text)
         app.send("q")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from textual.pilot import Pilot
+from textual.widgets import Input, Static
 
 from engine.events import RunCancelled, RunFinished
 from engine.requests import Request, Train
@@ -112,11 +113,36 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
 async def test_a_second_run_waits_for_a_cancel(app: MnistTui, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
+        job = app.training
         await pilot.press("r")
-        assert len(app.lab.unfinished("training")) <= 2  # the warm-up may still be under way
+        assert app.training is job
         await until(pilot, lambda: bool(app.history.epochs))
+        assert app.lab.unfinished("training") == [job]
         assert len(list((tmp_path / "runs").iterdir())) == 1
     assert app.lab.close()
+
+
+async def test_a_run_cancelled_before_it_began_makes_room_for_another(app: MnistTui) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await start(pilot, app, SMALL)
+        assert app.training is not None
+        app.training.cancel()  # while the warm-up is under way before it, or just after
+        await until(pilot, lambda: app.training is None)
+        await pilot.press("r")
+        await until(pilot, lambda: app.history.state == "finished")
+    assert app.lab.close()
+
+
+async def test_what_looks_like_markup_is_text(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: bool(train_screen(app).query("#field-epochs")))
+        train_screen(app).query_one("#field-epochs", Input).value = "[/x]"
+        await pilot.pause()
+        await pilot.press("r")
+        await pilot.pause()
+        assert "'[/x]'" in str(train_screen(app).query_one("#form-hint", Static).render())
+        assert app.training is None
 
 
 async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:

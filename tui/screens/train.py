@@ -145,7 +145,8 @@ class TrainScreen(LabScreen):
             case "failed":
                 return f"failed: {history.reason}"
             case "cancelled":
-                return f"cancelled after epoch {len(history.epochs)}{dot}runs/{history.name} keeps its weights"
+                kept = self.lab_app.root / history.name
+                return f"cancelled after epoch {len(history.epochs)}{dot}{kept} keeps its weights"
             case "finished" if (best := history.best) and history.finished:
                 return (
                     f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
@@ -176,7 +177,7 @@ class TrainScreen(LabScreen):
         try:
             request = form.request()
         except RequestError as error:
-            self.notify(problem or str(error), title="not an experiment yet", severity="error")
+            self.notify(problem or str(error), title="not an experiment yet", severity="error", markup=False)
             self.add_class("-form")
             return
         self.remove_class("-form")

@@ -90,7 +90,7 @@ class RequestForm(VerticalScroll, can_focus=False):
         with Horizontal(id="form-rows"):
             yield Static("\n".join(field.label for field in self.fields), id="form-labels")
             yield Vertical(id="form-values")
-        yield Static("", id="form-hint")
+        yield Static("", id="form-hint", markup=False)
 
     async def mount_fields(self) -> None:
         """Make the fields. The first frame does without them: a widget each is what takes Textual long."""

@@ -70,8 +70,9 @@ class KeyBar(CellWidget):
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row; where it is too narrow, whole entries are left out, but never help and quit."""
         entries = [command for command in self.commands if command.label]
-        while len(entries) > 2 and self._width(entries) > width:
-            entries.pop(-3 if len(entries) > 2 else 0)
+        optional = [command for command in entries if command.name not in ("help", "quit")]
+        while optional and self._width(entries) > width:
+            entries.remove(optional.pop())
         row, self._ends = cells((" ", ink(self.app, "quiet"))), []
         for command in entries:
             row += cells((command.keys, ink(self.app, "primary", bold=True)))

@@ -50,6 +50,8 @@ class EpochTable(CellWidget, can_focus=True):
             return
         if history is not self.history:
             self.history, self._back = history, 0
+        elif self._back:  # what somebody reads stays where it is
+            self._back += len(history.epochs) - self._shown[1]
         self._shown = state
         self.redraw()
 
