@@ -87,22 +87,20 @@ class Stream:
         """Add an event; called from a lane."""
         progress = isinstance(event, Progress)
         key: object = (job, type(event)) if progress else object()
-        now = time.monotonic()
         with self._lock:
             self._waiting.pop(key, None)  # the newest stands last, after the results that came before it
             self._waiting[key] = (job, event)
-            wake = not self._woken and (not progress or now - self._woken_at >= PROGRESS_INTERVAL)
-            if wake:
-                self._woken, self._woken_at = True, now
-        if wake:
-            self._wake()
+            due = not progress or time.monotonic() - self._woken_at >= PROGRESS_INTERVAL
+        if due:
+            self.wake()
 
     def wake(self) -> None:
-        """Wake the reader now: for what changed without an event, and for progress that waits for the next one."""
+        """Wake the reader if it was not: also for what changed without an event, and for progress that would wait."""
         with self._lock:
-            wake, self._woken = not self._woken, True
-        if wake:
-            self._wake()
+            if self._woken:
+                return
+            self._woken, self._woken_at = True, time.monotonic()
+        self._wake()
 
     def drain(self) -> list[tuple[Job, Event]]:
         """Take all that waits; called by the reader, at any time."""
