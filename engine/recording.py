@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints import save_tensors, save_weights
+from engine.checkpoints import save_convolutions, save_tensors, save_weights
 from engine.data import Dataset, load
 from engine.devices import choose_device, device_name, set_threads, versions
 from engine.events import Cancelled, EpochFinished, Event, RunCancelled, RunFailed, RunFinished, RunStarted
@@ -68,6 +68,7 @@ def _train_in(folder: RunFolder, request: Train, data: Dataset, device: torch.de
     state = TrainingState.fresh(request, device)
     folder.write_record(RunRecord(request, versions(), str(device), name, threads))
     save_weights(folder.model_file, state.model)
+    save_convolutions(folder.convolutions_file(0), state.model)
     started = RunStarted(
         run=folder.name,
         device=str(device),
@@ -93,6 +94,7 @@ def _train_in(folder: RunFolder, request: Train, data: Dataset, device: torch.de
                 save_weights(folder.best_file, state.model)
             save_tensors(folder.state_file, state.tensors(), {"epoch": str(state.epoch)})
             save_weights(folder.model_file, state.model)
+            save_convolutions(folder.convolutions_file(event.epoch), state.model)
             folder.append(event)
         yield event
     assert best is not None, "a run has at least one epoch"

@@ -32,7 +32,8 @@ class RunFolder:
     """A run on disk.
 
     request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
-    validation loss), resume/state.safetensors (weights and optimizer), figures/.
+    validation loss), epochs/ (the convolutions after each epoch), resume/state.safetensors (weights and optimizer),
+    figures/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +43,8 @@ class RunFolder:
         self.model_file = path / "model.safetensors"
         self.best_file = path / "best.safetensors"
         self.state_file = path / "resume" / "state.safetensors"
+        self.epochs_folder = path / "epochs"
+        self.figures_folder = path / "figures"
 
     @classmethod
     def create(cls, root: Path, variant: str) -> RunFolder:
@@ -55,6 +58,7 @@ class RunFolder:
             try:
                 path.mkdir(parents=True)
                 (path / "resume").mkdir()
+                (path / "epochs").mkdir()
             except FileExistsError:
                 if not path.is_dir():
                     raise RequestError(f"{root} is not a folder: give another one with --runs") from None
@@ -65,6 +69,15 @@ class RunFolder:
                 ) from None
             return cls(path)
         raise RequestError(f"{root} holds a thousand runs of this second: wait a moment")
+
+    def convolutions_file(self, epoch: int) -> Path:
+        """Weights and biases of both convolutions after `epoch` (0: before the first), as safetensors."""
+        return self.epochs_folder / f"{epoch:04d}.safetensors"
+
+    def kept_epochs(self) -> tuple[int, ...]:
+        """The epochs whose convolutions are kept, ascending."""
+        names = (path.stem for path in self.epochs_folder.glob("*.safetensors"))
+        return tuple(sorted(int(name) for name in names if name.isdigit()))
 
     def write_record(self, record: RunRecord) -> None:
         """Write `request.json`; raises OSError."""

@@ -77,6 +77,10 @@ def test_a_run_folder_holds_what_it_says(recorded: Recorded) -> None:
     files = sorted(str(path.relative_to(folder.path)) for path in folder.path.rglob("*") if path.is_file())
     assert files == [
         "best.safetensors",
+        "epochs/0000.safetensors",
+        "epochs/0001.safetensors",
+        "epochs/0002.safetensors",
+        "epochs/0003.safetensors",
         "events.jsonl",
         "model.safetensors",
         "request.json",
@@ -107,6 +111,18 @@ def test_events_file_is_what_was_yielded(recorded: Recorded) -> None:
 def test_weights_are_on_disk_before_the_event_says_so(recorded: Recorded) -> None:
     assert len(set(recorded.models)) == 3
     assert recorded.folder.model_file.read_bytes() == recorded.models[-1]
+
+
+def test_convolutions_of_each_epoch_are_kept(recorded: Recorded) -> None:
+    folder = recorded.folder
+    assert folder.kept_epochs() == (0, 1, 2, 3)
+    kept = [load_tensors(folder.convolutions_file(epoch))[0] for epoch in folder.kept_epochs()]
+    fresh, last = seeded_cnn(SHORT, SHORT.seed).state_dict(), load_weights(folder.model_file).state_dict()
+    for key in ("conv1.0.weight", "conv1.0.bias", "conv2.0.weight", "conv2.0.bias"):
+        assert torch.equal(kept[0][key], fresh[key])
+        assert torch.equal(kept[3][key], last[key])
+        assert not torch.equal(kept[1][key], kept[2][key])
+    assert all(len(tensors) == 4 for tensors in kept)
 
 
 def scripted_epochs(losses: list[float], models: list[float]) -> Any:
