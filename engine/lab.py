@@ -1,8 +1,8 @@
 """The laboratory: the only door between a front end and the engine's work.
 
-Requests go in, events come out. The work is done in two lanes, each a thread: training, where requests wait their
-turn, and analysis, where the newest request wins. Nothing in here imports PyTorch; the lane's thread does, when its
-first request comes.
+Requests go in, events come out. The work is done in two lanes, each a thread: training, where requests wait in a
+queue, and analysis, where the newest request wins; step by step the two take turns. Nothing in here imports PyTorch;
+the lane's thread does, when its first request comes.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class _Entry:
     target: str
     """`module:function`, by name so that a front end does not import PyTorch with it."""
     writes: bool = False
-    """Whether it must be let finish its last words before the process ends."""
+    """Whether it must be let finish before the process ends; a newer request does not displace it."""
+    computes: bool = True
+    """Whether its steps keep the cores busy: then it takes turns with the other lane."""
 
 
 OPERATIONS: dict[type[Request], _Entry] = {
     Train: _Entry("training", "engine.recording:train_run", writes=True),
-    WarmUp: _Entry("training", "engine.loading:warm_up"),
+    WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
     OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
 }
 
@@ -109,6 +111,33 @@ class Stream:
         return events
 
 
+class Turns:
+    """Lets one lane compute at a time, in the order in which they ask.
+
+    PyTorch gives each thread that calls it as many workers as there are cores. Two such crowds wait for one another at
+    every barrier: side by side, a step of training and a look at a digit each take several times as long as in turn.
+    """
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._asked = self._served = 0
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for a turn, and have it."""
+        with self._change:
+            mine = self._asked
+            self._asked += 1
+            while self._served != mine:
+                self._change.wait()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._served += 1
+                self._change.notify_all()
+
+
 class Job:
     """One request being carried out."""
 
@@ -116,6 +145,7 @@ class Job:
         self.request = request
         self.lane: LaneName = entry.lane
         self.writes = entry.writes
+        self._computes = entry.computes
         self.state: JobState = "waiting"
         self._ended = threading.Event()
         self._go = threading.Event()
@@ -157,12 +187,12 @@ class Job:
         self.state = "done"
         self._ended.set()
 
-    def _run(self, root: Path, stream: Stream) -> None:
+    def _run(self, root: Path, stream: Stream, turns: Turns) -> None:
         put = stream.put
         try:
             if not self._cancelled:
                 self.state = "running"
-                self._iterate(perform(self.request, root), stream)
+                self._iterate(perform(self.request, root), stream, turns)
         except RequestError as error:
             put(self, JobFailed(reason=str(error), bad_request=True))
         except Exception as error:
@@ -173,8 +203,12 @@ class Job:
             self._ended.set()
             stream.wake()
 
-    def _iterate(self, events: Generator[Event, None, None], stream: Stream) -> None:
-        for event in events:
+    def _iterate(self, events: Generator[Event, None, None], stream: Stream, turns: Turns) -> None:
+        while True:
+            with turns.taken() if self._computes else contextlib.nullcontext():
+                event = next(events, None)
+            if event is None:
+                return
             stream.put(self, event)
             if not self._go.is_set():
                 self.state = "paused"
@@ -200,11 +234,11 @@ def _yield_to_the_front_end() -> None:
 class _Lane:
     """A thread that carries out one job after the other."""
 
-    def __init__(self, name: LaneName, root: Path, stream: Stream) -> None:
+    def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns) -> None:
         self.newest_wins = name == "analysis"
         self.jobs: deque[Job] = deque()
         self.current: Job | None = None
-        self._root, self._stream = root, stream
+        self._root, self._stream, self._turns = root, stream, turns
         self._change = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=f"lab-{name}", daemon=True)
@@ -215,9 +249,10 @@ class _Lane:
                 job.cancel()
                 job.abandon()
                 return
-            if self.newest_wins:
+            if self.newest_wins and not job.writes:
                 for older in self.unfinished():
-                    older.cancel()
+                    if not older.writes:
+                        older.cancel()
             self.jobs.append(job)
             if not self._thread.is_alive():
                 self._thread.start()
@@ -244,7 +279,7 @@ class _Lane:
                 if self._closed and not self.jobs:
                     return
                 self.current = self.jobs.popleft()
-            self.current._run(self._root, self._stream)
+            self.current._run(self._root, self._stream, self._turns)
 
 
 class Lab:
@@ -256,10 +291,10 @@ class Lab:
 
     def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
         keep_freed_memory()  # before the lanes have threads
-        self._stream = Stream(wake)
+        self._stream, turns = Stream(wake), Turns()
         self._lanes: dict[LaneName, _Lane] = {
-            "training": _Lane("training", root, self._stream),
-            "analysis": _Lane("analysis", root, self._stream),
+            "training": _Lane("training", root, self._stream, turns),
+            "analysis": _Lane("analysis", root, self._stream, turns),
         }
 
     def submit(self, request: Request) -> Job:

@@ -19,7 +19,7 @@ from engine.events import (
     RunStarted,
     WeightsOpened,
 )
-from engine.lab import OPERATIONS, Job, Lab, Stream, _Entry
+from engine.lab import OPERATIONS, Job, Lab, Stream, Turns, _Entry
 from engine.requests import OpenWeights, Train
 from engine.runs import RunFolder
 from tests.engine.fakes import GATES, Chatty, Failing, Gate, Gated, result
@@ -257,6 +257,51 @@ def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
     assert reader.of(first) == [result("a", 0), result("a cancelled")]
     assert reader.of(second) == []
     assert not GATES["b"].reached.is_set()
+
+
+def test_what_writes_is_not_displaced_and_displaces_nothing(
+    reader: Reader, operations: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPERATIONS, Chatty, _Entry("analysis", "tests.engine.fakes:chatty", writes=True))
+    first = reader.lab.submit(Gated(name="a", steps=2))
+    assert GATES["a"].reached.wait(PATIENCE)
+    export = reader.lab.submit(Chatty(results=1))
+    assert not first.cancelled
+    second = reader.lab.submit(Gated(name="b"))
+    assert (first.cancelled, export.cancelled) == (True, False)
+    for gate in GATES.values():
+        gate.open.set()
+    assert reader.finish(second) == [result("b")]
+    assert result("chatty", 0) in reader.of(export)
+
+
+def test_turns_are_taken_one_at_a_time_in_the_order_asked() -> None:
+    turns, order, inside = Turns(), list[int](), list[int]()
+
+    def work(number: int) -> None:
+        with turns.taken():
+            inside.append(number)
+            order.append(number)
+            assert inside == [number]
+            inside.remove(number)
+
+    with turns.taken():
+        threads = []
+        for number in range(8):
+            threads.append(threading.Thread(target=work, args=(number,)))
+            threads[-1].start()
+            limit = time.monotonic() + PATIENCE
+            while turns._asked < number + 2:
+                assert time.monotonic() < limit
+        assert order == []
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert order == list(range(8))
+
+
+def test_a_step_that_fails_gives_its_turn_back(reader: Reader, operations: None) -> None:
+    reader.finish(reader.lab.submit(Failing()))
+    assert isinstance(reader.finish(reader.lab.submit(SHORT))[-1], RunFinished)
 
 
 def test_analysis_does_not_wait_for_training(reader: Reader, operations: None) -> None:
