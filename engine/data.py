@@ -7,7 +7,6 @@ import gzip
 import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +37,9 @@ MNIST_BYTES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels, on one device."""
+    """Images and their labels, on one device. Equal to itself alone, so that results can be kept by it."""
 
     images: Tensor
     """(N, 1, 28, 28) float32 in [0, 1]."""
@@ -161,20 +160,25 @@ def arrange(name: str, raw: Raw, device: torch.device) -> Dataset:
     return Dataset(name, split(images, labels, train), split(images, labels, val), split(test_images, test_labels))
 
 
-@lru_cache(maxsize=1)
-def _mnist_on(device: torch.device) -> Dataset:
-    return arrange("mnist", load_mnist(), device)
+KEPT = 2
+"""Data sets kept in memory: one takes 220 MB."""
+_kept: dict[tuple[str, torch.device], Dataset] = {}
 
 
 def load(name: DatasetName, device: torch.device) -> Generator[DownloadAdvanced, None, Dataset]:
     """The data set `name` on `device`; a generator, since all but mnist may have to be downloaded first.
 
-    Raises RequestError where a file is damaged or cannot be had.
+    The same object each time, as long as it is kept. Raises RequestError where a file is damaged or cannot be had.
     """
-    if name == "mnist":
-        return _mnist_on(device)
-    # torchvision costs 1.5 s to import, so it waits until somebody wants another data set.
-    from engine.downloads import download
+    if (data := _kept.get((name, device))) is None:
+        if name == "mnist":
+            raw = load_mnist()
+        else:
+            # torchvision costs 1.5 s to import, so it waits until somebody wants another data set.
+            from engine.downloads import download
 
-    raw = yield from download(name, cache_folder())
-    return arrange(name, raw, device)
+            raw = yield from download(name, cache_folder())
+        _kept[name, device] = data = arrange(name, raw, device)
+        for oldest in list(_kept)[:-KEPT]:
+            _kept.pop(oldest, None)
+    return data

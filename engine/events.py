@@ -1,15 +1,21 @@
 """What comes back from the laboratory, in the past tense.
 
-Events carry plain values and NumPy arrays, never tensors: nothing that shows an event needs torch. An event of a run is
-one line of JSON, on standard output and in `events.jsonl` alike.
+Events carry plain values and NumPy arrays, never tensors: nothing that shows an event needs torch. An event is one line
+of JSON with its plain values, on standard output and in `events.jsonl` alike; its arrays go into an `.npz`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from msgspec import Struct
+
+if TYPE_CHECKING:  # NumPy takes a tenth of a second to import, which the first frame does without
+    import numpy as np
+
+    Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -148,6 +154,188 @@ class WeightsOpened(Event, frozen=True):
     parameters: int
 
 
+class NetworkEvent(Event, frozen=True):
+    """The base of what was seen in a network."""
+
+    name: str
+    """Of its run or weights file; `pretrained:cnn` and `pretrained:cnn-bn`."""
+    variant: str
+    """`cnn` or `cnn-bn`."""
+    epoch: int | None
+    """Epochs trained; null where the file does not say."""
+
+
+class LayerSummary(Struct, frozen=True, kw_only=True):
+    """One layer: a line of the notebook's table in section 1.3. Shapes are without the batch."""
+
+    name: str
+    """conv1, batch_norm1, maxpool1, conv2, batch_norm2, maxpool2, fc1, batch_norm3, fc2."""
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    parameters: int
+    """Trained ones."""
+    running_statistics: int
+    """Means and variances that batch norm keeps: no parameters, since no gradient changes them."""
+    neurons: int
+    """Outputs that have weights of their own (section 1.5)."""
+    multiply_adds: int
+    """For one image."""
+    receptive_field: int
+    """Side of the square of the image that one output sees, in pixels (at most the image's)."""
+
+
+class NetworkSummarised(NetworkEvent, frozen=True):
+    """The layers of a network and the notebook's totals (its sections 1.3 to 1.5)."""
+
+    layers: tuple[LayerSummary, ...]
+    conv_parameters: int
+    """As the notebook counts them: batch norm's with the layers that it stands in."""
+    fc_parameters: int
+    total_parameters: int
+    running_statistics: int
+    conv_neurons: int
+    fc_neurons: int
+    total_neurons: int
+    multiply_adds: int
+
+
+class ImagesEvent(NetworkEvent, frozen=True):
+    """The base of what a network made of images."""
+
+    dataset: str
+    split: str
+
+
+class SplitEvaluated(ImagesEvent, frozen=True):
+    """A network was run on a whole split."""
+
+    count: int
+    """Images."""
+    loss: float
+    """Mean cross-entropy, in nats."""
+    accuracy: float
+    """0 to 1."""
+    class_accuracy: tuple[float, ...]
+    """Of the images of each class, 0 to 1; NaN for a class without images."""
+    confusion: tuple[tuple[int, ...], ...]
+    """10x10 counts: a row is an actual class, a column a predicted one."""
+    labels: Array
+    """(N,) int64."""
+    predictions: Array
+    """(N,) int64."""
+    probabilities: Array
+    """(N, 10) float32."""
+
+
+class Digit(Struct, frozen=True, kw_only=True):
+    """One image and what the network says of it."""
+
+    index: int
+    """In its split."""
+    actual: int
+    predicted: int
+    probability: float
+    """Of the predicted class, 0 to 1."""
+    probabilities: tuple[float, ...]
+    """Of the ten classes."""
+
+
+class DigitsShown(ImagesEvent, frozen=True):
+    """Images with their actual and predicted class (the notebook's section 1.2)."""
+
+    order: str
+    digit: int
+    """The only class shown; -1 for all."""
+    seed: int
+    matching: int
+    """How many images there are of which these are the first."""
+    digits: tuple[Digit, ...]
+    images: Array
+    """(n, 28, 28) float32 in [0, 1]."""
+
+
+class FiltersShown(NetworkEvent, frozen=True):
+    """The kernels of a convolution (the notebook's sections 2.1 and 2.2)."""
+
+    layer: str
+    epochs: tuple[int, ...]
+    """Those whose kernels are kept, ascending."""
+    shape: tuple[int, int, int, int]
+    """(output channels, input channels, rows, columns)."""
+    minimum: float
+    maximum: float
+    norms: tuple[float, ...]
+    """L2 norm of each output channel's kernels."""
+    weights: Array
+    """Of that shape, float32."""
+
+
+class ActivationsComputed(ImagesEvent, frozen=True):
+    """What both convolution blocks make of one image (the notebook's section 2.3): after pooling and ReLU."""
+
+    index: int
+    actual: int
+    predicted: int
+    probability: float
+    """Of the predicted class, 0 to 1."""
+    conv1_strengths: tuple[float, ...]
+    """Mean of each channel's map."""
+    conv2_strengths: tuple[float, ...]
+    image: Array
+    """(28, 28) float32 in [0, 1]."""
+    conv1: Array
+    """(C, H, W) float32, at least 0."""
+    conv2: Array
+    conv1_mean: Array
+    """(H, W) float32: the mean over channels."""
+    conv2_mean: Array
+
+
+class Excitation(Struct, frozen=True, kw_only=True):
+    """An image that excites a channel, and the place of the map where it does so most."""
+
+    index: int
+    """Of the image in its split."""
+    value: float
+    row: int
+    """In the channel's map."""
+    column: int
+
+
+class LayerSurvey(Struct, frozen=True, kw_only=True):
+    """One convolution block on a whole split."""
+
+    dead: tuple[int, ...]
+    """Channels that are zero everywhere on every image."""
+    strongest: tuple[tuple[Excitation, ...], ...]
+    """Of each channel the nine images with the highest single activation, descending; fewer where it fires on fewer."""
+    receptive_field: int
+    """Side of what one place of a map sees of the image, in pixels."""
+    step: int
+    """Pixels from one place to the next."""
+    start: int
+    """The first pixel that place 0 sees; negative where that is padding."""
+
+
+class ChannelsSurveyed(ImagesEvent, frozen=True):
+    """Both convolution blocks on a whole split."""
+
+    count: int
+    """Images."""
+    conv1: LayerSurvey
+    conv2: LayerSurvey
+    indices: Array
+    """(M,) int64, ascending: the images that `strongest` names."""
+    images: Array
+    """(M, 28, 28) float32 in [0, 1]: these images."""
+
+
+class FigureSaved(Event, frozen=True):
+    """A figure was drawn and is on disk."""
+
+    path: str
+
+
 class JobFailed(Event, frozen=True):
     """A job ended in an error before it had a run."""
 
@@ -168,9 +356,18 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RunEvent)
 
 
+def arrays(event: Event) -> dict[str, Array]:
+    """The arrays of an event by name: what its `.npz` holds."""
+    values = ((name, getattr(event, name)) for name in event.__struct_fields__)
+    return {name: value for name, value in values if hasattr(value, "dtype")}
+
+
 def to_json(event: Event) -> bytes:
-    """The event as one line of JSON, without the line's end. NaN and infinity become null."""
-    return _encoder.encode(event)
+    """The event as one line of JSON, without its arrays and without the line's end. NaN and infinity become null."""
+    if not (left_out := arrays(event)):
+        return _encoder.encode(event)
+    plain = {name: getattr(event, name) for name in event.__struct_fields__ if name not in left_out}
+    return _encoder.encode({"type": type(event).__name__} | plain)
 
 
 def read_json_lines(data: bytes) -> Iterator[RunEvent]:

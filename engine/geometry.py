@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 IMAGE_SIZE = 28  # pixels a side: MNIST and every data set shaped like it
 CLASSES = 10
 POOL = 2  # the notebook's max-pooling: 2x2, stride 2
@@ -44,3 +46,32 @@ def block_sizes(
         size = wide // POOL
         sizes.append((wide, size))
     return sizes
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one output of a layer sees of the image along one axis, in pixels."""
+
+    side: int
+    step: int
+    """From one output to the next."""
+    start: int
+    """The first pixel that output 0 sees; negative where that is padding."""
+
+    def then(self, kernel_size: int, stride: int = 1, padding: int = 0) -> Field:
+        """The field of a layer whose windows slide over this one's outputs."""
+        side, start = self.side + (kernel_size - 1) * self.step, self.start - padding * self.step
+        return Field(side, self.step * stride, start)
+
+
+def block_fields(kernel_size: int, stride: int, padding: int, blocks: int = 2) -> list[tuple[Field, Field]]:
+    """(field after the convolution, field after its pooling) of each convolution block.
+
+    The notebook's network sees 3x3 and 4x4 pixels in its first block, 8x8 and 10x10 in its second.
+    """
+    fields, field = [], Field(1, 1, 0)
+    for _ in range(blocks):
+        convolution = field.then(kernel_size, stride, padding)
+        field = convolution.then(POOL, POOL)
+        fields.append((convolution, field))
+    return fields

@@ -21,7 +21,19 @@ from typing import Literal
 
 from engine.allocator import keep_freed_memory
 from engine.events import Cancelled, Event, JobFailed, Progress
-from engine.requests import OpenWeights, Request, RequestError, Train, WarmUp
+from engine.requests import (
+    DrawFigure,
+    Evaluate,
+    OpenWeights,
+    Request,
+    RequestError,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+    Train,
+    WarmUp,
+)
 
 LaneName = Literal["training", "analysis"]
 JobState = Literal["waiting", "running", "paused", "done"]
@@ -49,6 +61,12 @@ OPERATIONS: dict[type[Request], _Entry] = {
     Train: _Entry("training", "engine.recording:train_run", writes=True),
     WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
     OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
+    Summarise: _Entry("analysis", "engine.inspection.layers:summarise"),
+    Evaluate: _Entry("analysis", "engine.inspection.predictions:evaluate_split"),
+    ShowDigits: _Entry("analysis", "engine.inspection.predictions:show_digits"),
+    ShowFilters: _Entry("analysis", "engine.inspection.filters:show_filters"),
+    ShowActivations: _Entry("analysis", "engine.inspection.activations:show_activations"),
+    DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
 }
 
 

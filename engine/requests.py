@@ -14,10 +14,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.geometry import GeometryError, block_sizes
+from engine.geometry import CLASSES, GeometryError, block_sizes
 
 DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+SplitName = Literal["train", "val", "test"]
+LayerName = Literal["conv1", "conv2"]
+DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
+ColourMapName = Literal["gray", "viridis", "diverging"]
 
 
 class RequestError(ValueError):
@@ -183,3 +187,67 @@ class OpenWeights(Request, frozen=True, tag="open-weights"):
     """Read a weights file and say what network it holds."""
 
     path: Annotated[str, Meta(description="a .pth of the notebook, or a .safetensors")] = "model.safetensors"
+
+
+class Inspect(Request, frozen=True, tag="inspect"):
+    """Look at a network: the base of what needs one."""
+
+    what: Annotated[
+        str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (nothing: the newest run)")
+    ] = ""
+    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+
+
+class Summarise(Inspect, frozen=True, tag="summarise"):
+    """Layers, shapes, parameters and neurons of a network (the notebook's sections 1.3 to 1.5)."""
+
+
+class InspectImages(Inspect, frozen=True, tag="inspect-images"):
+    """Look at what a network makes of images: the base of what needs both."""
+
+    split: Annotated[SplitName, Meta(description="which images; test is what nothing was chosen on")] = "test"
+    dataset: Annotated[
+        Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
+        Meta(description="auto: the one that the run was trained on, mnist for a weights file"),
+    ] = "auto"
+
+
+class Evaluate(InspectImages, frozen=True, tag="evaluate"):
+    """Loss, accuracy and confusion matrix on a whole split."""
+
+
+class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
+    """Digits with their actual and predicted class (the notebook's section 1.2)."""
+
+    count: Annotated[int, Meta(ge=1, le=10_000, description="how many at most")] = 10
+    order: Annotated[DigitOrder, Meta(description="mistakes: the surest first")] = "random"
+    digit: Annotated[int, Meta(ge=-1, lt=CLASSES, description="only digits of this class (-1: of all)")] = -1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random order")] = 0
+
+
+class ShowFilters(Inspect, frozen=True, tag="show-filters"):
+    """The kernels of a convolution (the notebook's sections 2.1 and 2.2)."""
+
+    layer: Annotated[LayerName, Meta(description="which convolution")] = "conv1"
+    epoch: Annotated[int, Meta(ge=-1, le=100_000, description="as they were after this epoch (-1: the latest)")] = -1
+
+
+class ShowActivations(InspectImages, frozen=True, tag="show-activations"):
+    """What both convolution blocks make of one image (the notebook's section 2.3)."""
+
+    index: Annotated[int, Meta(ge=0, description="of the image in its split")] = 61
+    layer: Annotated[LayerName, Meta(description="which block the figure shows")] = "conv1"
+    survey: Annotated[
+        bool, Meta(description="run the whole split too: dead channels, and the images that excite each most")
+    ] = False
+
+
+class DrawFigure(Request, frozen=True, tag="draw-figure"):
+    """Draw what an event holds as a PNG."""
+
+    subject: Annotated[Any, Meta(description="the event, or the history of a run")] = None
+    path: Annotated[str, Meta(description="the file to write; an existing one is replaced")] = ""
+    folder: Annotated[str, Meta(description="without a path: the folder for a file of a new name")] = "figures"
+    layer: Annotated[LayerName, Meta(description="which convolution, where the event holds both")] = "conv1"
+    colours: Annotated[ColourMapName, Meta(description="colour map")] = "gray"
+    shared_range: Annotated[bool, Meta(description="one value range for all images of the figure")] = False

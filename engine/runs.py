@@ -16,6 +16,7 @@ from engine.paths import asset, write_whole
 from engine.requests import RequestError, Train
 
 PRETRAINED = ("cnn", "cnn-bn")
+WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -69,6 +70,16 @@ class RunFolder:
                 ) from None
             return cls(path)
         raise RequestError(f"{root} holds a thousand runs of this second: wait a moment")
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ships with the program: then nobody writes to it."""
+        return self.path.parent == asset("pretrained")
+
+    @property
+    def what(self) -> str:
+        """The word that opens it: `find_run` finds it again."""
+        return f"pretrained:{self.name}" if self.bundled else str(self.path)
 
     def convolutions_file(self, epoch: int) -> Path:
         """Weights and biases of both convolutions after `epoch` (0: before the first), as safetensors."""
@@ -148,6 +159,23 @@ def newest(root: Path) -> RunFolder | None:
             if run.history().epochs:
                 return run
     return None
+
+
+def find_network(what: str, root: Path) -> RunFolder | Path:
+    """The run, or the weights file, that `what` names; nothing is the newest run, or the network that ships.
+
+    Raises RequestError where there is no such thing.
+    """
+    try:
+        if not what:
+            return newest(root) or pretrained("cnn-bn")
+        if Path(what).suffix in WEIGHTS_SUFFIXES:
+            if not Path(what).is_file():
+                raise RequestError(f"there is no file {what}")
+            return Path(what)
+        return find_run(what, root)
+    except OSError as error:  # a name that is too long, a folder that nobody may look into
+        raise RequestError(f"cannot open {what or root} ({error.strerror})") from None
 
 
 def find_run(what: str, root: Path) -> RunFolder:

@@ -120,27 +120,16 @@ def _open(arguments: list[str]) -> int:
 
 
 def _run_app(root: Path, what: str | None) -> int:
-    from engine.runs import find_run, newest, pretrained
+    from engine.runs import RunFolder, find_network
 
-    weights = opened = None
-    try:
-        if what is None:
-            opened = newest(root) or pretrained("cnn-bn")
-        elif Path(what).suffix in (".pth", ".pt", ".safetensors"):
-            weights = Path(what)
-            if not weights.is_file():
-                raise RequestError(f"there is no file {weights}")
-        else:
-            opened = find_run(what, root)
-    except OSError as error:  # a name that is too long, a folder that nobody may look into
-        raise RequestError(f"cannot open {what or root} ({error.strerror})") from None
+    found = find_network(what or "", root)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
     # Nothing that is made on the way to the first frame is garbage: not to look for any saves a tenth of the way.
     gc.disable()
     from tui.app import MnistTui
 
-    app = MnistTui(root, opened, weights)
+    app = MnistTui(root, found if isinstance(found, RunFolder) else None, found if isinstance(found, Path) else None)
     code = app.run()
     finished = app.lab.close()
     code = (app.return_code or 0) if code is None else code

@@ -262,7 +262,7 @@ def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
 def test_what_writes_is_not_displaced_and_displaces_nothing(
     reader: Reader, operations: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(OPERATIONS, Chatty, _Entry("analysis", "tests.engine.fakes:chatty", writes=True))
+    monkeypatch.setitem(OPERATIONS, Chatty, _Entry("analysis", "tests.engine.fakes:chatty", writes=True))  # type: ignore[misc]
     first = reader.lab.submit(Gated(name="a", steps=2))
     assert GATES["a"].reached.wait(PATIENCE)
     export = reader.lab.submit(Chatty(results=1))

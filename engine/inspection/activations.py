@@ -1,0 +1,69 @@
+"""The notebook's section 2.3: the maps of both convolution blocks for an image, and what excites their channels."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.events import ActivationsComputed, ChannelsSurveyed, Event
+from engine.inspection.predictions import check_index, describe
+from engine.inspection.subject import find_images, find_subject
+from engine.inspection.survey import survey_of
+from engine.requests import ShowActivations
+
+
+def show_activations(request: ShowActivations, root: Path) -> Generator[Event, None, None]:
+    """The maps of both blocks for one image; with `survey`, then what the whole split says of the channels.
+
+    Raises RequestError where there is no such network, data set or image.
+    """
+    subject = find_subject(request, root)
+    dataset, split = yield from find_images(request, subject)
+    check_index(request.index, split, f"the {request.split} split")
+    (digit,) = describe(subject, split, torch.tensor([request.index], device=subject.device))
+    with torch.inference_mode():
+        image = split.images[request.index : request.index + 1]  # (1, 1, 28, 28)
+        first = subject.model.conv1(image)  # (1, C, 14, 14)
+        second = subject.model.conv2(first)[0].cpu().numpy()  # (C, 7, 7)
+    conv1 = first[0].cpu().numpy()
+    yield ActivationsComputed(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        index=request.index,
+        actual=digit.actual,
+        predicted=digit.predicted,
+        probability=digit.probability,
+        conv1_strengths=tuple(conv1.mean(axis=(1, 2)).tolist()),
+        conv2_strengths=tuple(second.mean(axis=(1, 2)).tolist()),
+        image=image[0, 0].cpu().numpy(),
+        conv1=conv1,
+        conv2=second,
+        conv1_mean=conv1.mean(axis=0),
+        conv2_mean=second.mean(axis=0),
+    )
+    if not request.survey:
+        return
+    survey = survey_of(subject, split)
+    yield from survey.finish(request.split)
+    layer1, layer2 = survey.layers()
+    indices = np.array(
+        sorted({found.index for layer in (layer1, layer2) for row in layer.strongest for found in row}), np.int64
+    )
+    yield ChannelsSurveyed(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        count=len(split),
+        conv1=layer1,
+        conv2=layer2,
+        indices=indices,
+        images=split.images[torch.from_numpy(indices).to(subject.device), 0].cpu().numpy(),
+    )

@@ -1,0 +1,49 @@
+"""The notebook's sections 2.1 and 2.2: the kernels of both convolutions, the latest or those of an earlier epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+
+from engine.checkpoints import load_tensors
+from engine.events import FiltersShown
+from engine.inspection.subject import Subject, find_subject
+from engine.requests import RequestError, ShowFilters
+
+
+def show_filters(request: ShowFilters, root: Path) -> Generator[FiltersShown, None, None]:
+    """The kernels of one convolution; raises RequestError where there is no such network or epoch."""
+    subject = find_subject(request, root)
+    kept = subject.run.kept_epochs() if subject.run else ()
+    epoch = subject.epoch if request.epoch < 0 else request.epoch
+    weights = _weights(request, subject, epoch, kept)
+    yield FiltersShown(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=epoch,
+        layer=request.layer,
+        epochs=kept,
+        shape=weights.shape,
+        minimum=float(weights.min()),
+        maximum=float(weights.max()),
+        norms=tuple(np.sqrt((weights.astype(np.float64) ** 2).sum(axis=(1, 2, 3))).tolist()),
+        weights=weights,
+    )
+
+
+def _weights(request: ShowFilters, subject: Subject, epoch: int | None, kept: tuple[int, ...]) -> np.ndarray:
+    key = f"{request.layer}.0.weight"
+    if request.epoch < 0 or epoch == subject.epoch:
+        latest: np.ndarray = subject.model.state_dict()[key].cpu().numpy().copy()
+        return latest
+    if subject.run is None or epoch not in kept or epoch is None:
+        have = f"it has {kept[0]} to {kept[-1]}" if kept else "it keeps none but the latest"
+        raise RequestError(f"{subject.name} has no filters of epoch {request.epoch}: {have}")
+    path = subject.run.convolutions_file(epoch)
+    tensors, _ = load_tensors(path)
+    if key not in tensors:
+        raise RequestError(f"{path} is damaged: it has no {key}")
+    weights: np.ndarray = tensors[key].numpy()
+    return weights

@@ -1,0 +1,110 @@
+"""What a network says of images: the notebook's section 1.2, and its test loop with the errors told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.data import Split
+from engine.events import Digit, DigitsShown, Event, SplitEvaluated
+from engine.geometry import CLASSES
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.survey import survey_of
+from engine.requests import Evaluate, RequestError, ShowDigits
+
+
+def confusion_matrix(labels: Tensor, predictions: Tensor) -> Tensor:
+    """Counts (10, 10) int64 of labels (N,) and predictions (N,): a row is an actual class, a column a predicted one."""
+    return torch.bincount(labels * CLASSES + predictions, minlength=CLASSES**2).view(CLASSES, CLASSES)
+
+
+def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None]:
+    """Loss, accuracy and confusion matrix on a whole split, its batches as progress.
+
+    Raises RequestError where there is no such network or data set.
+    """
+    subject = find_subject(request, root)
+    dataset, split = yield from find_images(request, subject)
+    survey = survey_of(subject, split)
+    yield from survey.finish(request.split)
+    predictions = survey.logits.argmax(dim=1)
+    confusion = confusion_matrix(split.labels, predictions)
+    yield SplitEvaluated(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        count=len(split),
+        loss=survey.loss(),
+        accuracy=(predictions == split.labels).double().mean().item(),
+        class_accuracy=tuple((confusion.diagonal() / confusion.sum(dim=1)).tolist()),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        labels=split.labels.cpu().numpy(),
+        predictions=predictions.cpu().numpy(),
+        probabilities=torch.softmax(survey.logits, dim=1).cpu().numpy(),
+    )
+
+
+def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]:
+    """Some images of a split with their actual and predicted class.
+
+    A random order needs these images alone; the others need the whole split first, whose batches come as progress.
+    Raises RequestError where there is no such network or data set.
+    """
+    subject = find_subject(request, root)
+    dataset, split = yield from find_images(request, subject)
+    if request.order == "random":
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(subject.device)
+    else:
+        survey = survey_of(subject, split)
+        yield from survey.finish(request.split)
+        order = _ordered(request, survey.logits, split.labels)
+    if request.digit >= 0:
+        order = order[split.labels[order] == request.digit]
+    chosen = order[: request.count]
+    images = split.images[chosen]
+    yield DigitsShown(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        order=request.order,
+        digit=request.digit,
+        seed=request.seed,
+        matching=len(order),
+        digits=tuple(describe(subject, split, chosen)),
+        images=images.squeeze(1).cpu().numpy(),
+    )
+
+
+def describe(subject: Subject, split: Split, indices: Tensor) -> list[Digit]:
+    """What `subject` says of the images of `split` at `indices` (n,)."""
+    if not len(indices):
+        return []
+    with torch.inference_mode():
+        probabilities = subject.model.probabilities(split.images[indices])  # (n, 10)
+    best, predicted = probabilities.max(dim=1)
+    columns = (indices, split.labels[indices], predicted, best, probabilities)
+    return [
+        Digit(index=index, actual=actual, predicted=guess, probability=sure, probabilities=tuple(all_ten))
+        for index, actual, guess, sure, all_ten in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
+    """Indices (n,) of a split's images in the order asked for; equals stand in the split's own order."""
+    surest, predicted = torch.softmax(logits.double(), dim=1).max(dim=1)
+    descending = request.order != "least-certain"
+    order = surest.argsort(descending=descending, stable=True)
+    return order[(predicted != labels)[order]] if request.order == "mistakes" else order
+
+
+def check_index(index: int, split: Split, name: str) -> None:
+    """Raise RequestError where a split has no image `index`."""
+    if index >= len(split):
+        raise RequestError(f"index {index} is beyond the {len(split):,} images of {name}: the last is {len(split) - 1}")

@@ -1,0 +1,105 @@
+"""A network on a whole split, a batch at a time: what it predicts, and what excites each of its channels."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from engine.data import Split
+from engine.events import BatchEvaluated, Excitation, LayerSurvey
+from engine.geometry import CLASSES, Field, block_fields
+from engine.inspection.subject import Subject
+from engine.model import inference_network
+from engine.training import EVALUATION_BATCH
+
+STRONGEST = 9
+"""Images kept of each channel."""
+
+
+class _Channels:
+    """Of each channel of one block the images with the highest activation so far, and where on its map that is."""
+
+    def __init__(self, channels: int, device: torch.device) -> None:
+        self.values = torch.full((channels, STRONGEST), -1.0, device=device)
+        self.images = torch.zeros((channels, STRONGEST), dtype=torch.int64, device=device)
+        self.places = torch.zeros((channels, STRONGEST), dtype=torch.int64, device=device)
+        self.width = 1
+
+    def add(self, maps: Tensor, start: int) -> None:
+        """Take in the maps (B, C, H, W) of the images from `start` on."""
+        self.width = maps.shape[3]
+        values, places = maps.flatten(2).max(dim=2)  # (B, C)
+        images = torch.arange(start, start + len(maps), device=maps.device).expand(maps.shape[1], -1)
+        self.values, best = torch.cat((self.values, values.T), dim=1).topk(STRONGEST)  # (C, 9)
+        self.images = torch.cat((self.images, images), dim=1).gather(1, best)
+        self.places = torch.cat((self.places, places.T), dim=1).gather(1, best)
+
+    def survey(self, field: Field) -> LayerSurvey:
+        rows = zip(self.values.tolist(), self.images.tolist(), self.places.tolist(), strict=True)
+        strongest = tuple(
+            tuple(
+                Excitation(index=image, value=value, row=place // self.width, column=place % self.width)
+                for value, image, place in zip(*row, strict=True)
+                if value > 0
+            )
+            for row in rows
+        )
+        return LayerSurvey(
+            dead=tuple(channel for channel, found in enumerate(strongest) if not found),
+            strongest=strongest,
+            receptive_field=field.side,
+            step=field.step,
+            start=field.start,
+        )
+
+
+class Survey:
+    """One pass over a split. It can be left after any batch and taken up again later."""
+
+    def __init__(self, subject: Subject, split: Split) -> None:
+        a = subject.model.architecture
+        self._network = inference_network(subject.model)
+        self._split = split
+        self._fields = [pooled for _, pooled in block_fields(a.kernel_size, a.stride, a.padding)]
+        self._blocks = [_Channels(a.channels, subject.device) for _ in self._fields]
+        self.logits = torch.empty((len(split), CLASSES), device=subject.device)
+        self.done = 0
+        """Images so far."""
+
+    def finish(self, name: str) -> Generator[BatchEvaluated, None, None]:
+        """Do what is left to do, an event a batch; `name` is the split's."""
+        while self.done < len(self._split):
+            self._advance()
+            yield BatchEvaluated(split=name, done=self.done, total=len(self._split))
+
+    def _advance(self) -> None:
+        start, end = self.done, min(self.done + EVALUATION_BATCH, len(self._split))
+        maps = []
+        with torch.inference_mode():
+            x = self._split.images[start:end]
+            for layer in self._network:
+                x = layer(x)
+                if isinstance(layer, nn.ReLU) and x.dim() == 4:
+                    maps.append(x)
+            self.logits[start:end] = x
+            for block, found in zip(self._blocks, maps, strict=True):
+                block.add(found, start)
+        self.done = end
+
+    def loss(self) -> float:
+        """Mean cross-entropy in nats, when it is finished."""
+        return cross_entropy(self.logits.double(), self._split.labels).item()
+
+    def layers(self) -> list[LayerSurvey]:
+        """What excites the channels of both blocks, when it is finished."""
+        return [block.survey(field) for block, field in zip(self._blocks, self._fields, strict=True)]
+
+
+@lru_cache(maxsize=4)
+def survey_of(subject: Subject, split: Split) -> Survey:
+    """The survey of `subject` on `split`: the same one, as far as it got, as long as both stay the same objects."""
+    return Survey(subject, split)
