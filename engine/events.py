@@ -274,6 +274,8 @@ class ActivationsComputed(ImagesEvent, frozen=True):
     """What both convolution blocks make of one image (the notebook's section 2.3): after pooling and ReLU."""
 
     index: int
+    count: int
+    """Images in the split."""
     actual: int
     predicted: int
     probability: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -24,6 +26,20 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "mnist-tui"
     except RuntimeError:  # a user without a home, as in some containers
         return Path(tempfile.gettempdir()) / f"mnist-tui-{os.getuid()}"
+
+
+def reserve(folder: Path, stem: str, suffix: str) -> Path:
+    """An empty new file in `folder`, which is made if missing: `stem` and `suffix`, with a number where that is taken.
+
+    Nobody else gets the same name. Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for count in itertools.count(1):
+        path = folder / f"{stem}{f'-{count}' if count > 1 else ''}{suffix}"
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError("numbers do not end")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,29 +5,44 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.message import Message
+from textual.screen import Screen
 
-from engine.events import EngineLoaded, Event, JobFailed, RunFailed, RunStarted, WeightsOpened
+from engine.events import EngineLoaded, Event, FigureSaved, JobFailed, RunFailed, RunStarted, WeightsOpened
 from engine.history import RunHistory
 from engine.lab import Job, Lab
-from engine.paths import asset
-from engine.requests import OpenWeights, Request, WarmUp
+from engine.paths import asset, reserve, write_whole
+from engine.requests import DrawFigure, OpenWeights, Request, SplitName, WarmUp
 from engine.runs import RunFolder
-from tui.commands import Palette, bindings, commands
+from tui.commands import SCREENS, Palette, bindings, commands
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
 from tui.terminal import ASCII, glyphs
 from tui.theme import THEMES
 
+NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
+"""The 8 that the notebook occludes: the current digit until somebody takes another."""
+
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
+
+
+def _screen(mode: str) -> Screen[None]:
+    """The screen of a mode. Its module is imported when somebody goes there: the first frame does without NumPy."""
+    module = importlib.import_module(f"tui.screens.{mode}")
+    screen: Screen[None] = getattr(module, f"{mode.title()}Screen")()
+    return screen
 
 
 class MnistTui(App[int]):
@@ -37,7 +52,10 @@ class MnistTui(App[int]):
     CSS_PATH = str(asset("theme.tcss"))
     BINDINGS = bindings()
     COMMANDS = {Palette}
-    MODES = {"train": TrainScreen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        "train": TrainScreen,
+        **{mode: partial(_screen, mode) for _, _, mode in SCREENS if mode != "train"},
+    }
     DEFAULT_MODE = "train"
 
     class LabSpoke(Message):
@@ -47,6 +65,13 @@ class MnistTui(App[int]):
         super().__init__()
         self.lab = Lab(root, wake=self._wake)
         self.root, self.weights = root, weights
+        self.opened: RunFolder | Path | None = run or weights
+        """What the other screens look into: a run, or a weights file."""
+        self.digit = NOTEBOOKS_DIGIT
+        """Split and index of the current digit."""
+        self.picture_mode = ""
+        """How pictures are drawn, where somebody chose that; else as the terminal can."""
+        self._listeners: dict[Job, Callable[[Event], None]] = {}
         self.history = RunHistory()
         self.variant = ""
         self.bundled = False
@@ -59,7 +84,7 @@ class MnistTui(App[int]):
         if run is not None:
             self.history = run.history()
             self.variant = run.read_record().request.variant
-            self.bundled = run.path.parent == asset("pretrained")
+            self.bundled = run.bundled
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -117,6 +142,10 @@ class MnistTui(App[int]):
         for job, event in self.lab.drain():
             self._take(job, event)
             events.append(event)
+            if listener := self._listeners.get(job):
+                listener(event)
+        for job in [job for job in self._listeners if job.state == "done"]:
+            del self._listeners[job]
         if self.training and self.training.state == "done":
             self.training = None
         for screen in self.screen_stack:
@@ -128,15 +157,23 @@ class MnistTui(App[int]):
             case EngineLoaded():
                 self.engine = event
             case WeightsOpened() if not self.training:
-                self.history, self.variant = RunHistory(event.name), event.variant
+                self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
                 what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
                 self.notify(what, title="weights opened", markup=False)
+            case FigureSaved():
+                self.copy_to_clipboard(event.path)
+                self.notify(event.path, title="figure saved, its path copied", markup=False)
+            case JobFailed() if isinstance(job.request, DrawFigure):
+                self.notify(event.reason, title="no figure", severity="error", timeout=10, markup=False)
+            case JobFailed() if job in self._listeners:
+                pass  # the screen that asked says it
             case JobFailed():
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case RunStarted():
                 self.history, self.bundled = RunHistory(), False
                 self.history.add(event)
+                self.opened = RunFolder(self.root / event.run)
             case RunFailed():
                 self.history.add(event)
                 self.notify(event.reason, title="the run failed", severity="error", timeout=10, markup=False)
@@ -152,6 +189,23 @@ class MnistTui(App[int]):
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)
         self._show()
+
+    def ask(self, request: Request, listener: Callable[[Event], None]) -> Job:
+        """Hand a request to the lab; `listener` is called with its events."""
+        job = self.lab.submit(request)
+        self._listeners[job] = listener
+        return job
+
+    @property
+    def what(self) -> str:
+        """What the other screens look into, as requests name it; empty where nothing is open."""
+        return self.opened.what if isinstance(self.opened, RunFolder) else str(self.opened or "")
+
+    @property
+    def figures_folder(self) -> Path:
+        """Where exports go: into the open run, or here where it is not ours to write to."""
+        run = self.opened
+        return run.figures_folder if isinstance(run, RunFolder) and not run.bundled else Path("figures")
 
     def _show(self) -> None:
         if isinstance(self.screen, LabScreen):
@@ -185,6 +239,40 @@ class MnistTui(App[int]):
     def action_train(self) -> None:
         """To the Train screen."""
         self.switch_mode("train")
+
+    def action_model(self) -> None:
+        """To the Model screen."""
+        self.switch_mode("model")
+
+    def action_digits(self) -> None:
+        """To the Digits screen."""
+        self.switch_mode("digits")
+
+    def action_filters(self) -> None:
+        """To the Filters screen."""
+        self.switch_mode("filters")
+
+    def action_activations(self) -> None:
+        """To the Activations screen."""
+        self.switch_mode("activations")
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Save what is on the screen as an SVG beside the figures."""
+        mode = getattr(self.screen, "mode", "") or "app"
+        picture = self.export_screenshot(title=self.TITLE)
+        try:
+            file = reserve(self.figures_folder, f"screen-{mode}", ".svg")
+            try:
+                write_whole(file, lambda partial: partial.write_text(picture, encoding="utf-8"))
+            except OSError:
+                file.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            reason = f"cannot write to {self.figures_folder} ({error.strerror}): make room or start elsewhere"
+            self.notify(reason, title="no screenshot", severity="error", timeout=10, markup=False)
+            return
+        self.copy_to_clipboard(str(file.resolve()))
+        self.notify(str(file.resolve()), title="screen saved, its path copied", markup=False)
 
     def action_theme(self) -> None:
         """Light or dark."""

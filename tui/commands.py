@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,8 @@ class Command:
     """On the key bar; empty where the key is not shown there."""
     help: str
     """One line."""
-    screen: str = ""
-    """The screen it belongs to; empty for all."""
+    screens: tuple[str, ...] = ()
+    """The screens it belongs to; empty for all."""
     shown_key: str = ""
     """How the key is written where its name is not what is printed on it."""
 
@@ -42,33 +42,69 @@ class Command:
         return Binding(self.key, self.name, self.label or self.name, show=False)
 
 
+TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS = "train", "model", "digits", "filters", "activations"
+PICTURES = (DIGITS, FILTERS, ACTIVATIONS)
+
 COMMANDS = (
-    Command("r", "run", "run", "train the experiment of the form in a new run folder", "train"),
-    Command("space", "pause", "pause", "pause the run, or go on with it", "train"),
-    Command("x", "cancel", "cancel", "stop the run; the weights of its last epoch are kept", "train"),
-    Command("f", "form", "form", "go to the experiment form (fold it away on a narrow terminal)", "train"),
-    Command("y", "log_axis", "log loss", "draw the loss on a logarithmic axis, or a linear one", "train"),
-    Command("escape", "leave", "", "leave the form", "train", shown_key="esc"),
+    Command("r", "run", "run", "train the experiment of the form in a new run folder", (TRAIN,)),
+    Command("space", "pause", "pause", "pause the run, or go on with it", (TRAIN,)),
+    Command("x", "cancel", "cancel", "stop the run; the weights of its last epoch are kept", (TRAIN,)),
+    Command("f", "form", "form", "go to the experiment form (fold it away on a narrow terminal)", (TRAIN,)),
+    Command("y", "log_axis", "log loss", "draw the loss on a logarithmic axis, or a linear one", (TRAIN,)),
+    Command("escape", "leave", "", "leave the form", (TRAIN,), shown_key="esc"),
+    Command("enter", "zoom", "zoom", "see what the cursor is on from near", PICTURES),
+    Command("escape", "back", "", "back from there", PICTURES, shown_key="esc"),
+    Command("s", "shuffle", "shuffle", "other random digits", (DIGITS,)),
+    Command("m", "mistakes", "mistakes", "only the digits it gets wrong, the surest first", (DIGITS,)),
+    Command("o", "order", "order", "random, mistakes, least certain or most certain first", (DIGITS,)),
+    Command("d", "next_class", "class", "only digits of the next class", (DIGITS,)),
+    Command("D", "previous_class", "", "only digits of the class before", (DIGITS,)),
+    Command("tab", "panel", "matrix", "digits or confusion matrix, where there is no room for both", (DIGITS,)),
+    Command("tab", "layer", "layer", "the other convolution", (FILTERS, ACTIVATIONS)),
+    Command("left_square_bracket", "earlier", "earlier", "an epoch earlier", (FILTERS,), shown_key="["),
+    Command("right_square_bracket", "later", "later", "an epoch later; the last follows", (FILTERS,), shown_key="]"),
+    Command("comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS,), shown_key=","),
+    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS,), shown_key="."),
+    Command("o", "sort", "sort", "by number, or the strongest first", (FILTERS, ACTIVATIONS)),
+    Command("n", "range", "range", "one value range for all pictures, or each its own", (FILTERS, ACTIVATIONS)),
+    Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES)),
+    Command("c", "colours", "colours", "gray, viridis, or diverging with zero in the middle", PICTURES),
+    Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", PICTURES),
     Command("1", "train", "", "the Train screen"),
+    Command("2", "model", "", "the Model screen: layers, shapes, parameters"),
+    Command("3", "digits", "", "the Digits screen: predictions and mistakes"),
+    Command("4", "filters", "", "the Filters screen: the kernels of both convolutions"),
+    Command("5", "activations", "", "the Activations screen: what they make of a digit"),
+    Command("s", "screenshot", "", "save the screen as an SVG"),
     Command("t", "theme", "", "light or dark theme"),
     Command("question_mark", "help", "help", "every key of this screen", shown_key="?"),
     Command("ctrl+p", "command_palette", "palette", "every action by name"),
     Command("q", "quit", "quit", "leave (asks while a run is under way)"),
 )
 
-SCREENS = (("1", "Train", "train"),)
+SCREENS = (
+    ("1", "Train", TRAIN),
+    ("2", "Model", MODEL),
+    ("3", "Digits", DIGITS),
+    ("4", "Filters", FILTERS),
+    ("5", "Activations", ACTIVATIONS),
+)
 """Key, title and mode of each screen, as on the tab line."""
 
 
 def commands(screen: str) -> tuple[Command, ...]:
     """The commands of a screen: its own, then those of the app."""
-    own = [command for command in COMMANDS if command.screen == screen]
-    return (*own, *(command for command in COMMANDS if not command.screen))
+    own = [command for command in COMMANDS if screen in command.screens]
+    taken = {command.key for command in own}
+    everywhere = (command for command in COMMANDS if not command.screens)
+    return (*own, *(replace(c, shown_key="^p") if c.key in taken else c for c in everywhere))
 
 
 def bindings(screen: str = "") -> list[BindingType]:
     """The bindings that belong to `screen`, or to the app."""
-    return [command.binding() for command in COMMANDS if command.screen == screen]
+    if not screen:
+        return [command.binding() for command in COMMANDS if not command.screens]
+    return [command.binding() for command in COMMANDS if screen in command.screens]
 
 
 class Palette(Provider):
@@ -76,7 +112,7 @@ class Palette(Provider):
 
     def _entries(self) -> Iterable[tuple[str, str, str]]:
         for command in commands(_mode(self.screen)):
-            if command.name not in ("command_palette", "leave"):
+            if command.name not in ("command_palette", "leave", "back"):
                 title = f"{command.name.replace('_', ' ')}  ({command.keys})"
                 yield title, command.name, command.help
 

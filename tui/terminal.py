@@ -27,10 +27,12 @@ class Glyphs:
     """A sample of a curve, for legends."""
     point: str
     """A single measurement on a chart."""
+    arrow: str
+    """From what is to what was said."""
 
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o")
+UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→")
+ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ) -> Glyphs:

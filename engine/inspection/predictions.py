@@ -43,7 +43,7 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
         accuracy=(predictions == split.labels).double().mean().item(),
         class_accuracy=tuple((confusion.diagonal() / confusion.sum(dim=1)).tolist()),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        labels=split.labels.cpu().numpy(),
+        labels=split.labels.cpu().numpy().copy(),  # else it is the data set's own memory
         predictions=predictions.cpu().numpy(),
         probabilities=torch.softmax(survey.logits, dim=1).cpu().numpy(),
     )

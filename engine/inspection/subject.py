@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,9 +44,9 @@ class Subject:
 def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[int, ...]) -> Subject:
     model = load_weights(path).to(device).eval()
     if run is None:
-        return Subject(model, path.name, model.architecture.variant, None, "mnist", None)
+        return Subject(model, _as_text(path.name), model.architecture.variant, None, "mnist", None)
     folder = RunFolder(run)
-    name = folder.what if folder.bundled else folder.name
+    name = folder.what if folder.bundled else _as_text(folder.path.absolute().name)
     request, epoch = folder.read_record().request, len(folder.history().epochs)
     return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
 
@@ -53,17 +54,28 @@ def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[in
 def find_subject(request: Inspect, root: Path) -> Subject:
     """The network of `request`; of a run the latest weights.
 
-    It is kept in memory until its file changes. Raises RequestError where there is none or it is not one of ours.
+    It is kept in memory until its files change. Raises RequestError where there is none or it is not one of ours.
     """
     found = find_network(request.what, root)
-    version: tuple[int, ...] = ()
-    path = found.model_file if isinstance(found, RunFolder) else found
+    device = choose_device(request.device)
+    if isinstance(found, RunFolder):
+        # A run's weights are replaced a moment before its events say of which epoch they are.
+        version = _stamp(found.model_file) + _stamp(found.events_file)
+        return _read(found.model_file, found.path, device, version)
+    return _read(found, None, device, _stamp(found))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
     try:
         status = path.stat()
-        version = (status.st_ino, status.st_mtime_ns, status.st_size)
     except OSError:
-        pass  # to read it will say why
-    return _read(path, found.path if isinstance(found, RunFolder) else None, choose_device(request.device), version)
+        return ()  # to read it will say why
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _as_text(name: str) -> str:
+    """A file's name as what JSON and terminals can hold: a name is bytes, which need not be text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def find_images(request: InspectImages, subject: Subject) -> Generator[Event, None, tuple[str, Split]]:

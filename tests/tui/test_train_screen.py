@@ -15,7 +15,7 @@ from engine.requests import Request, Train
 from engine.runs import RunFolder, pretrained
 from tests import notebook
 from tests.tui.conftest import MakeApp
-from tui.app import MnistTui
+from tui.app import MnistTui, _screen
 from tui.screens.train import TrainScreen, duration
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
@@ -241,8 +241,10 @@ async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         for command in COMMANDS:
-            owner = app.screen if command.screen else app
-            assert hasattr(owner, f"action_{command.name}"), command
+            for mode in command.screens:
+                assert hasattr(_screen(mode), f"action_{command.name}"), command
+            if not command.screens:
+                assert hasattr(app, f"action_{command.name}"), command
         await pilot.press("ctrl+p")
         await pilot.pause()
         await pilot.press(*"log", "enter")

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.events import Event
+from engine.requests import DrawFigure
 from tui.commands import Command, commands
 from tui.widgets.lines import Header, KeyBar, Tabs
 
@@ -53,6 +54,17 @@ class LabScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Catch up with what happened while another screen was in front."""
         self.show(())
+
+    def figure(self) -> DrawFigure | None:
+        """The figure behind what is shown; None where there is none yet."""
+        raise NotImplementedError
+
+    def action_export(self) -> None:
+        """Have the figure drawn as a PNG; the app says where it is."""
+        if figure := self.figure():
+            self.lab_app.lab.submit(figure)
+        else:
+            self.notify("there is nothing to draw yet", severity="warning")
 
     async def complete(self) -> None:
         """Make what the first frame could do without; the app calls this after it."""

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
 from engine.history import RunHistory
-from engine.requests import RequestError, Train
+from engine.requests import DrawFigure, RequestError, Train
 from tui.commands import Command, bindings
 from tui.screens.frame import LabScreen
 from tui.terminal import glyphs
@@ -166,6 +166,14 @@ class TrainScreen(LabScreen):
         return tuple(
             replace(c, label=words.get(c.name, c.label)) for c in super().live_commands() if c.name not in hidden
         )
+
+    def figure(self) -> DrawFigure | None:
+        """The curves of the open run."""
+        history = self.lab_app.history
+        if not history.epochs:
+            return None
+        still = replace(history, epochs=list(history.epochs))  # the run goes on while the lane draws
+        return DrawFigure(subject=still, folder=str(self.lab_app.figures_folder))
 
     def action_run(self) -> None:
         """Train what the form says."""

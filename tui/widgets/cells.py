@@ -13,6 +13,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.terminal import glyphs
+from tui.theme import ink
+
 Cell = tuple[str, Style]
 """A character and its style. A wide character is followed by an empty one."""
 
@@ -25,6 +28,18 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
             row.append((character, style))
             row.extend([("", style)] * (cell_len(character) - 1))
     return row
+
+
+def _over(base: Style, style: Style) -> Style:
+    # Pictures have thousands of styles, more than Rich keeps sums of.
+    return style if style.color and style.bgcolor else base + style
+
+
+def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list[Cell]:
+    """A rule across the widget with its title at the left and `facts` at the right."""
+    rule = ink(widget.app, "rule")
+    left = cells((glyphs().rule + " ", rule), (title, ink(widget.app, "foreground", bold=True)), (" ", rule))
+    return spread(left, [*facts, *cells((glyphs().rule, rule))] if facts else [], width, (glyphs().rule, rule))
 
 
 def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
@@ -84,7 +99,7 @@ class CellWidget(Widget):
             return Strip.blank(self.size.width, self.rich_style)
         base = self.rich_style  # the theme's paper under the ink
         runs = groupby(self._rows[y], key=lambda cell: cell[1])
-        return Strip([Segment("".join(c for c, _ in run), base + style) for style, run in runs])
+        return Strip([Segment("".join(c for c, _ in run), _over(base, style)) for style, run in runs])
 
     def on_resize(self, _event: Resize) -> None:
         """A new size is a new drawing."""

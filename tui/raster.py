@@ -1,0 +1,190 @@
+"""Pixels as text: arrays of numbers become rows of cells, in 24-bit colour, in 256 colours, or as glyphs.
+
+A cell holds two pixels, one above the other, as the halves of a block. Without colour it holds one character for both:
+the denser the ink, the higher the value; of a diverging map `E=-.` are negative and `':+#` positive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from rich.color import Color
+from rich.style import Style
+
+from engine.requests import ColourMapName
+from tui.widgets.cells import Cell
+
+Mode = Literal["24-bit", "256 colours", "glyphs"]
+Levels: TypeAlias = np.ndarray[Any, np.dtype[np.int16]]
+"""Steps of a palette from 0 up, or BLANK, or OUTLINE: one a pixel."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+COLOUR_MAPS: tuple[ColourMapName, ...] = get_args(ColourMapName)
+BLANK, OUTLINE = -1, -2
+"""No pixel; a pixel of the frame around what is selected."""
+
+_ANCHORS = {
+    "gray": "000000 ffffff",
+    "viridis": "440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c "
+    "1fa088 28ae80 3fbc73 5ec962 84d44b addc30 d8e219 fde725",
+    "diverging": "053061 175290 2a71b2 3f8ec0 6bacd1 9bc9e0 c2ddec e0ecf3 f7f6f6 "
+    "fbe5d8 fbccb4 f5aa89 e48066 d05548 ba2832 930e26 67001f",
+}
+"""Colours at equal distances, between which the 24-bit maps run straight: Matplotlib's viridis and RdBu_r."""
+
+_CUBE = {
+    # 247 is left out: on its way to a 256-colour terminal Rich makes 246 of it.
+    "gray": (16, *range(232, 247), *range(248, 256), 231),
+    # Chosen by hand for luminance that only rises; the nearest colours of the cube fall back in five places.
+    "viridis": (53, 54, 24, 30, 36, 71, 77, 113, 149, 184, 220),
+    "diverging": (24, 31, 74, 110, 153, 189, 255, 224, 217, 174, 167, 124, 88),
+}
+"""The same maps in the 256 colours of xterm, by number."""
+
+_RAMPS = {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"}
+
+STEPS = {"gray": 128, "viridis": 128, "diverging": 129}
+"""Of the 24-bit maps. Few enough for pairs of them to be made once; odd where zero must have a step of its own."""
+
+
+def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:
+    """The map's steps as (red, green, blue), each from 0 to 255; empty where the mode has no colour."""
+    if mode == "glyphs":
+        return []
+    if mode == "256 colours":
+        return [_xterm(number) for number in _CUBE[name]]
+    anchors = np.array([[int(text[i : i + 2], 16) for i in (0, 2, 4)] for text in _ANCHORS[name].split()])
+    at, marks = np.linspace(0, 1, STEPS[name]), np.linspace(0, 1, len(anchors))
+    channels = [np.interp(at, marks, anchors[:, channel]).round().astype(int).tolist() for channel in range(3)]
+    return list(zip(*channels, strict=True))
+
+
+def _xterm(number: int) -> tuple[int, int, int]:
+    if number >= 232:
+        return (8 + 10 * (number - 232),) * 3
+    side = (0, 95, 135, 175, 215, 255)
+    red, green, blue = (number - 16) // 36, (number - 16) // 6 % 6, (number - 16) % 6
+    return side[red], side[green], side[blue]
+
+
+class _Cells(dict[int, Cell]):
+    """The cell of each pair of pixels, made when it is first wanted."""
+
+    def __init__(self, palette: Palette) -> None:
+        self.palette = palette
+
+    def __missing__(self, code: int) -> Cell:
+        top, bottom = divmod(code, self.palette.count + 2)
+        cell = self[code] = self.palette.cell(top - 2, bottom - 2)
+        return cell
+
+
+class Palette:
+    """A colour map in one mode; the same object for the same arguments (see `palette`)."""
+
+    def __init__(self, name: ColourMapName, mode: Mode, accent: Style) -> None:
+        self.name, self.mode = name, mode
+        self.ramp = _RAMPS[name]
+        self.rgb = colours_of(name, mode)
+        self.colours = [Color.from_rgb(*rgb) for rgb in self.rgb]
+        self.accent = accent
+        self.count = len(self.colours) or len(self.ramp)
+        """Steps."""
+        self.cells = _Cells(self)
+
+    def cell(self, top: int, bottom: int) -> Cell:
+        """The cell for two pixels; either may be BLANK or OUTLINE."""
+        if top == bottom == BLANK:
+            return " ", Style.null()
+        if not self.colours:
+            if OUTLINE in (top, bottom):
+                return " ", Style(reverse=True)
+            return self.ramp[self._glyph([level for level in (top, bottom) if level >= 0])], Style.null()
+        upper, lower = self._colour(top), self._colour(bottom)
+        if upper == lower:
+            return " ", Style.from_color(None, upper)
+        if upper is None:
+            return "▄", Style.from_color(lower)
+        return "▀", Style.from_color(upper, lower)
+
+    def _glyph(self, levels: list[int]) -> int:
+        if self.name == "diverging":  # the mean of opposites would be nothing
+            middle = self.count // 2
+            return max(levels, key=lambda level: abs(level - middle))
+        # Half way between two steps the denser glyph stands, lest thin strokes vanish.
+        return -(-sum(levels) // len(levels))
+
+    def _colour(self, level: int) -> Color | None:
+        if level == OUTLINE:
+            return self.accent.color
+        return self.colours[level] if level >= 0 else None
+
+
+@lru_cache(maxsize=32)
+def palette(name: ColourMapName, mode: Mode, accent: Style) -> Palette:
+    """The palette of a colour map in a mode; `accent` colours what is selected."""
+    return Palette(name, mode, accent)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of values, and what its ends are drawn as."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: np.ndarray, name: ColourMapName) -> Span:
+        """What `values` span (NaN left out); for the diverging map with zero in its middle."""
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        if name == "diverging":
+            high = max(abs(low), abs(high))
+            low = -high
+        return cls(low, high)
+
+
+def quantise(values: np.ndarray, span: Span, count: int) -> Levels:
+    """`values` as steps from 0 to `count` - 1 of `span`, those outside as its ends, NaN as BLANK; any shape."""
+    width = span.high - span.low
+    shares = (values - span.low) / width if width > 0 else np.full(values.shape, 0.5 * (span.low < 0))
+    levels = np.rint(np.nan_to_num(shares * (count - 1), nan=BLANK, posinf=count - 1, neginf=0))
+    return np.clip(levels, np.where(np.isnan(values), BLANK, 0), count - 1).astype(np.int16)
+
+
+def enlarge(levels: Levels, zoom: int) -> Levels:
+    """Each pixel of (..., H, W) as `zoom` times `zoom` of them."""
+    return levels if zoom == 1 else levels.repeat(zoom, axis=-2).repeat(zoom, axis=-1)
+
+
+def halve(values: np.ndarray) -> np.ndarray:
+    """Images (..., H, W) at half their size: the means of 2x2 pixels; an odd last row or column counts twice."""
+    *_, height, width = values.shape
+    padding = [(0, 0)] * (values.ndim - 2) + [(0, height % 2), (0, width % 2)]
+    padded = np.pad(values, padding, mode="edge") if height % 2 or width % 2 else values
+    rows = padded[..., 0::2, :] + padded[..., 1::2, :]
+    halved: np.ndarray = (rows[..., 0::2] + rows[..., 1::2]) / 4
+    return halved
+
+
+def paint(levels: Levels, colours: Palette) -> list[list[Cell]]:
+    """Pixels (H, W) as ceil(H / 2) rows of W cells."""
+    height, width = levels.shape
+    if height % 2:
+        levels = np.concatenate((levels, np.full((1, width), BLANK, np.int16)))
+    shifted = levels.astype(np.int32) + 2
+    codes = shifted[0::2] * (colours.count + 2) + shifted[1::2]
+    cell = colours.cells.__getitem__
+    return [list(map(cell, row)) for row in codes.tolist()]
+
+
+def frame(levels: Levels, row: int, column: int, height: int, width: int) -> None:
+    """Draw an OUTLINE into `levels` (H, W) along the inner edge of a box, as far as the box is on the picture."""
+    top, left = max(row, 0), max(column, 0)
+    bottom, right = min(row + height, levels.shape[0]) - 1, min(column + width, levels.shape[1]) - 1
+    if top <= bottom and left <= right:
+        levels[[top, bottom], left : right + 1] = OUTLINE
+        levels[top : bottom + 1, [left, right]] = OUTLINE

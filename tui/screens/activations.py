@@ -1,0 +1,209 @@
+"""Screen 5: what both convolution blocks make of the current digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from engine.events import ActivationsComputed, ChannelsSurveyed, LayerSurvey, NetworkEvent
+from engine.requests import DrawFigure, LayerName, Request, ShowActivations
+from tui.commands import bindings
+from tui.raster import Span
+from tui.screens.inspect import InspectScreen
+from tui.terminal import glyphs
+from tui.widgets.lines import ProgressLine
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.widgets.table import percent
+
+
+class ActivationsScreen(InspectScreen):
+    """The notebook's section 2.3; and what else excites the channels."""
+
+    mode = "activations"
+    BINDINGS = bindings("activations")
+    layer: LayerName = "conv1"
+    by_strength = False
+    shown: ActivationsComputed | None = None
+    surveyed: ChannelsSurveyed | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """Digit and mean map beside all maps; in their place the channel under the cursor."""
+        with Horizontal(classes="desk"):
+            with Vertical(id="digit-and-mean"):
+                yield Raster(id="image")
+                yield Raster(id="mean")
+            yield RasterGrid(empty="no maps yet", id="maps")
+            yield Raster(numbers=True, id="map")
+            yield RasterGrid(empty="the whole split is on its way", id="strongest")
+        yield Legend()
+        yield ProgressLine(id="status")
+
+    def on_mount(self) -> None:
+        """The arrows are for the maps alone."""
+        strongest = self.query_one("#strongest", RasterGrid)
+        strongest.can_focus, strongest.cursor = False, -1
+        super().on_mount()
+
+    def on_screen_resume(self) -> None:
+        """The arrows are the grid's."""
+        self.maps.focus()
+        super().on_screen_resume()
+
+    @property
+    def maps(self) -> RasterGrid:
+        """The grid of all maps."""
+        return self.query_one("#maps", RasterGrid)
+
+    def wanted(self) -> list[Request]:
+        """The maps, and then what the whole split says of the channels."""
+        split, index = self.lab_app.digit
+        return [ShowActivations(what=self.lab_app.what, split=split, index=index, survey=True)]
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep an answer."""
+        match event:
+            case ActivationsComputed():
+                self.shown = event
+                if self.surveyed and (self.surveyed.name, self.surveyed.epoch) != (event.name, event.epoch):
+                    self.surveyed = None
+            case ChannelsSurveyed():
+                self.surveyed = event
+            case _:
+                pass
+
+    # Drawing
+
+    def _of_layer(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+        """Maps, mean map and strengths of the layer in front."""
+        assert self.shown is not None
+        if self.layer == "conv1":
+            return self.shown.conv1, self.shown.conv1_mean, self.shown.conv1_strengths
+        return self.shown.conv2, self.shown.conv2_mean, self.shown.conv2_strengths
+
+    def _survey(self) -> LayerSurvey | None:
+        if self.surveyed is None:
+            return None
+        return self.surveyed.conv1 if self.layer == "conv1" else self.surveyed.conv2
+
+    def _order(self) -> list[int]:
+        """Channels in the order in which they are shown."""
+        _, _, strengths = self._of_layer()
+        channels = range(len(strengths))
+        return sorted(channels, key=lambda channel: -strengths[channel]) if self.by_strength else list(channels)
+
+    def draw_panels(self) -> None:
+        """Digit, mean, maps, channel, legend."""
+        shown = self.shown
+        if shown is None:
+            return
+        maps, mean, strengths = self._of_layer()
+        gray = replace(self.view, colours="gray")
+        self.query_one("#image", Raster).show(f"{shown.split} {shown.index}", "", shown.image, gray, Span(0.0, 1.0))
+        self.query_one("#mean", Raster).show("mean map", "", mean, self.view)
+        order, survey = self._order(), self._survey()
+        dead = set(survey.dead) if survey else set()
+        labels = [f"{c:<3}{'dead' if c in dead else f'{strengths[c]:.2f}'}" for c in order]
+        inks = ["warning" if c in dead else "quiet" for c in order]
+        height, width = maps.shape[1:]
+        self.maps.show(
+            f"{self.layer}  {len(order)} maps of {height}x{width}",
+            f"actual {shown.actual}, predicted {shown.predicted} ({percent(shown.probability)})",
+            Sheet(maps[order], labels=labels, inks=inks),
+            self.view,
+        )
+        self._draw_channel()
+
+    def _draw_channel(self) -> None:
+        maps, _, strengths = self._of_layer()
+        if not len(maps):
+            return
+        channel, span = self._order()[self.maps.cursor], self.maps.span_at_cursor()
+        picture = maps[channel]
+        row, column = np.unravel_index(int(picture.argmax()), picture.shape)
+        facts = f"mean {strengths[channel]:.3f}   max {picture.max():.3f} at ({row}, {column})"
+        self.query_one("#map", Raster).show(f"{self.layer} channel {channel}", facts, picture, self.view, span)
+        words = "activation" if self.view.shared else f"activation, channel {channel}"
+        self.query_one(Legend).show(self.view, span, words)
+        self._draw_strongest(channel)
+
+    def _draw_strongest(self, channel: int) -> None:
+        grid, survey, surveyed = self.query_one("#strongest", RasterGrid), self._survey(), self.surveyed
+        gray = replace(self.view, colours="gray", shared=True)
+        title = f"excite channel {channel} most"
+        if survey is None or surveyed is None:
+            grid.show(title, "", EMPTY, gray)
+            return
+        found = survey.strongest[channel]
+        grid.empty = "nothing does: it is zero on every image"
+        images = surveyed.images[[int(np.searchsorted(surveyed.indices, each.index)) for each in found]]
+        boxes = [
+            (survey.start + each.row * survey.step, survey.start + each.column * survey.step, survey.receptive_field)
+            for each in found
+        ]
+        labels = [f"{each.index} {glyphs().dot} {each.value:.2f}" for each in found]
+        grid.show(title, f"of {surveyed.count:,}", Sheet(images, labels=labels, boxes=boxes, columns=0), gray)
+
+    def sentence(self) -> str:
+        """How to read the grid."""
+        order = "the strongest first" if self.by_strength else "by number"
+        words = f"number and mean of each channel; {order}"
+        if survey := self._survey():
+            count = len(survey.dead)
+            words += f"   {glyphs().dot}   {count or 'no'} dead channel{'s' if count != 1 else ''}"
+        return words
+
+    def figure(self) -> DrawFigure | None:
+        """All maps of the layer."""
+        return self.as_drawn(self.shown, self.layer)
+
+    # Keys
+
+    def on_raster_grid_moved(self) -> None:
+        """Another channel."""
+        if self.shown:
+            self._draw_channel()
+
+    def on_raster_grid_opened(self) -> None:
+        """From near."""
+        self.action_zoom()
+
+    def action_zoom(self) -> None:
+        """The channel with its numbers and what excites it; on a narrow terminal one after the other; then back."""
+        if self.has_class("-zoomed") and not self.has_class("-wide") and not self.has_class("-page"):
+            self.add_class("-page")
+        elif self.has_class("-zoomed"):
+            self.action_back()
+        else:
+            self.add_class("-zoomed")
+
+    def action_back(self) -> None:
+        """To the grid."""
+        self.remove_class("-zoomed", "-page")
+
+    def action_layer(self) -> None:
+        """The other block."""
+        self.layer = "conv2" if self.layer == "conv1" else "conv1"
+        self.refresh_panels()
+
+    def action_sort(self) -> None:
+        """By number or by strength."""
+        self.by_strength = not self.by_strength
+        self.refresh_panels()
+
+    def action_previous_digit(self) -> None:
+        """The digit before."""
+        self._step(-1)
+
+    def action_next_digit(self) -> None:
+        """The next digit."""
+        self._step(1)
+
+    def _step(self, by: int) -> None:
+        split, index = self.lab_app.digit
+        if self.shown and 0 <= index + by < self.shown.count:
+            self.lab_app.digit = (split, index + by)
+            self.show(())

@@ -1,0 +1,202 @@
+"""Screen 3: what the network makes of digits, and where it is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from engine.events import Digit, DigitsShown, NetworkEvent, SplitEvaluated
+from engine.geometry import CLASSES
+from engine.requests import DigitOrder, DrawFigure, Evaluate, Request, ShowDigits
+from tui.commands import Command, bindings
+from tui.raster import Span
+from tui.screens.inspect import InspectScreen
+from tui.terminal import glyphs
+from tui.widgets.bars import Bars
+from tui.widgets.confusion import Confusion
+from tui.widgets.lines import ProgressLine
+from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet
+from tui.widgets.table import percent
+
+ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
+AT_ONCE = 100
+"""Digits asked for: more than anybody scrolls through, and a hundredth of a second's work."""
+ENOUGH = 10
+"""Digits in view, as many as the notebook shows; with room for more they are drawn larger instead."""
+
+
+class DigitsScreen(InspectScreen):
+    """The notebook's section 1.2, with the errors told apart."""
+
+    mode = "digits"
+    BINDINGS = bindings("digits")
+    order: DigitOrder = "random"
+    seed = 0
+    digit = -1
+    """The only class shown; -1 for all."""
+    shown: DigitsShown | None = None
+    evaluated: SplitEvaluated | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """The grid; beside it the digit under the cursor and the confusion matrix."""
+        with Horizontal(classes="desk"):
+            yield RasterGrid(empty="no digits here", id="digits")
+            with Vertical(id="side"):
+                with Horizontal(id="near"):
+                    yield Raster(id="digit")
+                    yield Bars(id="probabilities")
+                yield Confusion(id="confusion")
+        yield Legend()
+        yield ProgressLine(id="status")
+
+    def on_screen_resume(self) -> None:
+        """The arrows are the grid's."""
+        self.query_one(RasterGrid).focus()
+        super().on_screen_resume()
+
+    def wanted(self) -> list[Request]:
+        """The digits first, since they are there at once; then the whole split."""
+        split, _ = self.lab_app.digit
+        what = self.lab_app.what
+        digits = ShowDigits(what=what, split=split, count=AT_ONCE, order=self.order, digit=self.digit, seed=self.seed)
+        return [digits, Evaluate(what=what, split=split)]
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep an answer."""
+        match event:
+            case DigitsShown():
+                before, self.shown = self.shown, event
+                if before is None or [d.index for d in before.digits] != [d.index for d in event.digits]:
+                    self.query_one(RasterGrid).cursor = 0
+                    self._take_digit()
+            case SplitEvaluated():
+                self.evaluated = event
+            case _:
+                pass
+
+    # Drawing
+
+    def draw_panels(self) -> None:
+        """Grid, digit, bars, matrix, legend."""
+        self.query_one(Confusion).show(self.evaluated, self.view)
+        shown = self.shown
+        if shown is None:
+            return
+        title = {"random": "random digits", "mistakes": "mistakes, the surest first"}.get(
+            shown.order, f"{shown.order.replace('-', ' ')} first"
+        )
+        of = f"class {shown.digit}   " if shown.digit >= 0 else ""
+        grid = self.query_one(RasterGrid)
+        grid.show(
+            f"{shown.split}: {title}", f"{of}{grid.cursor + 1} of {shown.matching:,}", self._sheet(shown), self.view
+        )
+        self.query_one(Legend).show(self.view, Span(0.0, 1.0), "pixel")
+        self._draw_digit()
+
+    def _sheet(self, shown: DigitsShown) -> Sheet:
+        sign = glyphs().arrow
+        labels = [f"{d.actual}{sign}{d.predicted} {_sure(d)}" for d in shown.digits]
+        inks = ["quiet" if d.actual == d.predicted else "error" for d in shown.digits]
+        return Sheet(shown.images, labels=labels, inks=inks, enough=ENOUGH)
+
+    def _here(self) -> tuple[int, Digit] | None:
+        if self.shown is None or not self.shown.digits:
+            return None
+        at = min(self.query_one(RasterGrid).cursor, len(self.shown.digits) - 1)
+        return at, self.shown.digits[at]
+
+    def _draw_digit(self) -> None:
+        here = self._here()
+        picture, bars = self.query_one("#digit", Raster), self.query_one(Bars)
+        if here is None or self.shown is None:
+            picture.show("digit", "", None, self.view)
+            bars.show("", [], -1, -1)
+            return
+        at, digit = here
+        picture.show(f"{self.shown.split} {digit.index}", "", self.shown.images[at], self.view, Span(0.0, 1.0))
+        words = f"actual {digit.actual}, predicted {digit.predicted}"
+        bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
+
+    def sentence(self) -> str:
+        """How good the network is; what the labels mean."""
+        how = f"actual {glyphs().arrow} predicted, probability"
+        if self.evaluated is None:
+            return how
+        wrong = round((1 - self.evaluated.accuracy) * self.evaluated.count)
+        good = f"{percent(self.evaluated.accuracy)} of {self.evaluated.count:,}, loss {self.evaluated.loss:.4f}, {wrong} wrong"
+        return f"{good}   {glyphs().dot}   {how}"
+
+    def figure(self) -> DrawFigure | None:
+        """The digits; the matrix where that is in front."""
+        return self.as_drawn(self.evaluated if self.has_class("-matrix") else self.shown)
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """The matrix has no key where it is in view."""
+        hidden = {"panel"} if self.has_class("-wide") else set()
+        return tuple(command for command in super().live_commands() if command.name not in hidden)
+
+    # Keys
+
+    def _take_digit(self) -> None:
+        if self.shown and (here := self._here()):
+            self.lab_app.digit = (self.lab_app.digit[0], here[1].index)
+
+    def on_raster_grid_moved(self) -> None:
+        """Another digit is the current one."""
+        self._take_digit()
+        self.draw_panels()
+
+    def on_raster_grid_opened(self) -> None:
+        """From near."""
+        self.action_zoom()
+
+    def action_zoom(self) -> None:
+        """The digit and its probabilities alone, or back."""
+        self.remove_class("-matrix")
+        self.toggle_class("-zoomed")
+
+    def action_back(self) -> None:
+        """To the grid."""
+        self.remove_class("-zoomed", "-matrix")
+
+    def action_panel(self) -> None:
+        """The matrix in place of the grid, or back."""
+        self.remove_class("-zoomed")
+        self.toggle_class("-matrix")
+
+    def action_shuffle(self) -> None:
+        """Other digits."""
+        if self.order == "random":
+            self.seed += 1
+        self.order = "random"
+        self.show(())
+
+    def action_mistakes(self) -> None:
+        """The mistakes, or all again."""
+        self.order = "random" if self.order == "mistakes" else "mistakes"
+        self.show(())
+
+    def action_order(self) -> None:
+        """The next order."""
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self.show(())
+
+    def action_next_class(self) -> None:
+        """All, 0, 1 and so on."""
+        self._class(1)
+
+    def action_previous_class(self) -> None:
+        """The other way."""
+        self._class(-1)
+
+    def _class(self, by: int) -> None:
+        self.digit = (self.digit + 1 + by) % (CLASSES + 1) - 1
+        self.show(())
+
+
+def _sure(digit: Digit) -> str:
+    """The probability; what is not certain is not rounded to certainty."""
+    return f"{digit.probability * 100:.1f} %" if digit.probability < 0.9995 else "100 %"

@@ -1,0 +1,165 @@
+"""Screen 4: the kernels of both convolutions, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from engine.events import FiltersShown, NetworkEvent
+from engine.requests import DrawFigure, LayerName, Request, ShowFilters
+from tui.commands import bindings
+from tui.raster import Span
+from tui.screens.inspect import InspectScreen
+from tui.widgets.lines import ProgressLine
+from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet
+
+
+class FiltersScreen(InspectScreen):
+    """The notebook's sections 2.1 and 2.2."""
+
+    mode = "filters"
+    BINDINGS = bindings("filters")
+    colours = "diverging"
+    layer: LayerName = "conv1"
+    epoch = -1
+    """The epoch chosen; -1 follows the latest."""
+    by_norm = False
+    shown: FiltersShown | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """The grid, and in its place the kernel under the cursor."""
+        with Horizontal(classes="desk"):
+            yield RasterGrid(empty="no filters yet", id="filters")
+            yield Raster(numbers=True, id="kernel")
+        yield Legend()
+        yield ProgressLine(id="status")
+
+    def on_screen_resume(self) -> None:
+        """The arrows are the grid's."""
+        self.query_one(RasterGrid).focus()
+        super().on_screen_resume()
+
+    def wanted(self) -> list[Request]:
+        """The kernels."""
+        return [ShowFilters(what=self.lab_app.what, layer=self.layer, epoch=self.epoch)]
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep them."""
+        if isinstance(event, FiltersShown):
+            self.shown = event
+
+    # Drawing
+
+    def draw_panels(self) -> None:
+        """The grid, the kernel, the legend."""
+        shown, grid = self.shown, self.query_one(RasterGrid)
+        if shown is None:
+            return
+        outputs, inputs, *_ = shown.weights.shape
+        side = shown.weights.shape[-1]
+        what = f"{outputs} filters" if inputs == 1 else f"{outputs} x {inputs} kernels"
+        grid.show(f"{shown.layer}  {what} of {side}x{side}", self._when(shown), self._sheet(shown), self.view)
+        self._draw_kernel(shown)
+
+    @staticmethod
+    def _when(shown: FiltersShown) -> str:
+        if shown.epoch is None:
+            return shown.name
+        words = "before training" if shown.epoch == 0 else f"epoch {shown.epoch}"
+        return words + (f" of {shown.epochs[-1]}" if shown.epoch and shown.epochs else "")
+
+    def _order(self, shown: FiltersShown) -> tuple[list[int], list[int]]:
+        """Output and input channels in the order of rows and columns."""
+        outputs, inputs, *_ = shown.weights.shape
+        if not self.by_norm:
+            return list(range(outputs)), list(range(inputs))
+        by_input = np.square(shown.weights).sum(axis=(0, 2, 3))
+        return (
+            sorted(range(outputs), key=lambda channel: -shown.norms[channel]),
+            np.argsort(-by_input, kind="stable").tolist(),
+        )
+
+    def _sheet(self, shown: FiltersShown) -> Sheet:
+        rows, columns = self._order(shown)
+        images = shown.weights[rows][:, columns]
+        flat = images.reshape(-1, *images.shape[2:])
+        if len(columns) == 1:
+            return Sheet(flat, labels=[f"{channel:<3}{shown.norms[channel]:.2f}" for channel in rows])
+        return Sheet(
+            flat, columns=len(columns), row_names=[str(n) for n in rows], column_names=[str(n) for n in columns]
+        )
+
+    def _draw_kernel(self, shown: FiltersShown) -> None:
+        grid = self.query_one(RasterGrid)
+        rows, columns = self._order(shown)
+        output, source = rows[grid.cursor // len(columns)], columns[grid.cursor % len(columns)]
+        kernel = shown.weights[output, source]
+        name = f"filter {output}" if len(columns) == 1 else f"output {output}, input {source}"
+        facts = f"norm {np.linalg.norm(kernel):.3f}   mean {kernel.mean():.3f}"
+        span = grid.span_at_cursor() or Span.of(kernel, self.view.colours)
+        self.query_one("#kernel", Raster).show(f"{shown.layer}  {name}", facts, kernel, self.view, span)
+        self.query_one(Legend).show(self.view, span, f"weight, {name}" if not self.view.shared else "weight")
+
+    def sentence(self) -> str:
+        """How to read the grid."""
+        if self.shown is None:
+            return ""
+        order = "sorted by norm, the largest first" if self.by_norm else "by number"
+        if self.shown.weights.shape[1] == 1:
+            return f"number and norm over each filter; {order}"
+        return f"a row is an output channel, a column an input channel; {order}"
+
+    def figure(self) -> DrawFigure | None:
+        """All kernels of the layer."""
+        return self.as_drawn(self.shown)
+
+    # Keys
+
+    def on_raster_grid_moved(self) -> None:
+        """Show the numbers of another kernel."""
+        if self.shown:
+            self._draw_kernel(self.shown)
+
+    def on_raster_grid_opened(self) -> None:
+        """From near."""
+        self.action_zoom()
+
+    def action_zoom(self) -> None:
+        """The kernel with its numbers, or back."""
+        self.toggle_class("-zoomed")
+
+    def action_back(self) -> None:
+        """To the grid."""
+        self.remove_class("-zoomed")
+
+    def action_layer(self) -> None:
+        """The other convolution."""
+        self.layer = "conv2" if self.layer == "conv1" else "conv1"
+        self.query_one(RasterGrid).cursor = 0
+        self.show(())
+
+    def action_sort(self) -> None:
+        """By number or by norm."""
+        self.by_norm = not self.by_norm
+        self.refresh_panels()
+
+    def action_earlier(self) -> None:
+        """The epoch before."""
+        self._step(-1)
+
+    def action_later(self) -> None:
+        """The epoch after; the last one follows the run."""
+        self._step(1)
+
+    def _step(self, by: int) -> None:
+        shown = self.shown
+        if shown is None or shown.epoch not in shown.epochs:
+            self.notify("this network keeps no filters of earlier epochs", severity="warning")
+            return
+        at = shown.epochs.index(shown.epoch if self.epoch < 0 else self.epoch) + by
+        if 0 <= at < len(shown.epochs):
+            self.epoch = shown.epochs[at] if at < len(shown.epochs) - 1 else -1
+            self.show(())

@@ -1,0 +1,145 @@
+"""What the screens that look into a network have in common: they ask the lab for what they lack, and draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent
+from engine.lab import Job
+from engine.requests import ColourMapName, DrawFigure, LayerName, Request
+from tui.raster import MODES
+from tui.screens.frame import LabScreen
+from tui.widgets.lines import Bar, ProgressLine
+from tui.widgets.view import View, modes
+
+Key = tuple[Request, int]
+"""A request, and how many epochs the network had when it was made."""
+
+
+class InspectScreen(LabScreen):
+    """The base of the screens 2 to 7. While one is in front, what it shows follows the open run epoch by epoch."""
+
+    colours: ColourMapName = "gray"
+    """The colour map to begin with."""
+    shared = True
+    """Whether pictures begin with one value range for all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view = View("glyphs", self.colours, self.shared)
+        self.problem = ""
+        """Why the last request could not be answered, in one line."""
+        self._jobs: dict[Key, Job] = {}
+        self._progress: BatchEvaluated | DownloadAdvanced | None = None
+
+    # For subclasses
+
+    def wanted(self) -> list[Request]:
+        """What should be asked for, one after the other, in the state of the moment."""
+        raise NotImplementedError
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep an answer."""
+        raise NotImplementedError
+
+    def draw_panels(self) -> None:
+        """Draw what was kept."""
+        raise NotImplementedError
+
+    def sentence(self) -> str:
+        """What the screen says in words at its bottom, when nothing is under way."""
+        return ""
+
+    # Asking and drawing
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Ask for what is missing, and draw."""
+        super().show(events)
+        if self.is_mounted:
+            self.ask()
+            self.refresh_panels()
+
+    def ask(self) -> None:
+        """Ask for the first thing wanted that was not answered; one at a time, since the newest displaces the others."""
+        app = self.lab_app
+        if app.screen is not self or not app.engine or not app.what:
+            return
+        keys = [(request, len(app.history.epochs)) for request in self.wanted()]
+        self._jobs = {key: job for key, job in self._jobs.items() if key in keys}
+        for key in keys:
+            job = self._jobs.get(key)
+            if job is None or job.cancelled:
+                self._jobs[key] = app.ask(key[0], self._hear)
+                return
+            if job.state != "done":
+                return
+
+    def answered(self, request: Request) -> bool:
+        """Whether `request` was answered for the network as it is now."""
+        job = self._jobs.get((request, len(self.lab_app.history.epochs)))
+        return job is not None and job.state == "done" and not job.cancelled
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case BatchEvaluated() | DownloadAdvanced():
+                self._progress = event
+            case JobFailed():
+                self.problem, self._progress = event.reason, None
+            case NetworkEvent():
+                self.problem, self._progress = "", None
+                self.take(event)
+            case _:
+                pass
+
+    def refresh_panels(self) -> None:
+        """Draw everything on the screen anew."""
+        mode = self.lab_app.picture_mode or modes(self.app)[0]
+        self.view = replace(self.view, mode=next(known for known in MODES if known == mode))
+        self.draw_panels()
+        self._show_status()
+
+    def _show_status(self) -> None:
+        line, now = self.query_one(ProgressLine), self._progress
+        if not self.lab_app.what:
+            line.show("nothing is open: train a network on screen 1", tone="quiet")
+        elif not self.lab_app.engine:
+            line.show("loading PyTorch", tone="quiet")
+        elif self.problem:
+            line.show(self.problem, tone="error")
+        elif isinstance(now, DownloadAdvanced):
+            line.show(Bar(f"downloading {now.file}", now.received / now.total if now.total else 0.0))
+        elif now and now.done < now.total:
+            line.show(Bar(f"{now.split} split", now.done / now.total), self.sentence(), tone="quiet")
+        else:
+            line.show(self.sentence(), tone="quiet")
+
+    # Keys
+
+    def action_view(self) -> None:
+        """The next way to draw pictures that the terminal can."""
+        can = modes(self.app)
+        self.lab_app.picture_mode = can[(can.index(self.view.mode) + 1) % len(can)] if self.view.mode in can else can[0]
+        self.refresh_panels()
+
+    def action_colours(self) -> None:
+        """The next colour map."""
+        self.view = replace(self.view, colours=self.view.next_colours())
+        self.refresh_panels()
+
+    def action_range(self) -> None:
+        """One value range for all pictures, or each its own."""
+        self.view = replace(self.view, shared=not self.view.shared)
+        self.refresh_panels()
+
+    def as_drawn(self, subject: NetworkEvent | None, layer: LayerName = "conv1") -> DrawFigure | None:
+        """The figure of `subject` in the colours of the screen; None where there is nothing to draw."""
+        if subject is None:
+            return None
+        return DrawFigure(
+            subject=subject,
+            folder=str(self.lab_app.figures_folder),
+            layer=layer,
+            colours=self.view.colours,
+            shared_range=self.view.shared,
+        )

@@ -1,0 +1,48 @@
+"""Screen 2: the layers of the open network, and what each of them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from engine.events import NetworkEvent, NetworkSummarised
+from engine.requests import DrawFigure, Request, Summarise
+from tui.commands import bindings
+from tui.screens.inspect import InspectScreen
+from tui.widgets.layers import LayerTable
+from tui.widgets.lines import ProgressLine
+
+
+class ModelScreen(InspectScreen):
+    """The notebook's sections 1.3 to 1.5."""
+
+    mode = "model"
+    BINDINGS = bindings("model")
+    summary: NetworkSummarised | None = None
+
+    def body(self) -> Iterable[Widget]:
+        """One table."""
+        yield LayerTable(id="layers")
+        yield ProgressLine(id="status")
+
+    def wanted(self) -> list[Request]:
+        """The layers."""
+        return [Summarise(what=self.lab_app.what)]
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep them."""
+        if isinstance(event, NetworkSummarised):
+            self.summary = event
+
+    def draw_panels(self) -> None:
+        """Draw the table."""
+        self.query_one(LayerTable).show(self.summary)
+
+    def sentence(self) -> str:
+        """What BS means."""
+        return "BS: batch size   field: side of what one output sees of the image, in pixels"
+
+    def figure(self) -> DrawFigure | None:
+        """The table."""
+        return self.as_drawn(self.summary)

@@ -1,0 +1,49 @@
+"""The probabilities of the ten classes as bars."""
+
+from __future__ import annotations
+
+from tui.terminal import glyphs
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, title_row
+
+
+class Bars(CellWidget):
+    """A bar a class; the actual class and a wrong prediction stand out."""
+
+    DEFAULT_CSS = "Bars { height: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.title = ""
+        self.shares: list[float] = []
+        self.actual = self.predicted = -1
+
+    def show(self, title: str, shares: list[float], actual: int, predicted: int) -> None:
+        """Draw `shares`, each from 0 to 1, from now on."""
+        self.title, self.shares, self.actual, self.predicted = title, shares, actual, predicted
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The title, then a line a class; two where there is room for air between them."""
+        wrong = self.actual != self.predicted
+        rows = [title_row(self, self.title, [], width)]
+        room = max(1, width - 15)
+        airy = height > 2 * len(self.shares)
+        for number, share in enumerate(self.shares):
+            name = {self.actual: "success", self.predicted: "error" if wrong else "success"}.get(number, "quiet")
+            if number == self.actual:
+                name = "success"
+            full = round(share * room)
+            mark = glyphs().best if number == self.actual else " "
+            rows.append(
+                cells(
+                    (f" {number} ", ink(self.app, name, bold=number in (self.actual, self.predicted))),
+                    (f"{mark} ", ink(self.app, "success")),
+                    (glyphs().bar_full * full, ink(self.app, name)),
+                    (glyphs().bar_empty * (room - full), ink(self.app, "rule")),
+                    (f"{share * 100:7.2f} %", ink(self.app, "foreground" if share >= 0.005 else "quiet")),
+                )
+            )
+            if airy:
+                rows.append([])
+        return rows

@@ -1,0 +1,68 @@
+"""The confusion matrix: a row an actual class, a column a predicted one."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.style import Style
+
+from engine.events import SplitEvaluated
+from tui.raster import Span, quantise
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.widgets.table import percent
+from tui.widgets.view import View
+
+CELL = 4
+"""Cells a number."""
+
+
+class Confusion(CellWidget):
+    """Counts on colours: errors on a logarithmic scale, since one in ten thousand should be seen too."""
+
+    DEFAULT_CSS = "Confusion { height: 1fr; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.evaluated: SplitEvaluated | None = None
+        self.view: View | None = None
+
+    def show(self, evaluated: SplitEvaluated | None, view: View) -> None:
+        """Draw it from now on."""
+        self.evaluated, self.view = evaluated, view
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """Ten rows under the names of the columns, each with its accuracy."""
+        event, quiet, text = self.evaluated, ink(self.app, "quiet"), ink(self.app, "foreground")
+        facts = cells((f" {percent(event.accuracy)} of {event.count:,} ", text)) if event else []
+        rows = [title_row(self, "confusion", facts, width)]
+        if event is None or self.view is None:
+            return [*rows, [], cells(("the whole split is on its way".center(width), quiet))]
+        predicted = range(len(event.confusion))
+        size = max(CELL, len(str(max(map(max, event.confusion)))) + 1)
+        head = "".join(f"{number:>{size}}" for number in predicted)
+        rows.append(cells((f"   {head}   right", quiet)))
+        for actual, counts in enumerate(event.confusion):
+            row = cells((f" {actual} ", quiet))
+            for column, count in enumerate(counts):
+                row += cells((f"{count or '·':>{size}}", self._style(actual, column, count, event)))
+            rows.append(row + cells((f"{event.class_accuracy[actual] * 100:>6.1f}%", text)))
+        return [*rows, [], cells((" a row is an actual class, a column a predicted one", quiet))]
+
+    def _style(self, actual: int, column: int, count: int, event: SplitEvaluated) -> Style:
+        assert self.view is not None
+        if not count:
+            return ink(self.app, "rule")
+        if actual == column:
+            return ink(self.app, "success", bold=True)
+        palette = self.view.palette(self.app)
+        if not palette.colours:
+            return ink(self.app, "foreground", bold=True)
+        errors = [c for a, row in enumerate(event.confusion) for p, c in enumerate(row) if a != p]
+        top = np.log1p(max(errors))
+        # From the dark quarter up, so that a single error stands out from none.
+        share = 0.25 + 0.75 * np.log1p(count) / top
+        level = int(quantise(np.array([share]), Span(0.0, 1.0), palette.count)[0])
+        red, green, blue = palette.rgb[level]
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
+        return Style(color="#ffffff" if dark else "#000000", bgcolor=palette.colours[level].name)

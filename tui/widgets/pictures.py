@@ -1,0 +1,404 @@
+"""Pictures in the terminal: one of them, many in a grid with a cursor, and the legend that says what they show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.style import Style
+from textual.binding import Binding
+from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
+
+from tui.raster import BLANK, Levels, Palette, Span, enlarge, frame, halve, paint, quantise
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.widgets.view import View
+
+LARGEST = 16
+"""Times that a picture is enlarged at most."""
+
+
+class Raster(CellWidget):
+    """One picture under a title, as large as there is room for; where asked and possible, with its numbers on it."""
+
+    DEFAULT_CSS = "Raster { height: 1fr; }"
+
+    def __init__(self, *, numbers: bool = False, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.numbers = numbers
+        self.title, self.facts = "", ""
+        self.values: np.ndarray | None = None
+        self.view: View | None = None
+        self.span: Span | None = None
+
+    def show(self, title: str, facts: str, values: np.ndarray | None, view: View, span: Span | None = None) -> None:
+        """Draw `values` (H, W) from now on; `span` is their own if not given."""
+        self.title, self.facts, self.values, self.view, self.span = title, facts, values, view, span
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The title, then the picture."""
+        facts = cells((f" {self.facts} ", ink(self.app, "quiet"))) if self.facts else []
+        rows = [title_row(self, self.title, facts, width)]
+        if self.values is None or self.view is None or height < 2:
+            return rows
+        colours = self.view.palette(self.app)
+        span = self.span or Span.of(self.values, self.view.colours)
+        if self.numbers and (annotated := _annotated(self.values, span, colours, width, height - 1)):
+            return rows + annotated
+        return rows + paint(_fitted(self.values, span, colours.count, width, height - 1), colours)
+
+
+def _fitted(values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
+    """`values` (H, W) as levels, enlarged or halved to fill a box of cells."""
+    zoom = min(width // values.shape[1], 2 * height // values.shape[0], LARGEST)
+    if zoom < 1:
+        return quantise(halve(values), span, count)
+    return enlarge(quantise(values, span, count), zoom)
+
+
+def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, height: int) -> list[list[Cell]]:
+    """Each value as a number on its colour; nothing where there is no room for that."""
+    columns, lines = width // values.shape[1], height // values.shape[0]
+    texts, size = _numbers(values, columns - 1)
+    if not texts or lines < 1:
+        return []
+    # A cell is about twice as high as it is wide, and a few numbers need no whole screen.
+    lines = max(1, min(lines, 9, columns // 2))
+    columns = min(columns, max(size + 2, 2 * lines))
+    levels = quantise(values, span, colours.count)
+    rows: list[list[Cell]] = []
+    for picture, line in zip(levels.tolist(), texts, strict=True):
+        paper = [_paper(level, colours) for level in picture]
+        blank = [cell for style in paper for cell in [(" ", style)] * columns]
+        number = cells(*((text.center(columns), style) for text, style in zip(line, paper, strict=True)))
+        rows += [number if y == (lines - 1) // 2 else blank for y in range(lines)]
+    return rows
+
+
+def _numbers(values: np.ndarray, room: int) -> tuple[list[list[str]], int]:
+    """The values with as many decimals as fit in `room` characters, three at most, and their width."""
+    for decimals in (3, 2, 1):
+        texts = [[f"{value:.{decimals}f}" for value in row] for row in values.tolist()]
+        if decimals < 3:
+            texts = [[_without_zero(text) for text in row] for row in texts]
+        size = max(len(text) for row in texts for text in row)
+        if size <= room:
+            return texts, size
+    return [], 0
+
+
+def _without_zero(text: str) -> str:
+    """`.25` for `0.25`: where room is short the zero says nothing."""
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _paper(level: int, colours: Palette) -> Style:
+    if level < 0 or not colours.colours:
+        return Style.null()
+    red, green, blue = colours.rgb[level]
+    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
+    return Style(color="#ffffff" if dark else "#000000", bgcolor=colours.colours[level].name)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a grid shows."""
+
+    images: np.ndarray
+    """(n, H, W)."""
+    labels: Sequence[str] = ()
+    """A line over each image; without any, images stand a pixel apart and rows and columns have names."""
+    inks: Sequence[str] = ()
+    """The theme's name of the colour of each label."""
+    boxes: Sequence[tuple[int, int, int] | None] = ()
+    """(row, column, side) in pixels of what to put a frame around on each image."""
+    columns: int = 0
+    """Images a row; 0 for as many as there is room for."""
+    row_names: Sequence[str] = ()
+    column_names: Sequence[str] = ()
+    enough: int = 0
+    """How many in view are enough to show them larger; 0 for all of them."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+EMPTY = Sheet(np.zeros((0, 1, 1), np.float32))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the images of a sheet are, in cells."""
+
+    zoom: int
+    """Times enlarged; 0 for half the size."""
+    width: int
+    height: int
+    """Of one image with its label and its gap."""
+    columns: int
+    """Images a row of the sheet."""
+    across: int
+    down: int
+    """Images in view."""
+
+
+class RasterGrid(CellWidget, can_focus=True):
+    """Many pictures with a cursor. Only those in view are drawn."""
+
+    DEFAULT_CSS = "RasterGrid { height: 1fr; }"
+    BINDINGS = [
+        Binding("left,h", "move(-1, 0)", show=False),
+        Binding("right,l", "move(1, 0)", show=False),
+        Binding("up,k", "move(0, -1)", show=False),
+        Binding("down,j", "move(0, 1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "jump(0)", show=False),
+        Binding("end", "jump(-1)", show=False),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another picture."""
+
+    class Opened(Message):
+        """Somebody wants to see the picture under the cursor from near."""
+
+    def __init__(self, *, empty: str = "", id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.empty = empty
+        """What to say while there is nothing to draw."""
+        self.title, self.facts = "", ""
+        self.sheet = EMPTY
+        self.view: View | None = None
+        self.span: Span | None = None
+        self.cursor = 0
+        self._top = self._left = 0
+        """The first row and column in view, in images."""
+
+    def show(self, title: str, facts: str, sheet: Sheet, view: View) -> None:
+        """Draw `sheet` from now on; the cursor stays where it is as far as it can."""
+        self.title, self.facts, self.sheet, self.view = title, facts, sheet, view
+        self.span = Span.of(sheet.images, view.colours) if len(sheet) and view.shared else None
+        self.cursor = min(max(self.cursor, 0 if self.can_focus else -1), len(sheet) - 1)
+        self.redraw()
+
+    def span_at_cursor(self) -> Span | None:
+        """The value range that the picture under the cursor is drawn with."""
+        if self.view is None or not len(self.sheet):
+            return None
+        return self.span or Span.of(self.sheet.images[self.cursor], self.view.colours)
+
+    # Keys and mouse
+
+    def action_move(self, across: int, down: int) -> None:
+        """Move the cursor; at the end of a row to the next one, but not off the sheet."""
+        columns = self._layout(*self._room()).columns
+        target = self.cursor + across + down * columns
+        if 0 <= target < len(self.sheet):
+            self.go_to(target)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by as many rows as are in view."""
+        layout = self._layout(*self._room())
+        target = self.cursor + pages * layout.down * layout.columns
+        column, last = self.cursor % layout.columns, len(self.sheet) - 1
+        self.go_to(min(max(target, column), last - (last - column) % layout.columns))
+
+    def action_jump(self, index: int) -> None:
+        """To the first picture, or the last."""
+        self.go_to(index % len(self.sheet) if len(self.sheet) else 0)
+
+    def go_to(self, index: int) -> None:
+        """Put the cursor on a picture."""
+        if 0 <= index < len(self.sheet) and index != self.cursor:
+            self.cursor = index
+            self.redraw()
+            self.post_message(self.Moved())
+
+    def on_click(self, event: Click) -> None:
+        """The mouse moves the cursor, and opens what it is on."""
+        layout, (names, first) = self._layout(*self._room()), self._margins()
+        column, row = (event.x - names) // layout.width, (event.y - first) // layout.height
+        if event.x < names or event.y < first or not (0 <= column < layout.across and 0 <= row < layout.down):
+            return
+        index = (self._top + row) * layout.columns + self._left + column
+        if index == self.cursor:
+            self.post_message(self.Opened())
+        self.go_to(index)
+
+    def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
+        """Earlier rows."""
+        self.action_move(0, -1)
+
+    def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
+        """Later rows."""
+        self.action_move(0, 1)
+
+    def on_focus(self) -> None:
+        """Show where the arrows go."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Show that they go elsewhere."""
+        self.redraw()
+
+    # Drawing
+
+    def _margins(self) -> tuple[int, int]:
+        """Cells before the first picture: for the names of rows, for the title and the names of columns."""
+        names = max((len(name) for name in self.sheet.row_names), default=-1) + 1
+        return names, 2 if self.sheet.column_names else 1
+
+    def _room(self) -> tuple[int, int]:
+        names, first = self._margins()
+        return self.size.width - names, self.size.height - first
+
+    def _layout(self, width: int, height: int) -> _Layout:
+        sheet = self.sheet
+        _, rows, columns = sheet.images.shape
+        label = max((len(label) for label in sheet.labels), default=0)
+        smallest = 0 if rows >= 20 else 1
+        wanted = min(len(sheet), sheet.enough or len(sheet))
+        layout = None
+        for zoom in range(LARGEST, smallest - 1, -1):
+            if sheet.labels:
+                wide, high = (columns * zoom, rows * zoom) if zoom else ((columns + 1) // 2, (rows + 1) // 2)
+                pitch, line = max(wide, label) + 1, math.ceil(high / 2) + 1
+            else:
+                pitch, line = columns * zoom + 1, (rows * zoom + 1) / 2
+            across, down = max(1, (width + bool(sheet.labels)) // pitch), max(1, int(height / line))
+            # As many rows as that takes, all of the same length as far as it goes.
+            per_row = sheet.columns or math.ceil(len(sheet) / math.ceil(max(1, len(sheet)) / across)) or 1
+            layout = _Layout(zoom, pitch, math.ceil(line), per_row, min(across, per_row), down)
+            if layout.across * down >= wanted and (not sheet.columns or across >= per_row):
+                break
+        assert layout is not None
+        return layout
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The title, the names of columns, then the pictures in view."""
+        facts = cells((f" {self.facts} ", ink(self.app, "quiet"))) if self.facts else []
+        rows = [title_row(self, self.title, facts, width)]
+        if not len(self.sheet) or self.view is None:
+            words = cells((self.empty.center(width), ink(self.app, "quiet")))
+            return rows + [[]] * max(0, (height - 2) // 2) + [words]
+        names, first = self._margins()
+        layout = self._layout(width - names, height - first)
+        self._scroll(layout)
+        if self.sheet.labels:
+            return rows + self._labelled(layout, height - 1)
+        return rows + self._matrix(layout, names)
+
+    def _scroll(self, layout: _Layout) -> None:
+        row, column = divmod(max(0, self.cursor), layout.columns)
+        total = math.ceil(len(self.sheet) / layout.columns)
+        self._top = min(max(self._top, row - layout.down + 1, 0), row, max(0, total - layout.down))
+        self._left = min(max(self._left, column - layout.across + 1), column, max(0, layout.columns - layout.across))
+
+    def _levels(self, indices: list[int], layout: _Layout, count: int) -> Levels:
+        """The images at `indices` as levels (n, h, w), enlarged."""
+        assert self.view is not None
+        images = self.sheet.images[indices]
+        if layout.zoom == 0:
+            images = halve(images)
+        if self.span:
+            levels = quantise(images, self.span, count)
+        else:
+            levels = np.stack([quantise(image, Span.of(image, self.view.colours), count) for image in images])
+        return enlarge(levels, max(1, layout.zoom))
+
+    def _labelled(self, layout: _Layout, height: int) -> list[list[Cell]]:
+        assert self.view is not None
+        colours = self.view.palette(self.app)
+        rows: list[list[Cell]] = []
+        gap = cells((" ", Style.null()))
+        for line in range(self._top, self._top + layout.down):
+            indices = list(range(line * layout.columns, min((line + 1) * layout.columns, len(self.sheet))))
+            if not indices:
+                break
+            levels = self._levels(indices, layout, colours.count)
+            titles: list[Cell] = []
+            pictures: list[list[Cell]] = [[] for _ in range(layout.height - 1)]
+            for index, picture in zip(indices, levels, strict=True):
+                titles += self._label(index, layout.width - 1) + gap
+                if index < len(self.sheet.boxes) and (box := self.sheet.boxes[index]):
+                    top, left, side = (round(edge * (layout.zoom or 0.5)) for edge in box)
+                    frame(picture, top - 1, left - 1, side + 2, side + 2)
+                margin = gap * (layout.width - picture.shape[1])
+                for line_so_far, painted in zip(pictures, paint(picture, colours), strict=True):
+                    line_so_far.extend(painted + margin)
+            rows += [titles, *pictures]
+        return rows[:height]
+
+    def _label(self, index: int, width: int) -> list[Cell]:
+        name = self.sheet.inks[index] if index < len(self.sheet.inks) else "quiet"
+        here = index == self.cursor
+        style = ink(self.app, "primary" if here and self.has_focus else name, bold=here, reverse=here)
+        return cells((self.sheet.labels[index][:width].ljust(width), style))
+
+    def _matrix(self, layout: _Layout, names: int) -> list[list[Cell]]:
+        assert self.view is not None
+        sheet, colours, quiet = self.sheet, self.view.palette(self.app), ink(self.app, "quiet")
+        total = math.ceil(len(sheet) / layout.columns)
+        lines = range(self._top, min(self._top + layout.down, total))
+        columns = range(self._left, min(self._left + layout.across, layout.columns))
+        indices = [line * layout.columns + column for line in lines for column in columns]
+        levels = self._levels(indices, layout, colours.count)
+        high, wide = levels.shape[1] + 1, levels.shape[2] + 1
+        canvas = np.full((len(lines) * high + 1, len(columns) * wide + 1), BLANK, np.int16)
+        for number, picture in enumerate(levels):
+            row, column = divmod(number, len(columns))
+            canvas[row * high + 1 : (row + 1) * high, column * wide + 1 : (column + 1) * wide] = picture
+        at = indices.index(self.cursor)
+        row, column = divmod(at, len(columns))
+        frame(canvas, row * high, column * wide, high + 1, wide + 1)
+        rows = []
+        for y, painted in enumerate(paint(canvas, colours)):
+            line, inside = divmod(2 * y - high // 2 + 1, high)
+            name = sheet.row_names[lines[line]] if inside < 2 and 0 <= line < len(lines) and sheet.row_names else ""
+            here = bool(name) and lines[line] == self.cursor // layout.columns
+            rows.append(cells((name.rjust(names - 1) + " ", ink(self.app, "primary" if here else "quiet"))) + painted)
+        if not sheet.column_names:
+            return rows
+        head: list[Cell] = cells((" " * (names + 1), quiet))
+        for column in columns:
+            name = sheet.column_names[column]
+            here = column == self.cursor % layout.columns
+            head += cells((name[:wide].ljust(wide), ink(self.app, "primary" if here else "quiet")))
+        return [head, *rows]
+
+
+class Legend(CellWidget):
+    """What the colours mean: both ends of the value range with their numbers, the map between them, and its names."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.span: Span | None = None
+        self.view: View | None = None
+        self.words = ""
+
+    def show(self, view: View, span: Span | None, words: str = "") -> None:
+        """These from now on; `words` say what the numbers are."""
+        self.view, self.span, self.words = view, span, words
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """One row."""
+        if self.view is None or self.span is None:
+            return []
+        text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
+        colours = self.view.palette(self.app)
+        size = max(8, min(32, width // 4))
+        sample = quantise(np.linspace(0, 1, size)[None, :].repeat(2, axis=0), Span(0, 1), colours.count)
+        low, high = (_ends(self.span.low), _ends(self.span.high))
+        row = cells((f" {low} ", text)) + paint(sample, colours)[0] + cells((f" {high} ", text))
+        facts = [self.words, "one range for all" if self.view.shared else "each its own range", self.view.colours]
+        return [row + cells(("  " + "   ".join([*filter(None, facts), self.view.mode]), quiet))]
+
+
+def _ends(value: float) -> str:
+    return f"{value:.3g}" if value else "0"

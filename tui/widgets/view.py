@@ -1,0 +1,37 @@
+"""How pictures are drawn at the moment: the mode of the whole app, and colour map and value range of a screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.app import App
+
+from engine.requests import ColourMapName
+from tui.raster import COLOUR_MAPS, MODES, Mode, Palette, palette
+from tui.terminal import UNICODE, glyphs
+from tui.theme import ink
+
+
+def modes(app: App[object]) -> tuple[Mode, ...]:
+    """The modes that the terminal can show, its best first."""
+    if app.no_color or glyphs() is not UNICODE or app.console.color_system not in ("truecolor", "256"):
+        return MODES[2:]
+    return MODES if app.console.color_system == "truecolor" else MODES[1:]
+
+
+@dataclass(frozen=True)
+class View:
+    """What `v`, `c` and `n` change."""
+
+    mode: Mode
+    colours: ColourMapName
+    shared: bool
+    """One value range for all pictures, or each its own."""
+
+    def palette(self, app: App[object]) -> Palette:
+        """The palette to draw with."""
+        return palette(self.colours, self.mode, ink(app, "primary"))
+
+    def next_colours(self) -> ColourMapName:
+        """The colour map after this one, round and round."""
+        return COLOUR_MAPS[(COLOUR_MAPS.index(self.colours) + 1) % len(COLOUR_MAPS)]
