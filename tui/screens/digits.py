@@ -126,7 +126,7 @@ class DigitsScreen(InspectScreen):
         if self.evaluated is None:
             return how
         wrong = round((1 - self.evaluated.accuracy) * self.evaluated.count)
-        good = f"{percent(self.evaluated.accuracy)} of {self.evaluated.count:,}, loss {self.evaluated.loss:.4f}, {wrong} wrong"
+        good = f"{percent(self.evaluated.accuracy)} right, loss {self.evaluated.loss:.4f}, {wrong} wrong"
         return f"{good}   {glyphs().dot}   {how}"
 
     def figure(self) -> DrawFigure | None:

@@ -61,7 +61,7 @@ class InspectScreen(LabScreen):
             self.refresh_panels()
 
     def ask(self) -> None:
-        """Ask for the first thing wanted that was not answered; one at a time, since the newest displaces the others."""
+        """Ask for the first thing wanted that was not answered: one at a time, since the newest displaces others."""
         app = self.lab_app
         if app.screen is not self or not app.engine or not app.what:
             return

@@ -93,7 +93,8 @@ class LayerTable(CellWidget):
         left = self._bars("where the parameters are", {x.name: x.parameters for x in summary.layers}, half - 2)
         right = self._bars("where the work is", {x.name: x.multiply_adds for x in summary.layers}, width - half)
         blank = cells((" ", ink(self.app, "quiet")))
-        rows = itertools.zip_longest(left, right, fillvalue=[])
+        nothing: list[Cell] = []
+        rows = itertools.zip_longest(left, right, fillvalue=nothing)
         return [one + blank * (half - len(one)) + other for one, other in rows]
 
     def _bars(self, title: str, values: dict[str, int], width: int) -> list[list[Cell]]:
