@@ -71,6 +71,7 @@ class MnistTui(App[int]):
         """Split and index of the current digit."""
         self.picture_mode = ""
         """How pictures are drawn, where somebody chose that; else as the terminal can."""
+        self._prepared = False
         self._listeners: dict[Job, Callable[[Event], None]] = {}
         self.history = RunHistory()
         self.variant = ""
@@ -102,7 +103,13 @@ class MnistTui(App[int]):
         gc.enable()
         if isinstance(self.screen, LabScreen):
             await self.screen.complete()
-        self._warm_up()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Begin to load PyTorch, once; whoever presses a key before the first frame is there comes second."""
+        if not self._prepared:
+            self._prepared = True
+            self._warm_up()
 
     def _warm_up(self) -> None:
         self.lab.submit(WarmUp())
@@ -184,6 +191,7 @@ class MnistTui(App[int]):
 
     def train(self, request: Request) -> None:
         """Hand a training request to the lab and follow it."""
+        self.prepare()
         self.problem = ""
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False

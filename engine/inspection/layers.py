@@ -30,9 +30,7 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
     summaries, counts = [], dict.fromkeys(_NAMES.values(), 0)
     field = Field(1, 1, 0)
     with torch.inference_mode():
-        x = torch.zeros(
-            1, model.architecture.in_channels, IMAGE_SIZE, IMAGE_SIZE, device=next(model.parameters()).device
-        )
+        x = next(model.parameters()).new_zeros(1, model.architecture.in_channels, IMAGE_SIZE, IMAGE_SIZE)
         for layer in (*model.conv1, *model.conv2, *model.fc):
             before, x = x, layer(x)
             if type(layer) not in _NAMES:

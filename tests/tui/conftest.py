@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,9 @@ from engine.history import RunHistory
 from engine.lab import Job
 from engine.runs import RunFolder, pretrained
 from tui.app import MnistTui
+
+if TYPE_CHECKING:
+    from engine.data import Dataset
 
 MakeApp = Callable[..., MnistTui]
 
@@ -99,3 +103,27 @@ def under_way(app: MnistTui) -> None:
     )
     app.history, app.variant, app.bundled, app.training = history, "cnn", False, FakeJob()
     app._show()
+
+
+@pytest.fixture(scope="session")
+def exact_dataset(mnist: Dataset) -> Dataset:
+    """The first images of MNIST's test split in double precision."""
+    from engine.data import Dataset, Split
+
+    def double(split: Split, count: int) -> Split:
+        return Split(split.images[:count].double(), split.labels[:count])
+
+    return Dataset("mnist", double(mnist.train, 100), double(mnist.val, 100), double(mnist.test, 1000))
+
+
+@pytest.fixture
+def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks computed in double precision: what is drawn is the same on every processor, to the last shade."""
+    from engine.checkpoints import load_weights
+
+    def load(*_: object) -> Generator[Any, None, Dataset]:
+        yield from ()
+        return exact_dataset
+
+    monkeypatch.setattr("engine.inspection.subject.load", load)
+    monkeypatch.setattr("engine.inspection.subject.load_weights", lambda path: load_weights(path).double())

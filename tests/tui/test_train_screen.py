@@ -67,6 +67,18 @@ async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
     assert app.lab.close()
 
 
+async def test_a_run_asked_for_before_the_first_frame_comes_after_the_warm_up(
+    app: MnistTui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_show", lambda: None)  # there is no screen yet
+    app.train(SMALL)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        assert app.history.state != "finished"
+        await until(pilot, lambda: app.history.state == "finished")
+    assert app.lab.close()
+
+
 async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
     path = tmp_path / "[bold]mine.pth"  # no markup, whatever it looks like
     torch.save(notebook.network(True).state_dict(), path)

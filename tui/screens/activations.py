@@ -38,23 +38,12 @@ class ActivationsScreen(InspectScreen):
                 yield Raster(id="mean")
             yield RasterGrid(empty="no maps yet", id="maps")
             yield Raster(numbers=True, id="map")
-            yield RasterGrid(empty="the whole split is on its way", id="strongest")
+            yield RasterGrid(empty="the whole split is on its way", cursor=False, id="strongest")
         yield Legend()
         yield ProgressLine(id="status")
 
-    def on_mount(self) -> None:
-        """The arrows are for the maps alone."""
-        strongest = self.query_one("#strongest", RasterGrid)
-        strongest.can_focus, strongest.cursor = False, -1
-        super().on_mount()
-
-    def on_screen_resume(self) -> None:
-        """The arrows are the grid's."""
-        self.maps.focus()
-        super().on_screen_resume()
-
     @property
-    def maps(self) -> RasterGrid:
+    def grid(self) -> RasterGrid:
         """The grid of all maps."""
         return self.query_one("#maps", RasterGrid)
 
@@ -109,7 +98,7 @@ class ActivationsScreen(InspectScreen):
         labels = [f"{c:<3}{'dead' if c in dead else f'{strengths[c]:.2f}'}" for c in order]
         inks = ["warning" if c in dead else "quiet" for c in order]
         height, width = maps.shape[1:]
-        self.maps.show(
+        self.grid.show(
             f"{self.layer}  {len(order)} maps of {height}x{width}",
             f"actual {shown.actual}, predicted {shown.predicted} ({percent(shown.probability)})",
             Sheet(maps[order], labels=labels, inks=inks),
@@ -121,7 +110,7 @@ class ActivationsScreen(InspectScreen):
         maps, _, strengths = self._of_layer()
         if not len(maps):
             return
-        channel, span = self._order()[self.maps.cursor], self.maps.span_at_cursor()
+        channel, span = self._order()[self.grid.cursor], self.grid.span_at_cursor()
         picture = maps[channel]
         row, column = np.unravel_index(int(picture.argmax()), picture.shape)
         facts = f"mean {strengths[channel]:.3f}   max {picture.max():.3f} at ({row}, {column})"
@@ -131,21 +120,21 @@ class ActivationsScreen(InspectScreen):
         self._draw_strongest(channel)
 
     def _draw_strongest(self, channel: int) -> None:
-        grid, survey, surveyed = self.query_one("#strongest", RasterGrid), self._survey(), self.surveyed
+        strongest, survey, surveyed = self.query_one("#strongest", RasterGrid), self._survey(), self.surveyed
         gray = replace(self.view, colours="gray", shared=True)
         title = f"excite channel {channel} most"
         if survey is None or surveyed is None:
-            grid.show(title, "", EMPTY, gray)
+            strongest.show(title, "", EMPTY, gray)
             return
         found = survey.strongest[channel]
-        grid.empty = "nothing does: it is zero on every image"
+        strongest.empty = "nothing does: it is zero on every image"
         images = surveyed.images[[int(np.searchsorted(surveyed.indices, each.index)) for each in found]]
         boxes = [
             (survey.start + each.row * survey.step, survey.start + each.column * survey.step, survey.receptive_field)
             for each in found
         ]
         labels = [f"{each.index} {glyphs().dot} {each.value:.2f}" for each in found]
-        grid.show(title, f"of {surveyed.count:,}", Sheet(images, labels=labels, boxes=boxes, columns=0), gray)
+        strongest.show(title, f"of {surveyed.count:,}", Sheet(images, labels=labels, boxes=boxes, columns=0), gray)
 
     def sentence(self) -> str:
         """How to read the grid."""

@@ -52,10 +52,10 @@ class DigitsScreen(InspectScreen):
         yield Legend()
         yield ProgressLine(id="status")
 
-    def on_screen_resume(self) -> None:
-        """The arrows are the grid's."""
-        self.query_one(RasterGrid).focus()
-        super().on_screen_resume()
+    @property
+    def grid(self) -> RasterGrid:
+        """The grid of all of them."""
+        return self.query_one("#digits", RasterGrid)
 
     def wanted(self) -> list[Request]:
         """The digits first, since they are there at once; then the whole split."""
@@ -70,7 +70,7 @@ class DigitsScreen(InspectScreen):
             case DigitsShown():
                 before, self.shown = self.shown, event
                 if before is None or [d.index for d in before.digits] != [d.index for d in event.digits]:
-                    self.query_one(RasterGrid).cursor = 0
+                    self.grid.cursor = 0
                     self._take_digit()
             case SplitEvaluated():
                 self.evaluated = event
@@ -89,23 +89,34 @@ class DigitsScreen(InspectScreen):
             shown.order, f"{shown.order.replace('-', ' ')} first"
         )
         of = f"class {shown.digit}   " if shown.digit >= 0 else ""
-        grid = self.query_one(RasterGrid)
+        grid = self.grid
         grid.show(
             f"{shown.split}: {title}", f"{of}{grid.cursor + 1} of {shown.matching:,}", self._sheet(shown), self.view
         )
-        self.query_one(Legend).show(self.view, Span(0.0, 1.0), "pixel")
+        self._draw_legend()
         self._draw_digit()
+
+    def _draw_legend(self) -> None:
+        span, words = Span(0.0, 1.0), "pixel"
+        if self.has_class("-matrix") and self.evaluated:
+            errors = (n for a, row in enumerate(self.evaluated.confusion) for p, n in enumerate(row) if a != p)
+            span, words = Span(0.0, float(max(errors))), "errors, on a logarithmic scale"
+        self.query_one(Legend).show(self.view, span, words)
 
     def _sheet(self, shown: DigitsShown) -> Sheet:
         sign = glyphs().arrow
-        labels = [f"{d.actual}{sign}{d.predicted} {_sure(d)}" for d in shown.digits]
-        inks = ["quiet" if d.actual == d.predicted else "error" for d in shown.digits]
+        wrong = [d.actual != d.predicted for d in shown.digits]
+        labels = [
+            f"{d.actual}{sign}{d.predicted}{'!' if bad else ' '} {_sure(d)}"
+            for d, bad in zip(shown.digits, wrong, strict=True)
+        ]
+        inks = ["error" if bad else "quiet" for bad in wrong]
         return Sheet(shown.images, labels=labels, inks=inks, enough=ENOUGH)
 
     def _here(self) -> tuple[int, Digit] | None:
         if self.shown is None or not self.shown.digits:
             return None
-        at = min(self.query_one(RasterGrid).cursor, len(self.shown.digits) - 1)
+        at = min(self.grid.cursor, len(self.shown.digits) - 1)
         return at, self.shown.digits[at]
 
     def _draw_digit(self) -> None:
@@ -122,7 +133,7 @@ class DigitsScreen(InspectScreen):
 
     def sentence(self) -> str:
         """How good the network is; what the labels mean."""
-        how = f"actual {glyphs().arrow} predicted, probability"
+        how = f"actual {glyphs().arrow} predicted (!: wrong), probability"
         if self.evaluated is None:
             return how
         wrong = round((1 - self.evaluated.accuracy) * self.evaluated.count)
@@ -157,15 +168,18 @@ class DigitsScreen(InspectScreen):
         """The digit and its probabilities alone, or back."""
         self.remove_class("-matrix")
         self.toggle_class("-zoomed")
+        self._draw_legend()
 
     def action_back(self) -> None:
         """To the grid."""
         self.remove_class("-zoomed", "-matrix")
+        self._draw_legend()
 
     def action_panel(self) -> None:
         """The matrix in place of the grid, or back."""
         self.remove_class("-zoomed")
         self.toggle_class("-matrix")
+        self._draw_legend()
 
     def action_shuffle(self) -> None:
         """Other digits."""

@@ -37,10 +37,10 @@ class FiltersScreen(InspectScreen):
         yield Legend()
         yield ProgressLine(id="status")
 
-    def on_screen_resume(self) -> None:
-        """The arrows are the grid's."""
-        self.query_one(RasterGrid).focus()
-        super().on_screen_resume()
+    @property
+    def grid(self) -> RasterGrid:
+        """The grid of all of them."""
+        return self.query_one("#filters", RasterGrid)
 
     def wanted(self) -> list[Request]:
         """The kernels."""
@@ -55,7 +55,7 @@ class FiltersScreen(InspectScreen):
 
     def draw_panels(self) -> None:
         """The grid, the kernel, the legend."""
-        shown, grid = self.shown, self.query_one(RasterGrid)
+        shown, grid = self.shown, self.grid
         if shown is None:
             return
         outputs, inputs, *_ = shown.weights.shape
@@ -93,7 +93,7 @@ class FiltersScreen(InspectScreen):
         )
 
     def _draw_kernel(self, shown: FiltersShown) -> None:
-        grid = self.query_one(RasterGrid)
+        grid = self.grid
         rows, columns = self._order(shown)
         output, source = rows[grid.cursor // len(columns)], columns[grid.cursor % len(columns)]
         kernel = shown.weights[output, source]
@@ -138,7 +138,7 @@ class FiltersScreen(InspectScreen):
     def action_layer(self) -> None:
         """The other convolution."""
         self.layer = "conv2" if self.layer == "conv1" else "conv1"
-        self.query_one(RasterGrid).cursor = 0
+        self.grid.cursor = 0
         self.show(())
 
     def action_sort(self) -> None:

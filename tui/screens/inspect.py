@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent
 from engine.lab import Job
@@ -11,6 +14,7 @@ from engine.requests import ColourMapName, DrawFigure, LayerName, Request
 from tui.raster import MODES
 from tui.screens.frame import LabScreen
 from tui.widgets.lines import Bar, ProgressLine
+from tui.widgets.pictures import RasterGrid
 from tui.widgets.view import View, modes
 
 Key = tuple[Request, int]
@@ -24,6 +28,17 @@ class InspectScreen(LabScreen):
     """The colour map to begin with."""
     shared = True
     """Whether pictures begin with one value range for all."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1, 0)", show=False),
+        Binding("right,l", "move(1, 0)", show=False),
+        Binding("up,k", "move(0, -1)", show=False),
+        Binding("down,j", "move(0, 1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "jump(0)", show=False),
+        Binding("end", "jump(-1)", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +65,11 @@ class InspectScreen(LabScreen):
     def sentence(self) -> str:
         """What the screen says in words at its bottom, when nothing is under way."""
         return ""
+
+    @property
+    def grid(self) -> RasterGrid | None:
+        """The grid that the arrows move in, in view or not."""
+        return None
 
     # Asking and drawing
 
@@ -115,6 +135,21 @@ class InspectScreen(LabScreen):
             line.show(self.sentence(), tone="quiet")
 
     # Keys
+
+    def action_move(self, across: int, down: int) -> None:
+        """Move the cursor."""
+        if self.grid:
+            self.grid.move(across, down)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by as much as is in view."""
+        if self.grid:
+            self.grid.page(pages)
+
+    def action_jump(self, index: int) -> None:
+        """To the first picture, or the last."""
+        if self.grid:
+            self.grid.jump(index)
 
     def action_view(self) -> None:
         """The next way to draw pictures that the terminal can."""

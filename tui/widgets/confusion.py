@@ -59,9 +59,7 @@ class Confusion(CellWidget):
         if not palette.colours:
             return ink(self.app, "foreground", bold=True)
         errors = [c for a, row in enumerate(event.confusion) for p, c in enumerate(row) if a != p]
-        top = np.log1p(max(errors))
-        # From the dark quarter up, so that a single error stands out from none.
-        share = 0.25 + 0.75 * np.log1p(count) / top
+        share = np.log1p(count) / np.log1p(max(errors))
         level = int(quantise(np.array([share]), Span(0.0, 1.0), palette.count)[0])
         red, green, blue = palette.rgb[level]
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.style import Style
-from textual.binding import Binding
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
@@ -146,20 +145,10 @@ class _Layout:
     """Images in view."""
 
 
-class RasterGrid(CellWidget, can_focus=True):
-    """Many pictures with a cursor. Only those in view are drawn."""
+class RasterGrid(CellWidget):
+    """Many pictures with a cursor, which the screen moves. Only those in view are drawn."""
 
     DEFAULT_CSS = "RasterGrid { height: 1fr; }"
-    BINDINGS = [
-        Binding("left,h", "move(-1, 0)", show=False),
-        Binding("right,l", "move(1, 0)", show=False),
-        Binding("up,k", "move(0, -1)", show=False),
-        Binding("down,j", "move(0, 1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home", "jump(0)", show=False),
-        Binding("end", "jump(-1)", show=False),
-    ]
 
     class Moved(Message):
         """The cursor is on another picture."""
@@ -167,15 +156,15 @@ class RasterGrid(CellWidget, can_focus=True):
     class Opened(Message):
         """Somebody wants to see the picture under the cursor from near."""
 
-    def __init__(self, *, empty: str = "", id: str | None = None) -> None:
+    def __init__(self, *, empty: str = "", cursor: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.empty = empty
+        self.empty, self._has_cursor = empty, cursor
         """What to say while there is nothing to draw."""
         self.title, self.facts = "", ""
         self.sheet = EMPTY
         self.view: View | None = None
         self.span: Span | None = None
-        self.cursor = 0
+        self.cursor = 0 if cursor else -1
         self._top = self._left = 0
         """The first row and column in view, in images."""
 
@@ -183,7 +172,7 @@ class RasterGrid(CellWidget, can_focus=True):
         """Draw `sheet` from now on; the cursor stays where it is as far as it can."""
         self.title, self.facts, self.sheet, self.view = title, facts, sheet, view
         self.span = Span.of(sheet.images, view.colours) if len(sheet) and view.shared else None
-        self.cursor = min(max(self.cursor, 0 if self.can_focus else -1), len(sheet) - 1)
+        self.cursor = min(max(self.cursor, 0), len(sheet) - 1) if self._has_cursor else -1
         self.redraw()
 
     def span_at_cursor(self) -> Span | None:
@@ -192,23 +181,23 @@ class RasterGrid(CellWidget, can_focus=True):
             return None
         return self.span or Span.of(self.sheet.images[self.cursor], self.view.colours)
 
-    # Keys and mouse
+    # Moving the cursor
 
-    def action_move(self, across: int, down: int) -> None:
+    def move(self, across: int, down: int) -> None:
         """Move the cursor; at the end of a row to the next one, but not off the sheet."""
         columns = self._layout(*self._room()).columns
         target = self.cursor + across + down * columns
         if 0 <= target < len(self.sheet):
             self.go_to(target)
 
-    def action_page(self, pages: int) -> None:
+    def page(self, pages: int) -> None:
         """Move the cursor by as many rows as are in view."""
         layout = self._layout(*self._room())
         target = self.cursor + pages * layout.down * layout.columns
         column, last = self.cursor % layout.columns, len(self.sheet) - 1
         self.go_to(min(max(target, column), last - (last - column) % layout.columns))
 
-    def action_jump(self, index: int) -> None:
+    def jump(self, index: int) -> None:
         """To the first picture, or the last."""
         self.go_to(index % len(self.sheet) if len(self.sheet) else 0)
 
@@ -223,7 +212,12 @@ class RasterGrid(CellWidget, can_focus=True):
         """The mouse moves the cursor, and opens what it is on."""
         layout, (names, first) = self._layout(*self._room()), self._margins()
         column, row = (event.x - names) // layout.width, (event.y - first) // layout.height
-        if event.x < names or event.y < first or not (0 <= column < layout.across and 0 <= row < layout.down):
+        if (
+            not self._has_cursor
+            or event.x < names
+            or event.y < first
+            or not (0 <= column < layout.across and 0 <= row < layout.down)
+        ):
             return
         index = (self._top + row) * layout.columns + self._left + column
         if index == self.cursor:
@@ -232,19 +226,11 @@ class RasterGrid(CellWidget, can_focus=True):
 
     def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
         """Earlier rows."""
-        self.action_move(0, -1)
+        self.move(0, -1)
 
     def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
         """Later rows."""
-        self.action_move(0, 1)
-
-    def on_focus(self) -> None:
-        """Show where the arrows go."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """Show that they go elsewhere."""
-        self.redraw()
+        self.move(0, 1)
 
     # Drawing
 
@@ -337,7 +323,7 @@ class RasterGrid(CellWidget, can_focus=True):
     def _label(self, index: int, width: int) -> list[Cell]:
         name = self.sheet.inks[index] if index < len(self.sheet.inks) else "quiet"
         here = index == self.cursor
-        style = ink(self.app, "primary" if here and self.has_focus else name, bold=here, reverse=here)
+        style = ink(self.app, "primary" if here else name, bold=here, reverse=here)
         return cells((self.sheet.labels[index][:width].ljust(width), style))
 
     def _matrix(self, layout: _Layout, names: int) -> list[list[Cell]]:
@@ -392,12 +378,12 @@ class Legend(CellWidget):
             return []
         text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
         colours = self.view.palette(self.app)
-        size = max(8, min(32, width // 4))
+        size = max(8, min(32, width // 6))
         sample = quantise(np.linspace(0, 1, size)[None, :].repeat(2, axis=0), Span(0, 1), colours.count)
         low, high = (_ends(self.span.low), _ends(self.span.high))
         row = cells((f" {low} ", text)) + paint(sample, colours)[0] + cells((f" {high} ", text))
         facts = [self.words, "one range for all" if self.view.shared else "each its own range", self.view.colours]
-        return [row + cells(("  " + "   ".join([*filter(None, facts), self.view.mode]), quiet))]
+        return [row + cells((" " + "  ".join([*filter(None, facts), self.view.mode]), quiet))]
 
 
 def _ends(value: float) -> str:

@@ -1,0 +1,86 @@
+"""From key press to drawn, screen by screen, while a run trains: `python -m tests.benchmarks.screens [SESSIONS]`.
+
+Over a pseudo-terminal of 120x40 in 24-bit colour. "First" is the first visit of a session, which imports and builds the
+screen; "again" is what the screen's own keys draw anew. A drawing is over when its words came and nothing follows them.
+"""
+
+from __future__ import annotations
+
+import select
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.benchmarks.startup import PROGRAM
+from tests.pty_app import PtyApp
+
+QUIET = 0.05
+"""Seconds without a byte that end a drawing."""
+
+FIRST = (
+    ("Model", "2", b"799,078"),
+    ("Digits", "3", b"random digits"),
+    ("Filters, conv1", "4", b"32 filters of 3x3"),
+    ("Filters, conv2", "\t", b"32 x 32 kernels"),
+    ("Activations", "5", b"32 maps of 14x14"),
+)
+AGAIN = (("3", "s", "Digits, shuffled"), ("4", "[", "Filters, an epoch earlier"), ("5", ".", "Activations, next digit"))
+A_PICTURE = 1500
+"""Bytes: more than the progress of a run sends at once."""
+
+
+def drawn(app: PtyApp, key: str, words: bytes, patience: float = 10.0) -> float:
+    """Milliseconds from `key` to the last byte of the drawing that holds `words` (or is a picture, without any)."""
+    app.read(0.3, emulate=False)
+    app.send(key)
+    began = last = time.perf_counter()
+    received = b""
+    while time.perf_counter() - began < patience:
+        if select.select([app.fd], [], [], QUIET)[0]:
+            received += app._receive(time.perf_counter())
+            last = time.perf_counter()
+        elif words in received if words else len(received) > A_PICTURE:
+            return (last - began) * 1000
+    raise TimeoutError(f"{words!r} never came after {key!r}")
+
+
+def session(cwd: Path) -> dict[str, list[float]]:
+    """All drawings once, while a run trains."""
+    times: dict[str, list[float]] = {}
+    with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
+        app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
+        app.send("r")
+        app.wait_for("img/s   run", 60)
+        for name, key, words in FIRST:
+            # The run under way has no filters of earlier epochs yet, and all of its own soon.
+            times.setdefault(f"first: {name}", []).append(drawn(app, key, words))
+        for screen, key, name in AGAIN:
+            app.send(screen)
+            app.read(1.5, emulate=False)
+            if key != "[":
+                for _ in range(5):
+                    times.setdefault(f"again: {name}", []).append(drawn(app, key, b""))
+        app.send("1")
+        app.send("x")
+        app.read(1.0, emulate=False)
+        app.send("q")
+        app.wait()
+    return times
+
+
+def main() -> None:
+    """Print medians and worst of all sessions."""
+    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    times: dict[str, list[float]] = {}
+    for _ in range(sessions):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, values in session(Path(folder)).items():
+                times.setdefault(name, []).extend(values)
+    for name, values in times.items():
+        print(f"{name:<32} median {statistics.median(values):4.0f} ms  worst of {len(values)} {max(values):4.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

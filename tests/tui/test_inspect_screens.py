@@ -1,0 +1,460 @@
+"""Screens 2 to 5 driven by their keys, with the real lab and the bundled network behind them."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engine.checkpoints import load_weights
+from engine.data import Dataset
+from engine.events import EngineLoaded
+from engine.requests import Train
+from engine.runs import RunFolder, pretrained
+from tests.tui.conftest import MakeApp
+from tests.tui.test_train_screen import until
+from tui.app import MnistTui
+from tui.commands import SCREENS
+from tui.screens.activations import ActivationsScreen
+from tui.screens.digits import DigitsScreen
+from tui.screens.filters import FiltersScreen
+from tui.screens.inspect import InspectScreen
+from tui.screens.model import ModelScreen
+from tui.widgets.confusion import Confusion
+from tui.widgets.lines import ProgressLine
+from tui.widgets.pictures import Legend, Raster, RasterGrid
+
+pytestmark = pytest.mark.usefixtures("exact_engine")
+S = TypeVar("S", bound=InspectScreen)
+INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode != "train"]
+
+
+async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
+    """To a screen, and wait until it has all that it wants."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.is_mounted)
+    screen = pilot.app.screen
+    assert isinstance(screen, kind)
+    await settled(pilot, screen)
+    return screen
+
+
+async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
+    """Until everything that the screen wants was answered and drawn."""
+    await until(pilot, lambda: all(screen.answered(request) for request in screen.wanted()))
+    await pilot.pause()
+    await pilot.pause()
+
+
+def words(widget: Legend | ProgressLine | Raster | RasterGrid | Confusion) -> str:
+    """What a widget shows, as text."""
+    return "\n".join("".join(character for character, _ in row) for row in widget._rows)
+
+
+def status(screen: InspectScreen) -> str:
+    return words(screen.query_one(ProgressLine))
+
+
+async def test_model_shows_the_notebooks_counts(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "2", ModelScreen)
+        shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+        for part in (
+            "[BS,1,28,28]",
+            "[BS,32,14,14]",
+            "9,568",
+            "789,510",
+            "799,078",
+            "31,360",
+            "510",
+            "31,870",
+            "field",
+        ):
+            assert part in shown
+        assert screen.summary is not None
+
+
+async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        first = screen.shown
+        assert first is not None
+        assert first.order == "random"
+        assert app.digit == ("test", first.digits[0].index)
+        await pilot.press("s")
+        await settled(pilot, screen)
+        assert screen.shown is not None
+        assert [d.index for d in screen.shown.digits] != [d.index for d in first.digits]
+        await pilot.press("m")
+        await settled(pilot, screen)
+        assert all(d.actual != d.predicted for d in screen.shown.digits)
+        certainty = [d.probability for d in screen.shown.digits]
+        assert certainty == sorted(certainty, reverse=True)
+        await pilot.press("o", "d", "d", "d", "d")
+        await settled(pilot, screen)
+        assert (screen.shown.order, screen.shown.digit) == ("least-certain", 3)
+        assert {d.actual for d in screen.shown.digits} == {3}
+        await pilot.press("D", "D", "D", "D")
+        await settled(pilot, screen)
+        assert screen.shown.digit == -1
+
+
+async def test_the_confusion_matrix_counts_the_whole_split(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        assert screen.evaluated is not None
+        assert not screen.query_one(Confusion).display or not screen.query_one("#side").display
+        await pilot.press("tab")
+        await pilot.pause()
+        matrix = words(screen.query_one(Confusion))
+        assert f"{screen.evaluated.accuracy * 100:.2f} % of 1,000" in matrix
+        for row in screen.evaluated.confusion:
+            assert any(line.split()[1:11] == [str(c) if c else "·" for c in row] for line in matrix.splitlines()[2:])
+        assert screen.figure().subject is screen.evaluated  # type: ignore[union-attr]
+        await pilot.press("escape")
+        assert screen.query_one("#digits").display
+
+
+async def test_the_digit_selected_is_the_current_one(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        digits = await go(pilot, "3", DigitsScreen)
+        await pilot.press("right", "down", "l", "h", "j", "k")
+        assert digits.shown is not None
+        index = digits.shown.digits[digits.query_one("#digits", RasterGrid).cursor].index
+        assert app.digit == ("test", index)
+        activations = await go(pilot, "5", ActivationsScreen)
+        assert activations.shown is not None
+        assert activations.shown.index == index
+        await pilot.press("full_stop")
+        await settled(pilot, activations)
+        assert activations.shown.index == index + 1
+        await pilot.press("comma", "comma")
+        await settled(pilot, activations)
+        assert activations.shown.index == index - 1
+
+
+async def test_the_first_and_last_digit_are_the_ends(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "5", ActivationsScreen)
+        for index, key in ((0, "comma"), (999, "full_stop")):
+            app.digit = ("test", index)
+            screen.show(())
+            await settled(pilot, screen)
+            await pilot.press(key)
+            await settled(pilot, screen)
+            assert app.digit == ("test", index)
+            assert screen.problem == ""
+
+
+async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        filters = await go(pilot, "4", FiltersScreen)
+        await pilot.press("right", "right", "enter")
+        await pilot.pause()
+        assert filters.shown is not None
+        kernel = words(filters.query_one("#kernel", Raster))
+        for value in filters.shown.weights[2, 0].ravel():
+            assert f"{value:.3f}" in kernel
+        await pilot.press("escape")
+        assert filters.query_one("#filters").display
+        await pilot.press("tab")
+        await settled(pilot, filters)
+        await pilot.press("down", "right", "enter")
+        await pilot.pause()
+        kernel = words(filters.query_one("#kernel", Raster))
+        assert "output 1, input 1" in kernel
+        assert all(f"{value:.3f}" in kernel for value in filters.shown.weights[1, 1].ravel())
+
+
+async def test_filters_epoch_by_epoch(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        assert screen.shown is not None
+        latest = screen.shown.weights
+        for epoch in (14, 13):
+            await pilot.press("left_square_bracket")
+            await settled(pilot, screen)
+            assert screen.shown.epoch == epoch
+            assert not np.array_equal(screen.shown.weights, latest)
+        await pilot.press(*["left_square_bracket"] * 20)
+        await settled(pilot, screen)
+        assert screen.shown.epoch == 0
+        assert "before training" in words(screen.query_one("#filters", RasterGrid))
+        await pilot.press(*["right_square_bracket"] * 20)
+        await settled(pilot, screen)
+        assert (screen.shown.epoch, screen.epoch) == (15, -1)
+        assert np.array_equal(screen.shown.weights, latest)
+
+
+async def test_filters_sorted_and_in_their_own_range(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        assert screen.shown is not None
+        norms = screen.shown.norms
+        await pilot.press("o")
+        grid = screen.query_one("#filters", RasterGrid)
+        best = max(range(len(norms)), key=norms.__getitem__)
+        assert np.array_equal(grid.sheet.images[0], screen.shown.weights[best, 0])
+        assert grid.sheet.labels[0].split() == [str(best), f"{norms[best]:.2f}"]
+        top = np.abs(screen.shown.weights).max()
+        assert f"-{top:.3g} " in words(screen.query_one(Legend))
+        assert "one range for all" in words(screen.query_one(Legend))
+        await pilot.press("n")
+        own = np.abs(screen.shown.weights[best]).max()
+        assert f"-{own:.3g} " in words(screen.query_one(Legend))
+        await pilot.press("c", "c", "tab")
+        await settled(pilot, screen)
+        rows = [int(name) for name in grid.sheet.row_names]
+        assert [screen.shown.norms[row] for row in rows] == sorted(screen.shown.norms, reverse=True)
+        columns = [int(name) for name in grid.sheet.column_names]
+        assert np.array_equal(grid.sheet.images[33], screen.shown.weights[rows[1], columns[1]])
+
+
+async def test_activations_and_what_excites_a_channel(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "5", ActivationsScreen)
+        assert screen.shown is not None
+        assert screen.surveyed is not None
+        await pilot.press("o")
+        grid = screen.query_one("#maps", RasterGrid)
+        assert list(grid.sheet.labels[0].split())[1] == f"{max(screen.shown.conv1_strengths):.2f}"
+        best = int(grid.sheet.labels[0].split()[0])
+        await pilot.press("enter")
+        await pilot.pause()
+        excite = screen.query_one("#strongest", RasterGrid)
+        assert len(excite.sheet) == 9
+        found = screen.surveyed.conv1.strongest[best]
+        assert [label.split()[0] for label in excite.sheet.labels] == [str(each.index) for each in found]
+        assert f"channel {best}" in words(screen.query_one("#map", Raster))
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "conv2 channel" in words(screen.query_one("#map", Raster))
+        await pilot.press("escape")
+        assert grid.display
+
+
+async def test_on_a_narrow_terminal_zoom_has_two_pages(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "5", ActivationsScreen)
+        seen = []
+        for _ in range(3):
+            await pilot.press("enter")
+            await pilot.pause()
+            seen.append([name for name in ("maps", "map", "strongest") if screen.query_one(f"#{name}").display])
+        assert seen == [["map"], ["strongest"], ["maps"]]
+
+
+async def test_colours_and_views_as_the_terminal_can(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        seen = []
+        for _ in range(4):
+            seen.append((screen.view.colours, screen.view.mode))
+            await pilot.press("c", "v")
+        assert [colours for colours, _ in seen] == ["diverging", "gray", "viridis", "diverging"]
+        assert [mode for _, mode in seen] == ["24-bit", "256 colours", "glyphs", "24-bit"]
+        await pilot.press("v")
+        other = await go(pilot, "5", ActivationsScreen)
+        assert other.view.mode == screen.view.mode  # the terminal is the same for all screens
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode"),
+    [
+        ({"NO_COLOR": "1"}, "glyphs"),
+        ({"LC_ALL": "C"}, "glyphs"),
+        ({"TERM": "xterm", "COLORTERM": ""}, "glyphs"),
+        ({"COLORTERM": ""}, "256 colours"),
+        ({}, "24-bit"),
+    ],
+)
+async def test_the_view_is_chosen_from_the_terminal(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], mode: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        assert screen.view.mode == mode
+        assert mode in words(screen.query_one(Legend))
+
+
+async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.inspection.subject.load_weights", load_weights)
+    app = MnistTui(tmp_path / "runs", pretrained("cnn"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        screen = await go(pilot, "4", FiltersScreen)
+        app.train(Train(epochs=3, train_size=640, threads=1, channels=4, hidden=16))
+        seen = set()
+
+        def third() -> bool:
+            if screen.shown and screen.shown.variant == "cnn" and screen.shown.shape[0] == 4:
+                seen.add(screen.shown.epoch)
+            return 3 in seen
+
+        await until(pilot, third)
+        assert app.what == str(tmp_path / "runs" / app.history.name)
+        await until(pilot, lambda: app.training is None)
+        await settled(pilot, screen)
+        assert screen.shown is not None
+        assert screen.shown.epochs == (0, 1, 2, 3)
+        assert "epoch 3 of 3" in words(screen.query_one("#filters", RasterGrid))
+    assert app.lab.close()
+
+
+async def test_a_weights_file_has_one_epoch_and_says_so(still_app: MakeApp, tmp_path: Path) -> None:
+    app = still_app(empty=True)
+    app.opened = pretrained("cnn").model_file
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: bool(app._notifications))
+        assert "keeps no filters of earlier epochs" in next(iter(app._notifications)).message
+        assert screen.shown is not None
+        assert screen.shown.epoch is None
+
+
+@pytest.mark.parametrize(("key", "mode"), INSPECTING)
+async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_path: Path, key: str, mode: str) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"not weights")
+    app = still_app(empty=True)
+    app.opened = broken
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, key, InspectScreen)
+        assert screen.mode == mode
+        assert "broken.safetensors is no whole safetensors file" in status(screen)
+        app.opened = pretrained("cnn")  # what was wrong is forgotten
+        screen.show(())
+        await settled(pilot, screen)
+        assert "broken" not in status(screen)
+
+
+@pytest.mark.parametrize(("key", "mode"), INSPECTING)
+async def test_with_nothing_open_each_screen_says_what_to_do(still_app: MakeApp, key: str, mode: str) -> None:
+    app = still_app(empty=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: getattr(app.screen, "mode", "") == mode and app.screen.is_mounted)
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, InspectScreen)
+        assert "nothing is open: train a network on screen 1" in status(screen)
+        await pilot.press("e", "enter", "enter", "o", "tab", "v", "c", "right", "down", "pagedown", "end", "home")
+        assert app.is_running
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 5), (40, 12), (101, 9), (250, 90)])
+async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        for key, _ in INSPECTING:
+            await go(pilot, key, InspectScreen)
+            await pilot.press("right", "down", "pagedown", "end", "up", "enter", "tab", "enter", "v", "escape", "home")
+            await pilot.pause()
+        await pilot.resize_terminal(50, 15)
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+        assert app.is_running
+
+
+# Exports
+
+
+async def export(pilot: Pilot[int], app: MnistTui) -> str:
+    """Press e; what the app says."""
+    before = len(app._notifications)
+    await pilot.press("e")
+    await until(pilot, lambda: len(app._notifications) > before)
+    return list(app._notifications)[-1].message
+
+
+@pytest.mark.parametrize(("key", "mode"), [("1", "train"), *INSPECTING])
+async def test_e_draws_the_figure_and_copies_its_path(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, mode: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the bundled network is not ours to write to
+    app = still_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        if mode != "train":
+            await go(pilot, key, InspectScreen)
+        first, second = Path(await export(pilot, app)), Path(await export(pilot, app))
+        assert first != second
+        assert app.clipboard == str(second)
+        for path in (first, second):
+            assert path.parent == tmp_path / "figures"
+            assert path.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_a_runs_figures_are_in_its_folder(still_app: MakeApp, trained: RunFolder, tmp_path: Path) -> None:
+    import shutil
+
+    run = RunFolder(tmp_path / "a run")
+    shutil.copytree(trained.path, run.path)
+    app = still_app(run)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await go(pilot, "4", FiltersScreen)
+        path = Path(await export(pilot, app))
+        assert path.parent == run.figures_folder
+        await pilot.press("s")
+        await until(pilot, lambda: len(app._notifications) == 2)
+        (screen,) = run.figures_folder.glob("*.svg")
+        assert screen.read_text().startswith("<svg")
+        assert app.clipboard == str(screen)
+
+
+async def test_a_full_disk_is_said_and_nothing_is_lost(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    app = still_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        good = Path(await export(pilot, app))
+        before = good.read_bytes()
+        monkeypatch.setattr("engine.paths.os.fsync", full)
+        assert "No space left on device" in await export(pilot, app)
+        await pilot.press("s")
+        await until(pilot, lambda: len(app._notifications) == 3)
+        monkeypatch.undo()
+        assert list(good.parent.iterdir()) == [good]
+        assert good.read_bytes() == before
+        assert screen.shown is not None
+
+
+async def test_an_app_whose_engine_is_loading_says_so(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.engine = None
+        await pilot.press("4")
+        await until(pilot, lambda: isinstance(app.screen, FiltersScreen) and app.screen.is_mounted)
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, FiltersScreen)
+        assert "loading PyTorch" in status(screen)
+        app.engine = EngineLoaded(device="cpu", device_name="2 threads", torch="2")
+        app._show()
+        await settled(pilot, screen)
+        assert screen.shown is not None

@@ -1,0 +1,64 @@
+"""Screens 2 to 5 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.conftest import MakeApp
+from tests.tui.test_inspect_screens import INSPECTING, settled
+from tests.tui.test_train_screen import until
+from tui.screens.inspect import InspectScreen
+
+SnapCompare = Callable[..., bool]
+pytestmark = pytest.mark.usefixtures("exact_engine")
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+
+
+def pressing(*keys: str) -> Callable[[Pilot[int]], object]:
+    """Press keys, each after all of the one before is on the screen."""
+
+    async def run(pilot: Pilot[int]) -> None:
+        for key in keys:
+            await pilot.press(key)
+            if isinstance(screen := pilot.app.screen, InspectScreen):
+                await until(pilot, lambda screen=screen: screen.is_mounted)  # type: ignore[misc]
+                await settled(pilot, screen)
+
+    return run
+
+
+@SIZES
+@pytest.mark.parametrize(("key", "mode"), INSPECTING, ids=[mode for _, mode in INSPECTING])
+@pytest.mark.parametrize("colour", [True, False], ids=["colour", "no-colour"])
+def test_as_it_opens(  # noqa: PLR0917
+    snap_compare: SnapCompare,
+    still_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    key: str,
+    mode: str,
+    colour: bool,
+) -> None:
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(still_app(), terminal_size=size, run_before=pressing(key))
+
+
+@SIZES
+@pytest.mark.parametrize(
+    "keys",
+    [("3", "m", "enter"), ("4", "tab", "down", "right"), ("5", "tab", "o", "enter")],
+    ids=["a mistake", "conv2's kernels", "a channel of conv2"],
+)
+def test_from_near(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, int], keys: tuple[str, ...]) -> None:
+    assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
+
+
+def test_confusion_matrix_in_256_colours_on_white(
+    snap_compare: SnapCompare, still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORTERM", "")
+    assert snap_compare(still_app(), terminal_size=(80, 24), run_before=pressing("3", "tab", "c", "t"))

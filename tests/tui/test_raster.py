@@ -1,0 +1,213 @@
+"""Pictures as literal text in each mode; the colour maps against Matplotlib's own; speed is the benchmark's."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from rich.color import Color, ColorSystem
+from rich.style import Style
+
+from engine.requests import ColourMapName
+from tui.raster import (
+    BLANK,
+    COLOUR_MAPS,
+    MODES,
+    OUTLINE,
+    Mode,
+    Palette,
+    Span,
+    colours_of,
+    enlarge,
+    frame,
+    halve,
+    paint,
+    palette,
+    quantise,
+)
+from tui.widgets.cells import Cell
+
+ACCENT = Style(color="#56b4e9")
+every_map = pytest.mark.parametrize("name", COLOUR_MAPS)
+
+
+def text(rows: list[list[Cell]]) -> str:
+    return "\n".join("".join(character for character, _ in row) for row in rows)
+
+
+def colours(cell: Cell) -> tuple[str | None, str | None]:
+    """Foreground and background as #rrggbb."""
+    style = cell[1]
+    return tuple(each.get_truecolor().hex if each else None for each in (style.color, style.bgcolor))  # type: ignore[return-value]
+
+
+def draw(values: object, name: ColourMapName, mode: Mode, zoom: int = 1) -> list[list[Cell]]:
+    array, colour = np.array(values, float), palette(name, mode, ACCENT)
+    return paint(enlarge(quantise(array, Span.of(array, name), colour.count), zoom), colour)
+
+
+def luminance(rgb: tuple[int, int, int]) -> float:
+    linear = [(c / 255 / 12.92) if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# Text
+
+
+def test_24_bit_colour_is_half_blocks_of_two_pixels() -> None:
+    rows = draw([[0, 1], [1, 1], [0.5, np.nan]], "gray", "24-bit")
+    assert text(rows) == "▀ \n▀ "
+    assert colours(rows[0][0]) == ("#000000", "#ffffff")
+    assert colours(rows[0][1]) == (None, "#ffffff")  # both halves alike: a space, which is shorter to send
+    assert colours(rows[1][0]) == ("#818181", None)  # the missing lower pixel is the terminal's own background
+    assert rows[1][1] == (" ", Style.null())
+
+
+def test_256_colours_are_those_of_the_cube() -> None:
+    rows = draw([[-1, 0], [1, 0.5]], "diverging", "256 colours")
+    assert text(rows) == "▀▀"
+    assert colours(rows[0][0]) == ("#005f87", "#870000")
+    assert colours(rows[0][1]) == ("#eeeeee", "#d78787")
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("gray", " .:-=+*#%@"),
+        ("viridis", " .:-=+*#%@"),
+    ],
+)
+def test_glyphs_grow_denser_with_the_value(name: ColourMapName, lines: str) -> None:
+    values = np.linspace(0, 1, 10)[None].repeat(2, axis=0)
+    rows = draw(values, name, "glyphs")
+    assert text(rows) == lines
+    assert all(style == Style.null() for row in rows for _, style in row)
+
+
+def test_glyphs_of_the_diverging_map_tell_the_sign() -> None:
+    values = np.linspace(-1, 1, 9)[None].repeat(2, axis=0)
+    assert text(draw(values, "diverging", "glyphs")) == "E=-. ':+#"
+    # Of two opposite pixels in one cell the stronger shows, not their mean, which would be nothing.
+    assert text(draw([[-1, 0.25], [0.75, -0.5]], "diverging", "glyphs")) == "E-"
+
+
+def test_a_digit_as_glyphs() -> None:
+    seven = np.zeros((6, 6))
+    seven[0] = 1
+    seven[1:, 4] = [1, 0.8, 0.6, 0.4, 0.2]
+    assert [row.rstrip() for row in text(draw(seven, "gray", "glyphs")).splitlines()] == ["++++@+", "    *", "    -"]
+
+
+def test_zoom_is_of_nearest_pixels_by_whole_factors() -> None:
+    values = np.array([[0, 1], [1, 0]])
+    assert text(draw(values, "gray", "glyphs", zoom=2)) == "  @@\n@@  "
+    assert text(draw(values, "gray", "glyphs", zoom=4)) == "\n".join(["    @@@@"] * 2 + ["@@@@    "] * 2)
+    assert enlarge(np.arange(6, dtype=np.int16).reshape(1, 2, 3), 3).shape == (1, 6, 9)
+
+
+def test_half_the_size_is_the_mean_of_four() -> None:
+    values = np.arange(16, dtype=float).reshape(4, 4)
+    assert halve(values).tolist() == [[2.5, 4.5], [10.5, 12.5]]
+    odd = halve(np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]]))
+    assert odd.tolist() == [[3, 4.5], [7.5, 9]]
+    assert halve(np.ones((5, 28, 28))).shape == (5, 14, 14)
+
+
+def test_an_odd_height_leaves_the_last_half_blank() -> None:
+    rows = draw([[1], [1], [1]], "gray", "24-bit")
+    assert text(rows) == " \n▀"
+    assert colours(rows[1][0])[1] is None
+
+
+def test_frames_stay_on_the_picture() -> None:
+    levels = np.zeros((4, 4), np.int16)
+    frame(levels, -1, 1, 3, 9)
+    assert levels.tolist() == [[0, -2, -2, -2], [0, -2, -2, -2], [0, 0, 0, 0], [0, 0, 0, 0]]
+    hollow = np.zeros((5, 5), np.int16)
+    frame(hollow, 1, 1, 3, 3)
+    assert int((hollow == OUTLINE).sum()) == 8
+    assert hollow[2, 2] == 0
+    frame(hollow, 9, 9, 2, 2)
+    assert int((hollow == OUTLINE).sum()) == 8
+    shown = paint(np.array([[OUTLINE], [BLANK]], np.int16), palette("gray", "24-bit", ACCENT))
+    assert colours(shown[0][0]) == ("#56b4e9", None)
+    plain = paint(np.array([[OUTLINE], [3]], np.int16), palette("gray", "glyphs", ACCENT))
+    assert plain == [[(" ", Style(reverse=True))]]
+
+
+@every_map
+@pytest.mark.parametrize("mode", MODES)
+def test_every_cell_has_a_style_and_one_character(name: ColourMapName, mode: Mode) -> None:
+    colour = Palette(name, mode, ACCENT)
+    levels = [BLANK, OUTLINE, *range(colour.count)]
+    canvas = np.array(
+        [[top for top in levels for _ in levels], [bottom for _ in levels for bottom in levels]], np.int16
+    )
+    (row,) = paint(canvas, colour)
+    assert all(len(character) == 1 and isinstance(style, Style) for character, style in row)
+    if mode == "glyphs":
+        assert not any(style.color or style.bgcolor for _, style in row)
+
+
+# Ranges
+
+
+def test_a_range_is_fixed_or_its_own() -> None:
+    values = np.array([[0.2, 0.4]])
+    assert quantise(values, Span(0, 1), 11).tolist() == [[2, 4]]
+    assert quantise(values, Span.of(values, "gray"), 11).tolist() == [[0, 10]]
+    assert quantise(values, Span(0.3, 0.35), 11).tolist() == [[0, 10]]  # what is outside is drawn as the ends
+
+
+def test_the_diverging_range_has_zero_in_its_middle() -> None:
+    values = np.array([-0.2, 0.0, 0.8])
+    assert Span.of(values, "diverging") == Span(-0.8, 0.8)
+    count = palette("diverging", "24-bit", ACCENT).count
+    assert quantise(values, Span.of(values, "diverging"), count)[1] == count // 2
+    assert count % 2 == palette("diverging", "256 colours", ACCENT).count % 2 == 1
+
+
+def test_strange_numbers_do_no_harm() -> None:
+    values = np.array([np.nan, -np.inf, np.inf, 1.0])
+    assert Span.of(values, "gray") == Span(1.0, 1.0)
+    assert quantise(values, Span(0, 1), 5).tolist() == [BLANK, 0, 4, 4]
+    assert Span.of(np.array([np.nan]), "gray") == Span(0.0, 1.0)
+    flat = np.full((2, 2), 3.0)
+    assert quantise(flat, Span.of(flat, "gray"), 5).tolist() == [[0, 0], [0, 0]]
+    zero = np.zeros((2, 2))
+    assert quantise(zero, Span.of(zero, "diverging"), 5).tolist() == [[0, 0], [0, 0]]
+
+
+# Colours
+
+
+@every_map
+def test_24_bit_maps_are_matplotlibs(name: ColourMapName) -> None:
+    theirs = mpl.colormaps[{"diverging": "RdBu_r"}.get(name, name)]
+    ours = np.array(colours_of(name, "24-bit"))
+    expected = theirs(np.linspace(0, 1, len(ours)))[:, :3] * 255
+    assert np.abs(ours - expected).max() < 8
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_sequential_maps_grow_brighter(mode: Mode) -> None:
+    for name in ("gray", "viridis"):
+        steps = [luminance(rgb) for rgb in colours_of(name, mode)]
+        assert all(later > earlier for earlier, later in pairwise(steps)), name
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
+def test_the_diverging_map_is_brightest_in_its_middle(mode: Mode) -> None:
+    steps = [luminance(rgb) for rgb in colours_of("diverging", mode)]
+    middle = len(steps) // 2
+    assert max(range(len(steps)), key=steps.__getitem__) in range(middle - 1, middle + 2)
+    assert colours_of("diverging", mode)[0][2] > colours_of("diverging", mode)[0][0]  # negative is blue
+    assert colours_of("diverging", mode)[-1][0] > colours_of("diverging", mode)[-1][2]
+
+
+@every_map
+def test_no_two_steps_become_one_on_a_256_colour_terminal(name: ColourMapName) -> None:
+    steps = [Color.from_rgb(*rgb).downgrade(ColorSystem.EIGHT_BIT).number for rgb in colours_of(name, "256 colours")]
+    assert len(set(steps)) == len(steps)
