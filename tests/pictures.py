@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import tempfile
 from pathlib import Path
 
-from engine.events import EngineLoaded
+from textual.pilot import Pilot
+
 from engine.paths import asset
 from engine.runs import pretrained
 from tui.app import MnistTui
+from tui.screens.inspect import InspectScreen
 
 FONT = "DejaVu Sans Mono"
+SIZE = (120, 40)
+PICTURES = {
+    "train": ("y",),
+    "model": ("2",),
+    "digits": ("3", "m", "right"),
+    "filters": ("4", "tab", "down", "right"),
+    "activations": ("5", "tab", "o", "c", "enter"),
+}
+"""The name of each picture, and the keys that lead there."""
 
 
-async def _svg(size: tuple[int, int]) -> str:
+async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
+    """Wait until PyTorch is loaded and the screen has all that it wants."""
+    while app.engine is None:
+        await pilot.pause(0.05)
+    while isinstance(screen := app.screen, InspectScreen) and not all(map(screen.answered, screen.wanted())):
+        await pilot.pause(0.05)
+    await pilot.pause(0.3)
+
+
+async def _svg(keys: tuple[str, ...]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         app = MnistTui(Path(folder), pretrained("cnn-bn"))
-        async with app.run_test(size=size) as pilot:
-            while not isinstance(app.engine, EngineLoaded):
-                await pilot.pause(0.1)
-            await pilot.press("y")
-            await pilot.pause(0.5)
+        async with app.run_test(size=SIZE) as pilot:
+            await _ready(pilot, app)
+            for key in keys:
+                await pilot.press(key)
+                await _ready(pilot, app)
             svg = app.export_screenshot(title="mnist-tui")
         app.lab.close()
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
@@ -32,11 +53,14 @@ async def _svg(size: tuple[int, int]) -> str:
 
 def main() -> None:
     """Draw them."""
-    target = asset("screens") / "train.png"
-    target.parent.mkdir(exist_ok=True)
-    svg = asyncio.run(_svg((120, 40)))
-    subprocess.run(["rsvg-convert", "-w", "1440", "-o", str(target)], input=svg.encode(), check=True)
-    print(target)
+    os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+    folder = asset("screens")
+    folder.mkdir(exist_ok=True)
+    for name, keys in PICTURES.items():
+        target = folder / f"{name}.png"
+        svg = asyncio.run(_svg(keys))
+        subprocess.run(["rsvg-convert", "-w", "1440", "-o", str(target)], input=svg.encode(), check=True)
+        print(target)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Confusion(CellWidget):
         predicted = range(len(event.confusion))
         size = max(CELL, len(str(max(map(max, event.confusion)))) + 1)
         head = "".join(f"{number:>{size}}" for number in predicted)
-        rows.append(cells((f"   {head}   right", quiet)))
+        rows.append(cells((f"   {head}  right", quiet)))
         for actual, counts in enumerate(event.confusion):
             row = cells((f" {actual} ", quiet))
             for column, count in enumerate(counts):
