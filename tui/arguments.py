@@ -6,8 +6,9 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from dataclasses import make_dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
@@ -15,7 +16,31 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from engine.requests import Request, RequestError, parameters
 
 R = TypeVar("R", bound=Request)
-O = TypeVar("O")  # noqa: E741
+O = TypeVar("O", bound="Output")  # noqa: E741
+
+File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
+_WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
+"""What a command is about needs no option: `mnist-tui summary pretrained:cnn`."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go."""
+
+    json: bool = False
+    """Print one event as JSON a line, and nothing else, on standard output."""
+    png: File = None
+    """Draw the result as a figure; an existing file is replaced."""
+    runs: Path = Path("runs")
+    """The folder that run folders are kept in."""
+
+
+@dataclass(frozen=True)
+class ArrayOutput(Output):
+    """Where results go."""
+
+    npz: File = None
+    """Write the arrays of the result, by name; an existing file is replaced."""
 
 
 def parse(request: type[R], output: type[O], program: str, arguments: Sequence[str]) -> tuple[R, O]:
@@ -47,7 +72,8 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
     for field in parameters(info.type):
         if not field.fixed:
             bounds = f" ({field.bounds})" if field.bounds else ""
-            fields.append(StructFieldSpec(field.name, field.type, field.default, helptext=field.help + bounds))
+            kind = _WHAT if field.name == "what" else field.type
+            fields.append(StructFieldSpec(field.name, kind, field.default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that its own words reach the person who gave a wrong value.
     return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
 

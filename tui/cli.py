@@ -9,18 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.requests import Request, RequestError, Train
+from engine.requests import (
+    Evaluate,
+    Request,
+    RequestError,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+    Train,
+)
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
-       mnist-tui COMMAND [options]           do one thing and leave
+       mnist-tui COMMAND [WHAT] [options]    do one thing and leave
 
 A laboratory for a small convolutional network, in a terminal.
 
 WHAT is a run folder or its name, a .pth or .safetensors file, pretrained:cnn or
-pretrained:cnn-bn. Without it the newest run opens, or the network that ships with the program.
+pretrained:cnn-bn. Without it: the newest run, or the network that ships with the program.
 
 commands:
 {commands}
@@ -35,16 +44,6 @@ exit codes: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where results go."""
-
-    json: bool = False
-    """Print one event as JSON a line, and nothing else, on standard output."""
-    runs: Path = Path("runs")
-    """The folder that run folders are kept in."""
-
-
-@dataclass(frozen=True)
 class CliCommand:
     """A word after `mnist-tui`."""
 
@@ -52,7 +51,14 @@ class CliCommand:
     help: str
 
 
-COMMANDS = {"train": CliCommand(Train, "train the network and write a run folder")}
+COMMANDS = {
+    "train": CliCommand(Train, "train the network and write a run folder"),
+    "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
+    "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
+    "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
+    "filters": CliCommand(ShowFilters, "the kernels of a convolution, of each epoch of a run"),
+    "activations": CliCommand(ShowActivations, "what both convolution blocks make of an image"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,7 +83,7 @@ def run(argv: list[str]) -> int:
     """Carry out a command line; returns the exit code. Raises RequestError where the input is wrong."""
     word = argv[0] if argv else ""
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
-        lines = (f"  {name:<10} {command.help}" for name, command in COMMANDS.items())
+        lines = (f"  {name:<12} {command.help}" for name, command in COMMANDS.items())
         print(USAGE.format(commands="\n".join(lines)), end="")
         return DONE
     if word == "--version":
@@ -91,12 +97,13 @@ def run(argv: list[str]) -> int:
 
 
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.arguments import parse
+    from tui.arguments import ArrayOutput, Output, parse
 
-    request, output = parse(COMMANDS[word].request, Output, f"mnist-tui {word}", arguments)
+    wanted = COMMANDS[word].request
+    request, output = parse(wanted, Output if wanted is Train else ArrayOutput, f"mnist-tui {word}", arguments)
     from tui.output import report
 
-    return report(request, output.runs, json=output.json)
+    return report(request, output)
 
 
 def _open(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from engine.events import (
     DownloadAdvanced,
     EpochFinished,
     Event,
+    NetworkEvent,
     Progress,
     RunCancelled,
     RunFailed,
@@ -25,6 +27,8 @@ from engine.events import (
 )
 from engine.lab import end, perform
 from engine.requests import Request
+from tui import saving
+from tui.arguments import Output
 from tui.cli import DONE, FAILED, INTERRUPTED
 
 if TYPE_CHECKING:
@@ -63,20 +67,33 @@ class _Interrupt:
         return INTERRUPTED if self.number == signal.SIGINT else 128 + self.number
 
 
-def report(request: Request, root: Path, *, json: bool) -> int:
-    """Carry out `request`, printing its events; returns the exit code. Raises RequestError where it cannot begin."""
+def report(request: Request, output: Output) -> int:
+    """Carry out `request`, printing its events and saving what came of it; returns the exit code.
+
+    Raises RequestError where it cannot begin.
+    """
+    saving.check(output)
     interrupt = _Interrupt()
-    printer = _Lines() if json else _People()
-    failed = False
+    printer = _Lines() if output.json else _People()
+    results: list[Event] = []
     with interrupt.caught(), printer:
-        work = perform(request, root)
+        work = perform(request, output.runs)
         for event in work:
             printer.print(event)
-            failed = failed or isinstance(event, RunFailed)
+            if not isinstance(event, Progress):
+                results.append(event)
             if interrupt.number:
                 for last in end(work):
                     printer.print(last)
                 break
+        failed = any(isinstance(event, RunFailed) for event in results)
+        if not failed and not interrupt.number:
+            try:
+                for path in saving.save(request, results, output):
+                    printer.saved(path)
+            except saving.SavingFailed as error:
+                print(f"mnist-tui: {error}", file=sys.stderr)
+                failed = True
     if interrupt.number:
         return interrupt.code
     return FAILED if failed else DONE
@@ -97,16 +114,22 @@ class _Lines:
             sys.stdout.buffer.write(to_json(event) + b"\n")
             sys.stdout.buffer.flush()
 
+    def saved(self, path: Path) -> None:
+        """Say nothing of it: standard output is for events."""
+
 
 class _People:
-    """A line an epoch as the notebook prints it, under it a bar."""
+    """A line an epoch as the notebook prints it, or the tables of a result; under it a bar."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        self.console = Console(highlight=False)
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a name may have characters that the terminal's encoding lacks
+        # A file has no width that a table would have to fit in.
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
         self.bars: Bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(30),
@@ -118,6 +141,7 @@ class _People:
             disable=not self.console.is_terminal,
         )
         self.task = self.bars.add_task("loading PyTorch", total=None, fact="")
+        self.training = False
 
     def __enter__(self) -> _People:
         self.bars.start()
@@ -130,6 +154,7 @@ class _People:
         """Show it."""
         match event:
             case RunStarted():
+                self.training = True
                 self.console.print(
                     f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
                     f"train {event.train_size:,}  val {event.val_size:,}  test {event.test_size:,} images "
@@ -140,6 +165,8 @@ class _People:
                 done = (event.epoch - 1) * event.steps + event.step
                 fact = f"{event.images_per_second:,.0f} img/s"
                 self._advance(f"epoch {event.epoch}", done, event.epochs * event.steps, fact)
+            case BatchEvaluated() if not self.training:
+                self._advance(f"evaluating {event.split}", event.done, event.total, "")
             case BatchEvaluated():
                 self.bars.update(self.task, fact=f"evaluating {event.split} {event.done:,}")
             case DownloadAdvanced():
@@ -157,10 +184,18 @@ class _People:
                 )
             case RunCancelled():
                 self.console.print(f"\ncancelled: the weights of epoch {event.epoch} are in run {event.run}")
+            case NetworkEvent():
+                from tui.tables import results
+
+                self.console.print(results(event))
             case RunFailed():
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
             case _:
                 pass
+
+    def saved(self, path: Path) -> None:
+        """Say that a result was written."""
+        self.console.print(f"\nwrote {path}", markup=False, soft_wrap=True)
 
     def _advance(self, words: str, done: float, total: float | None, fact: str) -> None:
         self.bars.update(self.task, description=words, completed=done, total=total, fact=fact)

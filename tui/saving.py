@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.events import Array, DigitsShown, Event, NetworkSummarised, SplitEvaluated, arrays
+from engine.events import DigitsShown, Event, NetworkSummarised, SplitEvaluated, arrays
 from engine.history import RunHistory
 from engine.lab import perform
 from engine.paths import write_whole
-from engine.requests import DrawFigure, Request, RequestError, Train
+from engine.requests import DrawFigure, Request, RequestError, ShowActivations, ShowFilters, Train
+from tui.arguments import ArrayOutput, Output
+
+if TYPE_CHECKING:
+    from engine.events import Array
 
 
-def check(option: str, path: Path | None) -> None:
-    """Raise RequestError where `path`, given with `option` (`--png`), is nothing that a result can be written to."""
-    if path is None:
-        return
+class SavingFailed(Exception):
+    """The work is done but its result could not be written; the message is one line."""
+
+
+def _files(output: Output) -> tuple[Path | None, Path | None]:
+    return output.npz if isinstance(output, ArrayOutput) else None, output.png
+
+
+def check(output: Output) -> None:
+    """Raise RequestError where `output` names a file that no result can be written to."""
+    for option, path in zip(("--npz", "--png"), _files(output), strict=True):
+        if path is not None:
+            _check(option, path)
+
+
+def save(request: Request, events: Sequence[Event], output: Output) -> Iterator[Path]:
+    """Write what came of `request` into the files that `output` names, and say which; raises SavingFailed."""
+    npz, png = _files(output)
+    if npz is not None:
+        save_arrays(npz, events)
+        yield npz
+    if png is not None:
+        save_figure(png, request, events, output.runs)
+        yield png
+
+
+def _check(option: str, path: Path) -> None:
     suffix, folder = f".{option.strip('-')}", path.parent
     try:
         if path.suffix != suffix:
@@ -51,7 +79,7 @@ def result_arrays(event: Event) -> dict[str, Array]:
 
 
 def save_arrays(path: Path, events: Sequence[Event]) -> None:
-    """Write what `events` hold as a compressed `.npz`, whole or not at all; raises OSError that names `path`."""
+    """Write what `events` hold as a compressed `.npz`, whole or not at all; raises SavingFailed."""
     import numpy as np
 
     named = {name: array for event in events for name, array in result_arrays(event).items()}
@@ -63,12 +91,15 @@ def save_arrays(path: Path, events: Sequence[Event]) -> None:
     try:
         write_whole(path, write)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        raise SavingFailed(f"cannot write {path} ({error.strerror})") from None
 
 
 def save_figure(path: Path, request: Request, events: Sequence[Event], root: Path) -> None:
-    """Draw what came of `request` as a PNG: of a training run its curves. Raises OSError that names `path`."""
+    """Draw what came of `request` as a PNG: of a training run its curves. Raises SavingFailed."""
     subject = RunHistory.of("", events) if isinstance(request, Train) else events[0]
-    layer = getattr(request, "layer", "conv1")
-    for _ in perform(DrawFigure(subject=subject, path=str(path), layer=layer), root):
-        pass
+    layer = request.layer if isinstance(request, ShowFilters | ShowActivations) else "conv1"
+    try:
+        for _ in perform(DrawFigure(subject=subject, path=str(path), layer=layer), root):
+            pass
+    except RequestError as error:
+        raise SavingFailed(str(error)) from None

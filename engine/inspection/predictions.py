@@ -14,6 +14,7 @@ from engine.geometry import CLASSES
 from engine.inspection.subject import Subject, find_images, find_subject
 from engine.inspection.survey import survey_of
 from engine.requests import Evaluate, RequestError, ShowDigits
+from engine.training import EVALUATION_BATCH
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor) -> Tensor:
@@ -87,7 +88,9 @@ def describe(subject: Subject, split: Split, indices: Tensor) -> list[Digit]:
     if not len(indices):
         return []
     with torch.inference_mode():
-        probabilities = subject.model.probabilities(split.images[indices])  # (n, 10)
+        # In batches, for the maps of ten thousand images would take gigabytes.
+        batches = torch.split(indices, EVALUATION_BATCH)
+        probabilities = torch.cat([subject.model.probabilities(split.images[batch]) for batch in batches])  # (n, 10)
     best, predicted = probabilities.max(dim=1)
     columns = (indices, split.labels[indices], predicted, best, probabilities)
     return [

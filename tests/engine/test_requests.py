@@ -5,7 +5,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.requests import Architecture, Parameter, RequestError, Train, parameters
+from engine.requests import (
+    Architecture,
+    Evaluate,
+    Inspect,
+    Parameter,
+    Request,
+    RequestError,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+    Train,
+    parameters,
+)
 
 BAD_VALUES = [
     ("epochs", 0),
@@ -46,6 +59,42 @@ BAD_VALUES = [
     ("hidden", 65_537),
     ("in_channels", 3),
 ]
+
+BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
+    (Summarise, "what", 3),
+    (Summarise, "device", "tpu"),
+    (Evaluate, "what", None),
+    (Evaluate, "device", ""),
+    (Evaluate, "split", "dev"),
+    (Evaluate, "dataset", "cifar"),
+    (ShowDigits, "what", 1.5),
+    (ShowDigits, "device", "gpu"),
+    (ShowDigits, "split", 0),
+    (ShowDigits, "dataset", "MNIST"),
+    (ShowDigits, "count", 0),
+    (ShowDigits, "count", 10_001),
+    (ShowDigits, "order", "worst"),
+    (ShowDigits, "digit", -2),
+    (ShowDigits, "digit", 10),
+    (ShowDigits, "seed", -1),
+    (ShowFilters, "what", False),
+    (ShowFilters, "device", "tpu"),
+    (ShowFilters, "layer", "conv3"),
+    (ShowFilters, "layer", 1),
+    (ShowFilters, "epoch", -2),
+    (ShowFilters, "epoch", 100_001),
+    (ShowActivations, "what", 0),
+    (ShowActivations, "device", "tpu"),
+    (ShowActivations, "split", "all"),
+    (ShowActivations, "dataset", "none"),
+    (ShowActivations, "index", -1),
+    (ShowActivations, "index", "61"),
+    (ShowActivations, "layer", "fc1"),
+    (ShowActivations, "survey", 1),
+]
+"""Of what looks into a network: the request, its field, a value that it refuses."""
+
+QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations)
 
 
 def parameter(name: str) -> Parameter:
@@ -205,3 +254,50 @@ def test_a_batch_is_no_larger_than_what_it_is_taken_from() -> None:
     with pytest.raises(RequestError, match="batch size 64 is more than the 63 training images"):
         Train(train_size=63)
     assert Train(train_size=64).batch_size == 64
+
+
+@pytest.mark.parametrize(("request_type", "field", "value"), BAD_QUESTIONS)
+def test_bad_question_is_named_in_one_line(request_type: type[Request], field: str, value: Any) -> None:
+    with pytest.raises(RequestError) as caught:
+        request_type(**{field: value})
+    assert str(caught.value).startswith(f"{field} must be ")
+    assert "\n" not in str(caught.value)
+    assert str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("request_type", QUESTIONS)
+def test_questions_have_words_and_defaults_for_every_field(request_type: type[Request]) -> None:
+    refused = {field for kind, field, _ in BAD_QUESTIONS if kind is request_type}
+    assert refused == {one.name for one in parameters(request_type)}
+    for one in parameters(request_type):
+        assert one.help
+        assert "\n" not in one.help
+        one.check(one.default)
+    assert issubclass(request_type, Inspect)
+    assert request_type().what == ""
+
+
+def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
+    assert [one.name for one in parameters(ShowActivations)] == [
+        "index",
+        "layer",
+        "survey",
+        "what",
+        "device",
+        "split",
+        "dataset",
+    ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Summarise(what="pretrained:cnn"),
+        Evaluate(split="val"),
+        ShowDigits(order="mistakes", digit=9, count=10_000),
+        ShowFilters(layer="conv2", epoch=0),
+        ShowActivations(index=9_999, survey=True),
+    ],
+)
+def test_questions_survive_json(request_: Request) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(request_), type=type(request_)) == request_

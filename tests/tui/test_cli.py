@@ -15,8 +15,7 @@ from engine.events import RunCancelled, RunFinished
 from engine.requests import RequestError, Train
 from engine.runs import RunFolder
 from tui import cli
-from tui.arguments import one_line, parse
-from tui.cli import Output
+from tui.arguments import Output, one_line, parse
 
 PROGRAM = (sys.executable, "-c", "from tui.cli import main; main()")
 SMALL = ("--epochs", "1", "--train-size", "640")
@@ -35,6 +34,22 @@ SMALL = ("--epochs", "1", "--train-size", "640")
         (["train", "--kernel-size", "28"], "conv2: a kernel of 28 pixels is larger than the padded map of 3"),
         (["train", "--stride", "9"], "conv2"),
         (["train", "extra"], "extra"),
+        (["train", "--npz", "x.npz"], "--npz"),
+        (["train", "--png", "x.jpg"], "--png needs a name that ends in .png, not x.jpg"),
+        (["summary", "nowhere"], "nowhere is no run folder"),
+        (["summary", "one", "two"], "two"),
+        (["summary", "missing.pth"], "there is no file missing.pth"),
+        (["summary", "--device", "tpu"], "tpu"),
+        (["evaluate", "--split", "dev"], "dev"),
+        (["evaluate", "pretrained:vgg"], "there is no pretrained:vgg"),
+        (["digits", "--digit", "10"], "digit must be a whole number at least -1 and less than 10, not 10"),
+        (["digits", "--count", "0"], "count must be a whole number from 1 to 10000, not 0"),
+        (["digits", "--order", "worst"], "worst"),
+        (["filters", "--layer", "conv3"], "conv3"),
+        (["filters", "--epoch", "16"], "pretrained:cnn-bn has no filters of epoch 16: it has 0 to 15"),
+        (["activations", "--index", "10000"], "index 10000 is beyond the 10,000 images of the test split"),
+        (["activations", "--index", "-1"], "index must be a whole number at least 0, not -1"),
+        (["activations", "--npz", "no/x.npz"], "there is no folder no"),
         (["nowhere"], "nowhere is no run folder"),
         (["pretrained:resnet"], "there is no pretrained:resnet"),
         (["missing.pth"], "there is no file missing.pth"),
@@ -140,7 +155,8 @@ def test_help_is_on_standard_output(arguments: list[str]) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom tui.cli import main\n"
-        "try: main(['train', '--help'])\nexcept SystemExit: pass\n"
+        "for words in (['--help'], ['train', '--help'], ['activations', '--help']):\n"
+        "    try: main(words)\n    except SystemExit: pass\n"
         "print([m for m in ('torch', 'numpy', 'textual', 'plotext', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -43,14 +43,21 @@ class Tabs(CellWidget):
     def __init__(self, mode: str) -> None:
         super().__init__()
         self.mode = mode
+        self._ends: list[tuple[int, str]] = []
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row."""
-        row = cells((" ", ink(self.app, "quiet")))
+        row, self._ends = cells((" ", ink(self.app, "quiet"))), []
         for key, title, mode in SCREENS:
             here = mode == self.mode
             row += cells((f" {key} {title} ", ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
+            self._ends.append((len(row), mode))
         return [row]
+
+    def on_click(self, event: Click) -> None:
+        """A click on a screen's name goes there."""
+        if mode := next((mode for end, mode in self._ends if event.x < end), None):
+            self.app.switch_mode(mode)
 
 
 class KeyBar(CellWidget):

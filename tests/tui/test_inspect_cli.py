@@ -1,0 +1,494 @@
+"""Looking into a network on the command line: tables for people, JSON lines, `.npz` and `.png`."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from engine.data import Dataset
+from engine.events import (
+    BatchEvaluated,
+    DigitsShown,
+    EpochFinished,
+    Event,
+    FigureSaved,
+    NetworkEvent,
+    NetworkSummarised,
+    RunFinished,
+    RunStarted,
+    SplitEvaluated,
+)
+from engine.history import RunHistory
+from engine.lab import OPERATIONS, _Entry, perform
+from engine.requests import (
+    DrawFigure,
+    Evaluate,
+    Request,
+    RequestError,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+    Train,
+)
+from engine.runs import RunFolder
+from tui import cli, output, tables
+from tui.arguments import ArrayOutput, Output, parse
+from tui.saving import result_arrays
+
+Call = Callable[..., tuple[int, str, str]]
+CNN = "pretrained:cnn"
+COMMANDS = ("summary", "evaluate", "digits", "filters", "activations")
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Call:
+    """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def load(*_: object) -> Generator[Any, None, Dataset]:
+        yield from ()
+        return small
+
+    monkeypatch.setattr("engine.inspection.subject.load", load)
+    monkeypatch.setattr("engine.recording.load", load)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfdbinary.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, out.decode(), err.decode()
+
+    return run
+
+
+def lines(call: Call, *arguments: object) -> list[dict[str, Any]]:
+    code, out, err = call(*arguments, "--json")
+    assert (code, err) == (0, "")
+    return [json.loads(line) for line in out.splitlines()]
+
+
+# What is asked for.
+
+
+def test_what_is_asked_for_becomes_a_request() -> None:
+    def asked(word: str, *arguments: str) -> Request:
+        return parse(cli.COMMANDS[word].request, ArrayOutput, f"mnist-tui {word}", arguments)[0]
+
+    assert asked("summary") == Summarise()
+    assert asked("summary", "runs/one") == Summarise(what="runs/one")
+    assert asked("evaluate", "--split", "val", "net.pth", "--device", "cpu") == Evaluate(
+        what="net.pth", split="val", device="cpu"
+    )
+    assert asked("digits", "--digit", "8", "--order", "mistakes", "--count", "3", "--seed", "5") == ShowDigits(
+        digit=8, order="mistakes", count=3, seed=5
+    )
+    assert asked("digits", "--digit", "-1") == ShowDigits()
+    assert asked("filters", CNN, "--layer", "conv2", "--epoch", "3") == ShowFilters(what=CNN, layer="conv2", epoch=3)
+    assert asked("activations", "--survey", "--layer", "conv2", "--index", "7", "--dataset", "kmnist") == (
+        ShowActivations(survey=True, layer="conv2", index=7, dataset="kmnist")
+    )
+
+
+def test_where_results_go() -> None:
+    arguments = ("--json", "--npz", "a.npz", "--png", "b.png", "--runs", "elsewhere")
+    assert parse(Summarise, ArrayOutput, "mnist-tui summary", arguments)[1] == ArrayOutput(
+        json=True, npz=Path("a.npz"), png=Path("b.png"), runs=Path("elsewhere")
+    )
+    assert parse(Summarise, ArrayOutput, "mnist-tui summary", ())[1] == ArrayOutput()
+    assert parse(Train, Output, "mnist-tui train", ("--png", "b.png"))[1] == Output(png=Path("b.png"))
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_each_command_has_help(call: Call, word: str) -> None:
+    _, usage, _ = call("--help")
+    assert f"  {word} " in usage
+    code, out, err = call(word, "--help")
+    assert (code, err) == (0, "")
+    for name in ("[WHAT]", "--json", "--npz FILE", "--png FILE", "--runs", "--device"):
+        assert name in out
+    if word == "digits":
+        assert "from 1 to 10000" in " ".join(out.replace("│", " ").split())
+
+
+# For people.
+
+
+def test_summary_is_the_notebooks(call: Call) -> None:
+    code, out, err = call("summary", CNN)
+    assert (code, err) == (0, "")
+    rows = [" ".join(line.split()) for line in out.splitlines()]
+    assert rows[0] == "pretrained:cnn cnn, epoch 15"
+    assert "conv1 [BS,1,28,28] [BS,32,28,28] 320 25,088 225,792 3" in rows
+    assert "maxpool2 [BS,32,14,14] [BS,32,7,7] . . . 10" in rows
+    assert "fc1 [BS,1568] [BS,500] 784,500 500 784,000 28" in rows
+    assert "Convolutional layers parameters: 9,568" in rows
+    assert "Fully connected layers parameters: 789,510" in rows
+    assert "Total trainable parameters: 799,078" in rows
+    assert "Total neurons: 31,870" in rows
+    assert "statistics" not in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "Running statistics of batch norm (not trained): 1,128" in call("summary", "pretrained:cnn-bn")[1]
+
+
+def test_evaluation_shows_the_confusion_matrix(call: Call) -> None:
+    (event,) = lines(call, "evaluate", CNN)
+    code, out, err = call("evaluate", CNN)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines()]
+    head = rows.index(["actual", *map(str, range(10)), "accuracy"])
+    for actual, row in enumerate(rows[head + 1 : head + 11]):
+        assert row[0] == str(actual)
+        assert [0 if count == "." else int(count) for count in row[1:11]] == event["confusion"][actual]
+        assert float(row[11]) == pytest.approx(100 * event["class_accuracy"][actual], abs=0.005)
+    mistakes = round(400 * (1 - event["accuracy"]))
+    assert f"400 images, loss {event['loss']:.4f}" in out
+    assert f"{mistakes} mistakes" in out
+
+
+def test_digits_mark_the_mistakes(call: Call) -> None:
+    (event,) = lines(call, "digits", CNN, "--count", 400)
+    code, out, _ = call("digits", CNN, "--count", 400)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines()]
+    found = rows[rows.index(["index", "actual", "predicted", "probability"]) + 1 :]
+    assert [[int(word) for word in row[:3]] for row in found] == [
+        [digit["index"], digit["actual"], digit["predicted"]] for digit in event["digits"]
+    ]
+    assert [row[-1] == "wrong" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
+    _, out, _ = call("digits", CNN, "--order", "mistakes", "--digit", 1)
+    assert "class 1 alone: mistakes, the surest first" in out
+
+
+def test_filters_of_an_epoch(call: Call) -> None:
+    (event,) = lines(call, "filters", CNN, "--layer", "conv2", "--epoch", 3)
+    code, out, _ = call("filters", CNN, "--layer", "conv2", "--epoch", 3)
+    assert code == 0
+    assert "cnn, epoch 3\n" in out
+    assert f"conv2: 32 x 32 x 3 x 3 weights, {event['minimum']:.4f} to {event['maximum']:.4f}\n" in out
+    assert "epochs kept: 0 to 15\n" in out
+    rows = [line.split() for line in out.splitlines()]
+    shown = rows[rows.index(["channel", "L2", "norm"]) + 1 :]
+    order = sorted(range(32), key=lambda channel: -event["norms"][channel])
+    assert [row[0] for row in shown] == [*map(str, order[:5]), "...", *map(str, order[-5:])]
+    assert shown[0] == [str(order[0]), f"{event['norms'][order[0]]:.4f}"]
+
+
+def test_activations_and_the_survey(call: Call) -> None:
+    code, out, _ = call("activations", CNN)
+    assert code == 0
+    assert "image 61: actual 8, predicted 8 (" in out
+    assert "wrong" not in out
+    assert "over the" not in out
+    _, surveyed = lines(call, "activations", CNN, "--survey")
+    _, out, _ = call("activations", CNN, "--survey")
+    assert "over the 400 images of mnist test:\n" in out
+    for layer in ("conv1", "conv2"):
+        dead = surveyed[layer]["dead"]
+        words = f"{len(dead)} dead: {', '.join(map(str, dead))}" if dead else "none dead"
+        assert f"{layer}: 32 channels, {words}\n" in out
+    best = max((found for found in surveyed["conv1"]["strongest"] if found), key=lambda found: found[0]["value"])[0]
+    wanted = [f"{best['value']:.4f}", str(best["row"]), str(best["column"]), str(best["index"])]
+    assert wanted in [line.split()[1:] for line in out.splitlines()]
+
+
+def test_a_wrong_prediction_is_called_so(call: Call) -> None:
+    (event,) = lines(call, "digits", CNN, "--order", "least-certain", "--count", 400)
+    wrong = next(digit["index"] for digit in event["digits"] if digit["actual"] != digit["predicted"])
+    assert "), wrong\n" in call("activations", CNN, "--index", wrong)[1]
+
+
+def test_nothing_named_is_the_newest_run(call: Call, trained: RunFolder) -> None:
+    assert call("summary", "--runs", trained.path.parent)[1].startswith(f"{trained.name}  cnn, epoch 2\n")
+    assert call("summary", trained.path)[1].startswith(f"{trained.name}  cnn, epoch 2\n")
+    assert call("summary")[1].startswith("pretrained:cnn-bn  cnn-bn, epoch 15\n")
+
+
+def test_a_name_is_printed_as_it_is(call: Call, trained: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "[red]é.safetensors").write_bytes(trained.model_file.read_bytes())
+    code, out, _ = call("summary", "[red]é.safetensors", "--npz", "[b]é.npz")
+    assert code == 0
+    assert out.startswith("[red]é.safetensors  cnn\n")
+    assert out.endswith("\nwrote [b]é.npz\n")
+
+
+def test_a_name_that_the_terminal_cannot_show(
+    call: Call, trained: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "é.safetensors").write_bytes(trained.model_file.read_bytes())
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, "ascii"))
+    code, _, err = call("summary", "é.safetensors")
+    assert (code, err) == (0, "")
+    assert buffer.getvalue().startswith(b"?.safetensors  cnn\n")
+
+
+def test_a_terminal_shows_how_far_it_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, out, _ = call("evaluate", "pretrained:cnn-bn")
+    assert code == 0
+    assert "evaluating test" in out
+    assert "\x1b[" in out
+
+
+def test_narrow_terminals_lose_no_digit(small: Dataset) -> None:
+    for request in (Summarise(what=CNN), ShowFilters(what=CNN), ShowActivations(what=CNN, device="cpu")):
+        for event in perform(request, Path("none")):
+            assert isinstance(event, NetworkEvent)
+            console = Console(width=30, file=io.StringIO())
+            console.print(tables.results(event))
+            text = console.file.getvalue()  # type: ignore[attr-defined]
+            assert "…" not in text
+            assert max(map(len, text.splitlines())) <= 30
+
+
+def test_what_has_no_share_is_a_dash() -> None:
+    fields: dict[str, Any] = {"name": "n", "variant": "cnn", "epoch": None, "dataset": "mnist", "split": "test"}
+    nothing = np.zeros(0)
+    event = SplitEvaluated(
+        **fields,
+        count=0,
+        loss=float("nan"),
+        accuracy=float("nan"),
+        class_accuracy=(float("nan"),) * 10,
+        confusion=((0,) * 10,) * 10,
+        labels=nothing,
+        predictions=nothing,
+        probabilities=nothing,
+    )
+    console = Console(width=100, file=io.StringIO())
+    console.print(tables.results(event))
+    assert "accuracy -, 0 mistakes" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+# For programs.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "types"),
+    [
+        (["summary"], ["NetworkSummarised"]),
+        (["evaluate"], ["SplitEvaluated"]),
+        (["digits", "--order", "mistakes"], ["DigitsShown"]),
+        (["filters"], ["FiltersShown"]),
+        (["activations", "--survey"], ["ActivationsComputed", "ChannelsSurveyed"]),
+    ],
+)
+def test_json_is_events_and_nothing_else(call: Call, tmp_path: Path, arguments: list[str], types: list[str]) -> None:
+    files = ("--npz", "result.npz", "--png", "figure.png")
+    assert [event["type"] for event in lines(call, *arguments, *files)] == types
+    assert {path.name for path in tmp_path.iterdir()} == {"result.npz", "figure.png"}
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+WANTED: dict[str, dict[str, tuple[int, ...]]] = {
+    "summary": dict.fromkeys(
+        ("layer", "parameters", "running_statistics", "neurons", "multiply_adds", "receptive_field"), (6,)
+    ),
+    "evaluate": {"labels": (400,), "predictions": (400,), "probabilities": (400, 10), "confusion": (10, 10)},
+    "digits": {
+        "images": (10, 28, 28),
+        "index": (10,),
+        "actual": (10,),
+        "predicted": (10,),
+        "probabilities": (10, 10),
+    },
+    "filters": {"weights": (32, 1, 3, 3)},
+    "activations": {
+        "image": (28, 28),
+        "conv1": (32, 14, 14),
+        "conv2": (32, 7, 7),
+        "conv1_mean": (14, 14),
+        "conv2_mean": (7, 7),
+    },
+}
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_npz_holds_the_arrays_by_name(call: Call, tmp_path: Path, word: str) -> None:
+    (event,) = lines(call, word, CNN, "--npz", "result.npz")
+    with np.load(tmp_path / "result.npz", allow_pickle=False) as file:
+        found = dict(file)
+    assert {name: array.shape for name, array in found.items()} == WANTED[word]
+    if word == "summary":
+        assert found["layer"].tolist() == [layer["name"] for layer in event["layers"]]
+        assert found["parameters"].sum() == event["total_parameters"]
+    if word == "evaluate":
+        assert found["confusion"].tolist() == event["confusion"]
+    if word == "digits":
+        assert found["actual"].tolist() == [digit["actual"] for digit in event["digits"]]
+        assert found["probabilities"].tolist() == [digit["probabilities"] for digit in event["digits"]]
+
+
+def test_npz_of_the_survey_has_its_images_too(call: Call, tmp_path: Path) -> None:
+    lines(call, "activations", CNN, "--survey", "--npz", "result.npz")
+    with np.load(tmp_path / "result.npz") as file:
+        assert set(file) == {*WANTED["activations"], "indices", "images"}
+        assert file["images"].shape == (len(file["indices"]), 28, 28)
+
+
+def test_npz_of_no_digits_keeps_its_shapes() -> None:
+    fields: dict[str, Any] = {"name": "n", "variant": "cnn", "epoch": None, "dataset": "mnist", "split": "test"}
+    event = DigitsShown(
+        **fields, order="mistakes", digit=7, seed=0, matching=0, digits=(), images=np.zeros((0, 28, 28), np.float32)
+    )
+    found = result_arrays(event)
+    assert found["probabilities"].shape == (0, 10)
+    assert found["index"].dtype == np.int64
+    console = Console(file=io.StringIO())
+    console.print(tables.results(event))
+    assert "0 of 0, class 7 alone" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_an_existing_file_is_replaced_whole(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "result.npz").write_text("before")
+    assert call("filters", CNN, "--npz", "result.npz")[1].endswith("\nwrote result.npz\n")
+    with np.load(tmp_path / "result.npz") as file:
+        assert file["weights"].shape == (32, 1, 3, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
+
+
+def drawn(request: DrawFigure, root: Path) -> Generator[Event, None, None]:
+    """In place of Matplotlib: notes what it was asked for."""
+    if request.path.endswith("refused.png"):
+        raise RequestError("cannot write refused.png")
+    DRAWN.append(request)
+    yield FigureSaved(path=request.path)
+
+
+DRAWN: list[DrawFigure] = []
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[DrawFigure]:
+    """The figures asked for; none is drawn."""
+    operations: dict[Any, _Entry] = OPERATIONS
+    monkeypatch.setitem(operations, DrawFigure, _Entry("analysis", f"{__name__}:drawn"))
+    DRAWN.clear()
+    return DRAWN
+
+
+def test_png_is_the_figure_of_the_result(call: Call, figures: list[DrawFigure]) -> None:
+    code, out, _ = call("activations", CNN, "--layer", "conv2", "--survey", "--png", "figure.png")
+    assert code == 0
+    assert out.endswith("\nwrote figure.png\n")
+    (request,) = figures
+    assert (type(request.subject).__name__, request.path, request.layer) == (
+        "ActivationsComputed",
+        "figure.png",
+        "conv2",
+    )
+
+
+def test_png_of_a_training_run_is_its_curves(call: Call, tmp_path: Path, figures: list[DrawFigure]) -> None:
+    events = lines(call, "train", "--epochs", 2, "--train-size", 640, "--png", "curves.png", "--device", "cpu")
+    assert [event["type"] for event in events] == [
+        kind.__name__ for kind in (RunStarted, EpochFinished, EpochFinished, RunFinished)
+    ]
+    (request,) = figures
+    assert isinstance(request.subject, RunHistory)
+    assert (request.subject.state, len(request.subject.epochs)) == ("finished", 2)
+    assert request.subject.name == events[0]["run"]
+
+
+def test_a_figure_that_cannot_be_written_is_no_success(call: Call, figures: list[DrawFigure]) -> None:
+    code, out, err = call("summary", CNN, "--png", "refused.png")
+    assert (code, err) == (1, "mnist-tui: cannot write refused.png\n")
+    assert "wrote" not in out
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_file(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "result.npz").write_text("before")
+    monkeypatch.setattr(np, "savez_compressed", full)
+    code, out, err = call("filters", CNN, "--npz", "result.npz", "--json")
+    assert (code, err) == (1, "mnist-tui: cannot write result.npz (No space left on device)\n")
+    assert json.loads(out)["type"] == "FiltersShown"
+    assert [path.name for path in tmp_path.iterdir()] == ["result.npz"]
+    assert (tmp_path / "result.npz").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["summary", "--npz", "result.txt"], "--npz needs a name that ends in .npz, not result.txt"),
+        (["summary", "--npz", ".npz"], "--npz needs a name that ends in .npz"),
+        (["evaluate", "--npz", "no/result.npz"], "there is no folder no: make it"),
+        (["evaluate", "--png", "figure.jpg"], "--png needs a name that ends in .png, not figure.jpg"),
+        (["digits", "--png", "no/figure.png"], "there is no folder no"),
+        (["filters", "--png", "folder.png"], "folder.png is a folder"),
+        (["activations", "--npz", "folder.png/file/result.npz"], "there is no folder folder.png/file"),
+        (["activations", "--npz", "x" * 300 + ".npz"], "File name too long"),
+        (["train", "--png", "curves"], "--png needs a name that ends in .png"),
+        (["train", "--png", "no/curves.png"], "there is no folder no"),
+    ],
+)
+def test_a_place_for_results_is_checked_before_the_work(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    monkeypatch.setattr(output, "perform", lambda *_: pytest.fail("it began"))
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_folder_that_nothing_can_be_written_in(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    code, _, err = call("summary", "--npz", "result.npz")
+    assert (code, err) == (2, "mnist-tui: nothing can be written in .: give --npz another place\n")
+
+
+# How it ends.
+
+
+def test_an_interrupt_ends_it_before_anything_is_written(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(request: Request, root: Path) -> Generator[Event, None, None]:
+        for event in perform(request, root):
+            if isinstance(event, BatchEvaluated):
+                signal.raise_signal(signal.SIGINT)
+            yield event
+
+    monkeypatch.setattr(output, "perform", interrupted)
+    files = ("--npz", "result.npz", "--png", "figure.png")
+    code, out, err = call("evaluate", "pretrained:cnn", "--dataset", "mnist", "--split", "val", *files)
+    assert (code, out, err) == (130, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
+    program = f"{sys.executable} -c 'from tui.cli import main; main()'"
+    command = f"{program} digits --count 2000 | head -1; {program} summary --json | true"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "pretrained:cnn-bn  cnn-bn, epoch 15, mnist test\n"
+
+
+def test_the_table_of_layers_is_the_events(call: Call) -> None:
+    (event,) = lines(call, "summary")
+    (made,) = perform(Summarise(), Path("none"))
+    assert isinstance(made, NetworkSummarised)
+    assert event["total_parameters"] == made.total_parameters

@@ -1,0 +1,186 @@
+"""What was seen in a network, as tables for people. Plain ASCII: it may end in a file or on any terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from engine.events import (
+    ActivationsComputed,
+    ChannelsSurveyed,
+    DigitsShown,
+    FiltersShown,
+    ImagesEvent,
+    LayerSurvey,
+    NetworkEvent,
+    NetworkSummarised,
+    SplitEvaluated,
+)
+
+NOTHING = "."
+"""A zero that should not catch the eye."""
+ENDS = 5
+"""Of many channels so many of the strongest are shown, and as many of the weakest."""
+
+ORDERS = {
+    "random": "in random order",
+    "mistakes": "mistakes, the surest first",
+    "least-certain": "the least certain first",
+    "most-certain": "the most certain first",
+}
+
+
+def results(event: NetworkEvent) -> RenderableType:
+    """All that people want to read of `event`."""
+    lines: list[RenderableType] = []
+    match event:
+        case NetworkSummarised():
+            lines = _summary(event)
+        case SplitEvaluated():
+            lines = _evaluation(event)
+        case DigitsShown():
+            lines = _digits(event)
+        case FiltersShown():
+            lines = _filters(event)
+        case ActivationsComputed():
+            lines = _activations(event)
+        case ChannelsSurveyed():
+            return Group("", *_survey(event))  # it stands below the maps of an image
+    return Group(_heading(event), "", *lines)
+
+
+def _heading(event: NetworkEvent) -> Text:
+    # A Text, for in a string brackets are markup, and the name of a file may have some.
+    heading = Text(event.name, "bold").append(f"  {event.variant}", "not bold")
+    if event.epoch is not None:
+        heading.append(f", epoch {event.epoch}", "not bold")
+    if isinstance(event, ImagesEvent):
+        heading.append(f", {event.dataset} {event.split}", "not bold")
+    return heading
+
+
+def _table(*columns: str, left: int = 0, gap: int = 2) -> Table:
+    """A table without lines; the first `left` columns hold words, the others numbers."""
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right", overflow="fold")
+    return table
+
+
+def _percent(share: float) -> str:
+    """In per cent; a dash for NaN, the share of nothing."""
+    return f"{share:.2%}".replace("%", " %") if not math.isnan(share) else "-"
+
+
+def _summary(event: NetworkSummarised) -> list[RenderableType]:
+    table = _table("layer", "input", "output", "parameters", "neurons", "multiply-adds", "field", left=3, gap=1)
+    for layer in event.layers:
+        shapes = (f"[BS,{','.join(map(str, shape))}]" for shape in (layer.input_shape, layer.output_shape))
+        counts = (layer.parameters, layer.neurons, layer.multiply_adds)
+        numbers = (f"{count:,}" if count else NOTHING for count in counts)
+        table.add_row(layer.name, *map(Text, shapes), *numbers, str(layer.receptive_field))
+    totals = {
+        "Convolutional layers parameters": event.conv_parameters,
+        "Fully connected layers parameters": event.fc_parameters,
+        "Total trainable parameters": event.total_parameters,
+        "Running statistics of batch norm (not trained)": event.running_statistics,
+        "Convolutional neurons": event.conv_neurons,
+        "Fully connected neurons": event.fc_neurons,
+        "Total neurons": event.total_neurons,
+        "Multiply-adds an image": event.multiply_adds,
+    }
+    return [table, "", *(f"{words}: {count:,}" for words, count in totals.items() if count)]
+
+
+def _evaluation(event: SplitEvaluated) -> list[RenderableType]:
+    mistakes = sum(map(sum, event.confusion)) - sum(row[actual] for actual, row in enumerate(event.confusion))
+    table = _table("actual", *map(str, range(len(event.confusion))), "accuracy")
+    for actual, row in enumerate(event.confusion):
+        counts = [
+            Text(str(count) if count else NOTHING, ("green" if actual == predicted else "red") if count else "dim")
+            for predicted, count in enumerate(row)
+        ]
+        table.add_row(str(actual), *counts, _percent(event.class_accuracy[actual]))
+    return [
+        f"{event.count:,} images, loss {event.loss:.4f}, accuracy {_percent(event.accuracy)}, {mistakes:,} mistakes",
+        "",
+        "        predicted",
+        table,
+    ]
+
+
+def _digits(event: DigitsShown) -> list[RenderableType]:
+    alone = f", class {event.digit} alone" if event.digit >= 0 else ""
+    count = f"{len(event.digits):,} of {event.matching:,}{alone}: {ORDERS.get(event.order, event.order)}"
+    if not event.digits:
+        return [count]
+    # Ten thousand rows: a table of Rich's would take seconds to find its widths.
+    rows = Text("index  actual  predicted  probability", "bold")
+    for digit in event.digits:
+        share = _percent(digit.probability)
+        rows.append(f"\n{digit.index:>5}  {digit.actual:>6}  {digit.predicted:>9}  {share:>11}", "not bold")
+        if digit.predicted != digit.actual:
+            rows.append("  wrong", "not bold red")
+    return [count, "", rows]
+
+
+def _filters(event: FiltersShown) -> list[RenderableType]:
+    kept = event.epochs
+    whole = kept == tuple(range(kept[0], kept[-1] + 1)) if kept else False
+    epochs = f"{kept[0]} to {kept[-1]}" if whole else ", ".join(map(str, kept)) or "none but the latest"
+    return [
+        f"{event.layer}: {' x '.join(map(str, event.shape))} weights, {event.minimum:.4f} to {event.maximum:.4f}",
+        f"epochs kept: {epochs}",
+        "",
+        _ranking("L2 norm", event.norms),
+    ]
+
+
+def _activations(event: ActivationsComputed) -> list[RenderableType]:
+    verdict = "" if event.predicted == event.actual else ", wrong"
+    certain = _percent(event.probability)
+    lines: list[RenderableType] = [
+        f"image {event.index}: actual {event.actual}, predicted {event.predicted} ({certain}){verdict}"
+    ]
+    for layer, strengths in (("conv1", event.conv1_strengths), ("conv2", event.conv2_strengths)):
+        silent = sum(strength == 0 for strength in strengths)
+        lines += ["", f"{layer}: {len(strengths)} channels, {silent or 'none'} silent", "", _ranking("mean", strengths)]
+    return lines
+
+
+def _survey(event: ChannelsSurveyed) -> list[RenderableType]:
+    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.dataset} {event.split}:"]
+    for name, layer in (("conv1", event.conv1), ("conv2", event.conv2)):
+        dead = f"{len(layer.dead)} dead: {', '.join(map(str, layer.dead))}" if layer.dead else "none dead"
+        lines += ["", f"{name}: {len(layer.strongest)} channels, {dead}", "", _strongest(layer)]
+    return lines
+
+
+def _strongest(layer: LayerSurvey) -> Table:
+    table = _table("channel", "highest", "at row", "column", "of image")
+    best = {channel: found[0] for channel, found in enumerate(layer.strongest) if found}
+    for channel in _ends([best[channel].value if channel in best else 0.0 for channel in range(len(layer.strongest))]):
+        if (one := best.get(channel)) is not None:
+            table.add_row(*map(str, (channel, f"{one.value:.4f}", one.row, one.column, one.index)))
+        elif channel < 0:
+            table.add_row("...")
+        else:
+            table.add_row(str(channel), NOTHING)
+    return table
+
+
+def _ranking(title: str, values: Sequence[float]) -> Table:
+    table = _table("channel", title)
+    for channel in _ends(values):
+        table.add_row(*((str(channel), f"{values[channel]:.4f}") if channel >= 0 else ("...",)))
+    return table
+
+
+def _ends(values: Sequence[float]) -> list[int]:
+    """The places of `values`, the highest first; of many both ends, with -1 for what is left out between them."""
+    order = sorted(range(len(values)), key=lambda place: -values[place])
+    return order if len(order) <= 2 * ENDS + 2 else [*order[:ENDS], -1, *order[-ENDS:]]
