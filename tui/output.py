@@ -74,7 +74,7 @@ def report(request: Request, output: Output) -> int:
     """
     saving.check(output)
     interrupt = _Interrupt()
-    printer = _Lines() if output.json else _People()
+    printer = _Lines() if output.json else _People(request)
     results: list[Event] = []
     with interrupt.caught(), printer:
         work = perform(request, output.runs)
@@ -121,7 +121,8 @@ class _Lines:
 class _People:
     """A line an epoch as the notebook prints it, or the tables of a result; under it a bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self._request = request
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
@@ -185,9 +186,12 @@ class _People:
             case RunCancelled():
                 self.console.print(f"\ncancelled: the weights of epoch {event.epoch} are in run {event.run}")
             case NetworkEvent():
+                from tui.gallery import pictures
                 from tui.tables import results
 
                 self.console.print(results(event))
+                if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):
+                    self.console.print(images)
             case RunFailed():
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
             case _:
