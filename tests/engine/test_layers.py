@@ -12,6 +12,9 @@ HEAVY = ("torch", "torchvision", "matplotlib", "safetensors")
 FRONT_END = ("textual", "rich", "plotext", "tui", "tyro")
 
 
+SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations")]
+
+
 def python(code: str) -> object:
     """What `code` prints as JSON in a fresh interpreter."""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -19,7 +22,9 @@ def python(code: str) -> object:
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("module", ["engine.lab", "engine.runs", "engine.requests", "engine.history", "tui.app"])
+@pytest.mark.parametrize(
+    "module", ["engine.lab", "engine.runs", "engine.requests", "engine.history", "tui.app", *SCREENS]
+)
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
     assert python(code) == []
@@ -37,5 +42,5 @@ print(json.dumps(found))
 """
     found = python(code)
     assert isinstance(found, dict)
-    assert {"engine.lab", "engine.recording", "engine.downloads", "engine.loading"} <= found.keys()
+    assert {"engine.lab", "engine.recording", "engine.inspection.survey", "engine.figures.export"} <= found.keys()
     assert {name: what for name, what in found.items() if what} == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,9 +117,10 @@ def exact_dataset(mnist: Dataset) -> Dataset:
 
 
 @pytest.fixture
-def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks computed in double precision: what is drawn is the same on every processor, to the last shade."""
     from engine.checkpoints import load_weights
+    from engine.inspection import subject
 
     def load(*_: object) -> Generator[Any, None, Dataset]:
         yield from ()
@@ -127,3 +128,6 @@ def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("engine.inspection.subject.load", load)
     monkeypatch.setattr("engine.inspection.subject.load_weights", lambda path: load_weights(path).double())
+    subject._read.cache_clear()
+    yield
+    subject._read.cache_clear()

@@ -1,0 +1,93 @@
+"""Loss and accuracy of a run by epoch (the notebook's sections 1.1 and 1.6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from engine.events import BatchTrained, EpochFinished
+from engine.figures.page import BLUE, GREEN, TOP, VERMILLION, joined, page, panel, shortened
+from engine.history import RunHistory
+from engine.requests import RequestError
+
+_FEW = 50
+"""Epochs whose marks, and whose losses within, can be told apart."""
+
+
+def variant_of(history: RunHistory) -> str:
+    """`cnn` or `cnn-bn`, as the name of the run says; empty where it does not."""
+    return "cnn-bn" if "cnn-bn" in history.name else "cnn" if "cnn" in history.name else ""
+
+
+def curves_figure(history: RunHistory) -> Figure:
+    """Losses, and accuracies, by epoch; also of a run under way. Raises RequestError before its first epoch is done."""
+    epochs, progress = list(history.epochs), history.progress  # as they are now: the run may go on meanwhile
+    if not epochs:
+        raise RequestError("nothing to draw yet: wait until the first epoch is done")
+    asked, state = epochs[-1].epochs, [] if history.state == "finished" else [history.state]
+    done = f"epoch {epochs[-1].epoch}" + (f" of {asked}" if epochs[-1].epoch < asked else "")
+    figure = page(2.64, "", joined(shortened(history.name), done, *state))
+    variant = {"cnn": " without batch_norm", "cnn-bn": " with batch_norm"}.get(variant_of(history), "")
+
+    losses, accuracies = (panel(figure, left, 0.46 - TOP, 2.75, 2.2) for left in (0.65, 4.2))
+    if len(epochs) <= _FEW:
+        x, y = _running(epochs, progress)
+        losses.plot(x, y, color=VERMILLION, alpha=0.35, linewidth=0.6, label="within epochs")
+    _plot(losses, epochs, "train_loss", (VERMILLION, "o"))
+    _plot(losses, epochs, "val_loss", (BLUE, "s"))
+    _scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)])
+    losses.set_title(f"loss vs epoch{variant}", pad=15)
+    losses.set_ylabel("Loss (cross-entropy, nats)")
+    _plot(accuracies, epochs, "test_accuracy", (GREEN, "^"), 100)
+    _plot(accuracies, epochs, "val_accuracy", (BLUE, "s"), 100)
+    accuracies.set_title(f"Acc vs epoch{variant}", pad=15)
+    accuracies.set_ylabel("Accuracy (%)")
+    for axes in (losses, accuracies):
+        _number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
+        axes.grid(True)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3)  # above the axes, where no curve is
+    return figure
+
+
+def _running(epochs: Sequence[EpochFinished], progress: BatchTrained | None) -> tuple[list[float], list[float]]:
+    """Ends of the stretches, in epochs, and their losses."""
+    parts = [(e.epoch, 1.0, e.running_loss) for e in epochs]
+    if progress is not None:
+        parts.append((progress.epoch, progress.step / progress.steps, progress.running_loss))
+    points = [
+        (epoch - 1 + (i + 1) * share / len(losses), loss)
+        for epoch, share, losses in parts
+        for i, loss in enumerate(losses)
+    ]
+    return [x for x, _ in points], [loss for _, loss in points]
+
+
+def _plot(axes: Axes, epochs: Sequence[EpochFinished], field: str, style: tuple[str, str], factor: float = 1.0) -> None:
+    values = [factor * getattr(epoch, field) for epoch in epochs]
+    colour, marker = style if len(epochs) <= _FEW else (style[0], "")
+    axes.plot([e.epoch for e in epochs], values, color=colour, marker=marker, label=field.replace("_", " "))
+
+
+def _scale_losses(axes: Axes, losses: list[float]) -> None:
+    """A logarithmic scale over the losses of the epochs: those of the first steps are a hundred times higher."""
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    if not finite or min(finite) <= 0:
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(min(finite) / 1.6, max(finite) * 1.6)  # so far apart that one of 1, 2 and 5 lies between
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _number_epochs(axes: Axes, last: int) -> None:
+    axes.set_xlim(0, last + max(0.3, 0.01 * last))
+    axes.set_xlabel("Epochs")
+    if last <= 20:
+        axes.set_xticks(range(1, last + 1, 1 if last <= 10 else 2))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))

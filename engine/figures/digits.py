@@ -1,0 +1,46 @@
+"""Images with their actual and predicted class (the notebook's section 1.2)."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from engine.events import DigitsShown
+from engine.figures.mosaic import Mosaic
+from engine.figures.page import FAINT, VERMILLION, WIDTH, page, percent, small_print
+from engine.requests import ColourMapName, RequestError
+
+MOST = 100
+"""Digits that one figure shows."""
+_TITLES = {
+    "random": "Randomly selected {} images",
+    "mistakes": "Mistakes among the {} images, the surest first",
+    "least-certain": "The {} images that the network is least certain of",
+    "most-certain": "The {} images that the network is most certain of",
+}
+
+
+def digits_figure(event: DigitsShown, colours: ColourMapName) -> Figure:
+    """Digits with their classes and the probability of the predicted one, mistakes in red: the first 100 at most.
+
+    Raises RequestError where there is none.
+    """
+    digits = event.digits[:MOST]
+    if not digits:
+        raise RequestError("nothing to draw: there is no such digit; ask for others")
+    full, size, line, label = (5, 8.0, 0.13, 0.48) if len(digits) <= 10 else (10, 6.0, 0.1, 0.38)  # points, inches
+    columns = min(full, len(digits))
+    mosaic = Mosaic(event.images[: len(digits)], columns, (WIDTH - 0.3) * columns / full - 0.2, label, gap=0.2)
+    notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in all"]
+    if len(digits) < len(event.digits):
+        notes.append(f"first {len(digits)} of {len(event.digits):,}")
+    title = _TITLES.get(event.order, "{} images").format(event.split)
+    title += f", class {event.digit}" if event.digit >= 0 else ""
+    figure = page(label + mosaic.height + 0.12, title, small_print(event, *notes))
+    span = (-1.0 if colours == "diverging" else 0.0, 1.0)
+    axes, _ = mosaic.draw(figure, ((WIDTH - mosaic.width) / 2, label), span, colours)
+    for i, digit in enumerate(digits):
+        colour = VERMILLION if digit.predicted != digit.actual else "black"
+        text = f"Actual: {digit.actual}\nPredicted: {digit.predicted}"
+        mosaic.write(axes, i, text, size, above=line + 0.02, colour=colour)
+        mosaic.write(axes, i, percent(digit.probability), size - 1, colour=FAINT)
+    return figure

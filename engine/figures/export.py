@@ -1,0 +1,77 @@
+"""A figure as a PNG on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+from collections.abc import Generator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from engine.events import FigureSaved
+from engine.figures.drawing import figure_of, stem_of
+from engine.figures.page import DPI, look
+from engine.paths import reserve, write_whole
+from engine.requests import DrawFigure, RequestError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def png_of(figure: Figure) -> bytes:
+    """The bytes of a PNG of `figure`, DPI dots an inch."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "mnist-tui"})
+    return buffer.getvalue()
+
+
+def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None, None]:
+    """Draw `request.subject` into `request.path`, or under a new name into `request.folder`.
+
+    A file of the new name is never overwritten. Raises RequestError where there is no such figure, nothing to draw, or
+    no way to write it there; then no file is left behind.
+    """
+    if request.path and Path(request.path).suffix.lower() != ".png":
+        raise RequestError(f"{request.path} must end in .png: figures are written as PNG")
+    png = png_of(
+        figure_of(request.subject, layer=request.layer, colours=request.colours, shared_range=request.shared_range)
+    )
+    if request.path:
+        path = Path(request.path)
+        _write(path, png)
+    else:
+        path = _reserve(Path(request.folder), stem_of(request.subject, request.layer))
+        try:
+            _write(path, png)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
+    yield FigureSaved(path=str(path.absolute()))
+
+
+def _reserve(folder: Path, stem: str) -> Path:
+    try:
+        return reserve(folder, stem, ".png")
+    except (OSError, ValueError) as error:
+        raise RequestError(f"cannot write to {folder} ({_reason(error)}): {_advice(error)}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_whole(path, lambda partial: partial.write_bytes(data))
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        raise RequestError(f"cannot write {path} ({_reason(error)}): {_advice(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _advice(error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    if number in _FULL:
+        return "make room or give another place"
+    return "make its folder or give another place" if number == errno.ENOENT else "give another place"

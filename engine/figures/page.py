@@ -1,0 +1,118 @@
+"""What all figures share: the look, the title, the small print, and panels placed in inches.
+
+No pyplot: it keeps figures in global state, and figures are drawn in a worker thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+
+from engine.events import ImagesEvent, NetworkEvent
+
+DPI = 200
+WIDTH = 7.2
+"""Of a page, in inches: the text of a paper with both columns."""
+TOP = 0.45
+"""Inches that the title takes."""
+BOTTOM = 0.3
+"""Inches that the small print takes."""
+SMALL = 6.5
+"""Points."""
+
+VERMILLION, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
+"""Of the palette of Okabe and Ito: people tell them apart whatever colours they see."""
+FAINT = "#666666"
+
+FONT = "DejaVu Sans"  # comes with Matplotlib: figures look the same everywhere
+_LOOK = {
+    "font.family": FONT,
+    "font.size": 8,
+    "text.parse_math": False,  # a dollar in the name of a file is a dollar
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "#333333",
+    "axes.formatter.useoffset": False,
+    "axes.titlesize": 8.5,
+    "axes.titlepad": 4,
+    "axes.labelsize": 7.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.linewidth": 0.4,
+    "grid.color": "#DDDDDD",
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.columnspacing": 1.2,
+    "legend.borderpad": 0.2,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3,
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Draw and save in the project's look, whatever the user's own settings of Matplotlib are."""
+    with style.context(["default", _LOOK]):
+        yield
+
+
+def page(height: float, title: str, small_print: str, width: float = WIDTH) -> Figure:
+    """A white page with `height` inches between its title and its small print."""
+    total = TOP + height + BOTTOM
+    figure = Figure((width, total), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle(_drawable(title), y=1 - 0.14 / total, va="top", fontsize=10)
+    text = _drawable(small_print)
+    figure.text(0.15 / width, 0.1 / total, text, va="bottom", fontsize=SMALL, color=FAINT, gid="caption")
+    return figure
+
+
+def panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes on a page, in inches from its left edge and from below its title."""
+    page_width, page_height = figure.get_size_inches()
+    bottom = page_height - TOP - top - height
+    return figure.add_axes((left / page_width, bottom / page_height, width / page_width, height / page_height))
+
+
+def small_print(event: NetworkEvent, *notes: str) -> str:
+    """The line at the bottom: the network, its epoch, the images, `notes`, and the program."""
+    parts = [shortened(event.name)]
+    if event.epoch is not None:
+        parts.append(f"epoch {event.epoch}")
+    if isinstance(event, ImagesEvent):
+        parts.append(f"{event.dataset} {event.split}")
+    return joined(*parts, *notes)
+
+
+def joined(*parts: str) -> str:
+    """Parts of the small print as its one line."""
+    return " · ".join([*parts, "mnist-tui"])
+
+
+def shortened(name: str, most: int = 48) -> str:
+    """A name of at most `most` characters: of a longer one, its beginning and its end."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 as `99.12 %`; a dash for NaN, the share of nothing."""
+    return "–" if math.isnan(share) else f"{100 * share:.2f} %"
+
+
+def _drawable(text: str) -> str:
+    """`text` with a question mark for each character that the font lacks: Matplotlib would warn of it."""
+    font = get_font(findfont(FONT))
+    return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in text)
