@@ -9,6 +9,7 @@ import importlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 
 from engine.events import EngineLoaded, Event, FigureSaved, JobFailed, RunFailed, RunStarted, WeightsOpened
 from engine.history import RunHistory
@@ -33,6 +35,9 @@ from tui.theme import THEMES
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the current digit until somebody takes another."""
+
+DRAW_INTERVAL = 0.25
+"""Seconds between two drawings of a run under way: epochs of a tenth of a second would leave no time for keys."""
 
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
@@ -72,6 +77,9 @@ class MnistTui(App[int]):
         self.picture_mode = ""
         """How pictures are drawn, where somebody chose that; else as the terminal can."""
         self._prepared = False
+        self._undrawn: list[Event] = []
+        self._drawing: Timer | None = None
+        self._drawn_at = 0.0
         self._listeners: dict[Job, Callable[[Event], None]] = {}
         self.history = RunHistory()
         self.variant = ""
@@ -144,20 +152,32 @@ class MnistTui(App[int]):
         self.post_message(self.LabSpoke())
 
     def on_mnist_tui_lab_spoke(self) -> None:
-        """Take in what happened, then have the screen in front draw it once."""
-        events = []
-        for job, event in self.lab.drain():
+        """Take in what happened, then have the screen in front draw it."""
+        arrived = self.lab.drain()
+        for job, event in arrived:
             self._take(job, event)
-            events.append(event)
+            self._undrawn.append(event)
             if listener := self._listeners.get(job):
                 listener(event)
         for job in [job for job in self._listeners if job.state == "done"]:
             del self._listeners[job]
         if self.training and self.training.state == "done":
             self.training = None
+        routine = self.training is not None and all(job is self.training for job, _ in arrived)
+        soon = self._drawn_at + DRAW_INTERVAL - time.monotonic()
+        if not routine or soon <= 0:
+            self._draw()
+        elif self._drawing is None:
+            self._drawing = self.set_timer(soon, self._draw)
+
+    def _draw(self) -> None:
+        if self._drawing:
+            self._drawing.stop()
+        events, self._undrawn, self._drawing = self._undrawn, [], None
         for screen in self.screen_stack:
             if isinstance(screen, LabScreen):
                 screen.show(events)
+        self._drawn_at = time.monotonic()
 
     def _take(self, job: Job, event: Event) -> None:
         match event:

@@ -16,6 +16,7 @@ from engine.runs import RunFolder, pretrained
 from tests import notebook
 from tests.tui.conftest import MakeApp
 from tui.app import MnistTui, _screen
+from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen, duration
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
@@ -30,6 +31,13 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float
     raise TimeoutError(f"not within {seconds} s")
 
 
+async def tap(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys without waiting for an idle processor, as `pilot.press` does: while a run trains it never is."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+        await pilot.pause(0.02)
+
+
 def train_screen(app: MnistTui) -> TrainScreen:
     """The screen in front."""
     assert isinstance(app.screen, TrainScreen)
@@ -37,7 +45,7 @@ def train_screen(app: MnistTui) -> TrainScreen:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> MnistTui:
+def app(tmp_path: Path, small_runs: None) -> MnistTui:
     """The real app, with the real lab."""
     return MnistTui(tmp_path / "runs", pretrained("cnn"))
 
@@ -49,8 +57,8 @@ async def start(pilot: Pilot[int], app: MnistTui, request: Request) -> None:
     """Fill in `request` and press run."""
     await until(pilot, lambda: bool(train_screen(app).query("#field-epochs")))
     train_screen(app).query_one(RequestForm).fill(request)
-    await pilot.press("escape")
-    await pilot.press("r")
+    await tap(pilot, "escape", "r")
+    await until(pilot, lambda: app.training is not None or app.history.state != "finished")
 
 
 async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
@@ -109,12 +117,12 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         await until(pilot, lambda: len(app.history.epochs) >= 1)
         job = app.training
         assert job is not None
-        await pilot.press("space")
+        await tap(pilot, "space")
         await until(pilot, lambda: job.state == "paused")
         assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["resume"]
-        await pilot.press("space")
+        await tap(pilot, "space")
         await until(pilot, lambda: job.state == "running")
-        await pilot.press("x")
+        await tap(pilot, "x")
         await until(pilot, lambda: app.training is None)
         assert app.history.state == "cancelled"
     (folder,) = (tmp_path / "runs").iterdir()
@@ -126,7 +134,7 @@ async def test_a_second_run_waits_for_a_cancel(app: MnistTui, tmp_path: Path) ->
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
         job = app.training
-        await pilot.press("r")
+        await tap(pilot, "r")
         assert app.training is job
         await until(pilot, lambda: bool(app.history.epochs))
         assert app.lab.unfinished("training") == [job]
@@ -160,10 +168,15 @@ async def test_what_looks_like_markup_is_text(still_app: MakeApp) -> None:
 async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
-        await until(pilot, lambda: app.history.progress is not None)
-        await pilot.press("q", "n")
+        await until(pilot, lambda: app.history.state == "running")
+        await tap(pilot, "q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        await tap(pilot, "n")
+        await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
         assert app.training is not None
-        await pilot.press("q", "y")
+        await tap(pilot, "q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        await tap(pilot, "y")
     assert app.return_value == 0
     assert app.lab.close()
 
@@ -234,7 +247,7 @@ async def test_form_folds_away_on_a_narrow_terminal(still_app: MakeApp) -> None:
         assert form.request() == Train(batch_norm=True)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (10, 4), (23, 7), (40, 12), (79, 17), (99, 10), (300, 100)])
+@pytest.mark.parametrize("size", [(1, 1), (23, 7), (79, 17), (300, 100)])
 async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int]) -> None:
     app = still_app()
     async with app.run_test(size=size) as pilot:
