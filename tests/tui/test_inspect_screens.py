@@ -366,9 +366,9 @@ async def test_no_size_is_too_small(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         for key, _ in INSPECTING:
             await go(pilot, key, InspectScreen)
-            for size in ((1, 1), (10, 5), (40, 12), (101, 9), (250, 90), (80, 24)):
+            for size in ((1, 1), (10, 5), (101, 9), (250, 90), (80, 24)):
                 await pilot.resize_terminal(*size)
-                await pilot.press("right", "end", "up", "enter", "home")
+                await pilot.press("end", "enter", "home")
             await pilot.press("pagedown", "enter", "tab", "enter", "v", "escape")
         assert app.is_running
 
