@@ -90,7 +90,9 @@ def test_a_closed_terminal_ends_the_run_in_order(tmp_path: Path) -> None:
 def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("batch normalisation")
-        app.send("\t" * 6 + "\x01\x0b4000")  # training images: less than an epoch of the whole
+        app.send("\t" * 6)
+        app.wait_for("train on the first")
+        app.send("\x01\x0b4000")  # less than an epoch of the whole
         app.wait_for("  4000 ")
         folder = _train(app, tmp_path)
         # Nobody reads from here on: the app's writer fills the pseudo-terminal and blocks, as over a stalled link.
