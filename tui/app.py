@@ -39,6 +39,9 @@ NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 DRAW_INTERVAL = 0.25
 """Seconds between two drawings of a run under way: epochs of a tenth of a second would leave no time for keys."""
 
+FULL_COLLECTIONS = 1000
+"""Collections of the middle generation before one of everything; Python's own choice is 10."""
+
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
 
@@ -108,7 +111,6 @@ class MnistTui(App[int]):
         self.call_after_refresh(self._after_first_frame)
 
     async def _after_first_frame(self) -> None:
-        gc.enable()
         if isinstance(self.screen, LabScreen):
             await self.screen.complete()
         self.prepare()
@@ -183,6 +185,7 @@ class MnistTui(App[int]):
         match event:
             case EngineLoaded():
                 self.engine = event
+                _collect_garbage_again()
             case WeightsOpened() if not self.training:
                 self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
                 what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
@@ -195,6 +198,7 @@ class MnistTui(App[int]):
             case JobFailed() if job in self._listeners:
                 pass  # the screen that asked says it
             case JobFailed():
+                _collect_garbage_again()
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case RunStarted():
@@ -323,6 +327,19 @@ class MnistTui(App[int]):
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
             self.push_screen(QuitScreen(), lambda leave: self.exit(0) if leave else None)
+
+
+def _collect_garbage_again() -> None:
+    """Start Python's garbage collector, which the command line stopped, on what is made from now on.
+
+    PyTorch's modules are hundreds of thousands of objects that stay, and more come with the first run: each collection
+    over all of them would keep a key waiting for a tenth of a second and more. The younger generations do the work.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        young, middle, _ = gc.get_threshold()
+        gc.set_threshold(young, middle, FULL_COLLECTIONS)
+        gc.enable()
 
 
 def _ends(event: Event) -> bool:

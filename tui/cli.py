@@ -132,12 +132,14 @@ def _run_app(root: Path, what: str | None) -> int:
     found = find_network(what or "", root)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
-    # Nothing that is made on the way to the first frame is garbage: not to look for any saves a tenth of the way.
+    # Little that is made until PyTorch is loaded is garbage: not to look for any saves a tenth of the way to the first
+    # frame, and a fifth of PyTorch's import. The app starts the collector again.
     gc.disable()
     from tui.app import MnistTui
 
     app = MnistTui(root, found if isinstance(found, RunFolder) else None, found if isinstance(found, Path) else None)
     code = app.run()
+    gc.unfreeze()  # some libraries count what is left of theirs at the end
     finished = app.lab.close()
     code = (app.return_code or 0) if code is None else code
     if not finished:
