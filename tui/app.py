@@ -27,7 +27,7 @@ from engine.lab import Job, Lab
 from engine.paths import asset, reserve, write_whole
 from engine.requests import DrawFigure, OpenWeights, Request, SplitName, WarmUp
 from engine.runs import RunFolder
-from tui.commands import SCREENS, Palette, bindings, commands
+from tui.commands import SCREENS, Palette, bindings
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
 from tui.terminal import ASCII, glyphs
@@ -316,8 +316,7 @@ class MnistTui(App[int]):
         from tui.screens.dialogs import HelpScreen
 
         if isinstance(self.screen, LabScreen):
-            mode = self.screen.mode
-            self.push_screen(HelpScreen(mode.title(), commands(mode)))
+            self.push_screen(HelpScreen(self.screen.mode))
 
     async def action_quit(self) -> None:
         """Leave; ask first while a run is under way."""

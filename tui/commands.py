@@ -82,6 +82,11 @@ COMMANDS = (
     Command("q", "quit", "quit", "leave (asks while a run is under way)"),
 )
 
+MOVES = {TRAIN: (("tab, up, down", "from field to field"), ("left, right", "change a choice"))} | dict.fromkeys(
+    PICTURES, (("arrows, hjkl", "move the cursor"), ("page up, home", "move it far; page down and end too"))
+)
+"""What help says of the keys that widgets take themselves."""
+
 SCREENS = (
     ("1", "Train", TRAIN),
     ("2", "Model", MODEL),

@@ -8,7 +8,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.commands import Command
+from tui.commands import MOVES, commands
 from tui.theme import ink
 
 
@@ -17,9 +17,9 @@ class HelpScreen(ModalScreen[None]):
 
     BINDINGS = [("escape,question_mark,q,enter", "dismiss", "close")]
 
-    def __init__(self, title: str, commands: tuple[Command, ...]) -> None:
+    def __init__(self, mode: str) -> None:
         super().__init__()
-        self.heading, self.commands = title, commands
+        self.heading, self.commands, self.moves = mode.title(), commands(mode), MOVES.get(mode, ())
 
     def compose(self) -> ComposeResult:
         """A table of keys."""
@@ -29,11 +29,7 @@ class HelpScreen(ModalScreen[None]):
             for command in self.commands:
                 table.add_row(command.keys, command.help, style=ink(self.app, "foreground"))
             table.columns[0].style = ink(self.app, "primary", bold=True)
-            for keys, words in (
-                ("tab, up, down", "from field to field"),
-                ("left, right", "change a choice"),
-                ("esc", "close this"),
-            ):
+            for keys, words in (*self.moves, ("esc", "close this")):
                 table.add_row(keys, words, style=ink(self.app, "quiet"))
             yield Static(table)
 

@@ -133,7 +133,7 @@ class DigitsScreen(InspectScreen):
 
     def sentence(self) -> str:
         """How good the network is; what the labels mean."""
-        how = f"actual {glyphs().arrow} predicted (!: wrong), probability"
+        how = f"actual {glyphs().arrow} predicted (!: wrong)"
         if self.evaluated is None:
             return how
         wrong = round((1 - self.evaluated.accuracy) * self.evaluated.count)
