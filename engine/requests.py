@@ -250,4 +250,4 @@ class DrawFigure(Request, frozen=True, tag="draw-figure"):
     folder: Annotated[str, Meta(description="without a path: the folder for a file of a new name")] = "figures"
     layer: Annotated[LayerName, Meta(description="which convolution, where the event holds both")] = "conv1"
     colours: Annotated[ColourMapName, Meta(description="colour map")] = "gray"
-    shared_range: Annotated[bool, Meta(description="one value range for all images of the figure")] = False
+    shared_range: Annotated[bool, Meta(description="one value range for all images of the figure")] = True

@@ -80,10 +80,14 @@ class MnistTui(App[int]):
         self.picture_mode = ""
         """How pictures are drawn, where somebody chose that; else as the terminal can."""
         self._prepared = False
+        self._before: tuple[RunHistory, str, bool] | None = None
+        """What was open when a run was asked for."""
+        self.export: Job | None = None
+        """The figure being drawn."""
         self._undrawn: list[Event] = []
         self._drawing: Timer | None = None
         self._drawn_at = 0.0
-        self._listeners: dict[Job, Callable[[Event], None]] = {}
+        self._listeners: dict[Job, Callable[[Job, Event], None]] = {}
         self.history = RunHistory()
         self.variant = ""
         self.bundled = False
@@ -155,16 +159,18 @@ class MnistTui(App[int]):
 
     def on_mnist_tui_lab_spoke(self) -> None:
         """Take in what happened, then have the screen in front draw it."""
+        # Who has ended before the events are taken has no more to say afterwards.
+        ended = [job for job in (*self._listeners, self.training) if job and job.state == "done"]
         arrived = self.lab.drain()
         for job, event in arrived:
             self._take(job, event)
             self._undrawn.append(event)
             if listener := self._listeners.get(job):
-                listener(event)
-        for job in [job for job in self._listeners if job.state == "done"]:
-            del self._listeners[job]
-        if self.training and self.training.state == "done":
-            self.training = None
+                listener(job, event)
+        for job in ended:
+            self._listeners.pop(job, None)
+            if job is self.training:
+                self.training = None
         routine = self.training is not None and all(job is self.training for job, _ in arrived)
         soon = self._drawn_at + DRAW_INTERVAL - time.monotonic()
         if not routine or soon <= 0:
@@ -199,6 +205,8 @@ class MnistTui(App[int]):
                 pass  # the screen that asked says it
             case JobFailed():
                 _collect_garbage_again()
+                if job is self.training and self._before:  # no run came of it: what was open still is
+                    self.history, self.variant, self.bundled = self._before
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case RunStarted():
@@ -217,13 +225,14 @@ class MnistTui(App[int]):
         """Hand a training request to the lab and follow it."""
         self.prepare()
         self.problem = ""
+        self._before = (self.history, self.variant, self.bundled)
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)
         self._show()
 
-    def ask(self, request: Request, listener: Callable[[Event], None]) -> Job:
-        """Hand a request to the lab; `listener` is called with its events."""
+    def ask(self, request: Request, listener: Callable[[Job, Event], None]) -> Job:
+        """Hand a request to the lab; `listener` is called with the job and each of its events."""
         job = self.lab.submit(request)
         self._listeners[job] = listener
         return job
@@ -235,9 +244,10 @@ class MnistTui(App[int]):
 
     @property
     def figures_folder(self) -> Path:
-        """Where exports go: into the open run, or here where it is not ours to write to."""
+        """Where exports go: into the open run, or here where it is not ours to write to, or is there no more."""
         run = self.opened
-        return run.figures_folder if isinstance(run, RunFolder) and not run.bundled else Path("figures")
+        ours = isinstance(run, RunFolder) and not run.bundled and run.path.is_dir()
+        return run.figures_folder if isinstance(run, RunFolder) and ours else Path("figures")
 
     def _show(self) -> None:
         if isinstance(self.screen, LabScreen):

@@ -46,7 +46,7 @@ _CUBE = {
 
 _RAMPS = {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"}
 
-STEPS = {"gray": 128, "viridis": 128, "diverging": 129}
+STEPS = {"gray": 64, "viridis": 64, "diverging": 65}
 """Of the 24-bit maps. Few enough for pairs of them to be made once; odd where zero must have a step of its own."""
 
 
@@ -131,28 +131,39 @@ def palette(name: ColourMapName, mode: Mode, accent: Style) -> Palette:
 
 @dataclass(frozen=True)
 class Span:
-    """A range of values, and what its ends are drawn as."""
+    """A range of values; or, as arrays (n, 1, 1), one range for each of n images."""
 
-    low: float
-    high: float
+    low: Any
+    high: Any
 
     @classmethod
     def of(cls, values: np.ndarray, name: ColourMapName) -> Span:
-        """What `values` span (NaN left out); for the diverging map with zero in its middle."""
-        known = values[np.isfinite(values)]
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        """What `values` span (what is not finite left out); for the diverging map with zero in its middle."""
+        each = cls.of_each(values.reshape(1, 1, -1), name)
+        return cls(float(each.low.item()), float(each.high.item()))
+
+    @classmethod
+    def of_each(cls, images: np.ndarray, name: ColourMapName) -> Span:
+        """What each of `images` (n, H, W) spans on its own."""
+        known = np.isfinite(images)
+        low = np.min(images, axis=(1, 2), keepdims=True, where=known, initial=np.inf)
+        high = np.max(images, axis=(1, 2), keepdims=True, where=known, initial=-np.inf)
+        nothing = low > high
+        low, high = np.where(nothing, 0.0, low), np.where(nothing, 1.0, high)
         if name == "diverging":
-            high = max(abs(low), abs(high))
+            high = np.maximum(np.abs(low), np.abs(high))
+            high = np.where(high > 0, high, 1.0)  # zero alone is the middle too
             low = -high
         return cls(low, high)
 
 
 def quantise(values: np.ndarray, span: Span, count: int) -> Levels:
     """`values` as steps from 0 to `count` - 1 of `span`, those outside as its ends, NaN as BLANK; any shape."""
-    width = span.high - span.low
-    shares = (values - span.low) / width if width > 0 else np.full(values.shape, 0.5 * (span.low < 0))
+    width = np.asarray(span.high - span.low, np.float64)
+    shares = (values - span.low) / np.where(width > 0, width, 1.0)
     levels = np.rint(np.nan_to_num(shares * (count - 1), nan=BLANK, posinf=count - 1, neginf=0))
-    return np.clip(levels, np.where(np.isnan(values), BLANK, 0), count - 1).astype(np.int16)
+    clipped: Levels = np.clip(levels, np.where(np.isnan(values), BLANK, 0), count - 1).astype(np.int16)
+    return clipped
 
 
 def enlarge(levels: Levels, zoom: int) -> Levels:

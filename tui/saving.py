@@ -11,7 +11,7 @@ from engine.events import DigitsShown, Event, NetworkSummarised, SplitEvaluated,
 from engine.history import RunHistory
 from engine.lab import perform
 from engine.paths import write_whole
-from engine.requests import DrawFigure, Request, RequestError, ShowActivations, ShowFilters, Train
+from engine.requests import ColourMapName, DrawFigure, Request, RequestError, ShowActivations, ShowFilters, Train
 from tui.arguments import ArrayOutput, Output
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
     subject = RunHistory.of("", events) if isinstance(request, Train) else events[0]
     layer = request.layer if isinstance(request, ShowFilters | ShowActivations) else "conv1"
     try:
-        for _ in perform(DrawFigure(subject=subject, path=str(path), layer=layer), root):
+        colours: ColourMapName = "diverging" if isinstance(request, ShowFilters) else "gray"  # as its screen begins
+        for _ in perform(DrawFigure(subject=subject, path=str(path), layer=layer, colours=colours), root):
             pass
     except RequestError as error:
         raise SavingFailed(str(error)) from None

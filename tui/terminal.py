@@ -29,10 +29,12 @@ class Glyphs:
     """A single measurement on a chart."""
     arrow: str
     """From what is to what was said."""
+    nothing: str
+    """A zero that should not catch the eye."""
 
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">")
+UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·")
+ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ) -> Glyphs:

@@ -40,7 +40,7 @@ class Subject:
         return next(self.model.parameters()).device
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[int, ...]) -> Subject:
     model = load_weights(path).to(device).eval()
     if run is None:

@@ -99,7 +99,7 @@ class Survey:
         return [block.survey(field) for block, field in zip(self._blocks, self._fields, strict=True)]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def survey_of(subject: Subject, split: Split) -> Survey:
     """The survey of `subject` on `split`: the same one, as far as it got, as long as both stay the same objects."""
     return Survey(subject, split)

@@ -1,6 +1,8 @@
-"""From key press to drawn, screen by screen, while a run trains: `python -m tests.benchmarks.screens [SESSIONS]`.
+"""From key press to drawn, screen by screen, while a run trains: `python -m tests.benchmarks.screens`.
 
-Over a pseudo-terminal of 120x40 in 24-bit colour. "First" is the first visit of a session, which imports and builds the
+Arguments: sessions (5), columns (120) and rows (40) of the terminal; conv2 is all in view at 140x75.
+
+Over a pseudo-terminal in 24-bit colour. "First" is the first visit of a session, which imports and builds the
 screen; "again" is what the screen's own keys draw anew. A drawing is over when its words came and nothing follows them.
 """
 
@@ -26,7 +28,7 @@ FIRST = (
     ("Filters, conv2", "\t", b"32 x 32 kernels"),
     ("Activations", "5", b"32 maps of 14x14"),
 )
-AGAIN = (("3", "s", "Digits, shuffled"), ("4", "[", "Filters, an epoch earlier"), ("5", ".", "Activations, next digit"))
+AGAIN = (("3", "s", "Digits, shuffled"), ("4", "n", "Filters, another range"), ("5", ".", "Activations, next digit"))
 A_PICTURE = 1500
 """Bytes: more than the progress of a run sends at once."""
 
@@ -46,22 +48,20 @@ def drawn(app: PtyApp, key: str, words: bytes, patience: float = 10.0) -> float:
     raise TimeoutError(f"{words!r} never came after {key!r}")
 
 
-def session(cwd: Path) -> dict[str, list[float]]:
+def session(cwd: Path, columns: int, rows: int) -> dict[str, list[float]]:
     """All drawings once, while a run trains."""
     times: dict[str, list[float]] = {}
-    with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
+    with PtyApp(cwd=cwd, columns=columns, rows=rows, program=(PROGRAM, "pretrained:cnn")) as app:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
         app.send("r")
         app.wait_for("img/s   run", 60)
         for name, key, words in FIRST:
-            # The run under way has no filters of earlier epochs yet, and all of its own soon.
             times.setdefault(f"first: {name}", []).append(drawn(app, key, words))
         for screen, key, name in AGAIN:
             app.send(screen)
             app.read(1.5, emulate=False)
-            if key != "[":
-                for _ in range(5):
-                    times.setdefault(f"again: {name}", []).append(drawn(app, key, b""))
+            for _ in range(5):
+                times.setdefault(f"again: {name}", []).append(drawn(app, key, b""))
         app.send("1")
         app.send("x")
         app.read(1.0, emulate=False)
@@ -72,11 +72,12 @@ def session(cwd: Path) -> dict[str, list[float]]:
 
 def main() -> None:
     """Print medians and worst of all sessions."""
-    sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    given = [int(word) for word in sys.argv[1:]]
+    sessions, columns, rows = given + [5, 120, 40][len(given) :]
     times: dict[str, list[float]] = {}
     for _ in range(sessions):
         with tempfile.TemporaryDirectory() as folder:
-            for name, values in session(Path(folder)).items():
+            for name, values in session(Path(folder), columns, rows).items():
                 times.setdefault(name, []).extend(values)
     for name, values in times.items():
         print(f"{name:<32} median {statistics.median(values):4.0f} ms  worst of {len(values)} {max(values):4.0f} ms")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
 import pytest
+import torch
 from textual.pilot import Pilot
 
-from engine.checkpoints import load_weights
+from engine.checkpoints import load_weights, save_weights
 from engine.data import Dataset
 from engine.events import EngineLoaded
 from engine.requests import Train
@@ -86,7 +89,7 @@ async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
         first = screen.shown
         assert first is not None
         assert first.order == "random"
-        assert app.digit == ("test", first.digits[0].index)
+        assert app.digit == ("test", first.digits[screen.grid.cursor].index)
         await pilot.press("s")
         await settled(pilot, screen)
         assert screen.shown is not None
@@ -331,6 +334,112 @@ async def test_a_weights_file_has_one_epoch_and_says_so(still_app: MakeApp, tmp_
         assert screen.shown.epoch is None
 
 
+async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolder) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        digits = await go(pilot, "3", DigitsScreen)
+        screen = await go(pilot, "4", FiltersScreen)
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        await settled(pilot, screen)
+        assert screen.epoch == 13
+        app.opened, app.history = trained, trained.history()
+        await pilot.press("left_square_bracket")  # before its first answer
+        app._show()
+        await settled(pilot, screen)
+        assert screen.shown is not None
+        assert (screen.shown.name, screen.problem) == (trained.name, "")
+        assert screen.shown.epochs == (0, 1, 2)
+        await pilot.press("3")
+        await settled(pilot, digits)
+        assert digits.evaluated is not None
+        assert digits.evaluated.name == trained.name
+
+
+async def test_an_answer_that_comes_late_is_not_taken(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        shown, (job,) = screen.shown, screen._jobs.values()
+        assert shown is not None
+        screen._jobs = {}
+        screen._hear(job, msgspec.structs.replace(shown, layer="conv2"))
+        assert screen.shown is shown
+
+
+async def test_the_cursor_stays_on_its_digit_when_an_epoch_ends(still_app: MakeApp, trained: RunFolder) -> None:
+    app = still_app(trained)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        await pilot.press("m")
+        await settled(pilot, screen)
+        await pilot.press("right", "right", "down")
+        assert screen.shown is not None
+        index, before = app.digit[1], screen.shown
+        fewer = msgspec.structs.replace(before, digits=before.digits[2:], images=before.images[2:])
+        screen.take(fewer)
+        assert app.digit[1] == index
+        assert fewer.digits[screen.grid.cursor].index == index
+        screen.take(msgspec.structs.replace(before, digits=before.digits[:2], images=before.images[:2]))
+        assert screen.grid.cursor == 0
+
+
+async def test_an_epoch_under_one_survey_does_not_displace_it(still_app: MakeApp, trained: RunFolder) -> None:
+    app = still_app(trained)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        first = next(iter(screen._jobs.values()))
+        first.state = "running"  # as if the answer were on its way
+        app.history.epochs.append(app.history.epochs[-1])
+        screen.show(())
+        assert next(iter(screen._jobs.values())) is first
+        assert not first.cancelled
+        first.state = "done"
+        screen.show(())
+        await settled(pilot, screen)
+        assert first not in screen._jobs.values()
+
+
+async def test_digits_and_their_legend_agree_in_every_map(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        for name, low in (("gray", 0.0), ("viridis", 0.0), ("diverging", -1.0)):
+            assert screen.view.colours == name
+            assert screen.query_one("#digit", Raster).span == screen.grid.span == screen.query_one(Legend).span
+            assert screen.grid.span is not None
+            assert (screen.grid.span.low, screen.grid.span.high) == (low, 1.0)
+            await pilot.press("c")
+
+
+async def test_arrows_are_not_for_the_matrix(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "3", DigitsScreen)
+        before = app.digit
+        await pilot.press("tab", "down", "j", "end")
+        assert app.digit == before
+        figure = screen.figure()
+        assert figure is not None
+        assert figure.subject is screen.evaluated
+        await pilot.press("tab", "end")
+        assert app.digit != before
+
+
+async def test_weights_with_a_nan_are_shown(still_app: MakeApp, tmp_path: Path) -> None:
+    model = load_weights(pretrained("cnn").model_file)
+    with torch.no_grad():
+        model.get_parameter("fc.1.weight")[0, 0] = float("nan")
+        model.get_parameter("conv1.0.weight")[3] = float("nan")
+    save_weights(tmp_path / "nan.safetensors", model)
+    app = still_app(empty=True)
+    app.opened = tmp_path / "nan.safetensors"
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key, _ in INSPECTING:
+            await go(pilot, key, InspectScreen)
+            await pilot.press("enter", "tab", "n", "o", "escape")
+        assert app.is_running
+
+
 @pytest.mark.parametrize(("key", "mode"), INSPECTING)
 async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_path: Path, key: str, mode: str) -> None:
     broken = tmp_path / "broken.safetensors"
@@ -410,8 +519,6 @@ async def test_e_draws_the_figure_and_copies_its_path(
 
 
 async def test_a_runs_figures_are_in_its_folder(still_app: MakeApp, trained: RunFolder, tmp_path: Path) -> None:
-    import shutil
-
     run = RunFolder(tmp_path / "a run")
     shutil.copytree(trained.path, run.path)
     app = still_app(run)
@@ -424,6 +531,26 @@ async def test_a_runs_figures_are_in_its_folder(still_app: MakeApp, trained: Run
         (screen,) = run.figures_folder.glob("*.svg")
         assert screen.read_text().startswith("<svg")
         assert app.clipboard == str(screen)
+
+
+async def test_a_run_that_was_deleted_is_not_made_again(still_app: MakeApp, trained: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "gone")
+    shutil.copytree(trained.path, run.path)
+    app = still_app(run)
+    shutil.rmtree(run.path)
+    assert app.figures_folder == Path("figures")
+
+
+async def test_the_matrix_has_a_key_of_its_own(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = still_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await go(pilot, "3", DigitsScreen)
+        await pilot.press("E")
+        await until(pilot, lambda: len(app._notifications) == 1)
+        assert [path.name for path in (tmp_path / "figures").iterdir()] == ["confusion-test.png"]
 
 
 async def test_a_full_disk_is_said_and_nothing_is_lost(

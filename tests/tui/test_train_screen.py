@@ -10,8 +10,9 @@ import torch
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from engine.events import RunCancelled, RunFinished
-from engine.requests import Request, Train
+from engine.events import Event, RunCancelled, RunFinished
+from engine.lab import Job
+from engine.requests import Request, RequestError, Summarise, Train
 from engine.runs import RunFolder, pretrained
 from tests import notebook
 from tests.tui.conftest import MakeApp
@@ -178,6 +179,40 @@ async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await tap(pilot, "y")
     assert app.return_value == 0
+    assert app.lab.close()
+
+
+async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
+    import engine.recording
+
+    def offline(*_: object) -> None:
+        raise RequestError("no connection")
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        before = app.facts()
+        monkeypatch.setattr(engine.recording, "load", offline)
+        app.train(Train(batch_norm=True))
+        await until(pilot, lambda: app.training is None)
+        assert app.facts() == before
+        assert app.problem == "no connection"
+    assert app.lab.close()
+
+
+async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they come, and the job ends, just after the events were taken."""
+    heard: list[Event] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        take, job = app.lab.drain, app.ask(Summarise(what="pretrained:cnn"), lambda _, event: heard.append(event))
+
+        def late() -> list[tuple[Job, Event]]:
+            taken = take()
+            job.wait()
+            return taken
+
+        monkeypatch.setattr(app.lab, "drain", late)
+        await until(pilot, lambda: bool(heard), 5)
     assert app.lab.close()
 
 

@@ -64,6 +64,10 @@ class ActivationsScreen(InspectScreen):
             case _:
                 pass
 
+    def forget(self) -> None:
+        """Another network has other channels."""
+        self.shown = self.surveyed = None
+
     # Drawing
 
     def _of_layer(self) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
@@ -88,11 +92,15 @@ class ActivationsScreen(InspectScreen):
         """Digit, mean, maps, channel, legend."""
         shown = self.shown
         if shown is None:
+            for name in ("image", "mean", "map"):
+                self.query_one(f"#{name}", Raster).show(name, "", None, self.view)
+            for grid in self.query(RasterGrid):
+                grid.show("", "", EMPTY, self.view)
+            self.query_one(Legend).show(self.view, None)
             return
         maps, mean, strengths = self._of_layer()
         gray = replace(self.view, colours="gray")
         self.query_one("#image", Raster).show(f"{shown.split} {shown.index}", "", shown.image, gray, Span(0.0, 1.0))
-        self.query_one("#mean", Raster).show("mean map", "", mean, self.view)
         order, survey = self._order(), self._survey()
         dead = set(survey.dead) if survey else set()
         labels = [f"{c:<3}{'dead' if c in dead else f'{strengths[c]:.2f}'}" for c in order]
@@ -104,6 +112,7 @@ class ActivationsScreen(InspectScreen):
             Sheet(maps[order], labels=labels, inks=inks),
             self.view,
         )
+        self.query_one("#mean", Raster).show("mean map", "", mean, self.view, self.grid.span)
         self._draw_channel()
 
     def _draw_channel(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
+import numpy as np
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
@@ -18,12 +19,12 @@ from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
-from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.table import percent
 
 ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
-AT_ONCE = 100
-"""Digits asked for: more than anybody scrolls through, and a hundredth of a second's work."""
+AT_ONCE, AT_MOST = 100, 1000
+"""Digits asked for: some of those in random order, and of the others what is worth to scroll through."""
 ENOUGH = 10
 """Digits in view, as many as the notebook shows; with room for more they are drawn larger instead."""
 
@@ -39,6 +40,7 @@ class DigitsScreen(InspectScreen):
     """The only class shown; -1 for all."""
     shown: DigitsShown | None = None
     evaluated: SplitEvaluated | None = None
+    _export_matrix = False
 
     def body(self) -> Iterable[Widget]:
         """The grid; beside it the digit under the cursor and the confusion matrix."""
@@ -61,21 +63,34 @@ class DigitsScreen(InspectScreen):
         """The digits first, since they are there at once; then the whole split."""
         split, _ = self.lab_app.digit
         what = self.lab_app.what
-        digits = ShowDigits(what=what, split=split, count=AT_ONCE, order=self.order, digit=self.digit, seed=self.seed)
+        digits = ShowDigits(
+            what=what,
+            split=split,
+            count=AT_ONCE if self.order == "random" else AT_MOST,
+            order=self.order,
+            digit=self.digit,
+            seed=self.seed,
+        )
         return [digits, Evaluate(what=what, split=split)]
 
     def take(self, event: NetworkEvent) -> None:
         """Keep an answer."""
         match event:
             case DigitsShown():
-                before, self.shown = self.shown, event
-                if before is None or [d.index for d in before.digits] != [d.index for d in event.digits]:
-                    self.grid.cursor = 0
-                    self._take_digit()
+                self.shown = event
+                indices = [digit.index for digit in event.digits]
+                # Where the current digit is still there, the cursor stays on it.
+                current = self.lab_app.digit[1]
+                self.grid.cursor = indices.index(current) if current in indices else 0
+                self._take_digit()
             case SplitEvaluated():
                 self.evaluated = event
             case _:
                 pass
+
+    def forget(self) -> None:
+        """Another network makes other mistakes."""
+        self.shown = self.evaluated = None
 
     # Drawing
 
@@ -83,24 +98,29 @@ class DigitsScreen(InspectScreen):
         """Grid, digit, bars, matrix, legend."""
         self.query_one(Confusion).show(self.evaluated, self.view)
         shown = self.shown
+        self._draw_legend()
         if shown is None:
+            self.grid.show("digits", "", EMPTY, self.view)
+            self._draw_digit()
             return
         title = {"random": "random digits", "mistakes": "mistakes, the surest first"}.get(
             shown.order, f"{shown.order.replace('-', ' ')} first"
         )
         of = f"class {shown.digit}   " if shown.digit >= 0 else ""
-        grid = self.grid
-        grid.show(
-            f"{shown.split}: {title}", f"{of}{grid.cursor + 1} of {shown.matching:,}", self._sheet(shown), self.view
-        )
-        self._draw_legend()
+        here = f"{self.grid.cursor + 1} of {len(shown.digits):,}" if shown.digits else ""
+        more = f", {shown.matching:,} in all" if shown.matching > len(shown.digits) else ""
+        self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
         self._draw_digit()
 
+    def _span(self) -> Span:
+        """Of pixels: the same for all digits, and in the diverging map with zero in its middle."""
+        return Span.of(np.array([0.0, 1.0]), self.view.colours)
+
     def _draw_legend(self) -> None:
-        span, words = Span(0.0, 1.0), "pixel"
-        if self.has_class("-matrix") and self.evaluated:
+        span, words = self._span(), "pixel"
+        if self._matrix_in_front() and self.evaluated:
             errors = (n for a, row in enumerate(self.evaluated.confusion) for p, n in enumerate(row) if a != p)
-            span, words = Span(0.0, float(max(errors))), "errors, on a logarithmic scale"
+            span, words = Span(0.0, float(max(errors))), "errors (log)"
         self.query_one(Legend).show(self.view, span, words)
 
     def _sheet(self, shown: DigitsShown) -> Sheet:
@@ -127,7 +147,7 @@ class DigitsScreen(InspectScreen):
             bars.show("", [], -1, -1)
             return
         at, digit = here
-        picture.show(f"{self.shown.split} {digit.index}", "", self.shown.images[at], self.view, Span(0.0, 1.0))
+        picture.show(f"{self.shown.split} {digit.index}", "", self.shown.images[at], self.view, self._span())
         words = f"actual {digit.actual}, predicted {digit.predicted}"
         bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
 
@@ -141,15 +161,28 @@ class DigitsScreen(InspectScreen):
         return f"{good}   {glyphs().dot}   {how}"
 
     def figure(self) -> DrawFigure | None:
-        """The digits; the matrix where that is in front."""
-        return self.as_drawn(self.evaluated if self.has_class("-matrix") else self.shown)
+        """The digits; the matrix where that is in front, or was asked for."""
+        return self.as_drawn(self.evaluated if self._matrix_in_front() or self._export_matrix else self.shown)
+
+    def _matrix_in_front(self) -> bool:
+        return self.has_class("-matrix") and not self.has_class("-wide")
+
+    def in_reach(self) -> RasterGrid | None:
+        """The arrows are not for the matrix."""
+        return None if self._matrix_in_front() else self.grid
 
     def live_commands(self) -> tuple[Command, ...]:
         """The matrix has no key where it is in view."""
-        hidden = {"panel"} if self.has_class("-wide") else set()
+        hidden = {"panel"} if self.has_class("-wide") else {"export_matrix"}
         return tuple(command for command in super().live_commands() if command.name not in hidden)
 
     # Keys
+
+    def action_export_matrix(self) -> None:
+        """Have the confusion matrix drawn as a PNG."""
+        self._export_matrix = True
+        self.action_export()
+        self._export_matrix = False
 
     def _take_digit(self) -> None:
         if self.shown and (here := self._here()):
@@ -176,7 +209,9 @@ class DigitsScreen(InspectScreen):
         self._draw_legend()
 
     def action_panel(self) -> None:
-        """The matrix in place of the grid, or back."""
+        """The matrix in place of the grid, or back; where both are in view there is nothing to do."""
+        if self.has_class("-wide"):
+            return
         self.remove_class("-zoomed")
         self.toggle_class("-matrix")
         self._draw_legend()
@@ -213,4 +248,4 @@ class DigitsScreen(InspectScreen):
 
 def _sure(digit: Digit) -> str:
     """The probability; what is not certain is not rounded to certainty."""
-    return f"{digit.probability * 100:.1f} %" if digit.probability < 0.9995 else "100 %"
+    return "100 %" if digit.probability >= 0.9995 else f"{digit.probability * 100:.1f} %"

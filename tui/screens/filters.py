@@ -14,7 +14,7 @@ from tui.commands import bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen
 from tui.widgets.lines import ProgressLine
-from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
 class FiltersScreen(InspectScreen):
@@ -51,12 +51,19 @@ class FiltersScreen(InspectScreen):
         if isinstance(event, FiltersShown):
             self.shown = event
 
+    def forget(self) -> None:
+        """Another network has other epochs."""
+        self.shown, self.epoch = None, -1
+
     # Drawing
 
     def draw_panels(self) -> None:
         """The grid, the kernel, the legend."""
         shown, grid = self.shown, self.grid
         if shown is None:
+            grid.show(self.layer, "", EMPTY, self.view)
+            self.query_one("#kernel", Raster).show(self.layer, "", None, self.view)
+            self.query_one(Legend).show(self.view, None)
             return
         outputs, inputs, *_ = shown.weights.shape
         side = shown.weights.shape[-1]
@@ -159,7 +166,7 @@ class FiltersScreen(InspectScreen):
         if shown is None or shown.epoch not in shown.epochs:
             self.notify("this network keeps no filters of earlier epochs", severity="warning")
             return
-        at = shown.epochs.index(shown.epoch if self.epoch < 0 else self.epoch) + by
+        at = shown.epochs.index(self.epoch if self.epoch in shown.epochs else shown.epoch) + by
         if 0 <= at < len(shown.epochs):
             self.epoch = shown.epochs[at] if at < len(shown.epochs) - 1 else -1
             self.show(())

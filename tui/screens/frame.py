@@ -61,10 +61,11 @@ class LabScreen(Screen[None]):
 
     def action_export(self) -> None:
         """Have the figure drawn as a PNG; the app says where it is."""
-        if figure := self.figure():
-            self.lab_app.lab.submit(figure)
-        else:
+        app = self.lab_app
+        if (figure := self.figure()) is None:
             self.notify("there is nothing to draw yet", severity="warning")
+        elif app.export is None or app.export.state == "done":  # else whoever presses twice wants one figure
+            app.export = app.lab.submit(figure)
 
     async def complete(self) -> None:
         """Make what the first frame could do without; the app calls this after it."""

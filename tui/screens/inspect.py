@@ -45,6 +45,8 @@ class InspectScreen(LabScreen):
         self.view = View("glyphs", self.colours, self.shared)
         self.problem = ""
         """Why the last request could not be answered, in one line."""
+        self._what = ""
+        """The network that the answers are about."""
         self._jobs: dict[Key, Job] = {}
         self._progress: BatchEvaluated | DownloadAdvanced | None = None
 
@@ -58,8 +60,12 @@ class InspectScreen(LabScreen):
         """Keep an answer."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Drop what was kept: another network is open."""
+        raise NotImplementedError
+
     def draw_panels(self) -> None:
-        """Draw what was kept."""
+        """Draw what was kept, or that there is nothing."""
         raise NotImplementedError
 
     def sentence(self) -> str:
@@ -85,12 +91,21 @@ class InspectScreen(LabScreen):
         app = self.lab_app
         if app.screen is not self or not app.engine or not app.what:
             return
-        keys = [(request, len(app.history.epochs)) for request in self.wanted()]
-        self._jobs = {key: job for key, job in self._jobs.items() if key in keys}
-        for key in keys:
-            job = self._jobs.get(key)
-            if job is None or job.cancelled:
-                self._jobs[key] = app.ask(key[0], self._hear)
+        if app.what != self._what:
+            self._what, self._jobs, self.problem = app.what, {}, ""
+            self.forget()
+        epochs, wanted = len(app.history.epochs), self.wanted()
+        self._jobs = {
+            (request, at): job
+            for (request, at), job in self._jobs.items()
+            if request in wanted and not job.cancelled and (at == epochs or job.state != "done")
+        }
+        if any(at != epochs for _, at in self._jobs):
+            return  # where epochs are short, an answer about the one before comes first
+        for request in wanted:
+            job = self._jobs.get((request, epochs))
+            if job is None:
+                self._jobs[request, epochs] = app.ask(request, self._hear)
                 return
             if job.state != "done":
                 return
@@ -100,7 +115,9 @@ class InspectScreen(LabScreen):
         job = self._jobs.get((request, len(self.lab_app.history.epochs)))
         return job is not None and job.state == "done" and not job.cancelled
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, job: Job, event: Event) -> None:
+        if job not in self._jobs.values():
+            return  # about a network or a digit of before
         match event:
             case BatchEvaluated() | DownloadAdvanced():
                 self._progress = event
@@ -136,24 +153,30 @@ class InspectScreen(LabScreen):
 
     # Keys
 
+    def in_reach(self) -> RasterGrid | None:
+        """The grid, unless something else is in its place that the arrows are not for."""
+        return self.grid
+
     def action_move(self, across: int, down: int) -> None:
         """Move the cursor."""
-        if self.grid:
-            self.grid.move(across, down)
+        if grid := self.in_reach():
+            grid.move(across, down)
 
     def action_page(self, pages: int) -> None:
         """Move the cursor by as much as is in view."""
-        if self.grid:
-            self.grid.page(pages)
+        if grid := self.in_reach():
+            grid.page(pages)
 
     def action_jump(self, index: int) -> None:
         """To the first picture, or the last."""
-        if self.grid:
-            self.grid.jump(index)
+        if grid := self.in_reach():
+            grid.jump(index)
 
     def action_view(self) -> None:
         """The next way to draw pictures that the terminal can."""
         can = modes(self.app)
+        if len(can) == 1:
+            self.notify("this terminal can show pictures in no other way")
         self.lab_app.picture_mode = can[(can.index(self.view.mode) + 1) % len(can)] if self.view.mode in can else can[0]
         self.refresh_panels()
 

@@ -35,6 +35,10 @@ class ModelScreen(InspectScreen):
         if isinstance(event, NetworkSummarised):
             self.summary = event
 
+    def forget(self) -> None:
+        """Nothing is known of another network."""
+        self.summary = None
+
     def draw_panels(self) -> None:
         """Draw the table."""
         self.query_one(LayerTable).show(self.summary)

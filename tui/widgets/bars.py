@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row
@@ -33,7 +35,7 @@ class Bars(CellWidget):
             name = {self.actual: "success", self.predicted: "error" if wrong else "success"}.get(number, "quiet")
             if number == self.actual:
                 name = "success"
-            full = round(share * room)
+            full = round(share * room) if math.isfinite(share) else 0  # weights may hold a NaN
             mark = glyphs().best if number == self.actual else " "
             rows.append(
                 cells(

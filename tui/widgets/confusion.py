@@ -7,6 +7,7 @@ from rich.style import Style
 
 from engine.events import SplitEvaluated
 from tui.raster import Span, quantise
+from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row
 from tui.widgets.table import percent
@@ -34,7 +35,8 @@ class Confusion(CellWidget):
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """Ten rows under the names of the columns, each with its accuracy."""
         event, quiet, text = self.evaluated, ink(self.app, "quiet"), ink(self.app, "foreground")
-        facts = cells((f" {percent(event.accuracy)} of {event.count:,} ", text)) if event else []
+        when = f"epoch {event.epoch}   " if event and event.epoch is not None else ""
+        facts = cells((f" {when}{percent(event.accuracy)} of {event.count:,} ", text)) if event else []
         rows = [title_row(self, "confusion", facts, width)]
         if event is None or self.view is None:
             return [*rows, [], cells(("the whole split is on its way".center(width), quiet))]
@@ -45,7 +47,7 @@ class Confusion(CellWidget):
         for actual, counts in enumerate(event.confusion):
             row = cells((f" {actual} ", quiet))
             for column, count in enumerate(counts):
-                row += cells((f"{count or '·':>{size}}", self._style(actual, column, count, event)))
+                row += cells((f"{count or glyphs().nothing:>{size}}", self._style(actual, column, count, event)))
             rows.append(row + cells((f"{event.class_accuracy[actual] * 100:>6.1f}%", text)))
         return [*rows, [], cells((" a row is an actual class, a column a predicted one", quiet))]
 

@@ -120,4 +120,4 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 
 def _count(number: int) -> str:
-    return f"{number:,}" if number else glyphs().dot
+    return f"{number:,}" if number else glyphs().nothing

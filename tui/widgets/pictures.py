@@ -168,10 +168,10 @@ class RasterGrid(CellWidget):
         self._top = self._left = 0
         """The first row and column in view, in images."""
 
-    def show(self, title: str, facts: str, sheet: Sheet, view: View) -> None:
-        """Draw `sheet` from now on; the cursor stays where it is as far as it can."""
+    def show(self, title: str, facts: str, sheet: Sheet, view: View, span: Span | None = None) -> None:
+        """Draw `sheet` from now on, in `span` if given; the cursor stays where it is as far as it can."""
         self.title, self.facts, self.sheet, self.view = title, facts, sheet, view
-        self.span = Span.of(sheet.images, view.colours) if len(sheet) and view.shared else None
+        self.span = span or (Span.of(sheet.images, view.colours) if len(sheet) and view.shared else None)
         self.cursor = min(max(self.cursor, 0), len(sheet) - 1) if self._has_cursor else -1
         self.redraw()
 
@@ -247,7 +247,7 @@ class RasterGrid(CellWidget):
         sheet = self.sheet
         _, rows, columns = sheet.images.shape
         label = max((len(label) for label in sheet.labels), default=0)
-        smallest = 0 if rows >= 20 else 1
+        smallest = 0 if rows >= 20 and sheet.labels else 1
         wanted = min(len(sheet), sheet.enough or len(sheet))
         layout = None
         for zoom in range(LARGEST, smallest - 1, -1):
@@ -291,10 +291,8 @@ class RasterGrid(CellWidget):
         images = self.sheet.images[indices]
         if layout.zoom == 0:
             images = halve(images)
-        if self.span:
-            levels = quantise(images, self.span, count)
-        else:
-            levels = np.stack([quantise(image, Span.of(image, self.view.colours), count) for image in images])
+        span = self.span or Span.of_each(images, self.view.colours)
+        levels = quantise(images, span, count)
         return enlarge(levels, max(1, layout.zoom))
 
     def _labelled(self, layout: _Layout, height: int) -> list[list[Cell]]:
