@@ -17,7 +17,9 @@ from engine.runs import RunFolder
 from tui import cli
 from tui.arguments import Output, one_line, parse
 
-PROGRAM = (sys.executable, "-c", "from tui.cli import main; main()")
+MAIN = "from tui.cli import main; main()"
+PROGRAM = (sys.executable, "-c", MAIN)
+DEFAULT = {signal.SIGINT: "default_int_handler", signal.SIGTERM: "SIG_DFL", signal.SIGHUP: "SIG_DFL"}
 SMALL = ("--epochs", "1", "--train-size", "640")
 
 
@@ -187,9 +189,10 @@ def test_train_for_people_prints_the_notebooks_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    with subprocess.Popen(
-        [*PROGRAM, "train", "--json", "--epochs", "500", "--train-size", "640"], cwd=tmp_path, stdout=subprocess.PIPE
-    ) as process:
+    # The tests may run under nohup, whose ignoring of hang-ups a program inherits, and ours respects.
+    program = (sys.executable, "-c", f"import signal; signal.signal({int(number)}, signal.{DEFAULT[number]}); {MAIN}")
+    command = [*program, "train", "--json", "--epochs", "500", "--train-size", "640"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         while b"EpochFinished" not in process.stdout.readline():
             pass

@@ -142,6 +142,9 @@ async def test_the_digit_selected_is_the_current_one(still_app: MakeApp) -> None
         await pilot.press("comma", "comma")
         await settled(pilot, activations)
         assert activations.shown.index == index - 1
+        app.digit = ("test", digits.shown.digits[7].index)
+        await go(pilot, "3", DigitsScreen)
+        assert digits.grid.cursor == 7
 
 
 async def test_the_first_and_last_digit_are_the_ends(still_app: MakeApp) -> None:

@@ -54,6 +54,11 @@ class DigitsScreen(InspectScreen):
         yield Legend()
         yield ProgressLine(id="status")
 
+    def on_screen_resume(self) -> None:
+        """Where the digit that was taken meanwhile is listed here, the cursor goes to it."""
+        self._find_digit()
+        super().on_screen_resume()
+
     @property
     def grid(self) -> RasterGrid:
         """The grid of all of them."""
@@ -78,11 +83,9 @@ class DigitsScreen(InspectScreen):
         match event:
             case DigitsShown():
                 self.shown = event
-                indices = [digit.index for digit in event.digits]
-                # Where the current digit is still there, the cursor stays on it.
-                current = self.lab_app.digit[1]
-                self.grid.cursor = indices.index(current) if current in indices else 0
-                self._take_digit()
+                if not self._find_digit():
+                    self.grid.cursor = 0
+                    self._take_digit()
             case SplitEvaluated():
                 self.evaluated = event
             case _:
@@ -183,6 +186,14 @@ class DigitsScreen(InspectScreen):
         self._export_matrix = True
         self.action_export()
         self._export_matrix = False
+
+    def _find_digit(self) -> bool:
+        """Put the cursor on the current digit; False where that is not listed."""
+        indices = [digit.index for digit in self.shown.digits] if self.shown else []
+        if (current := self.lab_app.digit[1]) not in indices:
+            return False
+        self.grid.cursor = indices.index(current)
+        return True
 
     def _take_digit(self) -> None:
         if self.shown and (here := self._here()):
