@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from rich.style import Style
-from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
 from textual.message import Message
 
 from tui.raster import BLANK, Levels, Palette, Span, enlarge, frame, halve, paint, quantise
@@ -223,6 +223,10 @@ class RasterGrid(CellWidget):
         if index == self.cursor:
             self.post_message(self.Opened())
         self.go_to(index)
+
+    def on_resize(self, _event: Resize) -> None:
+        """In a new size only the cursor says what to show."""
+        self._top = self._left = 0
 
     def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
         """Earlier rows."""
