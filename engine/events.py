@@ -165,6 +165,11 @@ class NetworkEvent(Event, frozen=True):
     """Epochs trained; null where the file does not say."""
 
 
+def with_batch(shape: tuple[int, ...]) -> str:
+    """A shape as the notebook writes it, for example `[BS,32,14,14]`."""
+    return f"[BS,{','.join(map(str, shape))}]"
+
+
 class LayerSummary(Struct, frozen=True, kw_only=True):
     """One layer: a line of the notebook's table in section 1.3. Shapes are without the batch."""
 
@@ -225,6 +230,11 @@ class SplitEvaluated(ImagesEvent, frozen=True):
     """(N,) int64."""
     probabilities: Array
     """(N, 10) float32."""
+
+    @property
+    def mistakes(self) -> int:
+        """Images whose predicted class is not the actual one."""
+        return self.count - sum(row[actual] for actual, row in enumerate(self.confusion))
 
 
 class Digit(Struct, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from engine.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkEvent
 from engine.requests import ColourMapName
-from tui.raster import Mode, Span, enlarge, halve, paint, palette, quantise
-from tui.terminal import UNICODE, glyphs
+from tui.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
+from tui.terminal import glyphs
 
 MARGIN = 2
 """Cells between two images."""
@@ -20,11 +20,7 @@ MARGIN = 2
 
 def mode_of(console: Console) -> Mode | None:
     """How pictures can be drawn on `console`; None where nobody looks at it."""
-    if not console.is_terminal:
-        return None
-    if console.no_color or glyphs() is not UNICODE or console.color_system not in ("truecolor", "256"):
-        return "glyphs"
-    return "24-bit" if console.color_system == "truecolor" else "256 colours"
+    return modes_of(console, no_color=console.no_color)[0] if console.is_terminal else None
 
 
 def pictures(event: NetworkEvent, console: Console, layer: str = "conv1") -> Text | None:

@@ -12,9 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from rich.color import Color
+from rich.console import Console
 from rich.style import Style
 
 from engine.requests import ColourMapName
+from tui.terminal import UNICODE, glyphs
 from tui.widgets.cells import Cell
 
 Mode = Literal["24-bit", "256 colours", "glyphs"]
@@ -46,8 +48,17 @@ _CUBE = {
 
 _RAMPS = {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"}
 
+_BLACK, _WHITE = Color.from_rgb(0, 0, 0), Color.from_rgb(255, 255, 255)
+
 STEPS = {"gray": 64, "viridis": 64, "diverging": 65}
 """Of the 24-bit maps. Few enough for pairs of them to be made once; odd where zero must have a step of its own."""
+
+
+def modes_of(console: Console, *, no_color: bool) -> tuple[Mode, ...]:
+    """The modes that a terminal can show, its best first."""
+    if no_color or glyphs() is not UNICODE or console.color_system not in ("truecolor", "256"):
+        return MODES[2:]
+    return MODES if console.color_system == "truecolor" else MODES[1:]
 
 
 def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:
@@ -109,6 +120,14 @@ class Palette:
         if upper is None:
             return "▄", Style.from_color(lower)
         return "▀", Style.from_color(upper, lower)
+
+    def writing(self, level: int) -> Style:
+        """The style of words on a paper of this step; plain where there is no colour or no pixel."""
+        if level < 0 or not self.colours:
+            return Style.null()
+        red, green, blue = self.rgb[level]
+        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
+        return Style.from_color(_WHITE if dark else _BLACK, self.colours[level])
 
     def _glyph(self, levels: list[int]) -> int:
         if self.name == "diverging":  # the mean of opposites would be nothing

@@ -19,6 +19,7 @@ from engine.events import (
     NetworkEvent,
     NetworkSummarised,
     SplitEvaluated,
+    with_batch,
 )
 
 NOTHING = "."
@@ -79,7 +80,7 @@ def _percent(share: float) -> str:
 def _summary(event: NetworkSummarised) -> list[RenderableType]:
     table = _table("layer", "input", "output", "parameters", "neurons", "multiply-adds", "field", left=3, gap=1)
     for layer in event.layers:
-        shapes = (f"[BS,{','.join(map(str, shape))}]" for shape in (layer.input_shape, layer.output_shape))
+        shapes = map(with_batch, (layer.input_shape, layer.output_shape))
         counts = (layer.parameters, layer.neurons, layer.multiply_adds)
         numbers = (f"{count:,}" if count else NOTHING for count in counts)
         table.add_row(layer.name, *map(Text, shapes), *numbers, str(layer.receptive_field))
@@ -97,7 +98,6 @@ def _summary(event: NetworkSummarised) -> list[RenderableType]:
 
 
 def _evaluation(event: SplitEvaluated) -> list[RenderableType]:
-    mistakes = sum(map(sum, event.confusion)) - sum(row[actual] for actual, row in enumerate(event.confusion))
     table = _table("actual", *map(str, range(len(event.confusion))), "accuracy")
     for actual, row in enumerate(event.confusion):
         counts = [
@@ -105,8 +105,9 @@ def _evaluation(event: SplitEvaluated) -> list[RenderableType]:
             for predicted, count in enumerate(row)
         ]
         table.add_row(str(actual), *counts, _percent(event.class_accuracy[actual]))
+    quality = f"loss {event.loss:.4f}, accuracy {_percent(event.accuracy)}, {event.mistakes:,} mistakes"
     return [
-        f"{event.count:,} images, loss {event.loss:.4f}, accuracy {_percent(event.accuracy)}, {mistakes:,} mistakes",
+        f"{event.count:,} images, {quality}",
         "",
         "        predicted",
         table,

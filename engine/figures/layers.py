@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from engine.events import NetworkSummarised
+from engine.events import NetworkSummarised, with_batch
 from engine.figures.page import page, panel, small_print
 
 _HEAD = ["layer", "input", "output", "parameters", "running statistics", "neurons", "multiply-adds", "receptive field"]
@@ -20,8 +20,8 @@ def layers_figure(event: NetworkSummarised) -> Figure:
     rows = [
         (
             layer.name,
-            _shape(layer.input_shape),
-            _shape(layer.output_shape),
+            with_batch(layer.input_shape),
+            with_batch(layer.output_shape),
             *(
                 f"{n:,}" if n else "–"
                 for n in (layer.parameters, layer.running_statistics, layer.neurons, layer.multiply_adds)
@@ -60,7 +60,3 @@ def _table(event: NetworkSummarised, table: Sequence[Sequence[str]], layers: int
     for place, thickness in ((-0.1, 1.0), (1.0, 0.5), (layers + 1, 0.5), (len(table) + 0.1, 1.0)):
         axes.axhline(place, color="black", linewidth=thickness, clip_on=False)
     return figure
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return f"[BS,{','.join(map(str, shape))}]"

@@ -106,6 +106,10 @@ class DigitsScreen(InspectScreen):
             self.grid.show("digits", "", EMPTY, self.view)
             self._draw_digit()
             return
+        self._draw_grid(shown)
+        self._draw_digit()
+
+    def _draw_grid(self, shown: DigitsShown) -> None:
         title = {"random": "random digits", "mistakes": "mistakes, the surest first"}.get(
             shown.order, f"{shown.order.replace('-', ' ')} first"
         )
@@ -113,7 +117,6 @@ class DigitsScreen(InspectScreen):
         here = f"{self.grid.cursor + 1} of {len(shown.digits):,}" if shown.digits else ""
         more = f", {shown.matching:,} in all" if shown.matching > len(shown.digits) else ""
         self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
-        self._draw_digit()
 
     def _span(self) -> Span:
         """Of pixels: the same for all digits, and in the diverging map with zero in its middle."""
@@ -159,8 +162,9 @@ class DigitsScreen(InspectScreen):
         how = f"actual {glyphs().arrow} predicted (!: wrong)"
         if self.evaluated is None:
             return how
-        wrong = round((1 - self.evaluated.accuracy) * self.evaluated.count)
-        good = f"{percent(self.evaluated.accuracy)} right, loss {self.evaluated.loss:.4f}, {wrong} wrong"
+        good = (
+            f"{percent(self.evaluated.accuracy)} right, loss {self.evaluated.loss:.4f}, {self.evaluated.mistakes} wrong"
+        )
         return f"{good}   {glyphs().dot}   {how}"
 
     def figure(self) -> DrawFigure | None:
@@ -202,7 +206,9 @@ class DigitsScreen(InspectScreen):
     def on_raster_grid_moved(self) -> None:
         """Another digit is the current one."""
         self._take_digit()
-        self.draw_panels()
+        if self.shown:
+            self._draw_grid(self.shown)
+            self._draw_digit()
 
     def on_raster_grid_opened(self) -> None:
         """From near."""

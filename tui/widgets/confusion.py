@@ -44,14 +44,16 @@ class Confusion(CellWidget):
         size = max(CELL, len(str(max(map(max, event.confusion)))) + 1)
         head = "".join(f"{number:>{size}}" for number in predicted)
         rows.append(cells((f"   {head}  right", quiet)))
+        most = max(n for a, counts in enumerate(event.confusion) for p, n in enumerate(counts) if a != p)
         for actual, counts in enumerate(event.confusion):
             row = cells((f" {actual} ", quiet))
             for column, count in enumerate(counts):
-                row += cells((f"{count or glyphs().nothing:>{size}}", self._style(actual, column, count, event)))
+                row += cells((f"{count or glyphs().nothing:>{size}}", self._style(actual, column, count, most)))
             rows.append(row + cells((f"{event.class_accuracy[actual] * 100:>6.1f}%", text)))
         return [*rows, [], cells((" a row is an actual class, a column a predicted one", quiet))]
 
-    def _style(self, actual: int, column: int, count: int, event: SplitEvaluated) -> Style:
+    def _style(self, actual: int, column: int, count: int, most: int) -> Style:
+        """Of one number; `most` is the greatest count of an error."""
         assert self.view is not None
         if not count:
             return ink(self.app, "rule")
@@ -60,9 +62,5 @@ class Confusion(CellWidget):
         palette = self.view.palette(self.app)
         if not palette.colours:
             return ink(self.app, "foreground", bold=True)
-        errors = [c for a, row in enumerate(event.confusion) for p, c in enumerate(row) if a != p]
-        share = np.log1p(count) / np.log1p(max(errors))
-        level = int(quantise(np.array([share]), Span(0.0, 1.0), palette.count)[0])
-        red, green, blue = palette.rgb[level]
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
-        return Style(color="#ffffff" if dark else "#000000", bgcolor=palette.colours[level].name)
+        share = np.log1p(count) / np.log1p(most)
+        return palette.writing(int(quantise(np.array([share]), Span(0.0, 1.0), palette.count)[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from engine.events import LayerSummary, NetworkSummarised
+from engine.events import LayerSummary, NetworkSummarised, with_batch
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row
@@ -60,8 +60,8 @@ class LayerTable(CellWidget):
     def _layer(self, layer: LayerSummary) -> list[Cell]:
         texts = [
             layer.name,
-            shape(layer.input_shape),
-            shape(layer.output_shape),
+            with_batch(layer.input_shape),
+            with_batch(layer.output_shape),
             _count(layer.parameters),
             _count(layer.neurons),
             _count(layer.multiply_adds),
@@ -112,11 +112,6 @@ class LayerTable(CellWidget):
                     )
                 )
         return rows
-
-
-def shape(sizes: tuple[int, ...]) -> str:
-    """A shape as the notebook writes it, for example `[BS,32,14,14]`."""
-    return f"[BS,{','.join(map(str, sizes))}]"
 
 
 def _count(number: int) -> str:

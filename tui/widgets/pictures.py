@@ -71,7 +71,7 @@ def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, hei
     levels = quantise(values, span, colours.count)
     rows: list[list[Cell]] = []
     for picture, line in zip(levels.tolist(), texts, strict=True):
-        paper = [_paper(level, colours) for level in picture]
+        paper = [colours.writing(level) for level in picture]
         blank = [cell for style in paper for cell in [(" ", style)] * columns]
         number = cells(*((text.center(columns), style) for text, style in zip(line, paper, strict=True)))
         rows += [number if y == (lines - 1) // 2 else blank for y in range(lines)]
@@ -93,14 +93,6 @@ def _numbers(values: np.ndarray, room: int) -> tuple[list[list[str]], int]:
 def _without_zero(text: str) -> str:
     """`.25` for `0.25`: where room is short the zero says nothing."""
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
-
-
-def _paper(level: int, colours: Palette) -> Style:
-    if level < 0 or not colours.colours:
-        return Style.null()
-    red, green, blue = colours.rgb[level]
-    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
-    return Style(color="#ffffff" if dark else "#000000", bgcolor=colours.colours[level].name)
 
 
 @dataclass(frozen=True)

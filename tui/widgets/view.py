@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from textual.app import App
 
 from engine.requests import ColourMapName
-from tui.raster import COLOUR_MAPS, MODES, Mode, Palette, palette
-from tui.terminal import UNICODE, glyphs
+from tui.raster import COLOUR_MAPS, Mode, Palette, modes_of, palette
 from tui.theme import ink
 
 
 def modes(app: App[object]) -> tuple[Mode, ...]:
     """The modes that the terminal can show, its best first."""
-    if app.no_color or glyphs() is not UNICODE or app.console.color_system not in ("truecolor", "256"):
-        return MODES[2:]
-    return MODES if app.console.color_system == "truecolor" else MODES[1:]
+    return modes_of(app.console, no_color=app.no_color)
 
 
 @dataclass(frozen=True)
