@@ -7,7 +7,7 @@ of JSON with its plain values, on standard output and in `events.jsonl` alike; i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -24,6 +24,18 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 class Progress(Event, frozen=True):
     """An event that the next one of its kind replaces: it is shown, never stored, and may be skipped."""
+
+    at_once: ClassVar[bool] = False
+    """Whether somebody waits for just this: a part of a result, rather than how far the work is."""
+
+
+class WorkAdvanced(Progress, frozen=True):
+    """A part of a piece of work was done."""
+
+    words: str
+    """What the work is, for people."""
+    done: int
+    total: int
 
 
 class EngineLoaded(Event, frozen=True):
@@ -340,6 +352,164 @@ class ChannelsSurveyed(ImagesEvent, frozen=True):
     """(M,) int64, ascending: the images that `strongest` names."""
     images: Array
     """(M, 28, 28) float32 in [0, 1]: these images."""
+
+
+class DigitEvent(ImagesEvent, frozen=True):
+    """The base of what was asked about one image and one class."""
+
+    index: int
+    count: int
+    """Images in the split."""
+    actual: int
+    predicted: int
+    watched: int
+    """The class that is asked about."""
+    baseline_probability: float
+    """Of the watched class, for the image as it is: 0 to 1."""
+    image: Array
+    """(28, 28) float32 in [0, 1]."""
+
+
+class OcclusionMap(DigitEvent, frozen=True):
+    """What a network says of an image with a patch over each place of it (the notebook's section 2.4).
+
+    Row r and column c of a map belong to the patch whose left top pixel is (r * stride, c * stride).
+    """
+
+    patch_size: int
+    """Pixels."""
+    stride: int
+    fill: str
+    covers: Array
+    """(28, 28) float32 in [0, 1]: what the patch shows of itself, wherever it is."""
+    baseline: Array
+    """(10,) float32: the probabilities of all classes for the image as it is."""
+    probabilities: Array
+    """(rows, columns) float32: of the watched class; NaN where it is not known yet. The notebook's `heat_map`."""
+    winners: Array
+    """(rows, columns) int64: the class of the highest probability; -1 where it is not known yet."""
+    all_probabilities: Array
+    """(rows, columns, 10) float32."""
+
+
+class OcclusionMapAdvanced(OcclusionMap, Progress, frozen=True):
+    """The map so far."""
+
+    at_once: ClassVar[bool] = True
+
+
+class StrokeShare(Struct, frozen=True, kw_only=True):
+    """Whether the network looks at the strokes: what the patches over them do, against how many they are.
+
+    A patch is over a stroke where it covers a pixel brighter than one half.
+    """
+
+    places: float
+    """Share of the places of the patch that are over a stroke, 0 to 1."""
+    drop: float
+    """Share of the drop in probability, summed over the map, that is at these places; NaN where nothing drops."""
+
+
+class OcclusionMapReady(OcclusionMap, frozen=True):
+    """The whole map, with its extremes."""
+
+    minimum: float
+    minimum_at: tuple[int, int]
+    """(row, column) in the image of the left top pixel of the patch, the first of equals."""
+    maximum: float
+    maximum_at: tuple[int, int]
+    strokes: StrokeShare
+    computed: int
+    """Places for which the network was run; over the others the patch changes no pixel."""
+    seconds: float
+    """For the whole map, pauses for a training step left out."""
+
+
+class ClassOcclusionReady(ImagesEvent, frozen=True):
+    """The occlusion maps of several images of one class, averaged."""
+
+    digit: int
+    """Their class."""
+    watch: str
+    """The class watched, as asked for: it may differ from image to image."""
+    averaged: int
+    """Images."""
+    matching: int
+    """Images of this class in the split."""
+    patch_size: int
+    stride: int
+    fill: str
+    baseline_probability: float
+    """Mean over the images."""
+    strokes: StrokeShare
+    """Means over the images (of the drop over those where something drops)."""
+    mean_image: Array
+    """(28, 28) float32."""
+    mean_probabilities: Array
+    """(rows, columns) float32: mean over the images of the probability of the class watched."""
+    deviation: Array
+    """(rows, columns) float32: its standard deviation over the images; 0 for one image."""
+    changed: Array
+    """(rows, columns) float32: share of the images whose predicted class the patch changes there."""
+
+
+class Curve(Struct, frozen=True, kw_only=True):
+    """The probability of the watched class as pixels go, or come, in the order of a map."""
+
+    values: tuple[float, ...]
+    """At each of the event's `shares`; where averaged, the mean over the images."""
+    area: float
+    """Under the curve, 0 to 1: its mean over the shares, by trapezoids."""
+    spread: tuple[float, ...] = ()
+    """Where averaged: the standard deviation over the images at each share."""
+    area_spread: float = 0.0
+    """Where averaged: the standard deviation over the images of the area."""
+
+
+class Trust(Struct, frozen=True, kw_only=True):
+    """What is known of how far the maps of one method tell the truth."""
+
+    method: str
+    """Or `random`: pixels in random order, what each method should beat."""
+    deletion: Curve
+    """Pixels become black, the highest of the map first: the lower the area, the better (Petsiuk et al. 2018)."""
+    insertion: Curve
+    """On black, pixels appear, the highest of the map first: the higher the area, the better."""
+    completeness: tuple[float, float] | None = None
+    """Of integrated gradients: the sum of the map, and the difference of the class's logit between image and black.
+
+    The two are equal but for the error of the integral (Sundararajan et al. 2017).
+    """
+    similarities: tuple[float, ...] = ()
+    """Spearman rank correlation of the map with the map after fc2, then fc1, conv2 and conv1 too have random weights
+    (Adebayo et al. 2018), mean over the images; NaN where a map is flat. Near 0: the map depends on the weights."""
+    change: float | None = None
+    """1 minus the mean of `similarities`."""
+
+
+class AttributionsComputed(DigitEvent, frozen=True):
+    """What each pixel did for a class, by one method or by all."""
+
+    shares: tuple[float, ...]
+    """Of the pixels, 0 to 1: where the curves of `trust` are measured."""
+    trust: tuple[Trust, ...]
+    """Of each method in `methods`, then of random order."""
+    methods: tuple[str, ...]
+    maps: Array
+    """(methods, 28, 28) float32: the higher, the more the pixel speaks for the class. Saliency, SmoothGrad and Grad-CAM
+    are at least 0; of occlusion it is the mean drop in probability of the patches over the pixel."""
+
+
+class FaithfulnessMeasured(ImagesEvent, frozen=True):
+    """Deletion, insertion and randomisation over many images."""
+
+    watch: str
+    averaged: int
+    """Images: the first of the split."""
+    randomised: int
+    """Images of which the maps were compared with those of random weights; 0 where that was not asked for."""
+    shares: tuple[float, ...]
+    trust: tuple[Trust, ...]
 
 
 class FigureSaved(Event, frozen=True):

@@ -22,8 +22,10 @@ from typing import Literal
 from engine.allocator import keep_freed_memory
 from engine.events import Cancelled, Event, JobFailed, Progress
 from engine.requests import (
+    Attribute,
     DrawFigure,
     Evaluate,
+    Occlude,
     OpenWeights,
     Request,
     RequestError,
@@ -40,7 +42,7 @@ JobState = Literal["waiting", "running", "paused", "done"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 PROGRESS_INTERVAL = 0.25
-"""Seconds between two wake-ups of the reader for progress alone; results wake it at once."""
+"""Seconds between two wake-ups of the reader for progress alone; results and their parts wake it at once."""
 
 NICENESS = 5
 """Of the lanes' threads, against the front end's 0."""
@@ -66,6 +68,8 @@ OPERATIONS: dict[type[Request], _Entry] = {
     ShowDigits: _Entry("analysis", "engine.inspection.predictions:show_digits"),
     ShowFilters: _Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: _Entry("analysis", "engine.inspection.activations:show_activations"),
+    Occlude: _Entry("analysis", "engine.attribution.occlusion:occlude"),
+    Attribute: _Entry("analysis", "engine.attribution.explain:attribute"),
     DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
 }
 
@@ -105,12 +109,12 @@ class Stream:
 
     def put(self, job: Job, event: Event) -> None:
         """Add an event; called from a lane."""
-        progress = isinstance(event, Progress)
-        key: object = (job, type(event)) if progress else object()
+        key: object = (job, type(event)) if isinstance(event, Progress) else object()
         with self._lock:
             self._waiting.pop(key, None)  # the newest stands last, after the results that came before it
             self._waiting[key] = (job, event)
-            due = not progress or time.monotonic() - self._woken_at >= PROGRESS_INTERVAL
+            prompt = not isinstance(event, Progress) or event.at_once
+            due = prompt or time.monotonic() - self._woken_at >= PROGRESS_INTERVAL
         if due:
             self.wake()
 

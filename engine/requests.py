@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta, Struct
 
-from engine.geometry import CLASSES, GeometryError, block_sizes
+from engine.geometry import CLASSES, IMAGE_SIZE, GeometryError, block_sizes
 
 DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"]
 DeviceName = Literal["auto", "cpu", "cuda"]
@@ -22,6 +22,18 @@ SplitName = Literal["train", "val", "test"]
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
 ColourMapName = Literal["gray", "viridis", "diverging"]
+FillName = Literal["zero", "mean", "one", "noise"]
+WatchedClass = Literal["true", "predicted", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+MethodName = Literal[
+    "occlusion",
+    "saliency",
+    "gradient-x-input",
+    "integrated-gradients",
+    "smoothgrad",
+    "grad-cam-conv1",
+    "grad-cam-conv2",
+    "guided-backprop",
+]
 
 
 class RequestError(ValueError):
@@ -239,6 +251,42 @@ class ShowActivations(InspectImages, frozen=True, tag="show-activations"):
     layer: Annotated[LayerName, Meta(description="which block the figure shows")] = "conv1"
     survey: Annotated[
         bool, Meta(description="run the whole split too: dead channels, and the images that excite each most")
+    ] = False
+
+
+class Explain(InspectImages, frozen=True, tag="explain"):
+    """Ask why a network says what it says of an image: the base of what slides a patch over it."""
+
+    index: Annotated[int, Meta(ge=0, description="of the image in its split")] = 61
+    patch_size: Annotated[int, Meta(ge=1, le=IMAGE_SIZE - 1, description="side of the patch, in pixels")] = 8
+    stride: Annotated[
+        int, Meta(ge=1, le=IMAGE_SIZE - 1, description="pixels from one place of the patch to the next")
+    ] = 1
+    fill: Annotated[FillName, Meta(description="what the patch shows: 0, the image's mean, 1, or noise")] = "zero"
+    watch: Annotated[WatchedClass, Meta(description="the class whose probability is watched")] = "true"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+
+
+class Occlude(Explain, frozen=True, tag="occlude"):
+    """The probability of a class with a patch over each place of an image (the notebook's section 2.4)."""
+
+    average: Annotated[
+        int, Meta(ge=0, le=10_000, description="then the mean map of the first n images of this class (0: none)")
+    ] = 0
+
+
+class Attribute(Explain, frozen=True, tag="attribute"):
+    """What each pixel did for a class, by several methods, and how far these maps can be trusted."""
+
+    method: Annotated[Literal["all", MethodName], Meta(description="which method")] = "all"
+    steps: Annotated[int, Meta(ge=1, le=1000, description="of integrated gradients")] = 50
+    samples: Annotated[int, Meta(ge=1, le=1000, description="noisy images of SmoothGrad")] = 50
+    noise: Annotated[float, Meta(gt=0, le=1, description="SmoothGrad's standard deviation, in pixel values")] = 0.15
+    digits: Annotated[
+        int, Meta(ge=0, le=10_000, description="then deletion and insertion over the first n images (0: none)")
+    ] = 0
+    randomise: Annotated[
+        bool, Meta(description="and how much each map changes when weights are randomised (on 16 of them at most)")
     ] = False
 
 

@@ -1,0 +1,217 @@
+"""The request Attribute: maps of one image with their curves; then, where asked for, the same question over many."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.attribution.faithfulness import SHARES, curve_of, curves, generator, random_curves, ranks
+from engine.attribution.gradients import Explained, maps_of, methods_of
+from engine.attribution.occlusion import OcclusionNetwork, network_of, watched_class
+from engine.attribution.randomisation import STAGES, randomised, rank_correlation
+from engine.data import Split
+from engine.events import AttributionsComputed, Event, FaithfulnessMeasured, Trust, WorkAdvanced
+from engine.inspection.predictions import check_index
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.model import inference_network
+from engine.requests import Attribute, MethodName
+
+RANDOM = "random"
+"""What random order is called beside the methods."""
+IMAGES_AT_ONCE = 4
+"""Of many: so few that training, which takes turns with this, is not kept waiting."""
+RANDOMISED = 16
+"""Images that the randomisation is measured on, at most."""
+
+_Curves = tuple[Tensor, Tensor]
+"""Deletion and insertion, each (n, STEPS + 1)."""
+
+
+class _Bench:
+    """A network with all that maps and their curves need."""
+
+    def __init__(self, subject: Subject, request: Attribute) -> None:
+        self.network, self.request = Explained(subject.model, network_of(subject)), request
+        self.logits: nn.Sequential = inference_network(subject.model)
+        self.methods = methods_of(request)
+
+    def targets(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The classes watched (n,) and all probabilities (n, 10) of images (n, 1, 28, 28) of classes `labels` (n,)."""
+        with torch.inference_mode():
+            probabilities = torch.softmax(self.logits(images), dim=1)
+        pairs = zip(labels.tolist(), probabilities, strict=True)
+        watched = [watched_class(self.request.watch, label, row) for label, row in pairs]
+        return torch.tensor(watched, device=images.device), probabilities
+
+    def maps(self, method: MethodName, images: Tensor, targets: Tensor, network: Explained | None = None) -> Tensor:
+        """Maps (n, 28, 28), of another network if given."""
+        return maps_of(method, network or self.network, images, targets, self.request)
+
+    def curves(self, images: Tensor, targets: Tensor, maps: Tensor | None, indices: list[int]) -> _Curves:
+        """Deletion and insertion in the order of `maps` (n, 28, 28), or in random order where there are none."""
+        seed = self.request.seed
+        if maps is None:
+            return random_curves(self.logits, images, targets, seed, indices)
+        places = torch.stack([ranks(each, generator(seed, i)) for each, i in zip(maps, indices, strict=True)])
+        return curves(self.logits, images, targets, places)
+
+    def logit_difference(self, image: Tensor, target: Tensor) -> float:
+        """The logit of `target` (1,) for `image` (1, 1, 28, 28) less that for black: what completeness is about."""
+        with torch.inference_mode():
+            here, black = self.logits(torch.cat((image, torch.zeros_like(image)))).double()[:, int(target)].tolist()
+        return float(here - black)
+
+
+def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
+    """Maps of one image by one method or all; with `digits`, then what they are worth over so many images.
+
+    Raises RequestError where there is no such network, data set or image.
+    """
+    subject = find_subject(request, root)
+    dataset, split = yield from find_images(request, subject)
+    check_index(request.index, split, f"the {request.split} split")
+    bench = _Bench(subject, request)
+    chosen = slice(request.index, request.index + 1)
+    image, labels = split.images[chosen], split.labels[chosen]
+    targets, probabilities = bench.targets(image, labels)
+    maps, trust = [], []
+    for done, method in enumerate(bench.methods, start=1):
+        found = bench.maps(method, image, targets)
+        completeness = None
+        if method == "integrated-gradients":
+            completeness = (found.double().sum().item(), bench.logit_difference(image, targets))
+        maps.append(found[0])
+        trust.append(_trust(method, bench.curves(image, targets, found, [request.index]), completeness))
+        yield WorkAdvanced(words="attributions", done=done, total=len(bench.methods))
+    trust.append(_trust(RANDOM, bench.curves(image, targets, None, [request.index])))
+    watched = int(targets[0])
+    yield AttributionsComputed(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        index=request.index,
+        count=len(split),
+        actual=int(labels[0]),
+        predicted=int(probabilities[0].argmax()),
+        watched=watched,
+        baseline_probability=probabilities[0, watched].item(),
+        image=image[0, 0].cpu().numpy().copy(),
+        shares=SHARES,
+        trust=tuple(trust),
+        methods=bench.methods,
+        maps=torch.stack(maps).float().cpu().numpy(),
+    )
+    if request.digits:
+        work = _measurement(subject, split, msgspec.structs.replace(request, index=0))
+        for done in work.finish():
+            yield WorkAdvanced(words=f"{work.images} digits", done=done, total=work.total)
+        yield FaithfulnessMeasured(
+            name=subject.name,
+            variant=subject.variant,
+            epoch=subject.epoch,
+            dataset=dataset,
+            split=request.split,
+            watch=request.watch,
+            averaged=work.images,
+            randomised=work.randomised,
+            shares=SHARES,
+            trust=work.trust(),
+        )
+
+
+def _trust(method: str, measured: _Curves, completeness: tuple[float, float] | None = None) -> Trust:
+    deletion, insertion = (curve_of(_numbers(each), spread=False) for each in measured)
+    return Trust(method=method, deletion=deletion, insertion=insertion, completeness=completeness)
+
+
+class Measurement:
+    """Curves over the first images of a split, and the randomisation. It can be left at any step and taken up again."""
+
+    def __init__(self, subject: Subject, split: Split, request: Attribute) -> None:
+        self._bench, self._split = _Bench(subject, request), split
+        self.images = min(request.digits, len(split))
+        self.randomised = min(self.images, RANDOMISED) if request.randomise else 0
+        methods = len(self._bench.methods)
+        batches, compared = (-(-count // IMAGES_AT_ONCE) for count in (self.images, self.randomised))
+        self.total = batches * (methods + 1) + compared * methods * len(STAGES)
+        """Steps."""
+        self._done = 0
+        self._curves: dict[str, list[_Curves]] = {method: [] for method in (*self._bench.methods, RANDOM)}
+        self._maps: dict[tuple[str, int], np.ndarray] = {}
+        """The maps (n, 28, 28) of a method for the batch that begins at an image, as far as they are compared."""
+        self._correlations: dict[str, list[list[float]]] = {name: [[] for _ in STAGES] for name in self._bench.methods}
+        self._steps = self._work()
+
+    def finish(self) -> Iterator[int]:
+        """Do what is left to do; after each step, how many are done."""
+        while self._done < self.total:
+            next(self._steps)
+            self._done += 1
+            yield self._done
+
+    def _work(self) -> Iterator[None]:
+        bench = self._bench
+        for start in range(0, self.images, IMAGES_AT_ONCE):
+            images, targets, indices = self._batch(start, self.images)
+            for method in bench.methods:
+                maps = bench.maps(method, images, targets)
+                if start < self.randomised:
+                    self._maps[method, start] = _numbers(maps)
+                self._curves[method].append(bench.curves(images, targets, maps, indices))
+                yield
+            self._curves[RANDOM].append(bench.curves(images, targets, None, indices))
+            yield
+        for stage, model in enumerate(randomised(bench.network.model, bench.request.seed) if self.randomised else ()):
+            network = Explained(model, OcclusionNetwork(model))
+            for start in range(0, self.randomised, IMAGES_AT_ONCE):
+                images, targets, _ = self._batch(start, self.randomised)
+                for method in bench.methods:
+                    now = _numbers(bench.maps(method, images, targets, network))
+                    pairs = zip(self._maps[method, start], now, strict=False)  # the last batch may be cut short
+                    self._correlations[method][stage] += [rank_correlation(*pair) for pair in pairs]
+                    yield
+
+    def _batch(self, start: int, most: int) -> tuple[Tensor, Tensor, list[int]]:
+        end = min(start + IMAGES_AT_ONCE, most)
+        images = self._split.images[start:end]
+        targets, _ = self._bench.targets(images, self._split.labels[start:end])
+        return images, targets, list(range(start, end))
+
+    def trust(self) -> tuple[Trust, ...]:
+        """What was found, when it is finished."""
+        found = []
+        for method, parts in self._curves.items():
+            deletion, insertion = (
+                curve_of(np.concatenate([_numbers(part) for part in each]), spread=True)
+                for each in zip(*parts, strict=True)
+            )
+            known = [_mean(values) for values in self._correlations.get(method, ())] if self.randomised else []
+            change = 1 - _mean(known) if known else None
+            found.append(
+                Trust(method=method, deletion=deletion, insertion=insertion, similarities=tuple(known), change=change)
+            )
+        return tuple(found)
+
+
+@lru_cache(maxsize=2)
+def _measurement(subject: Subject, split: Split, request: Attribute) -> Measurement:
+    return Measurement(subject, split, request)
+
+
+def _numbers(values: Tensor) -> np.ndarray:
+    numbers: np.ndarray = values.double().cpu().numpy()
+    return numbers
+
+
+def _mean(values: list[float]) -> float:
+    """Of the values that are no NaN; NaN where there are none."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else np.nan

@@ -1,0 +1,98 @@
+"""Deletion and insertion: does the probability follow the pixels that a map calls important? (Petsiuk et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.events import Curve
+from engine.geometry import IMAGE_SIZE
+from engine.training import EVALUATION_BATCH
+
+PIXELS = IMAGE_SIZE**2
+STEPS = IMAGE_SIZE
+"""Times that pixels go or come, a row's worth each."""
+SHARES = tuple(step / STEPS for step in range(STEPS + 1))
+"""Of the pixels that are gone, or there, at each point of a curve."""
+RANDOM_ORDERS = 5
+"""For each image, whose curves are averaged."""
+
+
+def generator(seed: int, index: int) -> torch.Generator:
+    """Randomness for image `index` alone, so that no result depends on what else is measured."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, index)).generate_state(1)[0]))
+
+
+def ranks(values: Tensor, shuffle: torch.Generator) -> Tensor:
+    """The place (784,) of each pixel of a map (28, 28), 0 for the highest; equals stand in random order.
+
+    Most pixels of a digit are equal, and their own order, from the top left on, would favour some strokes.
+    """
+    order = torch.randperm(PIXELS, generator=shuffle).to(values.device)
+    order = order[values.flatten()[order].argsort(descending=True, stable=True)]
+    return torch.empty_like(order).scatter_(0, order, torch.arange(PIXELS, device=values.device))
+
+
+def random_ranks(shuffle: torch.Generator) -> Tensor:
+    """A random order of the pixels, (784,)."""
+    return torch.randperm(PIXELS, generator=shuffle)
+
+
+def curves(network: nn.Module, images: Tensor, targets: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Deletion and insertion curves (n, STEPS + 1) of images (n, 1, 28, 28), for their classes `targets` (n,).
+
+    They are probabilities. `places` (n, 784) says when each pixel goes, or comes. `network` gives logits.
+    """
+    at = torch.arange(STEPS + 1, device=images.device) * (PIXELS // STEPS)
+    chosen = places[:, None, :] < at[:, None]  # (n, STEPS + 1, 784)
+    pixels = images.flatten(1)[:, None, :]
+    both = torch.cat((pixels * ~chosen, pixels * chosen), dim=1).view(-1, *images.shape[1:])
+    with torch.inference_mode():
+        logits = torch.cat([network(batch) for batch in torch.split(both, EVALUATION_BATCH)])
+        found = torch.softmax(logits.view(len(images), -1, logits.shape[1]), dim=2)
+        watched = found[torch.arange(len(images)), :, targets]
+    return watched[:, : STEPS + 1], watched[:, STEPS + 1 :]
+
+
+def areas(values: np.ndarray) -> np.ndarray:
+    """The areas (n,) under curves (n, STEPS + 1), by trapezoids, of a square of side 1."""
+    found: np.ndarray = (values.sum(axis=1) - (values[:, 0] + values[:, -1]) / 2) / STEPS
+    return found
+
+
+def curve_of(values: np.ndarray, *, spread: bool) -> Curve:
+    """The mean of curves (n, STEPS + 1), n at least 1; with `spread`, also their standard deviation."""
+    each = areas(values)
+
+    def deviation(numbers: np.ndarray) -> np.ndarray:
+        found: np.ndarray = numbers.std(axis=0, ddof=1) if len(numbers) > 1 else np.zeros_like(numbers[0])
+        return found
+
+    mean = _floats(values.mean(axis=0))
+    if not spread:
+        return Curve(values=mean, area=float(each.mean()))
+    return Curve(
+        values=mean, area=float(each.mean()), spread=_floats(deviation(values)), area_spread=float(deviation(each))
+    )
+
+
+def _floats(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(values.tolist())
+
+
+def random_curves(
+    network: nn.Module, images: Tensor, targets: Tensor, seed: int, indices: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Curves as `curves` gives them, for pixels in random order, the mean over RANDOM_ORDERS of them."""
+    orders = [
+        [random_ranks(shuffle) for _ in range(RANDOM_ORDERS)] for shuffle in (generator(seed, i) for i in indices)
+    ]
+    places = torch.stack([order for each in orders for order in each]).to(images.device)
+    deletion, insertion = curves(
+        network, images.repeat_interleave(RANDOM_ORDERS, dim=0), targets.repeat_interleave(RANDOM_ORDERS), places
+    )
+    shape = (len(images), RANDOM_ORDERS, STEPS + 1)
+    return deletion.reshape(shape).mean(dim=1), insertion.reshape(shape).mean(dim=1)

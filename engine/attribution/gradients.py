@@ -1,0 +1,144 @@
+"""What each pixel did for a class: the gradient methods, through Captum, and occlusion beside them.
+
+Captum and what it imports are loaded when a method is first used.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from engine.attribution.occlusion import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
+from engine.geometry import IMAGE_SIZE
+from engine.model import CNN
+from engine.requests import Attribute, MethodName
+
+METHODS: tuple[MethodName, ...] = get_args(MethodName)
+AT_ONCE = 256
+"""Images that a method sends through the network and back at once."""
+
+_Method = Callable[[CNN, Tensor, Tensor, Attribute], Tensor]
+
+
+def methods_of(request: Attribute) -> tuple[MethodName, ...]:
+    """The methods that `request` names."""
+    return METHODS if request.method == "all" else (request.method,)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A network as the methods need it."""
+
+    model: CNN
+    occlusion: OcclusionNetwork
+    """The same, made ready for patches."""
+
+
+def maps_of(method: MethodName, network: Explained, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
+    """Maps (n, 28, 28) of images (n, 1, 28, 28) for the classes `targets` (n,).
+
+    The higher, the more a pixel speaks for its class. All but occlusion explain the class's logit, since the gradient
+    of a probability vanishes where the network is sure; occlusion explains the probability. `settings` holds what the
+    methods can be told.
+    """
+    if method == "occlusion":
+        return _occlusion(network.occlusion, images, targets, settings)
+    with warnings.catch_warnings():  # Captum warns of what it does to the inputs and to ReLU
+        warnings.simplefilter("ignore")
+        maps = _METHODS[method](network.model, images.detach().clone().requires_grad_(), targets, settings)
+    return maps.detach().squeeze(1)
+
+
+def _occlusion(network: OcclusionNetwork, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
+    drops = []
+    for image, target in zip(images, targets.tolist(), strict=True):
+        covers = cover(image, settings.fill, settings.seed)
+        sweep = OcclusionSweep(network, image, covers, settings.patch_size, settings.stride)
+        for _ in sweep.finish():
+            pass
+        drops.append(sweep.baseline[target] - sweep.map()[..., target])
+    return drop_by_pixel(torch.stack(drops), settings.patch_size, settings.stride).to(images.dtype)
+
+
+def _saliency(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
+    """The gradient's magnitude (Simonyan et al. 2013)."""
+    from captum.attr import Saliency
+
+    return _tensor(Saliency(model).attribute(images, target=targets))
+
+
+def _gradient_x_input(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
+    """The gradient times the pixel (Shrikumar et al. 2016)."""
+    from captum.attr import InputXGradient
+
+    return _tensor(InputXGradient(model).attribute(images, target=targets))
+
+
+def _integrated_gradients(model: CNN, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
+    """The mean gradient on the way from black to the image, times the pixel (Sundararajan et al. 2017)."""
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(model)
+    at_once = max(AT_ONCE, len(images))
+    return _tensor(
+        method.attribute(images, target=targets, n_steps=settings.steps, internal_batch_size=at_once).to(images.dtype)
+    )
+
+
+def _smoothgrad(model: CNN, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
+    """The magnitude of the mean gradient of noisy copies of the image (Smilkov et al. 2017)."""
+    from captum.attr import NoiseTunnel, Saliency
+
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        torch.manual_seed(settings.seed)
+        mean = NoiseTunnel(Saliency(model)).attribute(
+            images,
+            target=targets,
+            nt_type="smoothgrad",
+            nt_samples=settings.samples,
+            nt_samples_batch_size=max(1, AT_ONCE // len(images)),
+            stdevs=settings.noise,
+            abs=False,
+        )
+    return _tensor(mean).abs()
+
+
+def _grad_cam(block: str) -> _Method:
+    def method(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
+        """A block's maps, weighted by their mean gradients, where positive (Selvaraju et al. 2017), enlarged."""
+        from captum.attr import LayerGradCam
+
+        layer = LayerGradCam(model, getattr(model, block))
+        maps = _tensor(layer.attribute(images, target=targets, relu_attributions=True))
+        return interpolate(maps, (IMAGE_SIZE, IMAGE_SIZE), mode="bilinear", align_corners=False)
+
+    return method
+
+
+def _guided_backprop(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
+    """The gradient, of which each ReLU passes on what is positive (Springenberg et al. 2014)."""
+    from captum.attr import GuidedBackprop
+
+    return _tensor(GuidedBackprop(model).attribute(images, target=targets))
+
+
+def _tensor(attributions: Any) -> Tensor:
+    assert isinstance(attributions, Tensor)
+    return attributions
+
+
+_METHODS: dict[MethodName, _Method] = {
+    "saliency": _saliency,
+    "gradient-x-input": _gradient_x_input,
+    "integrated-gradients": _integrated_gradients,
+    "smoothgrad": _smoothgrad,
+    "grad-cam-conv1": _grad_cam("conv1"),
+    "grad-cam-conv2": _grad_cam("conv2"),
+    "guided-backprop": _guided_backprop,
+}

@@ -1,0 +1,313 @@
+"""The notebook's section 2.4, `occlusion_fixed`: the probability of a class with a patch over each place of an image.
+
+The numbers are the notebook's. Three things make it fast: windows (see `windows.py`), places where the patch changes no
+pixel, whose probabilities are known, and batches. One thing keeps it exact: where the answer hangs in the balance, so
+that rounding shows in a probability, it is computed again in double precision.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv_transpose2d, max_pool2d, pad
+
+from engine.attribution.windows import WindowedImage, WindowedNetwork
+from engine.data import Split
+from engine.events import (
+    ClassOcclusionReady,
+    Event,
+    OcclusionMapAdvanced,
+    OcclusionMapReady,
+    StrokeShare,
+    WorkAdvanced,
+)
+from engine.geometry import CLASSES, IMAGE_SIZE
+from engine.inspection.predictions import check_index
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.model import CNN
+from engine.requests import FillName, Occlude, WatchedClass
+
+STROKE = 0.5
+"""Pixels brighter than this are a stroke."""
+
+IN_THE_BALANCE = 0.05
+"""Of p * (1 - p), by which rounding of a logit becomes rounding of a probability: from here on doubles are worth it."""
+
+AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
+"""Numbers in the largest map of a batch: about 4 MB, and half a gigabyte."""
+
+
+class OcclusionNetwork:
+    """A network made ready for patches, in single precision and in double."""
+
+    def __init__(self, model: CNN) -> None:
+        parameter = next(model.parameters())
+        self.device = parameter.device
+        self.exact = WindowedNetwork(model, torch.float64)
+        # A GPU is quick enough for doubles throughout, and there convolutions in single precision may be in half of it.
+        quick = self.device.type == "cpu" and parameter.dtype == torch.float32
+        self.quick = WindowedNetwork(model, torch.float32) if quick else None
+
+
+@lru_cache(maxsize=2)
+def network_of(subject: Subject) -> OcclusionNetwork:
+    """The network of `subject`, made ready once."""
+    return OcclusionNetwork(subject.model)
+
+
+def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
+    """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place."""
+    match fill:
+        case "noise":
+            noise = torch.rand((IMAGE_SIZE, IMAGE_SIZE), generator=torch.Generator().manual_seed(seed))
+            return noise.to(image)
+        case "mean":
+            return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
+        case _:
+            return torch.full_like(image[0], 1.0 if fill == "one" else 0.0)
+
+
+class OcclusionSweep:
+    """A patch over each place of one image, a batch of places at a time, row by row."""
+
+    def __init__(self, network: OcclusionNetwork, image: Tensor, covers: Tensor, patch_size: int, stride: int) -> None:
+        """`image` is (1, 28, 28), `covers` (28, 28): what the patch shows of itself, wherever it is."""
+        self.side = (IMAGE_SIZE - patch_size) // stride + 1
+        """Rows and columns of the map."""
+        self._patches = covers.unfold(0, patch_size, 1).unfold(1, patch_size, 1)  # (29 - p, 29 - p, p, p), a view
+        self._stride = stride
+        with torch.inference_mode():
+            self._exact = WindowedImage(network.exact, image)
+            self._quick = WindowedImage(network.quick, image) if network.quick else self._exact
+            self.baseline = self._exact.probabilities
+            """(10,) float64: the probabilities of the image as it is."""
+            changes = (image != covers).to(image.dtype)[None]
+            self._open = max_pool2d(changes, patch_size, stride).flatten().nonzero()[:, 0]
+            self.probabilities = self.baseline.expand(self.side**2, CLASSES).clone()
+            """(places, 10) float64; NaN where they are not known yet."""
+            self.probabilities[self._open] = torch.nan
+        self.computed = len(self._open)
+        """Places where the patch changes a pixel."""
+        budget = AT_ONCE.get(network.device.type, AT_ONCE["cpu"])
+        self._batch = max(1, budget // self._exact.elements(patch_size))
+
+    def finish(self) -> Iterator[int]:
+        """Do what there is to do; after each batch, how many places of `computed` are known."""
+        known = 0
+        doubtful = []
+        for places in torch.split(self._open, self._batch):
+            with torch.inference_mode():
+                self.probabilities[places] = found = self._ask(self._quick, places)
+                if self._quick is not self._exact:
+                    doubtful.append(places[(found * (1 - found)).amax(dim=1) > IN_THE_BALANCE])
+            known += len(places)
+            yield known
+        # A batch of doubles takes twice the memory.
+        for places in torch.split(torch.cat(doubtful), max(1, self._batch // 2)) if doubtful else ():
+            if len(places):
+                with torch.inference_mode():
+                    self.probabilities[places] = self._ask(self._exact, places)
+                yield known
+
+    def _ask(self, image: WindowedImage, places: Tensor) -> Tensor:
+        rows, columns = places // self.side * self._stride, places % self.side * self._stride
+        return image.patched(self._patches[rows, columns], rows, columns).double()
+
+    def map(self) -> Tensor:
+        """The probabilities as (rows, columns, 10) float64."""
+        return self.probabilities.view(self.side, self.side, CLASSES)
+
+
+def drop_by_pixel(drops: Tensor, patch_size: int, stride: int) -> Tensor:
+    """Maps of drops (n, rows, columns) as images (n, 28, 28): the mean drop of the patches over each pixel.
+
+    0 for pixels that no patch reaches. Captum's `Occlusion` gives the same where patches reach all pixels.
+    """
+    ones = drops.new_ones(1, 1, patch_size, patch_size)
+    size = drops.shape[-1]
+    reached = IMAGE_SIZE - (size - 1) * stride - patch_size
+    total, count = (
+        pad(conv_transpose2d(maps[:, None], ones, stride=stride)[:, 0], (0, reached, 0, reached))
+        for maps in (drops, torch.ones_like(drops))
+    )
+    return total / count.clamp(min=1)
+
+
+def over_strokes(image: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
+    """Where a patch covers a stroke of `image` (28, 28): (rows, columns) bool."""
+    windows = np.lib.stride_tricks.sliding_window_view(image > STROKE, (patch_size, patch_size))
+    return np.asarray(windows[::stride, ::stride].any(axis=(2, 3)))
+
+
+def stroke_share(drops: np.ndarray, over: np.ndarray) -> StrokeShare:
+    """What share of `drops` (rows, columns) is where `over` (rows, columns) is true; rises count as no drop."""
+    falls = np.maximum(np.nan_to_num(drops), 0)
+    total = float(falls.sum())
+    return StrokeShare(places=float(over.mean()), drop=float(falls[over].sum()) / total if total > 0 else np.nan)
+
+
+def watched_class(watch: WatchedClass, actual: int, baseline: Tensor) -> int:
+    """The class that `watch` means for an image of class `actual` with probabilities `baseline` (10,)."""
+    if watch == "true":
+        return actual
+    return int(baseline.argmax()) if watch == "predicted" else int(watch)
+
+
+def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
+    """The occlusion map of one image, growing; with `average`, then the mean map of its class.
+
+    Raises RequestError where there is no such network, data set or image.
+    """
+    subject = find_subject(request, root)
+    dataset, split = yield from find_images(request, subject)
+    check_index(request.index, split, f"the {request.split} split")
+    network, began = network_of(subject), time.perf_counter()
+    image, actual = split.images[request.index], int(split.labels[request.index])
+    covers = cover(image, request.fill, request.seed)
+    sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
+    watched = watched_class(request.watch, actual, sweep.baseline)
+    pixels = image[0].cpu().numpy().copy()  # else it is the data set's own memory
+    known: dict[str, Any] = {
+        "name": subject.name,
+        "variant": subject.variant,
+        "epoch": subject.epoch,
+        "dataset": dataset,
+        "split": request.split,
+        "index": request.index,
+        "count": len(split),
+        "actual": actual,
+        "predicted": int(sweep.baseline.argmax()),
+        "watched": watched,
+        "baseline_probability": sweep.baseline[watched].item(),
+        "image": pixels,
+        "patch_size": request.patch_size,
+        "stride": request.stride,
+        "fill": request.fill,
+        "covers": covers.cpu().numpy().copy(),
+        "baseline": sweep.baseline.float().cpu().numpy(),
+    }
+    seconds = 0.0
+    for _ in sweep.finish():
+        seconds += time.perf_counter() - began
+        yield OcclusionMapAdvanced(**known, **_maps(sweep, watched))
+        began = time.perf_counter()
+    maps = _maps(sweep, watched)
+    seconds += time.perf_counter() - began
+    probabilities = maps["probabilities"]
+    least = int(np.where(np.isnan(probabilities), np.inf, probabilities).argmin())
+    most = int(np.where(np.isnan(probabilities), -np.inf, probabilities).argmax())
+    over = over_strokes(pixels, request.patch_size, request.stride)
+    yield OcclusionMapReady(
+        **known,
+        **maps,
+        minimum=float(probabilities.flat[least]),
+        minimum_at=(least // sweep.side * request.stride, least % sweep.side * request.stride),
+        maximum=float(probabilities.flat[most]),
+        maximum_at=(most // sweep.side * request.stride, most % sweep.side * request.stride),
+        strokes=stroke_share(known["baseline_probability"] - probabilities.astype(np.float64), over),
+        computed=sweep.computed,
+        seconds=seconds,
+    )
+    if request.average:
+        yield from _average(request, subject, dataset, split, actual)
+
+
+def _maps(sweep: OcclusionSweep, watched: int) -> dict[str, Any]:
+    """The arrays of an OcclusionMap, as far as `sweep` got."""
+    maps = sweep.map().cpu().numpy()  # (rows, columns, 10)
+    winners = np.where(np.isnan(maps[..., 0]), -1, maps.argmax(axis=-1))
+    return {
+        "probabilities": maps[..., watched].astype(np.float32),
+        "winners": winners,
+        "all_probabilities": maps.astype(np.float32),
+    }
+
+
+class ClassOcclusion:
+    """The maps of the first images of one class, summed. It can be left after any image and taken up again later."""
+
+    def __init__(self, network: OcclusionNetwork, split: Split, digit: int, settings: Occlude) -> None:
+        indices = (split.labels == digit).nonzero()[:, 0].tolist()
+        self.matching = len(indices)
+        self.indices = indices[: settings.average]
+        self.done = 0
+        """Images so far."""
+        self._network, self._split, self._digit, self._settings = network, split, digit, settings
+        side = (IMAGE_SIZE - settings.patch_size) // settings.stride + 1
+        self._sum, self._squares, self._changed = (np.zeros((side, side)) for _ in range(3))
+        self._image, self._baseline = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
+        self._strokes: list[StrokeShare] = []
+
+    def finish(self) -> Iterator[int]:
+        """Do what is left to do; after each image, how many are done."""
+        while self.done < len(self.indices):
+            self._add(self._split.images[self.indices[self.done]])
+            self.done += 1
+            yield self.done
+
+    def _add(self, image: Tensor) -> None:
+        s = self._settings
+        sweep = OcclusionSweep(self._network, image, cover(image, s.fill, s.seed), s.patch_size, s.stride)
+        for _ in sweep.finish():
+            pass
+        watched = watched_class(s.watch, self._digit, sweep.baseline)
+        maps, pixels = sweep.map().cpu().numpy(), image[0].cpu().numpy()
+        probabilities, baseline = maps[..., watched], sweep.baseline[watched].item()
+        self._sum += probabilities
+        self._squares += probabilities**2
+        self._changed += maps.argmax(axis=-1) != int(sweep.baseline.argmax())
+        self._image += pixels
+        self._baseline += baseline
+        self._strokes.append(stroke_share(baseline - probabilities, over_strokes(pixels, s.patch_size, s.stride)))
+
+    def means(self) -> dict[str, Any]:
+        """The averages over the images done so far, at least one, as fields of a ClassOcclusionReady."""
+        n, places = self.done, [share.places for share in self._strokes]
+        drops = [share.drop for share in self._strokes if not np.isnan(share.drop)]
+        mean = self._sum / n
+        deviation = np.sqrt(np.maximum(self._squares / n - mean**2, 0) * (n / max(1, n - 1)))
+        return {
+            "averaged": n,
+            "matching": self.matching,
+            "baseline_probability": self._baseline / n,
+            "strokes": StrokeShare(places=float(np.mean(places)), drop=float(np.mean(drops)) if drops else np.nan),
+            "mean_image": (self._image / n).astype(np.float32),
+            "mean_probabilities": mean.astype(np.float32),
+            "deviation": deviation.astype(np.float32),
+            "changed": (self._changed / n).astype(np.float32),
+        }
+
+
+@lru_cache(maxsize=2)
+def _class_occlusion(network: OcclusionNetwork, split: Split, digit: int, settings: Occlude) -> ClassOcclusion:
+    return ClassOcclusion(network, split, digit, settings)
+
+
+def _average(
+    request: Occlude, subject: Subject, dataset: str, split: Split, digit: int
+) -> Generator[Event, None, None]:
+    # The same sum for all images of the class, and as far as it got before something else was looked at.
+    work = _class_occlusion(network_of(subject), split, digit, msgspec.structs.replace(request, index=0))
+    for done in work.finish():
+        yield WorkAdvanced(words=f"mean map of {digit}", done=done, total=len(work.indices))
+    yield ClassOcclusionReady(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        digit=digit,
+        watch=request.watch,
+        patch_size=request.patch_size,
+        stride=request.stride,
+        fill=request.fill,
+        **work.means(),
+    )

@@ -1,0 +1,39 @@
+"""The sanity check of Adebayo et al. 2018: a map that stays the same when weights become random explains nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.model import CNN
+
+STAGES = ("fc2", "fc1", "conv2", "conv1")
+"""What becomes random, one after the other, from the top down; batch norm with the layer before it."""
+
+
+def randomised(model: CNN, seed: int) -> Iterator[CNN]:
+    """Copies of `model` with ever more random layers, one for each of STAGES."""
+    for stage in STAGES:
+        model = copy.deepcopy(model)
+        layers = {"fc2": model.fc[-1:], "fc1": model.fc[:-1], "conv2": model.conv2, "conv1": model.conv1}[stage]
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for layer in layers:
+                if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d):
+                    layer.reset_parameters()
+        yield model.eval()
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation of two maps of one shape, equals at their mean rank; NaN where one is flat."""
+    ranks = []
+    for values in (one, other):
+        _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(counts) - (counts - 1) / 2)[place.ravel()])
+    first, second = (each - each.mean() for each in ranks)
+    length = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / length) if length > 0 else np.nan
