@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.requests import (
+    Attribute,
     Evaluate,
+    Occlude,
     Request,
     RequestError,
     ShowActivations,
@@ -58,6 +60,8 @@ COMMANDS = {
     "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
     "filters": CliCommand(ShowFilters, "the kernels of a convolution, of each epoch of a run"),
     "activations": CliCommand(ShowActivations, "what both convolution blocks make of an image"),
+    "occlude": CliCommand(Occlude, "the probability of a class with a patch over each place of an image"),
+    "attribute": CliCommand(Attribute, "what each pixel did for a class, and whether that tells the truth"),
 }
 
 

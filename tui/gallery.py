@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from engine.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkEvent
+from engine.events import (
+    ActivationsComputed,
+    AttributionsComputed,
+    ClassOcclusionReady,
+    DigitsShown,
+    FiltersShown,
+    NetworkEvent,
+    OcclusionMapReady,
+)
 from engine.requests import ColourMapName
 from tui.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.terminal import glyphs
@@ -25,39 +34,67 @@ def mode_of(console: Console) -> Mode | None:
 
 def pictures(event: NetworkEvent, console: Console, layer: str = "conv1") -> Text | None:
     """The images that `event` holds; None where it holds none, or they do not belong into this output."""
-    mode = mode_of(console)
-    if mode is None:
+    mode, found = mode_of(console), _found(event, layer)
+    if mode is None or found is None:
         return None
+    return _rows(found, mode, console.width)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The pictures of an event."""
+
+    images: np.ndarray
+    """(n, H, W)."""
+    labels: Sequence[str]
+    colours: ColourMapName = "gray"
+    span: Span | None = None
+    """Of all; their own if not given."""
+
+
+def _found(event: NetworkEvent, layer: str) -> _Found | None:
+    found = None
     match event:
         case DigitsShown() if event.digits:
             labels = [f"{d.actual}{glyphs().arrow}{d.predicted}" for d in event.digits]
-            return _rows(event.images, labels, "gray", mode, console.width)
+            found = _Found(event.images, labels)
         case FiltersShown() if event.shape[1] == 1:
-            return _rows(event.weights[:, 0], _numbers(len(event.weights)), "diverging", mode, console.width)
+            found = _Found(event.weights[:, 0], _numbers(len(event.weights)), "diverging")
         case ActivationsComputed():
             maps = event.conv1 if layer == "conv1" else event.conv2
-            return _rows(maps, _numbers(len(maps)), "gray", mode, console.width)
-        case _:
-            return None
+            found = _Found(maps, _numbers(len(maps)))
+        case OcclusionMapReady():
+            found = _Found(event.probabilities[None], [f"p({event.watched})"], "viridis", Span(0.0, 1.0))
+        case ClassOcclusionReady():
+            found = _Found(event.mean_probabilities[None], ["mean probability"], "viridis", Span(0.0, 1.0))
+        case AttributionsComputed():
+            # Methods have no unit in common: each map is drawn up to its own largest magnitude.
+            most = np.abs(event.maps).max(axis=(1, 2), keepdims=True)
+            maps = event.maps / np.where(most > 0, most, 1)
+            found = _Found(maps, event.methods, "diverging", Span(-1.0, 1.0))
+    return found
 
 
 def _numbers(count: int) -> list[str]:
     return [str(number) for number in range(count)]
 
 
-def _rows(images: np.ndarray, labels: Sequence[str], name: ColourMapName, mode: Mode, width: int) -> Text:
-    """`images` (n, H, W) in one value range, as many beside one another as fit into `width` cells."""
-    span, colours = Span.of(images, name), palette(name, mode, Style.null())
+def _rows(found: _Found, mode: Mode, width: int) -> Text:
+    """The images in one value range, as many beside one another as fit into `width` cells."""
+    images, labels = found.images, found.labels
+    span, colours = found.span or Span.of(images, found.colours), palette(found.colours, mode, Style.null())
     # Digits at half their size, kernels at twice theirs: about as large as a label is long, and many to a line.
     side = images.shape[-1]
-    levels = quantise(halve(images) if side >= 20 else images, span, colours.count)
+    levels = quantise(halve(images) if side >= 20 and len(images) > 1 else images, span, colours.count)
     levels = enlarge(levels, max(1, 6 // side))
     across = max(1, (width + MARGIN) // (levels.shape[-1] + MARGIN))
     text = Text(no_wrap=True, end="")
     for start in range(0, len(levels), across):
         tiles = [paint(tile, colours) for tile in levels[start : start + across]]
         size = levels.shape[-1] + MARGIN
-        text.append("".join(label.ljust(size) for label in labels[start : start + across]).rstrip() + "\n", "dim")
+        text.append(
+            "".join(label[: size - 1].ljust(size) for label in labels[start : start + across]).rstrip() + "\n", "dim"
+        )
         for line in zip(*tiles, strict=True):
             for row in line:
                 for character, style in row:

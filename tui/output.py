@@ -18,11 +18,13 @@ from engine.events import (
     EpochFinished,
     Event,
     NetworkEvent,
+    OcclusionMapAdvanced,
     Progress,
     RunCancelled,
     RunFailed,
     RunFinished,
     RunStarted,
+    WorkAdvanced,
     to_json,
 )
 from engine.lab import end, perform
@@ -162,16 +164,8 @@ class _People:
                     f"of {list(event.image_shape)}\n\n"
                     "epoch   train loss   val loss   val acc   test acc      time"
                 )
-            case BatchTrained():
-                done = (event.epoch - 1) * event.steps + event.step
-                fact = f"{event.images_per_second:,.0f} img/s"
-                self._advance(f"epoch {event.epoch}", done, event.epochs * event.steps, fact)
-            case BatchEvaluated() if not self.training:
-                self._advance(f"evaluating {event.split}", event.done, event.total, "")
-            case BatchEvaluated():
-                self.bars.update(self.task, fact=f"evaluating {event.split} {event.done:,}")
-            case DownloadAdvanced():
-                self._advance(f"downloading {event.file}", event.received, event.total or None, event.dataset)
+            case Progress():
+                self._progress(event)
             case EpochFinished():
                 seconds = event.train_seconds + event.eval_seconds
                 self.console.print(
@@ -194,6 +188,26 @@ class _People:
                     self.console.print(images)
             case RunFailed():
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
+            case _:
+                pass
+
+    def _progress(self, event: Progress) -> None:
+        match event:
+            case BatchTrained():
+                done = (event.epoch - 1) * event.steps + event.step
+                fact = f"{event.images_per_second:,.0f} img/s"
+                self._advance(f"epoch {event.epoch}", done, event.epochs * event.steps, fact)
+            case BatchEvaluated() if not self.training:
+                self._advance(f"evaluating {event.split}", event.done, event.total, "")
+            case BatchEvaluated():
+                self.bars.update(self.task, fact=f"evaluating {event.split} {event.done:,}")
+            case WorkAdvanced():
+                self._advance(event.words, event.done, event.total, "")
+            case OcclusionMapAdvanced():
+                known = event.winners >= 0
+                self._advance("occlusion", int(known.sum()), known.size, "")
+            case DownloadAdvanced():
+                self._advance(f"downloading {event.file}", event.received, event.total or None, event.dataset)
             case _:
                 pass
 

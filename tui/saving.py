@@ -7,11 +7,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.events import DigitsShown, Event, NetworkSummarised, SplitEvaluated, arrays
+from msgspec.structs import replace
+
+from engine.events import (
+    AttributionsComputed,
+    ClassOcclusionReady,
+    DigitsShown,
+    Event,
+    FaithfulnessMeasured,
+    NetworkSummarised,
+    OcclusionMap,
+    SplitEvaluated,
+    Trust,
+    arrays,
+)
 from engine.history import RunHistory
 from engine.lab import perform
 from engine.paths import write_whole
-from engine.requests import ColourMapName, DrawFigure, Request, RequestError, ShowActivations, ShowFilters, Train
+from engine.requests import (
+    Attribute,
+    DrawFigure,
+    Occlude,
+    Request,
+    RequestError,
+    ShowActivations,
+    ShowFilters,
+    Train,
+)
 from tui.arguments import ArrayOutput, Output
 
 if TYPE_CHECKING:
@@ -64,6 +86,7 @@ def result_arrays(event: Event) -> dict[str, Array]:
     import numpy as np
 
     tables: dict[str, Array] = {}
+    own = arrays(event)
     match event:
         case NetworkSummarised():
             tables = {"layer": np.array([layer.name for layer in event.layers])}
@@ -75,7 +98,33 @@ def result_arrays(event: Event) -> dict[str, Array]:
             for name in ("index", "actual", "predicted"):
                 tables[name] = np.array([getattr(digit, name) for digit in event.digits], np.int64)
             tables["probabilities"] = np.array([digit.probabilities for digit in event.digits]).reshape(-1, 10)
-    return arrays(event) | tables
+        case OcclusionMap():
+            tables = {"baseline_probability": np.array(event.baseline_probability)}
+        case ClassOcclusionReady():
+            tables = {"mean_baseline_probability": np.array(event.baseline_probability)}
+        case AttributionsComputed():
+            maps = own.pop("maps")
+            names = ["attribution"] if len(maps) == 1 else [method.replace("-", "_") for method in event.methods]
+            tables = dict(zip(names, maps, strict=True)) | _curves(event.shares, event.trust)
+        case FaithfulnessMeasured():
+            found = _curves(event.shares, event.trust)
+            for name in ("deletion", "insertion"):
+                found[f"{name}_spread"] = np.array([getattr(trust, name).spread for trust in event.trust])
+            found["similarities"] = np.array([trust.similarities for trust in event.trust if trust.similarities])
+            tables = {f"mean_{name}": array for name, array in found.items()}
+    return own | tables
+
+
+def _curves(shares: Sequence[float], trust: Sequence[Trust]) -> dict[str, Array]:
+    """A row a method, of which `order` is the name."""
+    import numpy as np
+
+    return {
+        "shares": np.array(shares),
+        "order": np.array([each.method for each in trust]),
+        "deletion": np.array([each.deletion.values for each in trust]),
+        "insertion": np.array([each.insertion.values for each in trust]),
+    }
 
 
 def save_arrays(path: Path, events: Sequence[Event]) -> None:
@@ -95,12 +144,24 @@ def save_arrays(path: Path, events: Sequence[Event]) -> None:
 
 
 def save_figure(path: Path, request: Request, events: Sequence[Event], root: Path) -> None:
-    """Draw what came of `request` as a PNG: of a training run its curves. Raises SavingFailed."""
-    subject = RunHistory.of("", events) if isinstance(request, Train) else events[0]
-    layer = request.layer if isinstance(request, ShowFilters | ShowActivations) else "conv1"
+    """Draw what came of `request` as a PNG, in the colours of its screen; raises SavingFailed.
+
+    Of a training run these are its curves, of a question asked over many images too, the answer to that.
+    """
+    drawing = DrawFigure(subject=events[0], path=str(path))
+    match request:
+        case Train():
+            drawing = replace(drawing, subject=RunHistory.of("", events))
+        case ShowFilters():
+            drawing = replace(drawing, layer=request.layer, colours="diverging")
+        case ShowActivations():
+            drawing = replace(drawing, layer=request.layer)
+        case Occlude():
+            drawing = replace(drawing, subject=events[-1], colours="viridis")
+        case Attribute():
+            drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)
     try:
-        colours: ColourMapName = "diverging" if isinstance(request, ShowFilters) else "gray"  # as its screen begins
-        for _ in perform(DrawFigure(subject=subject, path=str(path), layer=layer, colours=colours), root):
+        for _ in perform(drawing, root):
             pass
     except RequestError as error:
         raise SavingFailed(str(error)) from None

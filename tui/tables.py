@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -11,14 +12,21 @@ from rich.text import Text
 
 from engine.events import (
     ActivationsComputed,
+    AttributionsComputed,
     ChannelsSurveyed,
+    ClassOcclusionReady,
+    Curve,
     DigitsShown,
+    FaithfulnessMeasured,
     FiltersShown,
     ImagesEvent,
     LayerSurvey,
     NetworkEvent,
     NetworkSummarised,
+    OcclusionMapReady,
     SplitEvaluated,
+    StrokeShare,
+    Trust,
     with_batch,
 )
 
@@ -51,6 +59,14 @@ def results(event: NetworkEvent) -> RenderableType:
             lines = _activations(event)
         case ChannelsSurveyed():
             return Group("", *_survey(event))  # it stands below the maps of an image
+        case OcclusionMapReady():
+            lines = _occlusion(event)
+        case ClassOcclusionReady():
+            return Group("", *_class_occlusion(event))
+        case AttributionsComputed():
+            lines = _attributions(event)
+        case FaithfulnessMeasured():
+            return Group("", *_faithfulness(event))
     return Group(_heading(event), "", *lines)
 
 
@@ -172,6 +188,85 @@ def _strongest(layer: LayerSurvey) -> Table:
         else:
             table.add_row(str(channel), NOTHING)
     return table
+
+
+def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
+    p = f"p({event.watched})"
+    places = event.winners.size
+    others = Counter(event.winners[event.winners != event.predicted].tolist()).most_common()
+    changed = f": {', '.join(f'{winner} ({count:,})' for winner, count in others)}" if others else ""
+    return [
+        f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
+        f"{p} {_percent(event.baseline_probability)} without a patch",
+        f"{_patch(event)}: {places:,} places, {event.computed:,} of them computed, {event.seconds * 1000:.0f} ms",
+        f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
+        f"the answer is another at {sum(count for _, count in others):,} places{changed}",
+        _strokes(event.strokes),
+    ]
+
+
+def _patch(event: OcclusionMapReady | ClassOcclusionReady) -> str:
+    return f"patch {event.patch_size}x{event.patch_size} ({event.fill}), stride {event.stride}"
+
+
+def _strokes(strokes: StrokeShare) -> str:
+    return f"over strokes: {_percent(strokes.places)} of the places, {_percent(strokes.drop)} of the drop"
+
+
+def _class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
+    maps, changed = event.mean_probabilities, event.changed
+    low, most = (divmod(int(place), maps.shape[1]) for place in (maps.argmin(), changed.argmax()))
+    at_low, at_most = (f"({row * event.stride}, {column * event.stride})" for row, column in (low, most))
+    return [
+        f"mean over the first {event.averaged:,} of {event.matching:,} images of class {event.digit}, {_patch(event)}:",
+        f"probability {_percent(event.baseline_probability)} without a patch, least {maps.min():.4f} at {at_low}",
+        f"the answer changes for {_percent(float(changed.max()))} of them at {at_most}",
+        _strokes(event.strokes),
+    ]
+
+
+def _attributions(event: AttributionsComputed) -> list[RenderableType]:
+    p = f"p({event.watched})"
+    lines: list[RenderableType] = [
+        f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
+        f"{p} {_percent(event.baseline_probability)}",
+        "",
+        _trust_table(event.trust),
+    ]
+    for trust in event.trust:
+        if trust.completeness:
+            total, difference = trust.completeness
+            error = f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}"
+            lines += ["", f"{trust.method}, sum of the map against difference in logit: {error}"]
+    return lines
+
+
+def _faithfulness(event: FaithfulnessMeasured) -> list[RenderableType]:
+    over = f"over the first {event.averaged:,} images, mean and standard deviation"
+    lines: list[RenderableType] = [f"{over}:", "", _trust_table(event.trust)]
+    if event.randomised:
+        lines += ["", f"change: 1 - rank correlation with random weights, over {event.randomised} images"]
+    return lines
+
+
+def _trust_table(trust: Sequence[Trust]) -> Table:
+    columns = ["method", "deletion", "insertion"]
+    changes = any(each.change is not None for each in trust)
+    table = _table(*columns, *(["change"] if changes else []), left=1)
+    for each in trust:
+        change = [_number(each.change)] if changes else []
+        table.add_row(each.method, _area(each.deletion), _area(each.insertion), *change)
+    return table
+
+
+def _number(change: float | None) -> str:
+    if change is None:
+        return ""
+    return "-" if math.isnan(change) else f"{change:.2f}"
+
+
+def _area(curve: Curve) -> str:
+    return f"{curve.area:.3f}" + (f" +- {curve.area_spread:.3f}" if curve.spread else "")
 
 
 def _ranking(title: str, values: Sequence[float]) -> Table:

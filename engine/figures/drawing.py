@@ -6,13 +6,25 @@ import re
 
 from matplotlib.figure import Figure
 
-from engine.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
+from engine.events import (
+    ActivationsComputed,
+    AttributionsComputed,
+    ClassOcclusionReady,
+    DigitsShown,
+    FaithfulnessMeasured,
+    FiltersShown,
+    NetworkSummarised,
+    OcclusionMap,
+    SplitEvaluated,
+)
 from engine.figures.activations import activations_figure
+from engine.figures.attributions import attributions_figure, faithfulness_figure
 from engine.figures.confusion import confusion_figure
 from engine.figures.curves import curves_figure, variant_of
 from engine.figures.digits import digits_figure
 from engine.figures.filters import filters_figure
 from engine.figures.layers import layers_figure
+from engine.figures.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.page import look
 from engine.history import RunHistory
 from engine.requests import ColourMapName, LayerName, RequestError
@@ -29,19 +41,29 @@ def figure_of(
     with look():
         match subject:
             case RunHistory():
-                return curves_figure(subject)
+                figure = curves_figure(subject)
             case NetworkSummarised():
-                return layers_figure(subject)
+                figure = layers_figure(subject)
             case SplitEvaluated():
-                return confusion_figure(subject, colours)
+                figure = confusion_figure(subject, colours)
             case DigitsShown():
-                return digits_figure(subject, colours)
+                figure = digits_figure(subject, colours)
             case FiltersShown():
-                return filters_figure(subject, colours, shared_range)
+                figure = filters_figure(subject, colours, shared_range)
             case ActivationsComputed():
-                return activations_figure(subject, layer, colours, shared_range)
-    kinds = "a run, layers, an evaluation, digits, filters or activations"
-    raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
+                figure = activations_figure(subject, layer, colours, shared_range)
+            case OcclusionMap():
+                figure = occlusion_figure(subject, colours, shared_range)
+            case ClassOcclusionReady():
+                figure = class_occlusion_figure(subject, colours, shared_range)
+            case AttributionsComputed():
+                figure = attributions_figure(subject, colours, shared_range)
+            case FaithfulnessMeasured():
+                figure = faithfulness_figure(subject)
+            case _:
+                kinds = "a run, layers, an evaluation, digits, filters, activations, occlusion or attributions"
+                raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
+    return figure
 
 
 def stem_of(subject: object, layer: LayerName = "conv1") -> str:
@@ -60,6 +82,15 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():
             parts = ("activations", layer, subject.split, subject.index)
+        case OcclusionMap():
+            parts = ("occlusion", subject.split, subject.index, f"patch-{subject.patch_size}")
+        case ClassOcclusionReady():
+            parts = ("occlusion", subject.split, f"class-{subject.digit}", f"patch-{subject.patch_size}")
+        case AttributionsComputed():
+            method = subject.methods[0] if len(subject.methods) == 1 else ""
+            parts = ("attributions", method, subject.split, subject.index)
+        case FaithfulnessMeasured():
+            parts = ("faithfulness", subject.split, subject.averaged)
         case _:
             parts = ("figure",)
     return re.sub(r"[^\w.]+", "-", "-".join(str(part) for part in parts if part != ""))

@@ -1,0 +1,136 @@
+"""What each pixel did for a class, by several methods, and how far these maps can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from engine.events import AttributionsComputed, Curve, FaithfulnessMeasured, Trust
+from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
+from engine.figures.page import FAINT, SMALL, WIDTH, page, panel, small_print
+from engine.requests import ColourMapName
+
+NAMES = {
+    "occlusion": "occlusion",
+    "saliency": "saliency",
+    "gradient-x-input": "gradient × input",
+    "integrated-gradients": "integrated gradients",
+    "smoothgrad": "SmoothGrad",
+    "grad-cam-conv1": "Grad-CAM conv1",
+    "grad-cam-conv2": "Grad-CAM conv2",
+    "guided-backprop": "guided backprop",
+    "random": "random order",
+}
+"""Of methods, as papers write them."""
+
+_COLOURS = {
+    "occlusion": "#000000",
+    "saliency": "#56B4E9",
+    "gradient-x-input": "#009E73",
+    "integrated-gradients": "#0072B2",
+    "smoothgrad": "#E69F00",
+    "grad-cam-conv1": "#CC79A7",
+    "grad-cam-conv2": "#882255",
+    "guided-backprop": "#D55E00",
+    "random": "#888888",
+}
+_CHART = 1.75
+"""Inches that the curves are wide and high."""
+_LEFTS = (0.55, 0.55 + _CHART + 0.6)
+_RIGHT = _LEFTS[1] + _CHART
+_NUMBER = 0.64
+"""Inches of a column of numbers."""
+_STAGES = ("fc2", "fc1", "conv2", "conv1")
+
+
+def attributions_figure(event: AttributionsComputed, colours: ColourMapName, shared_range: bool) -> Figure:
+    """The image and the map of each method, and under them the deletion and insertion curves."""
+    images, span = ranged(event.maps, colours, shared_range)
+    label, tile = 0.2, 1.3
+    # The image is the first tile. It has no negative values, and in the colours of the maps it would seem to be one.
+    left, right = 0.15, 0.15 + tile + 0.15
+    mosaic = Mosaic(images, min(4, len(images)), min(4, len(images)) * (tile + 0.12) - 0.12, label)
+    charts = max(label + mosaic.height, label + tile + 0.5) + BAR + 0.35
+    title = f"What speaks for {event.watched}: actual {event.actual}, predicted {event.predicted}"
+    figure = page(charts + _CHART + 0.5, title, small_print(event, f"image {event.index}"))
+    image_axes = panel(figure, left, label, tile, tile)
+    image_axes.imshow(event.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    image_axes.set(xticks=[], yticks=[])
+    image_axes.set_title(f"image {event.index}", fontsize=SMALL + 0.5, pad=3)
+    image_axes.set_xlabel(f"p({event.watched}) = {event.baseline_probability:.4f}", fontsize=SMALL)
+    axes, image = mosaic.draw(figure, (right, label), span, colours)
+    for i, method in enumerate(event.methods):
+        mosaic.write(axes, i, NAMES.get(method, method), SMALL + 0.5)
+    colour_bar(figure, image, charts - 0.35 - BAR, "attribution", "" if shared_range else "map")
+    _curves(figure, charts, event.shares, event.trust, f"p({event.watched})")
+    return figure
+
+
+def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
+    """Deletion and insertion curves over many images, and what is left of each map when weights become random."""
+    height = _CHART + 0.65 + (_CHART + 0.65 if event.randomised else 0.0)
+    title = "Deletion and insertion" + (", and randomised weights" if event.randomised else "")
+    notes = [f"{event.averaged:,} images", "± standard deviation over images"]
+    figure = page(height, title, small_print(event, *notes))
+    watched = {"true": "true class", "predicted": "predicted class"}.get(event.watch, event.watch)
+    _curves(figure, 0.15, event.shares, event.trust, f"p({watched}), mean")
+    if event.randomised:
+        axes = panel(figure, _LEFTS[0], _CHART + 0.9, _RIGHT - _LEFTS[0], _CHART)
+        for trust in event.trust:
+            if trust.similarities:
+                axes.plot(
+                    range(len(_STAGES)), trust.similarities, color=_COLOURS.get(trust.method, "black"), marker="o"
+                )
+        axes.axhline(0, color="#888888", linewidth=0.6)
+        axes.set_xticks(range(len(_STAGES)), labels=[_STAGES[0], *(f"+ {stage}" for stage in _STAGES[1:])])
+        axes.set(xlabel="layers with random weights, from the top down", ylabel="rank correlation with the map")
+        axes.set_ylim(min(-0.1, *(min(t.similarities, default=0) for t in event.trust)) - 0.02, 1.02)
+        axes.grid(True)
+        axes.set_title(f"What stays of a map when the weights become random ({event.randomised} images)")
+        rows = [(t.method, (f"{t.change:.2f}",)) for t in event.trust if t.change is not None]
+        _table(figure, _CHART + 0.9, rows, ("change",))
+    return figure
+
+
+def _curves(figure: Figure, top: float, shares: Sequence[float], trust: Sequence[Trust], what: str) -> None:
+    """Deletion, insertion, and a table of their areas, which is the legend too."""
+    both = [panel(figure, left, top, _CHART, _CHART) for left in _LEFTS]
+    for axes, name in zip(both, ("deletion", "insertion"), strict=True):
+        for each in trust:
+            _curve(axes, shares, getattr(each, name), each.method)
+        axes.set(xlim=(0, 100), ylim=(-0.02, 1.02), ylabel=what)
+        axes.grid(True)
+    both[0].set(title="deletion (low is good)", xlabel="pixels deleted, the highest first (%)")
+    both[1].set(title="insertion (high is good)", xlabel="pixels inserted, the highest first (%)")
+    rows = [(each.method, (_area(each.deletion), _area(each.insertion))) for each in trust]
+    _table(figure, top, rows, ("deletion", "insertion"))
+
+
+def _curve(axes: Axes, shares: Sequence[float], curve: Curve, method: str) -> None:
+    style = "--" if method == "random" else "-"
+    axes.plot([100 * share for share in shares], curve.values, style, color=_COLOURS.get(method, "black"), linewidth=1)
+
+
+def _area(curve: Curve) -> str:
+    return f"{curve.area:.3f}" + (f" ± {curve.area_spread:.2f}" if curve.spread else "")
+
+
+def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]], heads: Sequence[str]) -> None:
+    """A line a method at the right of the page: a sample of its curve, its name, its numbers."""
+    left = _RIGHT + 0.15
+    width = WIDTH - left - 0.1
+    axes = panel(figure, left, top, width, _CHART)
+    axes.axis("off")
+    axes.set(xlim=(0, width), ylim=(len(rows) + 1.5, 0))
+    ends = [width - (len(heads) - 1 - i) * _NUMBER for i in range(len(heads))]
+    for head, end in zip(heads, ends, strict=True):
+        axes.text(end, 0.5, f"{head}", fontsize=5.5, ha="right", va="center", color=FAINT)
+    for number, (method, numbers) in enumerate(rows, start=1):
+        y = number + 0.5
+        style = "--" if method == "random" else "-"
+        axes.plot((0, 0.14), (y, y), style, color=_COLOURS.get(method, "black"), linewidth=1)
+        axes.text(0.19, y, NAMES.get(method, method), fontsize=5.5, va="center")
+        for text, end in zip(numbers, ends, strict=True):
+            axes.text(end, y, text, fontsize=5.5, ha="right", va="center")
