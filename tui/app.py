@@ -298,6 +298,10 @@ class MnistTui(App[int]):
         """To the Activations screen."""
         self.switch_mode("activations")
 
+    def action_occlusion(self) -> None:
+        """To the Occlusion screen."""
+        self.switch_mode("occlusion")
+
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Save what is on the screen as an SVG beside the figures."""
         mode = getattr(self.screen, "mode", "") or "app"

@@ -42,8 +42,15 @@ class Command:
         return Binding(self.key, self.name, self.label or self.name, show=False)
 
 
-TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS = "train", "model", "digits", "filters", "activations"
-PICTURES = (DIGITS, FILTERS, ACTIVATIONS)
+TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION = (
+    "train",
+    "model",
+    "digits",
+    "filters",
+    "activations",
+    "occlusion",
+)
+PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION)
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment of the form in a new run folder", (TRAIN,)),
@@ -52,9 +59,21 @@ COMMANDS = (
     Command("f", "form", "form", "go to the experiment form (fold it away on a narrow terminal)", (TRAIN,)),
     Command("y", "log_axis", "log loss", "draw the loss on a logarithmic axis, or a linear one", (TRAIN,)),
     Command("escape", "leave", "", "leave the form", (TRAIN,), shown_key="esc"),
+    Command("p", "larger_patch", "patch", "a patch that is a pixel larger", (OCCLUSION,)),
+    Command("P", "smaller_patch", "", "a patch that is a pixel smaller", (OCCLUSION,)),
+    Command("s", "longer_stride", "stride", "a step of one pixel more from place to place", (OCCLUSION,)),
+    Command("S", "shorter_stride", "", "a step of one pixel less", (OCCLUSION,)),
+    Command("f", "next_fill", "fill", "what the patch shows: 0, the image's mean, 1, or noise", (OCCLUSION,)),
+    Command("w", "next_watched", "class", "the class watched: the true one, the predicted one, 0 to 9", (OCCLUSION,)),
+    Command("W", "previous_watched", "", "the class watched before", (OCCLUSION,)),
+    Command("g", "methods", "methods", "the gradient methods beside occlusion, or back", (OCCLUSION,)),
+    Command("d", "trust", "trust", "deletion and insertion: do the maps tell the truth? or back", (OCCLUSION,)),
+    Command("a", "average", "mean", "over many digits: the mean map of the class, the mean curves", (OCCLUSION,)),
+    Command("x", "stop", "stop", "stop what goes on over many digits", (OCCLUSION,)),
     Command("enter", "zoom", "zoom", "see what the cursor is on from near", PICTURES),
     Command("escape", "back", "", "back from there", PICTURES, shown_key="esc"),
     Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES)),
+    Command("tab", "panel", "panel", "winning class or drop; of Grad-CAM the other convolution", (OCCLUSION,)),
     Command("E", "export_matrix", "matrix png", "draw the confusion matrix as a PNG", (DIGITS,)),
     Command("s", "shuffle", "shuffle", "other random digits", (DIGITS,)),
     Command("m", "mistakes", "mistakes", "only the digits it gets wrong, the surest first", (DIGITS,)),
@@ -65,10 +84,13 @@ COMMANDS = (
     Command("tab", "layer", "layer", "the other convolution", (FILTERS, ACTIVATIONS)),
     Command("left_square_bracket", "earlier", "earlier", "an epoch earlier", (FILTERS,), shown_key="["),
     Command("right_square_bracket", "later", "later", "an epoch later; the last follows", (FILTERS,), shown_key="]"),
-    Command("comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS,), shown_key=","),
-    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS,), shown_key="."),
+    Command("comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS, OCCLUSION), shown_key=","),
+    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION), shown_key="."),
+    Command("m", "minimum", "minimum", "to the place of the lowest probability", (OCCLUSION,)),
     Command("o", "sort", "sort", "by number, or the strongest first", (FILTERS, ACTIVATIONS)),
-    Command("n", "range", "range", "one value range for all pictures, or each its own", (FILTERS, ACTIVATIONS)),
+    Command(
+        "n", "range", "range", "one value range for all pictures, or each its own", (FILTERS, ACTIVATIONS, OCCLUSION)
+    ),
     Command("c", "colours", "colours", "gray, viridis, or diverging with zero in the middle", PICTURES),
     Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", PICTURES),
     Command("1", "train", "", "the Train screen"),
@@ -76,6 +98,7 @@ COMMANDS = (
     Command("3", "digits", "", "the Digits screen: predictions and mistakes"),
     Command("4", "filters", "", "the Filters screen: the kernels of both convolutions"),
     Command("5", "activations", "", "the Activations screen: what they make of a digit"),
+    Command("6", "occlusion", "", "the Occlusion screen: why it says so, and whether that is true"),
     Command("s", "screenshot", "", "save the screen as an SVG"),
     Command("t", "theme", "", "light or dark theme"),
     Command("question_mark", "help", "help", "every key of this screen", shown_key="?"),
@@ -94,6 +117,7 @@ SCREENS = (
     ("3", "Digits", DIGITS),
     ("4", "Filters", FILTERS),
     ("5", "Activations", ACTIVATIONS),
+    ("6", "Occlusion", OCCLUSION),
 )
 """Key, title and mode of each screen, as on the tab line."""
 

@@ -31,10 +31,12 @@ class Glyphs:
     """From what is to what was said."""
     nothing: str
     """A zero that should not catch the eye."""
+    spread: str
+    """Between a mean and its standard deviation."""
 
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".")
+UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·", "±")
+ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".", "+-")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ) -> Glyphs:

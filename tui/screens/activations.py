@@ -192,16 +192,6 @@ class ActivationsScreen(InspectScreen):
         self.by_strength = not self.by_strength
         self.refresh_panels()
 
-    def action_previous_digit(self) -> None:
-        """The digit before."""
-        self._step(-1)
-
-    def action_next_digit(self) -> None:
-        """The next digit."""
-        self._step(1)
-
-    def _step(self, by: int) -> None:
-        split, index = self.lab_app.digit
-        if self.shown and 0 <= index + by < self.shown.count:
-            self.lab_app.digit = (split, index + by)
-            self.show(())
+    def digits_in_split(self) -> int:
+        """As many as the maps are said to be of."""
+        return self.shown.count if self.shown else 0

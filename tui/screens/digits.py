@@ -14,7 +14,7 @@ from engine.geometry import CLASSES
 from engine.requests import DigitOrder, DrawFigure, Evaluate, Request, ShowDigits
 from tui.commands import Command, bindings
 from tui.raster import Span
-from tui.screens.inspect import InspectScreen
+from tui.screens.inspect import InspectScreen, Movable
 from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
@@ -174,7 +174,7 @@ class DigitsScreen(InspectScreen):
     def _matrix_in_front(self) -> bool:
         return self.has_class("-matrix") and not self.has_class("-wide")
 
-    def in_reach(self) -> RasterGrid | None:
+    def in_reach(self) -> Movable | None:
         """The arrows are not for the matrix."""
         return None if self._matrix_in_front() else self.grid
 

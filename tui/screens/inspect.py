@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent
+from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent, WorkAdvanced
 from engine.lab import Job
 from engine.requests import ColourMapName, DrawFigure, LayerName, Request
 from tui.raster import MODES
 from tui.screens.frame import LabScreen
-from tui.widgets.lines import Bar, ProgressLine
+from tui.widgets.lines import Bar, ProgressLine, duration
 from tui.widgets.pictures import RasterGrid
 from tui.widgets.view import View, modes
 
+AN_ESTIMATE = 1.0
+"""Seconds before which an estimate is worth nothing."""
+
 Key = tuple[Request, int]
 """A request, and how many epochs the network had when it was made."""
+
+
+class Movable(Protocol):
+    """Something with a cursor."""
+
+    def move(self, across: int, down: int) -> None:
+        """Move it by so many places."""
+
+    def page(self, pages: int) -> None:
+        """Move it far."""
+
+    def jump(self, index: int) -> None:
+        """To the first place (0), or the last (-1)."""
+
+
+class _Pace:
+    """How long work still takes, from how far it came since it was first heard of."""
+
+    def __init__(self, words: str, done: int) -> None:
+        self.words, self._first, self._began = words, done, time.monotonic()
+
+    def left(self, now: WorkAdvanced) -> str:
+        """The estimate in words; empty while there is nothing to go by."""
+        came, passed = now.done - self._first, time.monotonic() - self._began
+        if came <= 0 or passed < AN_ESTIMATE:
+            return ""
+        return f"{duration(passed / came * (now.total - now.done))} left"
 
 
 class InspectScreen(LabScreen):
@@ -48,7 +79,8 @@ class InspectScreen(LabScreen):
         self._what = ""
         """The network that the answers are about."""
         self._jobs: dict[Key, Job] = {}
-        self._progress: BatchEvaluated | DownloadAdvanced | None = None
+        self._progress: BatchEvaluated | DownloadAdvanced | WorkAdvanced | None = None
+        self._pace: _Pace | None = None
 
     # For subclasses
 
@@ -95,6 +127,9 @@ class InspectScreen(LabScreen):
             self._what, self._jobs, self.problem = app.what, {}, ""
             self.forget()
         epochs, wanted = len(app.history.epochs), self.wanted()
+        for (request, _), unwanted in self._jobs.items():
+            if request not in wanted:
+                unwanted.cancel()
         self._jobs = {
             (request, at): job
             for (request, at), job in self._jobs.items()
@@ -119,12 +154,16 @@ class InspectScreen(LabScreen):
         if job not in self._jobs.values():
             return  # about a network or a digit of before
         match event:
+            case WorkAdvanced():
+                if self._pace is None or self._pace.words != event.words:
+                    self._pace = _Pace(event.words, event.done)
+                self._progress = event
             case BatchEvaluated() | DownloadAdvanced():
                 self._progress = event
             case JobFailed():
                 self.problem, self._progress = event.reason, None
             case NetworkEvent():
-                self.problem, self._progress = "", None
+                self.problem, self._progress, self._pace = "", None, None
                 self.take(event)
             case _:
                 pass
@@ -146,15 +185,30 @@ class InspectScreen(LabScreen):
             line.show(self.problem, tone="error")
         elif isinstance(now, DownloadAdvanced):
             line.show(Bar(f"downloading {now.file}", now.received / now.total if now.total else 0.0))
+        elif isinstance(now, WorkAdvanced):
+            self._show_work(line, now)
         elif now and now.done < now.total:
             line.show(Bar(f"{now.split} split", now.done / now.total), self.sentence(), tone="quiet")
         else:
             line.show(self.sentence(), tone="quiet")
 
+    def _show_work(self, line: ProgressLine, now: WorkAdvanced) -> None:
+        left = self._pace.left(now) if self._pace else ""
+        line.show(Bar(now.words, now.done / now.total), *filter(None, (left, self.while_working())), tone="quiet")
+
+    @property
+    def at_work(self) -> bool:
+        """Whether long work is under way."""
+        return isinstance(self._progress, WorkAdvanced)
+
+    def while_working(self) -> str:
+        """What to say beside the bar of long work."""
+        return ""
+
     # Keys
 
-    def in_reach(self) -> RasterGrid | None:
-        """The grid, unless something else is in its place that the arrows are not for."""
+    def in_reach(self) -> Movable | None:
+        """What the arrows move in: the grid, unless something else is in its place that they are not for."""
         return self.grid
 
     def action_move(self, across: int, down: int) -> None:
@@ -171,6 +225,24 @@ class InspectScreen(LabScreen):
         """To the first picture, or the last."""
         if grid := self.in_reach():
             grid.jump(index)
+
+    def digits_in_split(self) -> int:
+        """How many digits `,` and `.` go through; 0 while that is not known."""
+        return 0
+
+    def action_previous_digit(self) -> None:
+        """The digit before."""
+        self._step_digit(-1)
+
+    def action_next_digit(self) -> None:
+        """The next digit."""
+        self._step_digit(1)
+
+    def _step_digit(self, by: int) -> None:
+        split, index = self.lab_app.digit
+        if 0 <= index + by < self.digits_in_split():
+            self.lab_app.digit = (split, index + by)
+            self.show(())
 
     def action_view(self) -> None:
         """The next way to draw pictures that the terminal can."""

@@ -16,7 +16,7 @@ from tui.screens.frame import LabScreen
 from tui.terminal import glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
-from tui.widgets.lines import Bar, ProgressLine
+from tui.widgets.lines import Bar, ProgressLine, duration
 from tui.widgets.table import EpochTable, percent
 
 
@@ -226,11 +226,3 @@ def _curve(
 ) -> Curve:
     ys = [getattr(epoch, field) * scale for epoch in epochs]
     return Curve(name, f"curve-{name}", [epoch.epoch for epoch in epochs], ys, latest, points)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `1 h 05 min`, `1 min 22 s`, `9 s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

@@ -26,12 +26,17 @@ class Bars(CellWidget):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The title, then a line a class; two where there is room for air between them."""
+        """The title, then a line a class; two where there is room for air, the likeliest where there is too little."""
         wrong = self.actual != self.predicted
         rows = [title_row(self, self.title, [], width)]
         room = max(1, width - 15)
         airy = height > 2 * len(self.shares)
-        for number, share in enumerate(self.shares):
+        classes = list(range(len(self.shares)))
+        if height - 1 < len(classes):
+            likeliest = sorted(classes, key=lambda number: -self.shares[number])
+            classes = likeliest[: max(0, height - 1)]
+        for number in classes:
+            share = self.shares[number]
             name = {self.actual: "success", self.predicted: "error" if wrong else "success"}.get(number, "quiet")
             if number == self.actual:
                 name = "success"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.style import Style
@@ -20,6 +20,16 @@ LARGEST = 16
 """Times that a picture is enlarged at most."""
 
 
+Box = tuple[int, int, int]
+"""(row, column, side) of a square, in pixels."""
+
+
+def frame_box(levels: Levels, box: Box, zoom: int) -> None:
+    """Draw a frame around `box` into a picture enlarged `zoom` times (0: halved)."""
+    top, left, side = (round(edge * (zoom or 0.5)) for edge in box)
+    frame(levels, top - 1, left - 1, side + 2, side + 2)
+
+
 class Raster(CellWidget):
     """One picture under a title, as large as there is room for; where asked and possible, with its numbers on it."""
 
@@ -32,10 +42,19 @@ class Raster(CellWidget):
         self.values: np.ndarray | None = None
         self.view: View | None = None
         self.span: Span | None = None
+        self.box: Box | None = None
 
-    def show(self, title: str, facts: str, values: np.ndarray | None, view: View, span: Span | None = None) -> None:
-        """Draw `values` (H, W) from now on; `span` is their own if not given."""
-        self.title, self.facts, self.values, self.view, self.span = title, facts, values, view, span
+    def show(  # noqa: PLR0917
+        self,
+        title: str,
+        facts: str,
+        values: np.ndarray | None,
+        view: View,
+        span: Span | None = None,
+        box: Box | None = None,
+    ) -> None:
+        """Draw `values` (H, W) from now on, with a frame around `box`; `span` is their own if not given."""
+        self.title, self.facts, self.values, self.view, self.span, self.box = title, facts, values, view, span, box
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
@@ -48,15 +67,15 @@ class Raster(CellWidget):
         span = self.span or Span.of(self.values, self.view.colours)
         if self.numbers and (annotated := _annotated(self.values, span, colours, width, height - 1)):
             return rows + annotated
-        return rows + paint(_fitted(self.values, span, colours.count, width, height - 1), colours)
+        return rows + paint(self._enlarged(self.values, span, colours.count, width, height - 1), colours)
 
-
-def _fitted(values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
-    """`values` (H, W) as levels, enlarged or halved to fill a box of cells."""
-    zoom = min(width // values.shape[1], 2 * height // values.shape[0], LARGEST)
-    if zoom < 1:
-        return quantise(halve(values), span, count)
-    return enlarge(quantise(values, span, count), zoom)
+    def _enlarged(self, values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
+        """`values` (H, W) as levels, enlarged or halved to fill a box of cells, with the frame."""
+        zoom = min(width // values.shape[1], 2 * height // values.shape[0], LARGEST)
+        levels = enlarge(quantise(values if zoom else halve(values), span, count), max(1, zoom))
+        if self.box:
+            frame_box(levels, self.box, zoom)
+        return levels
 
 
 def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, height: int) -> list[list[Cell]]:
@@ -105,8 +124,10 @@ class Sheet:
     """A line over each image; without any, images stand a pixel apart and rows and columns have names."""
     inks: Sequence[str] = ()
     """The theme's name of the colour of each label."""
-    boxes: Sequence[tuple[int, int, int] | None] = ()
-    """(row, column, side) in pixels of what to put a frame around on each image."""
+    boxes: Sequence[Box | None] = ()
+    """What to put a frame around on each image."""
+    plain: int = 0
+    """So many images at the beginning are drawn in gray, from 0 to 1, whatever the colours of the others are."""
     columns: int = 0
     """Images a row; 0 for as many as there is room for."""
     row_names: Sequence[str] = ()
@@ -163,7 +184,8 @@ class RasterGrid(CellWidget):
     def show(self, title: str, facts: str, sheet: Sheet, view: View, span: Span | None = None) -> None:
         """Draw `sheet` from now on, in `span` if given; the cursor stays where it is as far as it can."""
         self.title, self.facts, self.sheet, self.view = title, facts, sheet, view
-        self.span = span or (Span.of(sheet.images, view.colours) if len(sheet) and view.shared else None)
+        own = sheet.images[sheet.plain :]
+        self.span = span or (Span.of(own, view.colours) if len(own) and view.shared else None)
         self.cursor = min(max(self.cursor, 0), len(sheet) - 1) if self._has_cursor else -1
         self.redraw()
 
@@ -281,15 +303,20 @@ class RasterGrid(CellWidget):
         self._top = min(max(self._top, row - layout.down + 1, 0), row, max(0, total - layout.down))
         self._left = min(max(self._left, column - layout.across + 1), column, max(0, layout.columns - layout.across))
 
-    def _levels(self, indices: list[int], layout: _Layout, count: int) -> Levels:
+    def _levels(self, indices: list[int], layout: _Layout, count: int, span: Span | None = None) -> Levels:
         """The images at `indices` as levels (n, h, w), enlarged."""
         assert self.view is not None
         images = self.sheet.images[indices]
         if layout.zoom == 0:
             images = halve(images)
-        span = self.span or Span.of_each(images, self.view.colours)
-        levels = quantise(images, span, count)
+        levels = quantise(images, span or self.span or Span.of_each(images, self.view.colours), count)
         return enlarge(levels, max(1, layout.zoom))
+
+    def _plain(self, index: int, layout: _Layout) -> list[list[Cell]]:
+        """An image in gray, from 0 to 1."""
+        assert self.view is not None
+        gray = replace(self.view, colours="gray").palette(self.app)
+        return paint(self._levels([index], layout, gray.count, Span(0.0, 1.0))[0], gray)
 
     def _labelled(self, layout: _Layout, height: int) -> list[list[Cell]]:
         assert self.view is not None
@@ -306,10 +333,10 @@ class RasterGrid(CellWidget):
             for index, picture in zip(indices, levels, strict=True):
                 titles += self._label(index, layout.width - 1) + gap
                 if index < len(self.sheet.boxes) and (box := self.sheet.boxes[index]):
-                    top, left, side = (round(edge * (layout.zoom or 0.5)) for edge in box)
-                    frame(picture, top - 1, left - 1, side + 2, side + 2)
+                    frame_box(picture, box, layout.zoom)
                 margin = gap * (layout.width - picture.shape[1])
-                for line_so_far, painted in zip(pictures, paint(picture, colours), strict=True):
+                tile = self._plain(index, layout) if index < self.sheet.plain else paint(picture, colours)
+                for line_so_far, painted in zip(pictures, tile, strict=True):
                     line_so_far.extend(painted + margin)
             rows += [titles, *pictures]
         return rows[:height]

@@ -1,0 +1,546 @@
+"""Screen 6: why the network says so. A patch over the digit, the gradient methods, and whether these tell the truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+
+from engine.events import (
+    AttributionsComputed,
+    ClassOcclusionReady,
+    FaithfulnessMeasured,
+    NetworkEvent,
+    OcclusionMap,
+    OcclusionMapReady,
+    StrokeShare,
+    Trust,
+)
+from engine.geometry import IMAGE_SIZE
+from engine.requests import Attribute, DrawFigure, FillName, LayerName, Occlude, Request, WatchedClass
+from tui.commands import Command, bindings
+from tui.raster import Span
+from tui.screens.inspect import InspectScreen, Movable
+from tui.terminal import glyphs
+from tui.widgets.bars import Bars
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.lines import ProgressLine
+from tui.widgets.maps import Maps, Panel
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.widgets.table import percent
+from tui.widgets.trust import NAMES, TrustTable
+from tui.widgets.view import View
+
+Page = Literal["occlusion", "methods", "trust"]
+FILLS: tuple[FillName, ...] = get_args(FillName)
+WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
+SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
+AVERAGED, MEASURED = 100, 50
+"""Digits that the mean map of a class, and the mean curves, are taken over."""
+PROBABILITY = Span(0.0, 1.0)
+
+
+class OcclusionScreen(InspectScreen):
+    """The notebook's section 2.4, and what it only asserts: that the network looks at the digit."""
+
+    mode = "occlusion"
+    BINDINGS = bindings("occlusion")
+    colours = "viridis"
+    page: Page = "occlusion"
+    patch_size, stride = 8, 1
+    fill: FillName = "zero"
+    watched: WatchedClass = "true"
+    third: Literal["winners", "drop"] = "winners"
+    """What is beside the map."""
+    cam: LayerName = "conv2"
+    """The convolution that Grad-CAM shows."""
+    averages = False
+    """Whether the mean map of the class is wanted."""
+    measures = False
+    """Whether the mean curves are."""
+    occlusion: OcclusionMap | None = None
+    mean: ClassOcclusionReady | None = None
+    attributions: AttributionsComputed | None = None
+    faithfulness: FaithfulnessMeasured | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._views: dict[Page, View] = {"methods": View("glyphs", "diverging", False)}
+        """Colour map and range of the pages that are not in front."""
+
+    def body(self) -> Iterable[Widget]:
+        """Three pages, of which one is in front."""
+        with Horizontal(classes="desk page", id="occlusion-page"):
+            with Vertical(id="under-patch"):
+                yield Raster(id="patched")
+                yield Bars(id="answers")
+            yield Maps(empty="no map yet", id="occlusion-maps")
+        with Horizontal(classes="desk page", id="methods-page"):
+            yield RasterGrid(empty="no attributions yet", id="methods")
+            yield Raster(id="method-digit")
+            yield Raster(id="method")
+        with Vertical(classes="desk page", id="trust-page"):
+            with Horizontal(id="trust-charts"):
+                yield Chart("deletion", empty="no curves yet", id="deletion")
+                yield Chart("insertion", empty="", id="insertion")
+            yield TrustTable(id="trust")
+        yield Legend()
+        yield ProgressLine(id="status")
+
+    # What is asked for
+
+    def _settings(self) -> dict[str, Any]:
+        split, index = self.lab_app.digit
+        return {
+            "what": self.lab_app.what,
+            "split": split,
+            "index": index,
+            "patch_size": self.patch_size,
+            "stride": self.stride,
+            "fill": self.fill,
+            "watch": self.watched,
+        }
+
+    def wanted(self) -> list[Request]:
+        """What the page in front shows."""
+        if self.page == "occlusion":
+            return [Occlude(**self._settings(), average=AVERAGED if self.averages else 0)]
+        if self.page == "trust" and self.measures:
+            return [Attribute(**self._settings(), digits=MEASURED, randomise=True)]
+        return [Attribute(**self._settings())]
+
+    def take(self, event: NetworkEvent) -> None:
+        """Keep an answer."""
+        match event:
+            case OcclusionMap():
+                self.occlusion = event
+                if self.maps.cursor is None and isinstance(event, OcclusionMapReady):
+                    self.maps.cursor = self._lowest(event)
+            case ClassOcclusionReady():
+                self.mean = event
+            case AttributionsComputed():
+                self.attributions = event
+            case FaithfulnessMeasured():
+                self.faithfulness = event
+            case _:
+                pass
+
+    def forget(self) -> None:
+        """Another network looks elsewhere."""
+        self.occlusion = self.mean = self.attributions = self.faithfulness = None
+
+    @property
+    def maps(self) -> Maps:
+        """The occlusion maps."""
+        return self.query_one(Maps)
+
+    @property
+    def table(self) -> TrustTable:
+        """The table of methods."""
+        return self.query_one(TrustTable)
+
+    @property
+    def grid(self) -> RasterGrid:
+        """The maps of all methods."""
+        return self.query_one("#methods", RasterGrid)
+
+    def in_reach(self) -> Movable | None:
+        """What has the cursor on the page in front."""
+        parts: dict[Page, Movable] = {"occlusion": self.maps, "methods": self.grid, "trust": self.table}
+        return parts[self.page]
+
+    def digits_in_split(self) -> int:
+        """As many as the answer says."""
+        known = self.occlusion or self.attributions
+        return known.count if known else 0
+
+    # Drawing
+
+    def draw_panels(self) -> None:
+        """The page in front."""
+        for page in get_args(Page):
+            self.set_class(page == self.page, f"-{page}")
+        {"occlusion": self._draw_occlusion, "methods": self._draw_methods, "trust": self._draw_trust}[self.page]()
+
+    def _mean(self) -> ClassOcclusionReady | None:
+        """The mean map where it is what should be shown."""
+        mean, here = self.mean, self.occlusion
+        if not (self.averages and mean and here):
+            return None
+        same = (mean.digit, mean.watch, mean.patch_size, mean.stride, mean.fill) == (
+            here.actual,
+            self.watched,
+            here.patch_size,
+            here.stride,
+            here.fill,
+        )
+        return mean if same else None
+
+    def _draw_occlusion(self) -> None:
+        here, mean = self.occlusion, self._mean()
+        if here is None:
+            self.maps.show((), ())
+            self.query_one("#patched", Raster).show("digit", "", None, self.view)
+            self.query_one(Bars).show("", [], -1, -1)
+            self.query_one(Legend).show(self.view, None)
+            return
+        panels = self._mean_panels(mean) if mean else self._panels(here)
+        facts = self._mean_facts(mean) if mean else self._facts(here)
+        self.maps.show(panels, facts)
+        self._draw_patched()
+        span = panels[0].span or Span.of(panels[0].values, self.view.colours)
+        self.query_one(Legend).show(self.view, span, f"p({here.watched})")
+
+    def _span(self) -> Span | None:
+        return PROBABILITY if self.view.shared else None
+
+    def _panels(self, here: OcclusionMap) -> tuple[Panel, ...]:
+        p = f"p({here.watched})"
+        known = here.probabilities[np.isfinite(here.probabilities)]
+        if not len(known):
+            extremes = ""
+        elif self.has_class("-wide"):
+            extremes = f"min {known.min():.4f} max {known.max():.4f}"
+        else:
+            extremes = f"{known.min():.3f} to {known.max():.3f}"
+        title = f"{p} with patch" if self.has_class("-wide") else p
+        first = Panel(title, extremes, here.probabilities, self.view, self._span())
+        if self.third == "winners":
+            return first, Panel("winning class", "", here.winners, self.view, usual=here.predicted)
+        drop, diverging = here.baseline_probability - here.probabilities, replace(self.view, colours="diverging")
+        return first, Panel(f"drop of {p}", f"{_positive(diverging)}: it falls", drop, diverging)
+
+    def _mean_panels(self, mean: ClassOcclusionReady) -> tuple[Panel, ...]:
+        values = mean.mean_probabilities
+        words = f"mean of {mean.averaged}"
+        first = Panel(words, f"{values.min():.2f} to {values.max():.2f}", values, self.view, self._span())
+        if self.third == "winners":
+            return first, Panel(
+                "share changed", f"at most {mean.changed.max():.2f}", mean.changed, self.view, PROBABILITY
+            )
+        drop, diverging = mean.baseline_probability - values, replace(self.view, colours="diverging")
+        return first, Panel("mean drop", f"{_positive(diverging)}: it falls", drop, diverging)
+
+    def _facts(self, here: OcclusionMap) -> list[tuple[str, str]]:
+        p = f"p({here.watched})"
+        sure = percent(float(here.baseline[here.predicted]))
+        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.baseline_probability)}")]
+        patch = f"{here.patch_size}x{here.patch_size} of {SHOWN_FILLS[here.fill]}, stride {here.stride}"
+        if not isinstance(here, OcclusionMapReady):
+            done = int((here.winners >= 0).sum())
+            return [*facts, ("patch", patch), ("places", f"{done:,} of {here.winners.size:,}")]
+        others = Counter(here.winners[here.winners != here.predicted].tolist()).most_common()
+        changed = ": " + ", ".join(f"{winner} ({count:,})" for winner, count in others) if others else ""
+        return [
+            *facts,
+            (f"lowest {p}", f"{here.minimum:.4f} at {here.minimum_at}"),
+            (f"highest {p}", f"{here.maximum:.4f} at {here.maximum_at}"),
+            ("other answers", f"{sum(count for _, count in others):,} of {here.winners.size:,}{changed}"),
+            ("over strokes", _strokes(here.strokes)),
+            ("patch", f"{patch}, {here.computed:,} in {here.seconds * 1000:.0f} ms"),
+        ]
+
+    def _mean_facts(self, mean: ClassOcclusionReady) -> list[tuple[str, str]]:
+        low = divmod(int(mean.mean_probabilities.argmin()), mean.mean_probabilities.shape[1])
+        most = divmod(int(mean.changed.argmax()), mean.changed.shape[1])
+        at_low, at_most = ((row * mean.stride, column * mean.stride) for row, column in (low, most))
+        return [
+            ("digits", f"the first {mean.averaged} of {mean.matching:,} of class {mean.digit}"),
+            ("without a patch", f"mean {percent(mean.baseline_probability)}"),
+            ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {at_low}"),
+            ("other answers", f"for {percent(float(mean.changed.max()))} of them at {at_most}"),
+            ("over strokes", _strokes(mean.strokes)),
+            ("patch", f"{mean.patch_size}x{mean.patch_size} of {SHOWN_FILLS[mean.fill]}, stride {mean.stride}"),
+        ]
+
+    def _draw_patched(self) -> None:
+        """The digit with the patch at the cursor, and what the network says of it."""
+        here, mean = self.occlusion, self._mean()
+        assert here is not None
+        (row, column), size = self.maps.at, here.patch_size
+        top, left = row * here.stride, column * here.stride
+        image = (mean.mean_image if mean else here.image).copy()
+        patched = self.query_one("#patched", Raster)
+        gray = replace(self.view, colours="gray")
+        if self.maps.cursor is not None:
+            image[top : top + size, left : left + size] = here.covers[top : top + size, left : left + size]
+        title = f"mean {mean.digit}" if mean else f"{here.split} {here.index}"
+        facts = "" if mean else f"actual {here.actual}"
+        patched.show(title, facts, image, gray, PROBABILITY, (top, left, size) if self.maps.cursor else None)
+        bars = self.query_one(Bars)
+        found = here.all_probabilities[row, column]
+        if not np.isfinite(found).all():
+            bars.show("with the patch", [], -1, -1)
+        else:
+            words = f"test {here.index}, with the patch" if mean else f"with the patch: {int(found.argmax())}"
+            bars.show(words, found.tolist(), here.actual, int(found.argmax()))
+
+    def _methods_shown(self, here: AttributionsComputed) -> list[int]:
+        """The maps on the page, by number: of Grad-CAM one."""
+        hidden = "grad-cam-conv1" if self.cam == "conv2" else "grad-cam-conv2"
+        return [number for number, method in enumerate(here.methods) if method != hidden]
+
+    def _draw_methods(self) -> None:
+        here = self.attributions
+        for name in ("method-digit", "method"):
+            self.query_one(f"#{name}", Raster).show("", "", None, self.view)
+        if here is None:
+            self.grid.show("methods", "", EMPTY, self.view)
+            self.query_one(Legend).show(self.view, None)
+            return
+        shown = self._methods_shown(here)
+        images = np.concatenate((here.image[None], here.maps[shown]))
+        labels = [f"{here.split} {here.index}", *(NAMES[here.methods[number]] for number in shown)]
+        what = f"what speaks for {here.watched}"
+        facts = (
+            f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {percent(here.baseline_probability)}"
+        )
+        self.grid.show(what, facts, Sheet(images, labels=labels, plain=1), self.view)
+        self._draw_method(here)
+
+    def _draw_method(self, here: AttributionsComputed) -> None:
+        """The one under the cursor, from near; and what its colours mean."""
+        at, shown = self.grid.cursor, self._methods_shown(here)
+        gray = replace(self.view, colours="gray")
+        number = shown[max(0, at - 1)]
+        picture, method = here.maps[number], here.methods[number]
+        span = self.grid.span or Span.of(picture, self.view.colours)
+        digit = self.query_one("#method-digit", Raster)
+        digit.show(f"{here.split} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
+        facts = f"deletion {here.trust[number].deletion.area:.3f}  insertion {here.trust[number].insertion.area:.3f}"
+        self.query_one("#method", Raster).show(method.replace("-", " "), facts, picture, self.view, span)
+        if at == 0:
+            self.query_one(Legend).show(gray, PROBABILITY, "pixel")
+        else:
+            self.query_one(Legend).show(self.view, span, "drop" if method == "occlusion" else method.replace("-", " "))
+
+    def _trust(self) -> tuple[Sequence[float], Sequence[Trust], str]:
+        """What the page shows: shares, methods, and of what."""
+        many, here = self.faithfulness, self.attributions
+        if self.measures and many and many.watch == self.watched:
+            return many.shares, many.trust, f"mean of {many.averaged} digits"
+        if here is None:
+            return (), (), ""
+        return here.shares, here.trust, f"{here.split} {here.index}, p({here.watched})"
+
+    def _draw_trust(self) -> None:
+        shares, trust, words = self._trust()
+        table, many = self.table, self.faithfulness
+        randomised = f"random weights: {many.randomised} digits" if self.measures and many and many.randomised else ""
+        table.show(f"do they tell the truth?  {words}", randomised, trust)
+        self._draw_curves(shares, trust)
+        self.query_one(Legend).show(self.view, None)
+
+    def _draw_curves(self, shares: Sequence[float], trust: Sequence[Trust]) -> None:
+        here, xs = self.table.here, [100 * share for share in shares]
+        chance = next((each for each in trust if each.method == "random"), None)
+        for name in ("deletion", "insertion"):
+            curves = []
+            if chance and chance is not here:
+                one = getattr(chance, name)
+                curves.append(Curve("random", "curve-running", xs, one.values, f"{one.area:.3f}", points=True))
+            if here:
+                one = getattr(here, name)
+                if one.spread:
+                    for sign in (-1, 1):
+                        edge = [min(max(y + sign * s, 0.0), 1.0) for y, s in zip(one.values, one.spread, strict=True)]
+                        curves.append(Curve("spread", "rule", xs, edge))
+                curves.append(Curve(NAMES[here.method], "curve-train", xs, one.values, f"{one.area:.3f}"))
+            self.query_one(f"#{name}", Chart).show(curves, (0.0, 100.0), (0.0, 1.0))
+
+    def sentence(self) -> str:
+        """The answer at the cursor; how to read the page."""
+        here = self.occlusion
+        if self.page == "methods":
+            own = "all maps in one range" if self.view.shared else "each map up to its own largest magnitude"
+            signs = f"; {_positive(self.view)} speaks for the class" if self.view.colours == "diverging" else ""
+            return own + signs
+        if self.page == "trust":
+            return f"across: % of pixels, the highest of the map first; a measures it over {MEASURED} digits"
+        if here is None or self.maps.cursor is None:
+            return ""
+        row, column = self.maps.at
+        found = here.all_probabilities[row, column]
+        if not np.isfinite(found).all():
+            return ""
+        winner, size = int(found.argmax()), here.patch_size
+        at = f"patch {size}x{size} at ({row * here.stride}, {column * here.stride})"
+        answer = f"predicts {winner} ({percent(float(found[winner]))}), p({here.watched})"
+        words = f"{at}: {answer} {percent(float(here.probabilities[row, column]))}"
+        if (mean := self._mean()) is not None:
+            share = percent(float(mean.changed[row, column]))
+            deviation = float(mean.deviation[row, column])
+            words = f"{at}: mean {mean.mean_probabilities[row, column]:.4f} {glyphs().spread} {deviation:.4f}, "
+            words += f"changes {share} of the answers"
+        return words
+
+    def while_working(self) -> str:
+        """How to stop it."""
+        return "x stops" if self._many() else ""
+
+    def _many(self) -> bool:
+        """Whether something over many digits is wanted on this page."""
+        return (self.page == "occlusion" and self.averages) or (self.page == "trust" and self.measures)
+
+    def figure(self) -> DrawFigure | None:
+        """What the page shows; nothing while a map is not whole."""
+        if self.page == "occlusion":
+            whole = self.occlusion if isinstance(self.occlusion, OcclusionMapReady) else None
+            return self.as_drawn(self._mean() or whole)
+        many = self.faithfulness if self.page == "trust" and self.measures else None
+        drawn = self.as_drawn(many or self.attributions)
+        if drawn and self.page == "trust":
+            view = self._views["methods"]
+            return DrawFigure(
+                subject=drawn.subject, folder=drawn.folder, colours=view.colours, shared_range=view.shared
+            )
+        return drawn
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """The keys of the page in front."""
+        hidden = {
+            "occlusion": set[str](),
+            "methods": {"minimum", "average"},
+            "trust": {"minimum", "panel", "colours", "range", "view", "zoom"},
+        }[self.page]
+        if not (self._many() and self.at_work):
+            hidden = hidden | {"stop"}
+        return tuple(command for command in super().live_commands() if command.name not in hidden)
+
+    # Keys
+
+    def on_maps_moved(self) -> None:
+        """The patch is elsewhere."""
+        if self.occlusion:
+            self._draw_patched()
+            self._show_status()
+
+    def on_raster_grid_moved(self) -> None:
+        """Another method."""
+        if self.attributions:
+            self._draw_method(self.attributions)
+
+    def on_raster_grid_opened(self) -> None:
+        """From near."""
+        self.action_zoom()
+
+    def on_trust_table_moved(self) -> None:
+        """Another method's curves."""
+        shares, trust, _ = self._trust()
+        self._draw_curves(shares, trust)
+
+    def action_zoom(self) -> None:
+        """From near, or back."""
+        if self.page != "trust":
+            self.toggle_class("-zoomed")
+
+    def action_back(self) -> None:
+        """From near to the page; from another page to the first."""
+        if self.has_class("-zoomed"):
+            self.remove_class("-zoomed")
+        elif self.page != "occlusion":
+            self._turn_to("occlusion")
+
+    def _turn_to(self, page: Page) -> None:
+        self._views[self.page] = self.view
+        self.page, self.view = page, self._views.get(page, self.view)
+        self.remove_class("-zoomed")
+        self.show(())
+
+    def action_methods(self) -> None:
+        """The gradient methods, or back."""
+        self._turn_to("occlusion" if self.page == "methods" else "methods")
+
+    def action_trust(self) -> None:
+        """Deletion and insertion, or back."""
+        self._turn_to("occlusion" if self.page == "trust" else "trust")
+
+    def action_average(self) -> None:
+        """Over many digits, or this one again."""
+        if self.page == "occlusion":
+            self.averages = not self.averages
+        elif self.page == "trust":
+            self.measures = not self.measures
+        self.show(())
+
+    def action_stop(self) -> None:
+        """This digit alone again; what was done is kept for the next time."""
+        if self._many():
+            self.action_average()
+
+    def action_panel(self) -> None:
+        """What is beside the map; where there is room for one only, which one that is. Grad-CAM's other convolution."""
+        if self.page == "methods":
+            self.cam = "conv1" if self.cam == "conv2" else "conv2"
+        elif self.page == "occlusion":
+            maps = self.maps
+            if not maps.both_fit and maps.front == 0:
+                maps.front = 1
+            else:
+                maps.front = 0 if self.third == "drop" else maps.front
+                self.third = "drop" if self.third == "winners" else "winners"
+        self.refresh_panels()
+
+    def action_minimum(self) -> None:
+        """To the place of the lowest probability."""
+        if self.page == "occlusion" and self.occlusion:
+            self.maps.go_to(*self._lowest(self.occlusion))
+
+    def _lowest(self, here: OcclusionMap) -> tuple[int, int]:
+        mean = self._mean()
+        values = mean.mean_probabilities if mean else here.probabilities
+        place = int(np.where(np.isnan(values), np.inf, values).argmin())
+        return place // values.shape[1], place % values.shape[1]
+
+    def action_larger_patch(self) -> None:
+        """A pixel more."""
+        self._resize(1, 0)
+
+    def action_smaller_patch(self) -> None:
+        """A pixel less."""
+        self._resize(-1, 0)
+
+    def action_longer_stride(self) -> None:
+        """A pixel more."""
+        self._resize(0, 1)
+
+    def action_shorter_stride(self) -> None:
+        """A pixel less."""
+        self._resize(0, -1)
+
+    def _resize(self, patch: int, stride: int) -> None:
+        self.patch_size = min(max(self.patch_size + patch, 1), IMAGE_SIZE - 1)
+        self.stride = min(max(self.stride + stride, 1), IMAGE_SIZE - 1)
+        self.show(())
+
+    def action_next_fill(self) -> None:
+        """What the patch shows."""
+        self.fill = FILLS[(FILLS.index(self.fill) + 1) % len(FILLS)]
+        self.show(())
+
+    def action_next_watched(self) -> None:
+        """True, predicted, 0, 1 and so on."""
+        self._watch(1)
+
+    def action_previous_watched(self) -> None:
+        """The other way."""
+        self._watch(-1)
+
+    def _watch(self, by: int) -> None:
+        self.watched = WATCHED[(WATCHED.index(self.watched) + by) % len(WATCHED)]
+        self.show(())
+
+
+def _positive(view: View) -> str:
+    """What is positive in the diverging map, as people see it."""
+    return "':+#" if view.mode == "glyphs" else "red"
+
+
+def _strokes(strokes: StrokeShare) -> str:
+    drop = "no drop" if np.isnan(strokes.drop) else f"{strokes.drop * 100:.1f} % of drop"
+    return f"{strokes.places * 100:.0f} % of places, {drop}"

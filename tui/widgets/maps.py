@@ -1,0 +1,204 @@
+"""Maps over the places of a patch, beside one another, with one cursor on all of them; and facts below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from textual.events import Click
+from textual.message import Message
+
+from tui.raster import OUTLINE, Levels, Span, enlarge, frame, paint, quantise
+from tui.terminal import glyphs
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.widgets.pictures import LARGEST
+from tui.widgets.view import View
+
+GAP = 1
+"""Cells between two maps."""
+LABEL = 17
+"""Cells for the name of a fact."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map."""
+
+    title: str
+    facts: str
+    """At the right of the title, where there is room."""
+    values: np.ndarray
+    """(rows, columns): numbers; or classes, where `letters` are wanted."""
+    view: View
+    span: Span | None = None
+    """Its own if not given."""
+    usual: int | None = None
+    """Of a map of classes, drawn as digits: the class that does not stand out."""
+
+
+class Maps(CellWidget):
+    """Maps of one size, enlarged alike. Where there is no room for both, one of them is in front."""
+
+    DEFAULT_CSS = "Maps { height: 1fr; width: 1fr; }"
+
+    class Moved(Message):
+        """The cursor is on another place."""
+
+    def __init__(self, *, empty: str, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.empty = empty
+        self.panels: tuple[Panel, ...] = ()
+        self.facts: Sequence[tuple[str, str]] = ()
+        self.front = 0
+        """The panel to show where there is room for one only."""
+        self.cursor: tuple[int, int] | None = None
+        """Row and column; None before somebody or something put it somewhere."""
+
+    def show(self, panels: tuple[Panel, ...], facts: Sequence[tuple[str, str]]) -> None:
+        """Draw these from now on; in maps of another size the cursor stays at about the same place."""
+        if panels and self.panels and self.cursor:
+            old, new = self.panels[0].values.shape, panels[0].values.shape
+            if old != new:
+                row, column = (
+                    round(place * (now - 1) / max(1, before - 1))
+                    for place, before, now in zip(self.cursor, old, new, strict=True)
+                )
+                self.cursor = row, column
+        self.panels, self.facts = panels, facts
+        self.redraw()
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """Where the cursor is: row and column."""
+        return self.cursor or (0, 0)
+
+    @property
+    def both_fit(self) -> bool:
+        """Whether all panels are in view."""
+        return len(self.panels) < 2 or self._across() == len(self.panels)
+
+    # Moving
+
+    def move(self, across: int, down: int) -> None:
+        """Move the cursor, as far as the map goes."""
+        row, column = self.at
+        self.go_to(row + down, column + across)
+
+    def page(self, pages: int) -> None:
+        """Move it by a quarter of the map."""
+        if self.panels:
+            self.move(0, pages * max(1, len(self.panels[0].values) // 4))
+
+    def jump(self, index: int) -> None:
+        """To the first place, or the last."""
+        if self.panels:
+            rows, columns = self.panels[0].values.shape
+            self.go_to(*divmod(index % (rows * columns), columns))
+
+    def go_to(self, row: int, column: int) -> None:
+        """Put the cursor on a place, or the nearest one."""
+        if not self.panels:
+            return
+        rows, columns = self.panels[0].values.shape
+        place = min(max(row, 0), rows - 1), min(max(column, 0), columns - 1)
+        if place != self.cursor:
+            self.cursor = place
+            self.redraw()
+            self.post_message(self.Moved())
+
+    def on_click(self, event: Click) -> None:
+        """The mouse puts it somewhere."""
+        if self.panels and event.y >= 1:
+            width = self._width(self.size.width)
+            zoom = self._zoom(width, self.size.height)
+            row, column = 2 * (event.y - 1) // zoom, event.x % (width + GAP) // zoom
+            rows, columns = self.panels[0].values.shape
+            if row < rows and column < columns:
+                self.go_to(row, column)
+
+    # Drawing
+
+    def _across(self) -> int:
+        columns = self.panels[0].values.shape[1]
+        count = len(self.panels)
+        return count if (self.size.width + GAP) // count - GAP >= columns else 1
+
+    def _width(self, width: int) -> int:
+        across = self._across()
+        return (width + GAP) // across - GAP
+
+    def _zoom(self, width: int, height: int) -> int:
+        rows, columns = self.panels[0].values.shape
+        below = len(self.facts) + 1 if self.facts else 0
+        tall = max(2 * (height - 1 - below), height)
+        return max(1, min(width // int(columns), tall // int(rows), LARGEST))
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The maps, then the facts."""
+        quiet = ink(self.app, "quiet")
+        if not self.panels:
+            words = cells((self.empty.center(width), quiet))
+            return [title_row(self, "", [], width), *[[] for _ in range(max(0, (height - 2) // 2))], words]
+        across, each = self._across(), self._width(width)
+        zoom = self._zoom(each, height)
+        shown = self.panels if across > 1 else (self.panels[self.front % len(self.panels)],)
+        pictures = [self._panel(panel, each, zoom) for panel in shown]
+        rows = []
+        for line in zip(*pictures, strict=True):
+            row: list[Cell] = []
+            for number, part in enumerate(line):
+                row += part + [(" ", quiet)] * (each - len(part) + (GAP if number < len(line) - 1 else 0))
+            rows.append(row)
+        return [*rows, [], *(self._fact(*fact, width) for fact in self.facts)]
+
+    def _fact(self, name: str, text: str, width: int) -> list[Cell]:
+        row = cells((f" {name:<{LABEL - 1}}", ink(self.app, "quiet")), (text, ink(self.app, "foreground")))
+        if len(row) > width:
+            row = row[: width - len(glyphs().ellipsis)] + cells((glyphs().ellipsis, ink(self.app, "quiet")))
+        return row
+
+    def _panel(self, panel: Panel, width: int, zoom: int) -> list[list[Cell]]:
+        facts = cells((f" {panel.facts} ", ink(self.app, "quiet"))) if panel.facts else []
+        return [title_row(self, panel.title, facts, width), *self._picture(panel, zoom)]
+
+    def _picture(self, panel: Panel, zoom: int) -> list[list[Cell]]:
+        if panel.usual is not None:
+            return self._letters(panel.values, panel.usual, zoom)
+        colours = panel.view.palette(self.app)
+        span = panel.span or Span.of(panel.values, panel.view.colours)
+        levels = enlarge(quantise(panel.values, span, colours.count), zoom)
+        self._mark(levels, zoom)
+        return paint(levels, colours)
+
+    def _mark(self, levels: Levels, zoom: int) -> None:
+        if self.cursor is None:
+            return
+        row, column = self.cursor
+        if zoom == 1:
+            levels[row, column] = OUTLINE
+        else:
+            frame(levels, row * zoom - 1, column * zoom - 1, zoom + 2, zoom + 2)
+
+    def _letters(self, classes: np.ndarray, usual: int, zoom: int) -> list[list[Cell]]:
+        """A digit at each place; where two places share a cell, that of the one that is not as usual."""
+        rows, columns = classes.shape
+        blank: Cell = (" ", ink(self.app, "quiet"))
+        picture = [[blank] * (columns * zoom) for _ in range(math.ceil(rows * zoom / 2))]
+        styles = {same: ink(self.app, "quiet" if same else "error", bold=not same) for same in (True, False)}
+        known = classes.tolist()
+        # Places as usual first, so that the others stand where two fall on one cell.
+        order = sorted(np.ndindex(rows, columns), key=lambda place: known[place[0]][place[1]] != usual)
+        for row, column in order:
+            if (winner := known[row][column]) >= 0:
+                cell = (str(winner), styles[winner == usual])
+                picture[(row * zoom + zoom // 2) // 2][column * zoom + (zoom - 1) // 2] = cell
+        if self.cursor is not None:
+            row, column = self.cursor
+            y, x = (row * zoom + zoom // 2) // 2, column * zoom + (zoom - 1) // 2
+            winner = known[row][column]
+            letter = str(winner) if winner >= 0 else " "
+            picture[y][x] = (letter, ink(self.app, "primary", bold=True, reverse=True))
+        return picture
