@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -95,3 +97,25 @@ def train(  # noqa: PLR0917
                 test_crct += int((torch.argmax(softmax, dim=1) == label).sum().item())
             test_acc.append(test_crct / total)
     return train_loss, val_loss_arr, test_acc
+
+
+def occlusion_fixed(model: nn.Module, image: Tensor, label: int, patch_size: int = 4, stride: int = 1) -> np.ndarray:
+    device = next(model.parameters()).device
+    model.eval()
+    width, height = image.shape[2], image.shape[1]
+    image = image.unsqueeze(0)
+    output_height = (height - patch_size) // stride + 1
+    output_width = (width - patch_size) // stride + 1
+    heat_map = torch.zeros((output_height, output_width), dtype=image.dtype)
+    for h in range(output_height):
+        for w in range(output_width):
+            h_start, w_start = h * stride, w * stride
+            h_end, w_end = h_start + patch_size, w_start + patch_size
+            occluded_image = image.clone()
+            occluded_image[:, :, h_start:h_end, w_start:w_end] = 0
+            with torch.no_grad():
+                output, _ = model(occluded_image.to(device))
+                prob = F.softmax(output, dim=1)
+                heat_map[h, w] = prob[0, label].item()
+    heat: np.ndarray = heat_map.cpu().numpy()
+    return heat

@@ -7,10 +7,10 @@ that rounding shows in a probability, it is computed again in double precision.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator
 from functools import lru_cache
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -75,6 +75,11 @@ def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
             return torch.full_like(image[0], 1.0 if fill == "one" else 0.0)
 
 
+def _batches(places: Tensor, size: int) -> Iterator[Tensor]:
+    """Parts of `places` (n,), none of them empty."""
+    return (part for part in torch.split(places, size) if len(part))
+
+
 class OcclusionSweep:
     """A patch over each place of one image, a batch of places at a time, row by row."""
 
@@ -101,21 +106,18 @@ class OcclusionSweep:
 
     def finish(self) -> Iterator[int]:
         """Do what there is to do; after each batch, how many places of `computed` are known."""
-        known = 0
-        doubtful = []
-        for places in torch.split(self._open, self._batch):
+        known, doubtful = 0, [self._open[:0]]
+        for places in _batches(self._open, self._batch):
             with torch.inference_mode():
                 self.probabilities[places] = found = self._ask(self._quick, places)
                 if self._quick is not self._exact:
                     doubtful.append(places[(found * (1 - found)).amax(dim=1) > IN_THE_BALANCE])
             known += len(places)
             yield known
-        # A batch of doubles takes twice the memory.
-        for places in torch.split(torch.cat(doubtful), max(1, self._batch // 2)) if doubtful else ():
-            if len(places):
-                with torch.inference_mode():
-                    self.probabilities[places] = self._ask(self._exact, places)
-                yield known
+        for places in _batches(torch.cat(doubtful), max(1, self._batch // 2)):  # a double takes twice the memory
+            with torch.inference_mode():
+                self.probabilities[places] = self._ask(self._exact, places)
+            yield known
 
     def _ask(self, image: WindowedImage, places: Tensor) -> Tensor:
         rows, columns = places // self.side * self._stride, places % self.side * self._stride
@@ -169,7 +171,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     subject = find_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     check_index(request.index, split, f"the {request.split} split")
-    network, began = network_of(subject), time.perf_counter()
+    network, began = network_of(subject), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
     covers = cover(image, request.fill, request.seed)
     sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
@@ -196,11 +198,11 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     }
     seconds = 0.0
     for _ in sweep.finish():
-        seconds += time.perf_counter() - began
+        seconds += perf_counter() - began
         yield OcclusionMapAdvanced(**known, **_maps(sweep, watched))
-        began = time.perf_counter()
+        began = perf_counter()
     maps = _maps(sweep, watched)
-    seconds += time.perf_counter() - began
+    seconds += perf_counter() - began
     probabilities = maps["probabilities"]
     least = int(np.where(np.isnan(probabilities), np.inf, probabilities).argmin())
     most = int(np.where(np.isnan(probabilities), -np.inf, probabilities).argmax())

@@ -17,11 +17,13 @@ STAGES = ("fc2", "fc1", "conv2", "conv1")
 
 def randomised(model: CNN, seed: int) -> Iterator[CNN]:
     """Copies of `model` with ever more random layers, one for each of STAGES."""
-    for stage in STAGES:
+    for number, stage in enumerate(STAGES):
+        # A network that was trained from `seed` began with the very weights that the bare seed would give it back.
+        own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
         model = copy.deepcopy(model)
         layers = {"fc2": model.fc[-1:], "fc1": model.fc[:-1], "conv2": model.conv2, "conv1": model.conv1}[stage]
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
+            torch.manual_seed(own)
             for layer in layers:
                 if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d):
                     layer.reset_parameters()

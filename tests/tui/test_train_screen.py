@@ -18,9 +18,10 @@ from tests import notebook
 from tests.tui.conftest import MakeApp
 from tui.app import MnistTui, _screen
 from tui.screens.dialogs import QuitScreen
-from tui.screens.train import TrainScreen, duration
+from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
+from tui.widgets.lines import duration
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
