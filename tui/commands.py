@@ -86,6 +86,7 @@ COMMANDS = (
     Command("right_square_bracket", "later", "later", "an epoch later; the last follows", (FILTERS,), shown_key="]"),
     Command("comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS, OCCLUSION), shown_key=","),
     Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION), shown_key="."),
+    Command("i", "digit", "", "go to a digit by its number, in any split", (ACTIVATIONS, OCCLUSION)),
     Command("m", "minimum", "minimum", "to the place of the lowest probability", (OCCLUSION,)),
     Command("o", "sort", "sort", "by number, or the strongest first", (FILTERS, ACTIVATIONS)),
     Command(

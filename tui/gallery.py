@@ -21,6 +21,7 @@ from engine.events import (
 )
 from engine.requests import ColourMapName
 from tui.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
+from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 
 MARGIN = 2
@@ -69,9 +70,10 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             found = _Found(event.mean_probabilities[None], ["mean probability"], "viridis", Span(0.0, 1.0))
         case AttributionsComputed():
             # Methods have no unit in common: each map is drawn up to its own largest magnitude.
-            most = np.abs(event.maps).max(axis=(1, 2), keepdims=True)
-            maps = event.maps / np.where(most > 0, most, 1)
-            found = _Found(maps, event.methods, "diverging", Span(-1.0, 1.0))
+            maps = halve(event.maps)
+            most = np.abs(maps).max(axis=(1, 2), keepdims=True)
+            names = [METHOD_NAMES[method] for method in event.methods]
+            found = _Found(maps / np.where(most > 0, most, 1), names, "diverging", Span(-1.0, 1.0))
     return found
 
 

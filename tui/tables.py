@@ -42,6 +42,19 @@ ORDERS = {
     "most-certain": "the most certain first",
 }
 
+METHOD_NAMES = {
+    "occlusion": "occlusion",
+    "saliency": "saliency",
+    "gradient-x-input": "grad x input",
+    "integrated-gradients": "int. gradients",
+    "smoothgrad": "SmoothGrad",
+    "grad-cam-conv1": "Grad-CAM conv1",
+    "grad-cam-conv2": "Grad-CAM conv2",
+    "guided-backprop": "guided bp",
+    "random": "random order",
+}
+"""Of methods, short enough to stand over half a digit."""
+
 
 def results(event: NetworkEvent) -> RenderableType:
     """All that people want to read of `event`."""

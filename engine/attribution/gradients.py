@@ -92,21 +92,27 @@ def _integrated_gradients(model: CNN, images: Tensor, targets: Tensor, settings:
 
 
 def _smoothgrad(model: CNN, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
-    """The magnitude of the mean gradient of noisy copies of the image (Smilkov et al. 2017)."""
+    """The magnitude of the mean gradient of noisy copies of the image (Smilkov et al. 2017).
+
+    All images get the same noise, so that none depends on the others.
+    """
     from captum.attr import NoiseTunnel, Saliency
 
-    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
-        torch.manual_seed(settings.seed)
-        mean = NoiseTunnel(Saliency(model)).attribute(
-            images,
-            target=targets,
-            nt_type="smoothgrad",
-            nt_samples=settings.samples,
-            nt_samples_batch_size=max(1, AT_ONCE // len(images)),
-            stdevs=settings.noise,
-            abs=False,
-        )
-    return _tensor(mean).abs()
+    method, means = NoiseTunnel(Saliency(model)), []
+    for image, target in zip(torch.split(images, 1), targets.tolist(), strict=True):
+        with torch.random.fork_rng(devices=[image.device] if image.is_cuda else []):
+            torch.manual_seed(settings.seed)
+            mean = method.attribute(
+                image,
+                target=target,
+                nt_type="smoothgrad",
+                nt_samples=settings.samples,
+                nt_samples_batch_size=AT_ONCE,
+                stdevs=settings.noise,
+                abs=False,
+            )
+        means.append(_tensor(mean).abs())
+    return torch.cat(means)
 
 
 def _grad_cam(block: str) -> _Method:

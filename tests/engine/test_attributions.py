@@ -208,8 +208,6 @@ def test_occlusion_is_the_mean_drop_over_each_pixel(explained: Explained, digits
 def test_a_map_does_not_depend_on_its_batch_mates(
     explained: Explained, digits: tuple[Tensor, Tensor], method: MethodName
 ) -> None:
-    if method == "smoothgrad":
-        pytest.skip("noise is drawn for the batch")
     alone = maps(method, explained, (digits[0][1:2], digits[1][1:2]), stride=3)
     torch.testing.assert_close(alone[0], maps(method, explained, digits, stride=3)[1])
 

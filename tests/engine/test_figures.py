@@ -15,16 +15,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 import engine.figures.export
 from engine.data import Dataset
 from engine.events import (
     ActivationsComputed,
+    AttributionsComputed,
     BatchTrained,
+    ClassOcclusionReady,
     DigitsShown,
+    FaithfulnessMeasured,
     FigureSaved,
     FiltersShown,
     NetworkSummarised,
+    OcclusionMapAdvanced,
+    OcclusionMapReady,
     SplitEvaluated,
     WeightsOpened,
 )
@@ -34,10 +41,12 @@ from engine.figures.page import VERMILLION
 from engine.history import RunHistory
 from engine.lab import perform
 from engine.requests import (
+    Attribute,
     ColourMapName,
     DrawFigure,
     Evaluate,
     LayerName,
+    Occlude,
     Request,
     RequestError,
     ShowActivations,
@@ -97,6 +106,26 @@ def digits() -> DigitsShown:
 @pytest.fixture(scope="module")
 def summary() -> NetworkSummarised:
     return asked(Summarise(what="pretrained:cnn-bn", device="cpu"))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def occlusion() -> OcclusionMapReady:
+    return asked(Occlude(what=CNN, device="cpu"))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def class_occlusion() -> ClassOcclusionReady:
+    return asked(Occlude(what=CNN, device="cpu", stride=4, average=3))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def attributions() -> AttributionsComputed:
+    return asked(Attribute(what="pretrained:cnn-bn", device="cpu"))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def faithfulness() -> FaithfulnessMeasured:
+    return asked(Attribute(what=CNN, device="cpu", digits=3, randomise=True, stride=4))  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -304,6 +333,117 @@ def test_activations_of_another_architecture(activations: ActivationsComputed) -
     png_of(figure)
 
 
+@pytest.mark.parametrize("shared_range", [True, False])
+def test_occlusion_is_the_notebooks_figure(occlusion: OcclusionMapReady, shared_range: bool) -> None:
+    figure = figure_of(occlusion, colours="viridis", shared_range=shared_range)
+    image, heat, winners, bar = figure.axes[0], figure.axes[1], figure.axes[2], figure.axes[3]
+    assert image.get_title() == "Original Image\nTrue Label: 8"
+    np.testing.assert_array_equal(image.images[0].get_array(), occlusion.image)
+    extremes = f"Min: {occlusion.minimum:.4f}, Max: {occlusion.maximum:.4f}"
+    assert heat.get_title() == f"Probability of True Class (8)\n{extremes}"
+    assert heat.get_xlabel().startswith("Patch X-position")
+    assert heat.get_ylabel().startswith("Patch Y-position")
+    (shown,) = heat.images
+    np.testing.assert_array_equal(shown.get_array(), occlusion.probabilities)
+    assert shown.get_cmap().name == "viridis"
+    ends = (0, 1) if shared_range else (occlusion.probabilities.min(), occlusion.probabilities.max())
+    assert shown.get_clim() == pytest.approx(ends)
+    assert bar.get_ylabel() == "Probability of True Class"
+    assert words(winners) == [str(winner) for winner in occlusion.winners.ravel()]
+    assert f"not 8 at {(occlusion.winners != 8).sum()} of 441 places" in winners.get_title()
+    assert caption(figure) == "pretrained:cnn · epoch 15 · mnist test · image 61 · patch 8x8 of 0, stride 1 · mnist-tui"
+    inside(figure)
+
+
+def test_occlusion_of_another_class_and_stride() -> None:
+    event: OcclusionMapReady = asked(Occlude(what=CNN, device="cpu", watch="3", stride=5, patch_size=3, fill="noise"))
+    figure = figure_of(event, colours="viridis", shared_range=True)
+    assert figure.axes[1].get_title().startswith("Probability of Class (3)")
+    assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["0", "5", "10", "15", "20", "25"]
+    (frame,) = figure.axes[0].patches
+    assert isinstance(frame, Rectangle)
+    row, column = event.minimum_at
+    assert (frame.get_x(), frame.get_y(), frame.get_width()) == (column - 0.5, row - 0.5, 3)
+    inside(figure)
+
+
+def test_a_map_that_grows_is_not_drawn(occlusion: OcclusionMapReady) -> None:
+    fields = {name: getattr(occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
+    with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is whole"):
+        figure_of(OcclusionMapAdvanced(**fields))
+
+
+def test_mean_map_of_a_class(class_occlusion: ClassOcclusionReady) -> None:
+    figure = figure_of(class_occlusion, colours="viridis", shared_range=True)
+    image, heat, changed = figure.axes[:3]
+    assert image.get_title() == "Mean of 3 images\nTrue Label: 8"
+    np.testing.assert_array_equal(heat.images[0].get_array(), class_occlusion.mean_probabilities)
+    np.testing.assert_array_equal(changed.images[0].get_array(), class_occlusion.changed)
+    inside(figure)
+
+
+@pytest.mark.parametrize("shared_range", [True, False])
+def test_attributions(attributions: AttributionsComputed, shared_range: bool) -> None:
+    figure = figure_of(attributions, colours="diverging", shared_range=shared_range)
+    assert title(figure) == "What speaks for 8: actual 8, predicted 8"
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), attributions.image)
+    mosaic = figure.axes[1]
+    assert len(words(mosaic)) == 8
+    drawn = tiles(mosaic, 8, 28, 28)
+    largest = np.abs(attributions.maps).max(axis=(1, 2), keepdims=True)
+    expected = attributions.maps if shared_range else attributions.maps / largest
+    np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-7)
+    deletion, insertion = (axes for axes in figure.axes if axes.get_xlabel().startswith("pixels"))
+    for axes, name in ((deletion, "deletion"), (insertion, "insertion")):
+        for line, trust in zip(axes.get_lines(), attributions.trust, strict=True):
+            np.testing.assert_allclose(np.asarray(line.get_ydata()), getattr(trust, name).values)
+            np.testing.assert_allclose(np.asarray(line.get_xdata()), np.linspace(0, 100, 29))
+    table = words(figure.axes[-1])
+    for trust in attributions.trust:
+        assert f"{trust.deletion.area:.3f}" in table
+        assert f"{trust.insertion.area:.3f}" in table
+    inside(figure)
+
+
+def test_one_attribution_alone(attributions: AttributionsComputed) -> None:
+    one = msgspec.structs.replace(
+        attributions, methods=("saliency",), maps=attributions.maps[1:2], trust=attributions.trust[1:2]
+    )
+    figure = figure_of(one, colours="gray", shared_range=False)
+    assert words(figure.axes[1]) == ["saliency"]
+    assert stem_of(one) == "attributions-saliency-test-61"
+    flat = msgspec.structs.replace(one, maps=np.full((1, 28, 28), np.nan, np.float32))
+    assert png_of(figure_of(flat, colours="diverging")).startswith(b"\x89PNG")
+    inside(figure)
+
+
+def test_faithfulness(faithfulness: FaithfulnessMeasured) -> None:
+    figure = figure_of(faithfulness)
+    stages = next(axes for axes in figure.axes if "random weights" in axes.get_xlabel())
+    lines = [np.asarray(line.get_ydata()).tolist() for line in stages.get_lines()]
+    for trust in faithfulness.trust:
+        if trust.similarities and np.isfinite(trust.similarities).all():
+            assert list(trust.similarities) in lines
+    table = [word for axes in figure.axes for word in words(axes)]
+    assert f"{faithfulness.trust[0].deletion.area:.3f} ± {faithfulness.trust[0].deletion.area_spread:.2f}" in table
+    assert "3 images" in caption(figure)
+    inside(figure)
+    plain = msgspec.structs.replace(faithfulness, randomised=0, watch="7")
+    assert figure_of(plain).get_size_inches()[1] < figure.get_size_inches()[1]
+
+
+def inside(figure: Figure) -> None:
+    """No word is cut off by an edge of the page."""
+    figure.draw_without_rendering()
+    box = figure.bbox
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if text.get_text() and text.get_visible():
+            extent = text.get_window_extent()
+            assert box.x0 <= extent.x0 <= extent.x1 <= box.x1, text.get_text()
+            assert box.y0 <= extent.y0 <= extent.y1 <= box.y1, text.get_text()
+
+
 def test_digits(digits: DigitsShown) -> None:
     wrong = msgspec.structs.replace(digits.digits[1], predicted=(digits.digits[1].actual + 1) % 10)
     digits = msgspec.structs.replace(digits, digits=(digits.digits[0], wrong, *digits.digits[2:]))
@@ -456,6 +596,10 @@ def test_every_kind_is_a_png_of_200_dpi_under_a_speaking_name(request: pytest.Fi
         "digits": "digits-test-random.png",
         "conv2": "filters-conv2-epoch-15.png",
         "activations": "activations-conv1-test-61.png",
+        "occlusion": "occlusion-test-61-patch-8.png",
+        "class_occlusion": "occlusion-test-class-8-patch-8.png",
+        "attributions": "attributions-test-61.png",
+        "faithfulness": "faithfulness-test-3.png",
     }
     for fixture, name in kinds.items():
         subject = request.getfixturevalue(fixture)

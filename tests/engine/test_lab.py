@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from engine.events import (
     EpochFinished,
     Event,
     JobFailed,
+    Progress,
     RunCancelled,
     RunFinished,
     RunStarted,
@@ -132,6 +134,24 @@ def test_stream_wakes_at_once_for_results_and_seldom_for_progress(monkeypatch: p
     monkeypatch.setattr(engine.lab, "PROGRESS_INTERVAL", 0.0)
     stream.put(job, progress(2))
     assert wakes.count == 3
+
+
+def test_stream_wakes_at_once_for_a_part_of_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.lab, "PROGRESS_INTERVAL", 1e6)
+
+    class Part(Progress, frozen=True):
+        at_once: ClassVar[bool] = True
+        share: int
+
+    wakes = Wakes()
+    stream, (job, _) = Stream(wakes), jobs()
+    stream._woken_at = time.monotonic()
+    stream.put(job, progress(1))
+    assert wakes.count == 0
+    stream.put(job, Part(share=1))
+    assert wakes.count == 1
+    stream.put(job, Part(share=2))
+    assert [event for _, event in stream.drain()] == [progress(1), Part(share=2)]  # the newest stands for all
 
 
 def test_stream_loses_nothing_between_threads() -> None:

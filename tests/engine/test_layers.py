@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "torchvision", "matplotlib", "safetensors")
+HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum")
 FRONT_END = ("textual", "rich", "plotext", "tui", "tyro")
 
 
-SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations")]
+SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion")]
 
 
 def python(code: str) -> object:
@@ -42,5 +42,11 @@ print(json.dumps(found))
 """
     found = python(code)
     assert isinstance(found, dict)
-    assert {"engine.lab", "engine.recording", "engine.inspection.survey", "engine.figures.export"} <= found.keys()
+    assert {
+        "engine.lab",
+        "engine.recording",
+        "engine.inspection.survey",
+        "engine.attribution.explain",
+        "engine.figures.export",
+    } <= found.keys()
     assert {name: what for name, what in found.items() if what} == {}

@@ -7,8 +7,10 @@ import pytest
 
 from engine.requests import (
     Architecture,
+    Attribute,
     Evaluate,
     Inspect,
+    Occlude,
     Parameter,
     Request,
     RequestError,
@@ -60,6 +62,24 @@ BAD_VALUES = [
     ("in_channels", 3),
 ]
 
+EXPLAINING: list[tuple[str, Any]] = [
+    ("what", 1),
+    ("device", "tpu"),
+    ("split", "all"),
+    ("dataset", "none"),
+    ("index", -1),
+    ("patch size", 0),
+    ("patch size", 28),
+    ("patch size", 1.5),
+    ("stride", 0),
+    ("stride", 28),
+    ("fill", "black"),
+    ("fill", 0),
+    ("watch", "10"),
+    ("watch", 8),
+    ("seed", -1),
+]
+
 BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Summarise, "what", 3),
     (Summarise, "device", "tpu"),
@@ -91,10 +111,20 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowActivations, "index", "61"),
     (ShowActivations, "layer", "fc1"),
     (ShowActivations, "survey", 1),
+    *((kind, field, value) for kind in (Occlude, Attribute) for field, value in EXPLAINING),
+    (Occlude, "average", -1),
+    (Occlude, "average", 10_001),
+    (Attribute, "method", "lime"),
+    (Attribute, "steps", 0),
+    (Attribute, "samples", 1001),
+    (Attribute, "noise", 0),
+    (Attribute, "noise", 1.5),
+    (Attribute, "digits", -3),
+    (Attribute, "randomise", "yes"),
 ]
 """Of what looks into a network: the request, its field, a value that it refuses."""
 
-QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations)
+QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
 
 
 def parameter(name: str) -> Parameter:
@@ -259,7 +289,7 @@ def test_a_batch_is_no_larger_than_what_it_is_taken_from() -> None:
 @pytest.mark.parametrize(("request_type", "field", "value"), BAD_QUESTIONS)
 def test_bad_question_is_named_in_one_line(request_type: type[Request], field: str, value: Any) -> None:
     with pytest.raises(RequestError) as caught:
-        request_type(**{field: value})
+        request_type(**{field.replace(" ", "_"): value})
     assert str(caught.value).startswith(f"{field} must be ")
     assert "\n" not in str(caught.value)
     assert str(value) in str(caught.value)
@@ -268,7 +298,7 @@ def test_bad_question_is_named_in_one_line(request_type: type[Request], field: s
 @pytest.mark.parametrize("request_type", QUESTIONS)
 def test_questions_have_words_and_defaults_for_every_field(request_type: type[Request]) -> None:
     refused = {field for kind, field, _ in BAD_QUESTIONS if kind is request_type}
-    assert refused == {one.name for one in parameters(request_type)}
+    assert refused == {one.label for one in parameters(request_type)}
     for one in parameters(request_type):
         assert one.help
         assert "\n" not in one.help
@@ -297,6 +327,8 @@ def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
         ShowDigits(order="mistakes", digit=9, count=10_000),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
+        Occlude(patch_size=27, stride=3, fill="noise", watch="9", average=7),
+        Attribute(method="smoothgrad", noise=0.5, digits=10_000, randomise=True),
     ],
 )
 def test_questions_survive_json(request_: Request) -> None:

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from engine.events import DigitsShown, NetworkEvent
+from engine.events import AttributionsComputed, DigitsShown, NetworkEvent, OcclusionMapReady
 from engine.lab import perform
-from engine.requests import Inspect, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.requests import Attribute, Inspect, Occlude, ShowActivations, ShowDigits, ShowFilters, Summarise
 from tui.gallery import pictures
 
 pytestmark = pytest.mark.usefixtures("exact_engine")
 
 
 def answer(request: Inspect) -> NetworkEvent:
-    (event,) = (event for event in perform(request, Path("none")) if isinstance(event, NetworkEvent))
+    *_, event = (event for event in perform(request, Path("none")) if isinstance(event, NetworkEvent))
     return event
 
 
@@ -63,3 +63,36 @@ def test_maps_of_the_layer_asked_for() -> None:
     assert second is not None
     assert len(first.plain.splitlines()) == 7 * (1 + 7)
     assert len(second.plain.splitlines()) == 4 * (1 + 4)
+
+
+def test_a_map_is_drawn_whole_from_0_to_1() -> None:
+    event = answer(Occlude(what="pretrained:cnn"))
+    assert isinstance(event, OcclusionMapReady)
+    drawn = pictures(event, console(None))
+    assert drawn is not None
+    title, *rows = drawn.plain.splitlines()
+    assert title == "p(8)"
+    assert len(rows) == 11  # 21 rows of pixels
+    for y, row in enumerate(rows[:10]):
+        for x in range(21):
+            pair = event.probabilities[2 * y : 2 * y + 2, x]
+            if (pair > 0.99).all():
+                assert row[x] == "@"
+            if (pair < 0.01).all():
+                assert row.ljust(21)[x] == " "
+    mean = pictures(answer(Occlude(what="pretrained:cnn", stride=5, average=2)), console(None))
+    assert mean is not None
+    assert mean.plain.startswith("mean")
+
+
+def test_maps_of_methods_each_up_to_its_own_largest_magnitude() -> None:
+    event = answer(Attribute(what="pretrained:cnn-bn"))
+    assert isinstance(event, AttributionsComputed)
+    drawn = pictures(event, console(None))
+    assert drawn is not None
+    assert "SmoothGrad" in drawn.plain
+    lines = drawn.plain.splitlines()
+    for start in (0, 8):  # each map has its largest magnitude somewhere
+        tiles = [[line[at : at + 14] for line in lines[start + 1 : start + 8]] for at in range(0, 80, 16)]
+        for tile in tiles[: 5 if start == 0 else 3]:
+            assert any(character in "#E" for row in tile for character in row)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -33,8 +33,11 @@ from engine.events import (
 from engine.history import RunHistory
 from engine.lab import OPERATIONS, _Entry, perform
 from engine.requests import (
+    Attribute,
     DrawFigure,
     Evaluate,
+    MethodName,
+    Occlude,
     Request,
     RequestError,
     ShowActivations,
@@ -50,7 +53,8 @@ from tui.saving import result_arrays
 
 Call = Callable[..., tuple[int, str, str]]
 CNN = "pretrained:cnn"
-COMMANDS = ("summary", "evaluate", "digits", "filters", "activations")
+METHODS = get_args(MethodName)
+COMMANDS = ("summary", "evaluate", "digits", "filters", "activations", "occlude", "attribute")
 
 
 @pytest.fixture
@@ -103,6 +107,12 @@ def test_what_is_asked_for_becomes_a_request() -> None:
     assert asked("filters", CNN, "--layer", "conv2", "--epoch", "3") == ShowFilters(what=CNN, layer="conv2", epoch=3)
     assert asked("activations", "--survey", "--layer", "conv2", "--index", "7", "--dataset", "kmnist") == (
         ShowActivations(survey=True, layer="conv2", index=7, dataset="kmnist")
+    )
+    assert asked("occlude", "--patch-size", "4", "--stride", "2", "--fill", "one", "--watch", "3", CNN) == Occlude(
+        what=CNN, patch_size=4, stride=2, fill="one", watch="3"
+    )
+    assert asked("attribute", CNN, "--method", "integrated-gradients", "--digits", "5", "--randomise") == Attribute(
+        what=CNN, method="integrated-gradients", digits=5, randomise=True
     )
 
 
@@ -208,6 +218,71 @@ def test_activations_and_the_survey(call: Call) -> None:
     assert wanted in [line.split()[1:] for line in out.splitlines()]
 
 
+def test_occlusion_says_where_it_hurts(call: Call) -> None:
+    code, out, err = call("occlude", CNN, "--average", "2")
+    assert (code, err) == (0, "")
+    (event, mean) = lines(call, "occlude", CNN, "--average", "2")
+    assert out.startswith("pretrained:cnn  cnn, epoch 15, mnist test\n")
+    at = tuple(event["minimum_at"])
+    assert f"image 61: actual 8, predicted 8, p(8) {event['baseline_probability']:.2%}".replace("%", " %") in out
+    assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
+    assert f"patch 8x8 (zero), stride 1: 441 places, {event['computed']} of them computed" in out
+    assert f"over strokes: {event['strokes']['places']:.2%} of the places".replace("%", " %") in out
+    assert f"mean over the first 2 of {mean['matching']} images of class 8" in out
+
+
+def test_attributions_and_what_they_are_worth(call: Call) -> None:
+    code, out, err = call("attribute", CNN, "--digits", "2", "--randomise", "--stride", "5")
+    assert (code, err) == (0, "")
+    (event, mean) = lines(call, "attribute", CNN, "--digits", "2", "--randomise", "--stride", "5")
+    rows = [line.split() for line in out.splitlines()]
+    for each in event["trust"]:
+        assert [each["method"], f"{each['deletion']['area']:.3f}", f"{each['insertion']['area']:.3f}"] in rows
+    for each in mean["trust"]:
+        first = [each["method"], f"{each['deletion']['area']:.3f}", "+-", f"{each['deletion']['area_spread']:.3f}"]
+        (row,) = (row for row in rows if row[:4] == first)
+        change = each["change"]
+        assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])
+    total, difference = event["trust"][3]["completeness"]
+    assert f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("occlude", "--index", "400"), "index 400 is beyond the 400 images of the test split: the last is 399"),
+        (("occlude", "--patch-size", "28"), "patch size must be a whole number from 1 to 27, not 28"),
+        (("occlude", "--patch-size", "0"), "patch size must be a whole number from 1 to 27, not 0"),
+        (("occlude", "--stride", "0"), "stride must be a whole number from 1 to 27, not 0"),
+        (("occlude", "--fill", "red"), "invalid choice 'red' for argument '--fill'"),
+        (("occlude", "--watch", "10"), "invalid choice '10' for argument '--watch'"),
+        (("attribute", "--method", "lime"), "invalid choice 'lime' for argument '--method'"),
+        (("attribute", "--noise", "0"), "noise must be a number more than 0 and at most 1, not 0.0"),
+        (("attribute", "--index", "-1"), "index must be a whole number at least 0, not -1"),
+        (("attribute", "none.pth"), "there is no file none.pth"),
+    ],
+)
+def test_bad_questions_are_one_line(call: Call, arguments: tuple[str, ...], words: str) -> None:
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"mnist-tui: {words}")
+    assert err.count("\n") == 1
+
+
+def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> None:
+    import torch
+
+    from engine.checkpoints import load_weights
+    from engine.runs import pretrained
+
+    state = load_weights(pretrained("cnn").model_file).state_dict() | {"conv2.0.bias": torch.zeros(3)}
+    torch.save(state, tmp_path / "odd.pth")
+    for word in ("occlude", "attribute"):
+        code, out, err = call(word, "odd.pth")
+        assert (code, out) == (2, "")
+        assert err == "mnist-tui: odd.pth does not fit the network: conv2.0.bias is (3,), wanted (32,)\n"
+
+
 def test_a_wrong_prediction_is_called_so(call: Call) -> None:
     (event,) = lines(call, "digits", CNN, "--order", "least-certain", "--count", 400)
     wrong = next(digit["index"] for digit in event["digits"] if digit["actual"] != digit["predicted"])
@@ -288,6 +363,11 @@ def test_what_has_no_share_is_a_dash() -> None:
         (["digits", "--order", "mistakes"], ["DigitsShown"]),
         (["filters"], ["FiltersShown"]),
         (["activations", "--survey"], ["ActivationsComputed", "ChannelsSurveyed"]),
+        (["occlude", "--average", "2", "--stride", "4"], ["OcclusionMapReady", "ClassOcclusionReady"]),
+        (
+            ["attribute", "--method", "saliency", "--digits", "3", "--randomise"],
+            ["AttributionsComputed", "FaithfulnessMeasured"],
+        ),
     ],
 )
 def test_json_is_events_and_nothing_else(call: Call, tmp_path: Path, arguments: list[str], types: list[str]) -> None:
@@ -317,6 +397,23 @@ WANTED: dict[str, dict[str, tuple[int, ...]]] = {
         "conv1_mean": (14, 14),
         "conv2_mean": (7, 7),
     },
+    "occlude": {
+        "image": (28, 28),
+        "covers": (28, 28),
+        "baseline": (10,),
+        "probabilities": (21, 21),
+        "winners": (21, 21),
+        "all_probabilities": (21, 21, 10),
+        "baseline_probability": (),
+    },
+    "attribute": {
+        "image": (28, 28),
+        **dict.fromkeys((method.replace("-", "_") for method in METHODS), (28, 28)),
+        "shares": (29,),
+        "order": (9,),
+        "deletion": (9, 29),
+        "insertion": (9, 29),
+    },
 }
 
 
@@ -329,6 +426,13 @@ def test_npz_holds_the_arrays_by_name(call: Call, tmp_path: Path, word: str) -> 
     if word == "summary":
         assert found["layer"].tolist() == [layer["name"] for layer in event["layers"]]
         assert found["parameters"].sum() == event["total_parameters"]
+    if word == "occlude":
+        assert found["baseline_probability"] == pytest.approx(event["baseline_probability"])
+        assert found["probabilities"].min() == pytest.approx(event["minimum"])
+        assert (found["winners"] == found["all_probabilities"].argmax(axis=2)).all()
+    if word == "attribute":
+        assert found["order"].tolist() == [*METHODS, "random"]
+        assert found["deletion"][0].tolist() == event["trust"][0]["deletion"]["values"]
     if word == "evaluate":
         assert found["confusion"].tolist() == event["confusion"]
     if word == "digits":
@@ -341,6 +445,42 @@ def test_npz_of_the_survey_has_its_images_too(call: Call, tmp_path: Path) -> Non
     with np.load(tmp_path / "result.npz") as file:
         assert set(file) == {*WANTED["activations"], "indices", "images"}
         assert file["images"].shape == (len(file["indices"]), 28, 28)
+
+
+def test_npz_of_one_method_has_the_attribution(call: Call, tmp_path: Path) -> None:
+    arguments = ("--method", "gradient-x-input", "--digits", "3", "--randomise", "--npz", "result.npz")
+    _, mean = lines(call, "attribute", CNN, *arguments)
+    with np.load(tmp_path / "result.npz") as file:
+        found = {name: array.shape for name, array in file.items()}
+    assert found == {
+        "image": (28, 28),
+        "attribution": (28, 28),
+        "shares": (29,),
+        "order": (2,),
+        "deletion": (2, 29),
+        "insertion": (2, 29),
+        "mean_shares": (29,),
+        "mean_order": (2,),
+        "mean_deletion": (2, 29),
+        "mean_insertion": (2, 29),
+        "mean_deletion_spread": (2, 29),
+        "mean_insertion_spread": (2, 29),
+        "mean_similarities": (1, 4),
+    }
+    assert mean["trust"][0]["deletion"]["area_spread"] > 0
+
+
+def test_npz_of_the_mean_map_has_both(call: Call, tmp_path: Path) -> None:
+    lines(call, "occlude", CNN, "--average", "3", "--stride", "10", "--npz", "result.npz")
+    with np.load(tmp_path / "result.npz") as file:
+        assert set(file) - set(WANTED["occlude"]) == {
+            "mean_image",
+            "mean_probabilities",
+            "mean_baseline_probability",
+            "deviation",
+            "changed",
+        }
+        assert file["mean_probabilities"].shape == file["probabilities"].shape == (3, 3)
 
 
 def test_npz_of_no_digits_keeps_its_shapes() -> None:
@@ -394,6 +534,24 @@ def test_png_is_the_figure_of_the_result(call: Call, figures: list[DrawFigure]) 
         "figure.png",
         "conv2",
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "subject", "colours", "shared_range"),
+    [
+        (["occlude"], "OcclusionMapReady", "viridis", True),
+        (["occlude", "--average", "2"], "ClassOcclusionReady", "viridis", True),
+        (["attribute", "--method", "saliency"], "AttributionsComputed", "diverging", False),
+        (["attribute", "--method", "saliency", "--digits", "2"], "FaithfulnessMeasured", "diverging", False),
+    ],
+)
+def test_png_is_of_what_was_asked_last_in_the_colours_of_the_screen(  # noqa: PLR0917
+    call: Call, figures: list[DrawFigure], arguments: list[str], subject: str, colours: str, shared_range: bool
+) -> None:
+    assert call(*arguments, CNN, "--stride", "7", "--png", "figure.png")[0] == 0
+    (request,) = figures
+    assert type(request.subject).__name__ == subject
+    assert (request.colours, request.shared_range) == (colours, shared_range)
 
 
 def test_png_of_a_training_run_is_its_curves(call: Call, tmp_path: Path, figures: list[DrawFigure]) -> None:

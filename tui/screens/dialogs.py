@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
+from engine.requests import SplitName
 from tui.commands import MOVES, commands
 from tui.theme import ink
 
@@ -51,3 +54,37 @@ class QuitScreen(ModalScreen[bool]):
     def action_answer(self, quit: bool) -> None:
         """Give the answer."""
         self.dismiss(quit)
+
+
+class DigitScreen(ModalScreen[tuple[SplitName, int] | None]):
+    """Which digit to go to."""
+
+    BINDINGS = [("escape", "dismiss", "stay")]
+    SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+
+    def __init__(self, split: SplitName, index: int) -> None:
+        super().__init__()
+        self.split, self.index = split, index
+
+    def compose(self) -> ComposeResult:
+        """A line to type in."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "go to digit"
+            field = Input(placeholder=f"{self.split} {self.index}", compact=True)
+            field.cursor_blink = False  # each blink is sent over the line
+            yield field
+            yield Static("its number in the split, for example 61; or train, val or test before it", id="digit-hint")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go there, or say why not."""
+        *before, last = event.value.split() or [""]
+        split = before[0] if before else self.split
+        known = next((name for name in self.SPLITS if name == split), None)
+        if not last:
+            self.dismiss(None)
+        elif len(before) > 1 or known is None or not (last.isascii() and last.isdecimal() and len(last) < 10):
+            hint = self.query_one("#digit-hint", Static)
+            hint.set_class(True, "wrong")
+            hint.update("a number from 0 on, and before it train, val or test if it is another split")
+        else:
+            self.dismiss((known, int(last)))

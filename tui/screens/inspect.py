@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent, WorkAdvanced
 from engine.lab import Job
-from engine.requests import ColourMapName, DrawFigure, LayerName, Request
+from engine.requests import ColourMapName, DrawFigure, LayerName, Request, SplitName
 from tui.raster import MODES
 from tui.screens.frame import LabScreen
 from tui.widgets.lines import Bar, ProgressLine, duration
@@ -130,6 +130,7 @@ class InspectScreen(LabScreen):
         for (request, _), unwanted in self._jobs.items():
             if request not in wanted:
                 unwanted.cancel()
+                self._progress = self._pace = None
         self._jobs = {
             (request, at): job
             for (request, at), job in self._jobs.items()
@@ -237,6 +238,17 @@ class InspectScreen(LabScreen):
     def action_next_digit(self) -> None:
         """The next digit."""
         self._step_digit(1)
+
+    def action_digit(self) -> None:
+        """Ask for the number of a digit and go there."""
+        from tui.screens.dialogs import DigitScreen
+
+        def go(digit: tuple[SplitName, int] | None) -> None:
+            if digit:
+                self.lab_app.digit = digit
+                self.show(())
+
+        self.app.push_screen(DigitScreen(*self.lab_app.digit), go)
 
     def _step_digit(self, by: int) -> None:
         split, index = self.lab_app.digit

@@ -26,6 +26,7 @@ from engine.requests import Attribute, DrawFigure, FillName, LayerName, Occlude,
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable
+from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart, Curve
@@ -33,7 +34,7 @@ from tui.widgets.lines import ProgressLine
 from tui.widgets.maps import Maps, Panel
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.table import percent
-from tui.widgets.trust import NAMES, TrustTable
+from tui.widgets.trust import TrustTable
 from tui.widgets.view import View
 
 Page = Literal["occlusion", "methods", "trust"]
@@ -295,7 +296,7 @@ class OcclusionScreen(InspectScreen):
             return
         shown = self._methods_shown(here)
         images = np.concatenate((here.image[None], here.maps[shown]))
-        labels = [f"{here.split} {here.index}", *(NAMES[here.methods[number]] for number in shown)]
+        labels = [f"{here.split} {here.index}", *(METHOD_NAMES[here.methods[number]] for number in shown)]
         what = f"what speaks for {here.watched}"
         facts = (
             f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {percent(here.baseline_probability)}"
@@ -350,7 +351,7 @@ class OcclusionScreen(InspectScreen):
                     for sign in (-1, 1):
                         edge = [min(max(y + sign * s, 0.0), 1.0) for y, s in zip(one.values, one.spread, strict=True)]
                         curves.append(Curve("spread", "rule", xs, edge))
-                curves.append(Curve(NAMES[here.method], "curve-train", xs, one.values, f"{one.area:.3f}"))
+                curves.append(Curve(METHOD_NAMES[here.method], "curve-train", xs, one.values, f"{one.area:.3f}"))
             self.query_one(f"#{name}", Chart).show(curves, (0.0, 100.0), (0.0, 1.0))
 
     def sentence(self) -> str:

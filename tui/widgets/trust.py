@@ -8,22 +8,11 @@ from collections.abc import Sequence
 from textual.message import Message
 
 from engine.events import Curve, Trust
+from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row
 
-NAMES = {
-    "occlusion": "occlusion",
-    "saliency": "saliency",
-    "gradient-x-input": "grad x input",
-    "integrated-gradients": "int. gradients",
-    "smoothgrad": "SmoothGrad",
-    "grad-cam-conv1": "Grad-CAM conv1",
-    "grad-cam-conv2": "Grad-CAM conv2",
-    "guided-backprop": "guided bp",
-    "random": "random order",
-}
-"""Of methods, short enough to stand over half a digit."""
 STAGES = ("fc2", "+fc1", "+conv2", "+conv1")
 
 
@@ -88,7 +77,7 @@ class TrustTable(CellWidget):
         for number, each in enumerate(self.trust):
             here = number == self.cursor
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here)
-            row = cells((f" {NAMES.get(each.method, each.method):<16}", style))
+            row = cells((f" {METHOD_NAMES[each.method]:<16}", style))
             for name, size in (("deletion", 15), ("insertion", 16)):
                 first = each.method == best[name]
                 style = ink(self.app, "success" if first else "foreground", bold=first)

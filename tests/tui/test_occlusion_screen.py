@@ -1,0 +1,419 @@
+"""Screen 6 driven by its keys, with the real lab and the bundled network behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+from torch import Tensor
+
+from engine.attribution.occlusion import ClassOcclusion
+from engine.events import ClassOcclusionReady, FaithfulnessMeasured, OcclusionMapAdvanced, OcclusionMapReady
+from engine.requests import Attribute, Occlude
+from tests.tui.conftest import MakeApp
+from tests.tui.test_inspect_screens import go, settled, status, words
+from tests.tui.test_train_screen import until
+from tui.screens import occlusion
+from tui.screens.activations import ActivationsScreen
+from tui.screens.dialogs import DigitScreen
+from tui.screens.occlusion import OcclusionScreen
+from tui.widgets.bars import Bars
+from tui.widgets.chart import Chart
+from tui.widgets.lines import KeyBar
+from tui.widgets.maps import Maps
+from tui.widgets.pictures import Legend, Raster
+from tui.widgets.trust import TrustTable
+
+pytestmark = pytest.mark.usefixtures("exact_engine")
+WIDE = (120, 40)
+
+
+def text(
+    screen: OcclusionScreen, kind: type[Maps | TrustTable | Bars | Raster | Chart | KeyBar], name: str = ""
+) -> str:
+    widget = screen.query_one(f"#{name}", kind) if name else screen.query_one(kind)
+    return "\n".join("".join(character for character, _ in row) for row in widget._rows)
+
+
+async def press(pilot: Pilot[int], screen: OcclusionScreen, *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settled(pilot, screen)
+
+
+def whole(screen: OcclusionScreen) -> OcclusionMapReady:
+    assert isinstance(screen.occlusion, OcclusionMapReady)
+    return screen.occlusion
+
+
+async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        event = whole(screen)
+        assert (event.split, event.index, event.patch_size, event.stride, event.watched) == ("test", 61, 8, 1, 8)
+        row, column = screen.maps.at
+        assert (row, column) == event.minimum_at  # where the patch hurts most
+        seen = text(screen, Maps)
+        assert "p(8) with patch" in seen
+        assert f"min {event.minimum:.4f} max {event.maximum:.4f}" in seen
+        assert "winning class" in seen
+        others = int((event.winners != 8).sum())
+        assert f"{others} of 441" in seen
+        assert f"{event.strokes.places * 100:.0f} % of places" in seen
+        assert "class" in text(screen, KeyBar)
+
+
+async def test_the_cursor_moves_the_patch(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        event = whole(screen)
+        await press(pilot, screen, "home")
+        assert screen.maps.at == (0, 0)
+        await press(pilot, screen, "right", "l", "down", "j", "j", "up", "left", "k")
+        assert screen.maps.at == (1, 1)
+        patched = screen.query_one("#patched", Raster)
+        assert patched.box == (1, 1, 8)
+        expected = event.image.copy()
+        expected[1:9, 1:9] = 0
+        assert patched.values is not None
+        np.testing.assert_array_equal(patched.values, expected)
+        await press(pilot, screen, "m")
+        row, column = event.minimum_at
+        assert screen.maps.at == (row, column)
+        winner = int(event.winners[row, column])
+        assert f"patch 8x8 at ({row}, {column}): predicts {winner}" in status(screen)
+        assert f"with the patch: {winner}" in text(screen, Bars)
+        np.testing.assert_allclose(screen.query_one(Bars).shares, event.all_probabilities[row, column])
+        await press(pilot, screen, "end")
+        assert screen.maps.at == (20, 20)
+        await press(pilot, screen, "pageup")
+        assert screen.maps.at == (15, 20)
+        assert (event.image == whole(screen).image).all()
+
+
+async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "p", "p", "P", "s", "s", "S", "f", "w", "w", "w", "W")
+        event = whole(screen)
+        assert (event.patch_size, event.stride, event.fill, event.watched) == (9, 2, "mean", 0)
+        assert event.probabilities.shape == (10, 10)
+        assert "9x9 of its mean, stride 2" in text(screen, Maps)
+        assert "p(0)" in text(screen, Maps)
+        rows, columns = screen.maps.at
+        assert max(rows, columns) < 10
+        await press(pilot, screen, *["P"] * 12)
+        assert whole(screen).patch_size == 1  # no further
+        await press(pilot, screen, ".", ".", ",")
+        assert app.digit == ("test", 62)
+        assert whole(screen).index == 62
+        screen.patch_size = screen.stride = 26
+        await press(pilot, screen, "p", "p", "s", "s")
+        assert (whole(screen).patch_size, whole(screen).stride) == (27, 27)
+        assert whole(screen).probabilities.shape == (1, 1)
+        assert screen.maps.at == (0, 0)
+
+
+async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        event = whole(screen)
+        letters = text(screen, Maps).splitlines()[1:22]
+        at = 91 - 16 // 2  # the second panel begins in the middle of what the digit leaves
+        for row in range(21):
+            found = [character for character in letters[row][at - 45 :] if character.isdigit()]
+            assert [int(character) for character in found] == event.winners[row].tolist()
+        await press(pilot, screen, "tab")
+        assert "drop of p(8)" in text(screen, Maps)
+        drop = screen.maps.panels[1].values
+        np.testing.assert_allclose(drop, event.baseline_probability - event.probabilities)
+        await press(pilot, screen, "tab")
+        assert "winning class" in text(screen, Maps)
+
+
+async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        assert screen.maps.both_fit
+        await press(pilot, screen, *["P"] * 7)
+        assert not screen.maps.both_fit  # 28 columns each
+        seen = []
+        for _ in range(4):
+            seen.append(text(screen, Maps).splitlines()[0])
+            await press(pilot, screen, "tab")
+        titles = ("p(8)", "winning class", "drop of p(8)", "p(8)")
+        assert [title in line for title, line in zip(titles, seen, strict=True)] == [True] * 4
+
+
+async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.attribution import occlusion as engine
+
+    monkeypatch.setitem(engine.AT_ONCE, "cpu", 100 * 4608)
+    taken: list[int] = []
+    take = OcclusionScreen.take
+
+    def counted(self: OcclusionScreen, event: object) -> None:
+        if isinstance(event, OcclusionMapAdvanced):
+            taken.append(int((event.winners >= 0).sum()))
+        take(self, event)  # type: ignore[arg-type]
+        if isinstance(event, OcclusionMapAdvanced):
+            self.draw_panels()
+            assert f"{taken[-1]} of 441" in text(self, Maps)
+            assert self.figure() is None
+
+    monkeypatch.setattr(OcclusionScreen, "take", counted)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        assert taken
+        assert taken[0] < 441
+        assert whole(screen).computed > 0
+
+
+async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occlusion, "AVERAGED", 4)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "s", "s", "s", "a")
+        assert isinstance(screen.mean, ClassOcclusionReady)
+        assert (screen.mean.digit, screen.mean.averaged) == (8, 4)
+        seen = text(screen, Maps)
+        assert "mean of 4" in seen
+        assert "the first 4 of" in seen
+        assert "share changed" in seen
+        assert "of the answers" in status(screen)
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.mean
+        await press(pilot, screen, "tab", ".")  # a digit of another class
+        assert screen.mean is not None
+        assert screen.mean.digit == whole(screen).actual
+        assert "mean drop" in text(screen, Maps)
+        await press(pilot, screen, "a")
+        assert "drop of p" in text(screen, Maps)
+        assert screen.wanted() == [Occlude(what="pretrained:cnn", index=62, stride=4)]
+
+
+async def test_what_goes_over_many_digits_can_be_stopped(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, add = threading.Event(), ClassOcclusion._add
+
+    def slow(self: ClassOcclusion, image: Tensor) -> None:
+        if self.done == 3:
+            gate.wait(60)
+        add(self, image)
+
+    monkeypatch.setattr(ClassOcclusion, "_add", slow)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await pilot.press("a")
+        await until(pilot, lambda: screen.at_work)
+        await until(pilot, lambda: "mean map of 8" in status(screen))
+        assert "x stops" in status(screen)
+        assert "x stop" in text(screen, KeyBar)
+        (job,) = screen._jobs.values()
+        await pilot.press("x")
+        assert job.cancelled
+        gate.set()
+        await settled(pilot, screen)
+        assert screen.mean is None
+        assert not screen.at_work
+        assert "x stop" not in text(screen, KeyBar)
+        assert "predicts" in status(screen)
+
+
+async def test_methods_beside_one_another(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        assert screen.view.colours == "viridis"
+        await press(pilot, screen, "g")
+        event = screen.attributions
+        assert event is not None
+        assert (screen.view.colours, screen.view.shared) == ("diverging", False)
+        labels = list(screen.grid.sheet.labels)
+        assert labels == [
+            "test 61",
+            "occlusion",
+            "saliency",
+            "grad x input",
+            "int. gradients",
+            "SmoothGrad",
+            "Grad-CAM conv2",
+            "guided bp",
+        ]
+        np.testing.assert_array_equal(screen.grid.sheet.images[0], event.image)
+        np.testing.assert_array_equal(screen.grid.sheet.images[6], event.maps[event.methods.index("grad-cam-conv2")])
+        await press(pilot, screen, "tab")
+        assert screen.grid.sheet.labels[6] == "Grad-CAM conv1"
+        await press(pilot, screen, "right", "right", "enter")
+        near = screen.query_one("#method", Raster)
+        assert near.title == "saliency"
+        np.testing.assert_array_equal(near.values, event.maps[1])
+        assert f"deletion {event.trust[1].deletion.area:.3f}" in words(near)
+        assert "saliency" in words(screen.query_one(Legend))
+        colours = []
+        for key in ("escape", "c", "escape", "g"):  # each page has colours of its own
+            await press(pilot, screen, key)
+            colours.append((screen.page, screen.view.colours))
+        assert colours == [
+            ("methods", "diverging"),
+            ("methods", "gray"),
+            ("occlusion", "viridis"),
+            ("methods", "gray"),
+        ]
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.attributions
+
+
+async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(occlusion, "MEASURED", 3)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "s", "s", "s", "d")
+        event = screen.attributions
+        assert event is not None
+        table = text(screen, TrustTable)
+        for each in event.trust:
+            assert f"{each.deletion.area:.3f}" in table
+            assert f"{each.insertion.area:.3f}" in table
+        assert "test 61, p(8)" in table
+        curve = screen.query_one("#deletion", Chart).curves[-1]
+        assert tuple(curve.ys) == event.trust[0].deletion.values
+        await press(pilot, screen, "down", "down", "down")
+        assert screen.query_one("#insertion", Chart).curves[-1].name == "int. gradients"
+        await press(pilot, screen, "end")
+        assert [curve.name for curve in screen.query_one("#deletion", Chart).curves] == ["random order"]
+        await press(pilot, screen, "home", "a")
+        assert isinstance(screen.faithfulness, FaithfulnessMeasured)
+        table = text(screen, TrustTable)
+        assert "mean of 3 digits" in table
+        assert "random weights: 3 digits" in table
+        assert "+conv1" in table
+        assert f"{screen.faithfulness.trust[0].change:.2f}" in table
+        names = [curve.name for curve in screen.query_one("#deletion", Chart).curves]
+        assert names == ["random", "spread", "spread", "occlusion"]
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.faithfulness
+        assert screen.wanted() == [
+            Attribute(what="pretrained:cnn", stride=4, digits=3, randomise=True),
+        ]
+        await press(pilot, screen, "a")
+        assert "test 61, p(8)" in text(screen, TrustTable)
+        drawn = screen.figure()
+        assert drawn is not None
+        assert (drawn.subject, drawn.colours, drawn.shared_range) == (screen.attributions, "diverging", False)
+
+
+async def test_a_digit_by_its_number(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await pilot.press("i")
+        await until(pilot, lambda: isinstance(app.screen, DigitScreen))
+        for wrong in ("eight", "-3", "train val 3", "dev 5", "1.5", "99999999999"):
+            app.screen.query_one(Input).value = wrong
+            await pilot.press("enter")
+            await pilot.pause()
+            assert app.screen.query_one("#digit-hint").has_class("wrong")
+        app.screen.query_one(Input).value = "train 7"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is screen)
+        await settled(pilot, screen)
+        assert app.digit == ("train", 7)
+        assert (whole(screen).split, whole(screen).index, whole(screen).count) == ("train", 7, 100)
+        await pilot.press("i", "1", "0", "0", "enter")
+        await until(pilot, lambda: bool(screen.problem))
+        await pilot.pause()
+        assert "index 100 is beyond the 100 images of the train split: the last is 99" in status(screen)
+        await pilot.press("i", "escape")
+        await until(pilot, lambda: app.screen is screen)
+        await pilot.press("i", "9", "9", "enter")
+        await until(pilot, lambda: app.screen is screen and app.digit == ("train", 99))
+        await settled(pilot, screen)
+        assert whole(screen).index == 99
+        await press(pilot, screen, ".")
+        assert app.digit == ("train", 99)
+        other = await go(pilot, "5", ActivationsScreen)
+        assert other.shown is not None
+        assert (other.shown.split, other.shown.index) == ("train", 99)
+
+
+@pytest.mark.parametrize(
+    ("keys", "stem"),
+    [
+        ((), "occlusion-test-61-patch-8"),
+        (("s", "s", "s", "a"), "occlusion-test-class-8-patch-8"),
+        (("g",), "attributions-test-61"),
+        (("d", "a"), "faithfulness-test-2"),
+    ],
+    ids=["map", "mean", "methods", "trust"],
+)
+async def test_each_page_has_its_figure(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], stem: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(occlusion, "AVERAGED", 2)
+    monkeypatch.setattr(occlusion, "MEASURED", 2)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, *keys)
+        await pilot.press("e")
+        await until(pilot, lambda: app.export is not None and app.export.state == "done")
+        assert (tmp_path / "figures" / f"{stem}.png").stat().st_size > 10_000
+
+
+async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "tab")
+        assert "':+#: it falls" in text(screen, Maps)
+        await press(pilot, screen, "g")
+        assert "':+# speaks for the class" in status(screen)
+
+
+async def test_bars_show_the_likeliest_where_there_is_no_room_for_all(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        bars = screen.query_one(Bars)
+        shown = [int(row.split()[0]) for row in text(screen, Bars).splitlines()[1:]]
+        assert 1 < len(shown) < 10
+        assert shown == sorted(range(10), key=lambda number: -bars.shares[number])[: len(shown)]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 16), (30, 8), (200, 60), (12, 3)])
+@pytest.mark.parametrize("page", ["", "g", "d"])
+async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], page: str) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
+
+
+async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await pilot.press(*"pppsffgdgw.,..")
+        await settled(pilot, screen)
+        assert screen.attributions is not None
+        assert (screen.attributions.index, screen.attributions.watched) == (63, screen.attributions.predicted)
+        await press(pilot, screen, "escape")
+        assert (whole(screen).patch_size, whole(screen).stride, whole(screen).fill) == (11, 2, "one")
+        assert not [job for job in app.lab.unfinished("analysis") if job.cancelled]
