@@ -38,8 +38,11 @@ from engine.requests import FillName, Occlude, WatchedClass
 STROKE = 0.5
 """Pixels brighter than this are a stroke."""
 
-IN_THE_BALANCE = 0.05
-"""Of p * (1 - p), by which rounding of a logit becomes rounding of a probability: from here on doubles are worth it."""
+IN_THE_BALANCE = 1.0
+"""Of p * (1 - p), by which rounding of a logit becomes rounding of a probability, times the range of the logits, to
+which their rounding is in proportion: from here on doubles are worth it."""
+LARGE = 20.0
+"""A range of logits from which on it counts no more: for a class that is all but impossible it has no end."""
 
 AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
 """Numbers in the largest map of a batch: about 4 MB, and half a gigabyte."""
@@ -73,6 +76,12 @@ def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
             return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
         case _:
             return torch.full_like(image[0], 1.0 if fill == "one" else 0.0)
+
+
+def balance(probabilities: Tensor) -> Tensor:
+    """How much rounding shows in probabilities (n, 10): (n,), to be held against IN_THE_BALANCE."""
+    logs = probabilities.log()
+    return (probabilities * (1 - probabilities)).amax(dim=1) * (logs.amax(dim=1) - logs.amin(dim=1)).clamp(max=LARGE)
 
 
 def _batches(places: Tensor, size: int) -> Iterator[Tensor]:
@@ -111,7 +120,7 @@ class OcclusionSweep:
             with torch.inference_mode():
                 self.probabilities[places] = found = self._ask(self._quick, places)
                 if self._quick is not self._exact:
-                    doubtful.append(places[(found * (1 - found)).amax(dim=1) > IN_THE_BALANCE])
+                    doubtful.append(places[balance(found) > IN_THE_BALANCE])
             known += len(places)
             yield known
         for places in _batches(torch.cat(doubtful), max(1, self._batch // 2)):  # a double takes twice the memory

@@ -29,6 +29,10 @@ FIRST = (
     ("Activations", "5", b"32 maps of 14x14"),
 )
 AGAIN = (("3", "s", "Digits, shuffled"), ("4", "n", "Filters, another range"), ("5", ".", "Activations, next digit"))
+MAPS = (".", "p", "f", "w", "P", ",")
+"""Keys that ask for another occlusion map."""
+ROWS, SILENCE = 400, 0.35
+"""Bytes at once that are more than the progress of a run; and seconds without so many that end a map."""
 A_PICTURE = 1500
 """Bytes: more than the progress of a run sends at once."""
 
@@ -48,6 +52,24 @@ def drawn(app: PtyApp, key: str, words: bytes, patience: float = 10.0) -> float:
     raise TimeoutError(f"{words!r} never came after {key!r}")
 
 
+def mapped(app: PtyApp, key: str, words: bytes = b"") -> tuple[float, float]:
+    """Milliseconds from `key` to the first rows of an occlusion map, with which `words` come, and to the last ones."""
+    app.read(0.5, emulate=False)
+    app.send(key)
+    began = time.perf_counter()
+    first = last = 0.0
+    while (now := time.perf_counter()) - began < SILENCE or now - began < last / 1000 + SILENCE:
+        if not select.select([app.fd], [], [], QUIET)[0]:
+            continue
+        received = app._receive(time.perf_counter())
+        if len(received) > ROWS or (words and words in received):
+            last = (time.perf_counter() - began) * 1000
+            first = first or (last if words in received else 0.0)
+    if not first:
+        raise TimeoutError(f"no map came after {key!r}")
+    return first, last
+
+
 def session(cwd: Path, columns: int, rows: int) -> dict[str, list[float]]:
     """All drawings once, while a run trains."""
     times: dict[str, list[float]] = {}
@@ -62,6 +84,10 @@ def session(cwd: Path, columns: int, rows: int) -> dict[str, list[float]]:
             app.read(1.5, emulate=False)
             for _ in range(5):
                 times.setdefault(f"again: {name}", []).append(drawn(app, key, b""))
+        for key, words, name in (("6", b"viridis", "first: Occlusion"), *((key, b"", "again: a map") for key in MAPS)):
+            first, whole = mapped(app, key, words)
+            times.setdefault(f"{name}, first rows", []).append(first)
+            times.setdefault(f"{name}, whole", []).append(whole)
         app.send("1")
         app.send("x")
         app.read(1.0, emulate=False)

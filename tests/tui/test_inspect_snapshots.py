@@ -1,4 +1,4 @@
-"""Screens 2 to 5 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
+"""Screens 2 to 6 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
 
 from __future__ import annotations
 
@@ -50,11 +50,54 @@ def test_as_it_opens(  # noqa: PLR0917
 @SIZES
 @pytest.mark.parametrize(
     "keys",
-    [("3", "m", "enter"), ("4", "tab", "down", "right"), ("5", "tab", "o", "enter")],
-    ids=["a mistake", "conv2's kernels", "a channel of conv2"],
+    [
+        ("3", "m", "enter"),
+        ("4", "tab", "down", "right"),
+        ("5", "tab", "o", "enter"),
+        ("6", "P", "P", "P", "P", "tab", "right"),
+        ("6", "enter"),
+        ("6", "g", "down", "right"),
+        ("6", "g", "right", "right", "enter"),
+        ("6", "d", "down", "down"),
+    ],
+    ids=[
+        "a mistake",
+        "conv2's kernels",
+        "a channel of conv2",
+        "drop under a small patch",
+        "the patch",
+        "all methods",
+        "one method",
+        "deletion and insertion",
+    ],
 )
 def test_from_near(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, int], keys: tuple[str, ...]) -> None:
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
+
+
+@SIZES
+@pytest.mark.parametrize("colour", [True, False], ids=["colour", "no-colour"])
+@pytest.mark.parametrize("keys", [("6", "a"), ("6", "s", "s", "d", "a")], ids=["mean map", "mean curves"])
+def test_over_many_digits(  # noqa: PLR0917
+    snap_compare: SnapCompare,
+    still_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    keys: tuple[str, ...],
+    colour: bool,
+) -> None:
+    monkeypatch.setattr("tui.screens.occlusion.AVERAGED", 3)
+    monkeypatch.setattr("tui.screens.occlusion.MEASURED", 3)
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
+
+
+def test_methods_in_256_colours_on_white(
+    snap_compare: SnapCompare, still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORTERM", "")
+    assert snap_compare(still_app(), terminal_size=(120, 40), run_before=pressing("6", "g", "t"))
 
 
 def test_confusion_matrix_in_256_colours_on_white(

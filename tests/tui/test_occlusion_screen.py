@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -253,7 +254,13 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         ]
         np.testing.assert_array_equal(screen.grid.sheet.images[0], event.image)
         np.testing.assert_array_equal(screen.grid.sheet.images[6], event.maps[event.methods.index("grad-cam-conv2")])
-        await press(pilot, screen, "tab")
+        assert not event.maps[event.methods.index("grad-cam-conv2")].any()  # of this network on this digit
+        assert screen.grid.sheet.inks[6] == "warning"
+        screen.grid.go_to(6)
+        await pilot.pause()
+        assert "zero everywhere" in status(screen)
+        await press(pilot, screen, "home", "tab")
+        assert "largest magnitude" in status(screen)
         assert screen.grid.sheet.labels[6] == "Grad-CAM conv1"
         await press(pilot, screen, "right", "right", "enter")
         near = screen.query_one("#method", Raster)

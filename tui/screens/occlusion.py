@@ -73,25 +73,32 @@ class OcclusionScreen(InspectScreen):
         super().__init__()
         self._views: dict[Page, View] = {"methods": View("glyphs", "diverging", False)}
         """Colour map and range of the pages that are not in front."""
+        self.add_class("-occlusion")
 
     def body(self) -> Iterable[Widget]:
-        """Three pages, of which one is in front."""
-        with Horizontal(classes="desk page", id="occlusion-page"):
-            with Vertical(id="under-patch"):
-                yield Raster(id="patched")
-                yield Bars(id="answers")
-            yield Maps(empty="no map yet", id="occlusion-maps")
-        with Horizontal(classes="desk page", id="methods-page"):
-            yield RasterGrid(empty="no attributions yet", id="methods")
-            yield Raster(id="method-digit")
-            yield Raster(id="method")
-        with Vertical(classes="desk page", id="trust-page"):
-            with Horizontal(id="trust-charts"):
-                yield Chart("deletion", empty="no curves yet", id="deletion")
-                yield Chart("insertion", empty="", id="insertion")
-            yield TrustTable(id="trust")
+        """The first of three pages; the others are made when somebody turns to them."""
+        yield self._made("occlusion")
         yield Legend()
         yield ProgressLine(id="status")
+
+    @staticmethod
+    def _made(page: Page) -> Widget:
+        name = f"{page}-page"
+        match page:
+            case "occlusion":
+                under = Vertical(Raster(id="patched"), Bars(id="answers"), id="under-patch")
+                return Horizontal(under, Maps(empty="no map yet", id="occlusion-maps"), classes="desk page", id=name)
+            case "methods":
+                grid = RasterGrid(empty="no attributions yet", id="methods")
+                near = (Raster(id="method-digit"), Raster(id="method"))
+                return Horizontal(grid, *near, classes="desk page", id=name)
+            case "trust":
+                charts = (
+                    Chart("deletion", empty="no curves yet", id="deletion"),
+                    Chart("insertion", empty="", id="insertion"),
+                )
+                both = Horizontal(*charts, id="trust-charts")
+                return Vertical(both, TrustTable(id="trust"), classes="desk page", id=name)
 
     # What is asked for
 
@@ -152,8 +159,9 @@ class OcclusionScreen(InspectScreen):
 
     def in_reach(self) -> Movable | None:
         """What has the cursor on the page in front."""
-        parts: dict[Page, Movable] = {"occlusion": self.maps, "methods": self.grid, "trust": self.table}
-        return parts[self.page]
+        if self.page == "occlusion":
+            return self.maps
+        return self.grid if self.page == "methods" else self.table
 
     def digits_in_split(self) -> int:
         """As many as the answer says."""
@@ -301,8 +309,14 @@ class OcclusionScreen(InspectScreen):
         facts = (
             f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {percent(here.baseline_probability)}"
         )
-        self.grid.show(what, facts, Sheet(images, labels=labels, plain=1), self.view)
+        inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
+        self.grid.show(what, facts, Sheet(images, labels=labels, inks=inks, plain=1), self.view)
         self._draw_method(here)
+
+    def _flat_here(self) -> bool:
+        """Whether the map under the cursor is zero everywhere, as Grad-CAM's where no channel speaks for the class."""
+        here, at = self.attributions, self.grid.cursor
+        return bool(here and at > 0 and not here.maps[self._methods_shown(here)[at - 1]].any())
 
     def _draw_method(self, here: AttributionsComputed) -> None:
         """The one under the cursor, from near; and what its colours mean."""
@@ -358,11 +372,13 @@ class OcclusionScreen(InspectScreen):
         """The answer at the cursor; how to read the page."""
         here = self.occlusion
         if self.page == "methods":
+            if self._flat_here():
+                return "this map is zero everywhere: it says nothing of this digit"
             own = "all maps in one range" if self.view.shared else "each map up to its own largest magnitude"
             signs = f"; {_positive(self.view)} speaks for the class" if self.view.colours == "diverging" else ""
             return own + signs
         if self.page == "trust":
-            return f"across: % of pixels, the highest of the map first; a measures it over {MEASURED} digits"
+            return f"across: % of the pixels, the highest first; a: mean of {MEASURED} digits"
         if here is None or self.maps.cursor is None:
             return ""
         row, column = self.maps.at
@@ -425,6 +441,7 @@ class OcclusionScreen(InspectScreen):
         """Another method."""
         if self.attributions:
             self._draw_method(self.attributions)
+            self._show_status()
 
     def on_raster_grid_opened(self) -> None:
         """From near."""
@@ -440,26 +457,28 @@ class OcclusionScreen(InspectScreen):
         if self.page != "trust":
             self.toggle_class("-zoomed")
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """From near to the page; from another page to the first."""
         if self.has_class("-zoomed"):
             self.remove_class("-zoomed")
         elif self.page != "occlusion":
-            self._turn_to("occlusion")
+            await self._turn_to("occlusion")
 
-    def _turn_to(self, page: Page) -> None:
+    async def _turn_to(self, page: Page) -> None:
+        if not self.query(f"#{page}-page"):
+            await self.mount(self._made(page), before=self.query_one(Legend))
         self._views[self.page] = self.view
         self.page, self.view = page, self._views.get(page, self.view)
         self.remove_class("-zoomed")
         self.show(())
 
-    def action_methods(self) -> None:
+    async def action_methods(self) -> None:
         """The gradient methods, or back."""
-        self._turn_to("occlusion" if self.page == "methods" else "methods")
+        await self._turn_to("occlusion" if self.page == "methods" else "methods")
 
-    def action_trust(self) -> None:
+    async def action_trust(self) -> None:
         """Deletion and insertion, or back."""
-        self._turn_to("occlusion" if self.page == "trust" else "trust")
+        await self._turn_to("occlusion" if self.page == "trust" else "trust")
 
     def action_average(self) -> None:
         """Over many digits, or this one again."""

@@ -88,9 +88,8 @@ class TrustTable(CellWidget):
                 texts = "".join(f"{_number(value):>8}" for value in each.similarities) if wide else ""
                 row += cells((texts, quiet))
             rows.append(row)
-        words = f" deletion: low is good   insertion: high is good   {glyphs().best} best"
-        if stages:
-            words += "   change: of the map with random weights; near 1 is good"
+        good = " good: low deletion, high insertion" + (", change near 1 (random weights)" if stages else "")
+        words = f"{good}   {glyphs().best} best"
         return [*rows, cells((words, quiet))]
 
     def _best(self, name: str) -> str:
