@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.widget import Widget
 
 from engine.events import (
@@ -44,6 +45,8 @@ SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 AVERAGED, MEASURED = 100, 50
 """Digits that the mean map of a class, and the mean curves, are taken over."""
 PROBABILITY = Span(0.0, 1.0)
+ROOMY = (176, 48)
+"""Columns and rows of a terminal in which a digit twice as large leaves the maps their size."""
 
 
 class OcclusionScreen(InspectScreen):
@@ -99,6 +102,10 @@ class OcclusionScreen(InspectScreen):
                 )
                 both = Horizontal(*charts, id="trust-charts")
                 return Vertical(both, TrustTable(id="trust"), classes="desk page", id=name)
+
+    def on_resize(self, event: Resize) -> None:
+        """Where there is plenty of room, the digit is twice as large."""
+        self.set_class(event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1], "-roomy")
 
     # What is asked for
 
