@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 import re
 import subprocess
@@ -18,12 +19,18 @@ from tui.screens.inspect import InspectScreen
 
 FONT = "DejaVu Sans Mono"
 SIZE = (120, 40)
+BRAILLE = re.compile(
+    r'<text class="([^"]*)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*[\u2800-\u28ff][^<]*)<'
+)
 PICTURES = {
     "train": ("y",),
     "model": ("2",),
     "digits": ("3", "m", "right"),
     "filters": ("4", "tab", "down", "right"),
     "activations": ("5", "tab", "o", "c", "enter"),
+    "occlusion": ("6",),
+    "methods": ("6", "g", "down", "right"),
+    "trust": ("6", "d", "down", "down", "down", "a"),
 }
 """The name of each picture, and the keys that lead there."""
 
@@ -48,7 +55,22 @@ async def _svg(keys: tuple[str, ...]) -> str:
             svg = app.export_screenshot(title="mnist-tui")
         app.lab.close()
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
+    svg = BRAILLE.sub(_one_by_one, svg)
     return svg.replace("<text ", '<text xml:space="preserve" ')
+
+
+def _one_by_one(found: re.Match[str]) -> str:
+    """Each character of a text in its own place: FONT has no braille, and what stands in for it is too wide."""
+    style, x, y, length, rest, escaped = found.groups()
+    characters = html.unescape(escaped)
+    step = float(length) / len(characters)
+    look = f'class="{style}" y="{y}"{rest} style="font-size: 82%"'
+    texts = [
+        f'<text {look} x="{float(x) + place * step:.1f}">{html.escape(character)}</text>'
+        for place, character in enumerate(characters)
+        if not character.isspace()
+    ]
+    return "".join(texts).removesuffix("/text>")
 
 
 def main() -> None:
