@@ -6,6 +6,7 @@ of JSON with its plain values, on standard output and in `events.jsonl` alike; i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -371,7 +372,7 @@ class DigitEvent(ImagesEvent, frozen=True):
 
 
 class OcclusionMap(DigitEvent, frozen=True):
-    """What a network says of an image with a patch over each place of it (the notebook's section 2.4).
+    """What a network says of an image with a patch at each position on it (the notebook's section 2.4).
 
     Row r and column c of a map belong to the patch whose left top pixel is (r * stride, c * stride).
     """
@@ -391,6 +392,12 @@ class OcclusionMap(DigitEvent, frozen=True):
     all_probabilities: Array
     """(rows, columns, 10) float32."""
 
+    @property
+    def other_answers(self) -> list[tuple[int, int]]:
+        """The classes that win where the patch changes the prediction, and at how many positions, the most first."""
+        others = self.winners[(self.winners != self.predicted) & (self.winners >= 0)]
+        return Counter(others.tolist()).most_common()
+
 
 class OcclusionMapAdvanced(OcclusionMap, Progress, frozen=True):
     """The map so far."""
@@ -404,10 +411,10 @@ class StrokeShare(Struct, frozen=True, kw_only=True):
     A patch is over a stroke where it covers a pixel brighter than one half.
     """
 
-    places: float
-    """Share of the places of the patch that are over a stroke, 0 to 1."""
+    positions: float
+    """Share of the positions of the patch that are over a stroke, 0 to 1."""
     drop: float
-    """Share of the drop in probability, summed over the map, that is at these places; NaN where nothing drops."""
+    """Share of the drop in probability, summed over the map, that is at these positions; NaN where nothing drops."""
 
 
 class OcclusionMapReady(OcclusionMap, frozen=True):
@@ -420,7 +427,7 @@ class OcclusionMapReady(OcclusionMap, frozen=True):
     maximum_at: tuple[int, int]
     strokes: StrokeShare
     computed: int
-    """Places for which the network was run; over the others the patch changes no pixel."""
+    """Positions for which the network was run; at the others the patch changes no pixel."""
     seconds: float
     """For the whole map, pauses for a training step left out."""
 
@@ -442,7 +449,7 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
     baseline_probability: float
     """Mean over the images."""
     strokes: StrokeShare
-    """Means over the images (of the drop over those where something drops)."""
+    """The mean of the shares of positions; of the drops of all images together, the share that is over strokes."""
     mean_image: Array
     """(28, 28) float32."""
     mean_probabilities: Array
@@ -452,8 +459,22 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
     changed: Array
     """(rows, columns) float32: share of the images whose predicted class the patch changes there."""
 
+    @property
+    def minimum_at(self) -> tuple[int, int]:
+        """(row, column) in the image of the left top pixel of the patch where the mean is lowest."""
+        return self._pixel(int(self.mean_probabilities.argmin()))
 
-class Curve(Struct, frozen=True, kw_only=True):
+    @property
+    def most_changed_at(self) -> tuple[int, int]:
+        """The same where the patch changes most predictions."""
+        return self._pixel(int(self.changed.argmax()))
+
+    def _pixel(self, position: int) -> tuple[int, int]:
+        row, column = divmod(position, self.changed.shape[1])
+        return row * self.stride, column * self.stride
+
+
+class FaithfulnessCurve(Struct, frozen=True, kw_only=True):
     """The probability of the watched class as pixels go, or come, in the order of a map."""
 
     values: tuple[float, ...]
@@ -465,15 +486,19 @@ class Curve(Struct, frozen=True, kw_only=True):
     area_spread: float = 0.0
     """Where averaged: the standard deviation over the images of the area."""
 
+    def summary(self, sign: str) -> str:
+        """The area in words, with `sign` before its standard deviation where there is one."""
+        return f"{self.area:.3f}" + (f" {sign} {self.area_spread:.2f}" if self.spread else "")
 
-class Trust(Struct, frozen=True, kw_only=True):
+
+class Faithfulness(Struct, frozen=True, kw_only=True):
     """What is known of how far the maps of one method tell the truth."""
 
     method: str
     """Or `random`: pixels in random order, what each method should beat."""
-    deletion: Curve
+    deletion: FaithfulnessCurve
     """Pixels become black, the highest of the map first: the lower the area, the better (Petsiuk et al. 2018)."""
-    insertion: Curve
+    insertion: FaithfulnessCurve
     """On black, pixels appear, the highest of the map first: the higher the area, the better."""
     completeness: tuple[float, float] | None = None
     """Of integrated gradients: the sum of the map, and the difference of the class's logit between image and black.
@@ -481,8 +506,8 @@ class Trust(Struct, frozen=True, kw_only=True):
     The two are equal but for the error of the integral (Sundararajan et al. 2017).
     """
     similarities: tuple[float, ...] = ()
-    """Spearman rank correlation of the map with the map after fc2, then fc1, conv2 and conv1 too have random weights
-    (Adebayo et al. 2018), mean over the images; NaN where a map is flat. Near 0: the map depends on the weights."""
+    """Spearman rank correlation of the map with the map after each of the event's `stages` (Adebayo et al. 2018), mean
+    over the images; NaN where all maps are flat. Near 0: the map depends on the weights."""
     change: float | None = None
     """1 minus the mean of `similarities`."""
 
@@ -491,8 +516,8 @@ class AttributionsComputed(DigitEvent, frozen=True):
     """What each pixel did for a class, by one method or by all."""
 
     shares: tuple[float, ...]
-    """Of the pixels, 0 to 1: where the curves of `trust` are measured."""
-    trust: tuple[Trust, ...]
+    """Of the pixels, 0 to 1: where the curves are measured."""
+    faithfulness: tuple[Faithfulness, ...]
     """Of each method in `methods`, then of random order."""
     methods: tuple[str, ...]
     maps: Array
@@ -507,9 +532,11 @@ class FaithfulnessMeasured(ImagesEvent, frozen=True):
     averaged: int
     """Images: the first of the split."""
     randomised: int
-    """Images of which the maps were compared with those of random weights; 0 where that was not asked for."""
+    """Of these, images whose maps were compared with those of random weights; 0 where that was not asked for."""
+    stages: tuple[str, ...]
+    """The layers that become random, one after the other."""
     shares: tuple[float, ...]
-    trust: tuple[Trust, ...]
+    faithfulness: tuple[Faithfulness, ...]
 
 
 class FigureSaved(Event, frozen=True):

@@ -289,6 +289,11 @@ class Attribute(Explain, frozen=True, tag="attribute"):
         bool, Meta(description="and how much each map changes when weights are randomised (on 16 of them at most)")
     ] = False
 
+    def check_together(self) -> None:
+        """Refuse a randomisation over no images."""
+        if self.randomise and not self.digits:
+            raise RequestError("randomise is measured over many images: give digits too, for example 16")
+
 
 class DrawFigure(Request, frozen=True, tag="draw-figure"):
     """Draw what an event holds as a PNG."""

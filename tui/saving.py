@@ -14,11 +14,11 @@ from engine.events import (
     ClassOcclusionReady,
     DigitsShown,
     Event,
+    Faithfulness,
     FaithfulnessMeasured,
     NetworkSummarised,
     OcclusionMap,
     SplitEvaluated,
-    Trust,
     arrays,
 )
 from engine.history import RunHistory
@@ -105,25 +105,25 @@ def result_arrays(event: Event) -> dict[str, Array]:
         case AttributionsComputed():
             maps = own.pop("maps")
             names = ["attribution"] if len(maps) == 1 else [method.replace("-", "_") for method in event.methods]
-            tables = dict(zip(names, maps, strict=True)) | _curves(event.shares, event.trust)
+            tables = dict(zip(names, maps, strict=True)) | _curves(event.shares, event.faithfulness)
         case FaithfulnessMeasured():
-            found = _curves(event.shares, event.trust)
+            found = _curves(event.shares, event.faithfulness)
             for name in ("deletion", "insertion"):
-                found[f"{name}_spread"] = np.array([getattr(trust, name).spread for trust in event.trust])
-            found["similarities"] = np.array([trust.similarities for trust in event.trust if trust.similarities])
+                found[f"{name}_spread"] = np.array([getattr(each, name).spread for each in event.faithfulness])
+            found["similarities"] = np.array([each.similarities for each in event.faithfulness if each.similarities])
             tables = {f"mean_{name}": array for name, array in found.items()}
     return own | tables
 
 
-def _curves(shares: Sequence[float], trust: Sequence[Trust]) -> dict[str, Array]:
-    """A row a method, of which `order` is the name."""
+def _curves(shares: Sequence[float], faithfulness: Sequence[Faithfulness]) -> dict[str, Array]:
+    """A row a method, and last one of random order, with their names."""
     import numpy as np
 
     return {
         "shares": np.array(shares),
-        "order": np.array([each.method for each in trust]),
-        "deletion": np.array([each.deletion.values for each in trust]),
-        "insertion": np.array([each.insertion.values for each in trust]),
+        "methods": np.array([each.method for each in faithfulness]),
+        "deletion": np.array([each.deletion.values for each in faithfulness]),
+        "insertion": np.array([each.insertion.values for each in faithfulness]),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -15,8 +14,8 @@ from engine.events import (
     AttributionsComputed,
     ChannelsSurveyed,
     ClassOcclusionReady,
-    Curve,
     DigitsShown,
+    Faithfulness,
     FaithfulnessMeasured,
     FiltersShown,
     ImagesEvent,
@@ -26,7 +25,6 @@ from engine.events import (
     OcclusionMapReady,
     SplitEvaluated,
     StrokeShare,
-    Trust,
     with_batch,
 )
 
@@ -34,6 +32,8 @@ NOTHING = "."
 """A zero that should not catch the eye."""
 ENDS = 5
 """Of many channels so many of the strongest are shown, and as many of the weakest."""
+
+NO_NUMBERS = "the network gives no numbers: its weights are damaged"
 
 ORDERS = {
     "random": "in random order",
@@ -204,16 +204,17 @@ def _strongest(layer: LayerSurvey) -> Table:
 
 
 def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
-    p = f"p({event.watched})"
-    places = event.winners.size
-    others = Counter(event.winners[event.winners != event.predicted].tolist()).most_common()
+    p, others = f"p({event.watched})", event.other_answers
+    if math.isnan(event.minimum):
+        return [f"image {event.index}: actual {event.actual}; {NO_NUMBERS}"]
     changed = f": {', '.join(f'{winner} ({count:,})' for winner, count in others)}" if others else ""
     return [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
         f"{p} {_percent(event.baseline_probability)} without a patch",
-        f"{_patch(event)}: {places:,} places, {event.computed:,} of them computed, {event.seconds * 1000:.0f} ms",
+        f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} of them computed, "
+        f"{event.seconds * 1000:.0f} ms",
         f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
-        f"the answer is another at {sum(count for _, count in others):,} places{changed}",
+        f"the answer is another at {sum(count for _, count in others):,} positions{changed}",
         _strokes(event.strokes),
     ]
 
@@ -223,17 +224,18 @@ def _patch(event: OcclusionMapReady | ClassOcclusionReady) -> str:
 
 
 def _strokes(strokes: StrokeShare) -> str:
-    return f"over strokes: {_percent(strokes.places)} of the places, {_percent(strokes.drop)} of the drop"
+    return f"over strokes: {_percent(strokes.positions)} of the positions, {_percent(strokes.drop)} of the drop"
 
 
 def _class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
-    maps, changed = event.mean_probabilities, event.changed
-    low, most = (divmod(int(place), maps.shape[1]) for place in (maps.argmin(), changed.argmax()))
-    at_low, at_most = (f"({row * event.stride}, {column * event.stride})" for row, column in (low, most))
+    over = f"mean over {event.averaged:,} of the {event.matching:,} images of class {event.digit}, {_patch(event)}"
+    if math.isnan(event.baseline_probability):
+        return [f"{over}: {NO_NUMBERS}"]
+    least, most = float(event.mean_probabilities.min()), _percent(float(event.changed.max()))
     return [
-        f"mean over the first {event.averaged:,} of {event.matching:,} images of class {event.digit}, {_patch(event)}:",
-        f"probability {_percent(event.baseline_probability)} without a patch, least {maps.min():.4f} at {at_low}",
-        f"the answer changes for {_percent(float(changed.max()))} of them at {at_most}",
+        f"{over}:",
+        f"probability {_percent(event.baseline_probability)} without a patch, least {least:.4f} at {event.minimum_at}",
+        f"the answer changes for {most} of the images at {event.most_changed_at}",
         _strokes(event.strokes),
     ]
 
@@ -244,31 +246,33 @@ def _attributions(event: AttributionsComputed) -> list[RenderableType]:
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
         f"{p} {_percent(event.baseline_probability)}",
         "",
-        _trust_table(event.trust),
+        _faithfulness_table(event.faithfulness),
     ]
-    for trust in event.trust:
-        if trust.completeness:
-            total, difference = trust.completeness
+    for each in event.faithfulness:
+        if each.completeness:
+            total, difference = each.completeness
             error = f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}"
-            lines += ["", f"{trust.method}, sum of the map against difference in logit: {error}"]
+            lines += ["", f"{each.method}, sum of the map against difference in logit: {error}"]
     return lines
 
 
 def _faithfulness(event: FaithfulnessMeasured) -> list[RenderableType]:
-    over = f"over the first {event.averaged:,} images, mean and standard deviation"
-    lines: list[RenderableType] = [f"{over}:", "", _trust_table(event.trust)]
+    many = f"over the first {event.averaged:,} images, mean and standard deviation"
+    over = many if event.averaged > 1 else "over the first image alone"
+    lines: list[RenderableType] = [f"{over}:", "", _faithfulness_table(event.faithfulness)]
     if event.randomised:
-        lines += ["", f"change: 1 - rank correlation with random weights, over {event.randomised} images"]
+        count = f"{event.randomised} image{'s' if event.randomised > 1 else ''}"
+        lines += ["", f"change: 1 - rank correlation with random weights, over {count}"]
     return lines
 
 
-def _trust_table(trust: Sequence[Trust]) -> Table:
+def _faithfulness_table(measured: Sequence[Faithfulness]) -> Table:
     columns = ["method", "deletion", "insertion"]
-    changes = any(each.change is not None for each in trust)
+    changes = any(each.change is not None for each in measured)
     table = _table(*columns, *(["change"] if changes else []), left=1)
-    for each in trust:
+    for each in measured:
         change = [_number(each.change)] if changes else []
-        table.add_row(each.method, _area(each.deletion), _area(each.insertion), *change)
+        table.add_row(each.method, each.deletion.summary("+-"), each.insertion.summary("+-"), *change)
     return table
 
 
@@ -276,10 +280,6 @@ def _number(change: float | None) -> str:
     if change is None:
         return ""
     return "-" if math.isnan(change) else f"{change:.2f}"
-
-
-def _area(curve: Curve) -> str:
-    return f"{curve.area:.3f}" + (f" +- {curve.area_spread:.3f}" if curve.spread else "")
 
 
 def _ranking(title: str, values: Sequence[float]) -> Table:

@@ -16,7 +16,7 @@ from engine.attribution.gradients import Explained, maps_of, methods_of
 from engine.attribution.occlusion import OcclusionNetwork, network_of, watched_class
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
 from engine.data import Split
-from engine.events import AttributionsComputed, Event, FaithfulnessMeasured, Trust, WorkAdvanced
+from engine.events import AttributionsComputed, Event, Faithfulness, FaithfulnessMeasured, WorkAdvanced
 from engine.inspection.predictions import check_index
 from engine.inspection.subject import Subject, find_images, find_subject
 from engine.model import inference_network
@@ -24,8 +24,8 @@ from engine.requests import Attribute, MethodName
 
 RANDOM = "random"
 """What random order is called beside the methods."""
-IMAGES_AT_ONCE = 4
-"""Of many: so few that training, which takes turns with this, is not kept waiting."""
+IMAGES_AT_ONCE, NOISY_IMAGES = 4, 200
+"""Of many: so few, with the steps or samples of each, that training, which takes turns with this, waits little."""
 RANDOMISED = 16
 """Images that the randomisation is measured on, at most."""
 
@@ -54,12 +54,22 @@ class _Bench:
         return maps_of(method, network or self.network, images, targets, self.request)
 
     def curves(self, images: Tensor, targets: Tensor, maps: Tensor | None, indices: list[int]) -> _Curves:
-        """Deletion and insertion in the order of `maps` (n, 28, 28), or in random order where there are none."""
+        """Deletion and insertion in the order of `maps` (n, 28, 28), or in random order where there are none.
+
+        A map that is the same everywhere orders nothing: it gets the curves of random order.
+        """
         seed = self.request.seed
         if maps is None:
             return random_curves(self.logits, images, targets, seed, indices)
         places = torch.stack([ranks(each, generator(seed, i)) for each, i in zip(maps, indices, strict=True)])
-        return curves(self.logits, images, targets, places)
+        deletion, insertion = (each.clone() for each in curves(self.logits, images, targets, places))
+        for number, each in enumerate(maps):
+            if each.max() == each.min():
+                one = slice(number, number + 1)
+                deletion[one], insertion[one] = random_curves(
+                    self.logits, images[one], targets[one], seed, indices[one]
+                )
+        return deletion, insertion
 
     def logit_difference(self, image: Tensor, target: Tensor) -> float:
         """The logit of `target` (1,) for `image` (1, 1, 28, 28) less that for black: what completeness is about."""
@@ -80,16 +90,16 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
     chosen = slice(request.index, request.index + 1)
     image, labels = split.images[chosen], split.labels[chosen]
     targets, probabilities = bench.targets(image, labels)
-    maps, trust = [], []
+    maps, found = [], []
     for done, method in enumerate(bench.methods, start=1):
-        found = bench.maps(method, image, targets)
+        shown = bench.maps(method, image, targets)
         completeness = None
         if method == "integrated-gradients":
-            completeness = (found.double().sum().item(), bench.logit_difference(image, targets))
-        maps.append(found[0])
-        trust.append(_trust(method, bench.curves(image, targets, found, [request.index]), completeness))
+            completeness = (shown.double().sum().item(), bench.logit_difference(image, targets))
+        maps.append(shown[0])
+        found.append(_of_one(method, bench.curves(image, targets, shown, [request.index]), completeness))
         yield WorkAdvanced(words="attributions", done=done, total=len(bench.methods))
-    trust.append(_trust(RANDOM, bench.curves(image, targets, None, [request.index])))
+    found.append(_of_one(RANDOM, bench.curves(image, targets, None, [request.index])))
     watched = int(targets[0])
     yield AttributionsComputed(
         name=subject.name,
@@ -105,14 +115,18 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
         baseline_probability=probabilities[0, watched].item(),
         image=image[0, 0].cpu().numpy().copy(),
         shares=SHARES,
-        trust=tuple(trust),
+        faithfulness=tuple(found),
         methods=bench.methods,
         maps=torch.stack(maps).float().cpu().numpy(),
     )
     if request.digits:
         work = _measurement(subject, split, msgspec.structs.replace(request, index=0))
-        for done in work.finish():
-            yield WorkAdvanced(words=f"{work.images} digits", done=done, total=work.total)
+        try:
+            for done in work.finish():
+                yield WorkAdvanced(words=work.words, done=done, total=work.total)
+        except Exception:
+            _measurement.cache_clear()  # it cannot go on from where it broke
+            raise
         yield FaithfulnessMeasured(
             name=subject.name,
             variant=subject.variant,
@@ -122,14 +136,15 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
             watch=request.watch,
             averaged=work.images,
             randomised=work.randomised,
+            stages=STAGES,
             shares=SHARES,
-            trust=work.trust(),
+            faithfulness=work.faithfulness(),
         )
 
 
-def _trust(method: str, measured: _Curves, completeness: tuple[float, float] | None = None) -> Trust:
-    deletion, insertion = (curve_of(_numbers(each), spread=False) for each in measured)
-    return Trust(method=method, deletion=deletion, insertion=insertion, completeness=completeness)
+def _of_one(method: str, measured: _Curves, completeness: tuple[float, float] | None = None) -> Faithfulness:
+    deletion, insertion = (curve_of(_numbers(each)) for each in measured)
+    return Faithfulness(method=method, deletion=deletion, insertion=insertion, completeness=completeness)
 
 
 class Measurement:
@@ -139,8 +154,10 @@ class Measurement:
         self._bench, self._split = _Bench(subject, request), split
         self.images = min(request.digits, len(split))
         self.randomised = min(self.images, RANDOMISED) if request.randomise else 0
+        self.words = f"{self.images:,} digit{'s' if self.images != 1 else ''}"
+        self._at_once = min(IMAGES_AT_ONCE, max(1, NOISY_IMAGES // max(request.steps, request.samples)))
         methods = len(self._bench.methods)
-        batches, compared = (-(-count // IMAGES_AT_ONCE) for count in (self.images, self.randomised))
+        batches, compared = (-(-count // self._at_once) for count in (self.images, self.randomised))
         self.total = batches * (methods + 1) + compared * methods * len(STAGES)
         """Steps."""
         self._done = 0
@@ -159,7 +176,7 @@ class Measurement:
 
     def _work(self) -> Iterator[None]:
         bench = self._bench
-        for start in range(0, self.images, IMAGES_AT_ONCE):
+        for start in range(0, self.images, self._at_once):
             images, targets, indices = self._batch(start, self.images)
             for method in bench.methods:
                 maps = bench.maps(method, images, targets)
@@ -171,7 +188,7 @@ class Measurement:
             yield
         for stage, model in enumerate(randomised(bench.network.model, bench.request.seed) if self.randomised else ()):
             network = Explained(model, OcclusionNetwork(model))
-            for start in range(0, self.randomised, IMAGES_AT_ONCE):
+            for start in range(0, self.randomised, self._at_once):
                 images, targets, _ = self._batch(start, self.randomised)
                 for method in bench.methods:
                     now = _numbers(bench.maps(method, images, targets, network))
@@ -180,23 +197,24 @@ class Measurement:
                     yield
 
     def _batch(self, start: int, most: int) -> tuple[Tensor, Tensor, list[int]]:
-        end = min(start + IMAGES_AT_ONCE, most)
+        end = min(start + self._at_once, most)
         images = self._split.images[start:end]
         targets, _ = self._bench.targets(images, self._split.labels[start:end])
         return images, targets, list(range(start, end))
 
-    def trust(self) -> tuple[Trust, ...]:
+    def faithfulness(self) -> tuple[Faithfulness, ...]:
         """What was found, when it is finished."""
         found = []
         for method, parts in self._curves.items():
             deletion, insertion = (
-                curve_of(np.concatenate([_numbers(part) for part in each]), spread=True)
-                for each in zip(*parts, strict=True)
+                curve_of(np.concatenate([_numbers(part) for part in each])) for each in zip(*parts, strict=True)
             )
             known = [_mean(values) for values in self._correlations.get(method, ())] if self.randomised else []
             change = 1 - _mean(known) if known else None
             found.append(
-                Trust(method=method, deletion=deletion, insertion=insertion, similarities=tuple(known), change=change)
+                Faithfulness(
+                    method=method, deletion=deletion, insertion=insertion, similarities=tuple(known), change=change
+                )
             )
         return tuple(found)
 

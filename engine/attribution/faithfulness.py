@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.events import Curve
+from engine.events import FaithfulnessCurve
 from engine.geometry import IMAGE_SIZE
 from engine.training import EVALUATION_BATCH
 
@@ -63,20 +63,13 @@ def areas(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def curve_of(values: np.ndarray, *, spread: bool) -> Curve:
-    """The mean of curves (n, STEPS + 1), n at least 1; with `spread`, also their standard deviation."""
-    each = areas(values)
-
-    def deviation(numbers: np.ndarray) -> np.ndarray:
-        found: np.ndarray = numbers.std(axis=0, ddof=1) if len(numbers) > 1 else np.zeros_like(numbers[0])
-        return found
-
-    mean = _floats(values.mean(axis=0))
-    if not spread:
-        return Curve(values=mean, area=float(each.mean()))
-    return Curve(
-        values=mean, area=float(each.mean()), spread=_floats(deviation(values)), area_spread=float(deviation(each))
-    )
+def curve_of(values: np.ndarray) -> FaithfulnessCurve:
+    """The mean of curves (n, STEPS + 1), n at least 1; of more than one with their standard deviation."""
+    each, mean = areas(values), _floats(values.mean(axis=0))
+    if len(values) == 1:
+        return FaithfulnessCurve(values=mean, area=float(each[0]))
+    spread = _floats(values.std(axis=0, ddof=1))
+    return FaithfulnessCurve(values=mean, area=float(each.mean()), spread=spread, area_spread=float(each.std(ddof=1)))
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:

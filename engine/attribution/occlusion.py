@@ -38,6 +38,12 @@ from engine.requests import FillName, Occlude, WatchedClass
 STROKE = 0.5
 """Pixels brighter than this are a stroke."""
 
+NO_DROP = 1e-6
+"""A drop in probability smaller than this is rounding."""
+
+FIRST_ROWS = 2
+"""Rows of a map in its first batch, so that somebody who watches has something to see."""
+
 IN_THE_BALANCE = 1.0
 """Of p * (1 - p), by which rounding of a logit becomes rounding of a probability, times the range of the logits, to
 which their rounding is in proportion: from here on doubles are worth it."""
@@ -90,17 +96,30 @@ def _batches(places: Tensor, size: int) -> Iterator[Tensor]:
 
 
 class OcclusionSweep:
-    """A patch over each place of one image, a batch of places at a time, row by row."""
+    """A patch at each position on one image, a batch of positions at a time, row by row."""
 
-    def __init__(self, network: OcclusionNetwork, image: Tensor, covers: Tensor, patch_size: int, stride: int) -> None:
-        """`image` is (1, 28, 28), `covers` (28, 28): what the patch shows of itself, wherever it is."""
+    def __init__(
+        self,
+        network: OcclusionNetwork,
+        image: Tensor,
+        covers: Tensor,
+        patch_size: int,
+        stride: int,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """`image` is (1, 28, 28), `covers` (28, 28): what the patch shows of itself, wherever it is.
+
+        With `exact` all is computed in double precision, which takes twice as long.
+        """
         self.side = (IMAGE_SIZE - patch_size) // stride + 1
         """Rows and columns of the map."""
         self._patches = covers.unfold(0, patch_size, 1).unfold(1, patch_size, 1)  # (29 - p, 29 - p, p, p), a view
         self._stride = stride
         with torch.inference_mode():
             self._exact = WindowedImage(network.exact, image)
-            self._quick = WindowedImage(network.quick, image) if network.quick else self._exact
+            quick = None if exact else network.quick
+            self._quick = WindowedImage(quick, image) if quick else self._exact
             self.baseline = self._exact.probabilities
             """(10,) float64: the probabilities of the image as it is."""
             changes = (image != covers).to(image.dtype)[None]
@@ -116,7 +135,8 @@ class OcclusionSweep:
     def finish(self) -> Iterator[int]:
         """Do what there is to do; after each batch, how many places of `computed` are known."""
         known, doubtful = 0, [self._open[:0]]
-        for places in _batches(self._open, self._batch):
+        first = min(self._batch, FIRST_ROWS * self.side)
+        for places in (*_batches(self._open[:first], first), *_batches(self._open[first:], self._batch)):
             with torch.inference_mode():
                 self.probabilities[places] = found = self._ask(self._quick, places)
                 if self._quick is not self._exact:
@@ -158,11 +178,18 @@ def over_strokes(image: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
     return np.asarray(windows[::stride, ::stride].any(axis=(2, 3)))
 
 
-def stroke_share(drops: np.ndarray, over: np.ndarray) -> StrokeShare:
-    """What share of `drops` (rows, columns) is where `over` (rows, columns) is true; rises count as no drop."""
-    falls = np.maximum(np.nan_to_num(drops), 0)
-    total = float(falls.sum())
-    return StrokeShare(places=float(over.mean()), drop=float(falls[over].sum()) / total if total > 0 else np.nan)
+def drop_sums(drops: np.ndarray, over: np.ndarray) -> tuple[float, float]:
+    """The sum of `drops` (rows, columns) where `over` (rows, columns) is true, and of all.
+
+    Rises count as no drop, and so does what is no more than rounding.
+    """
+    falls = np.where(drops > NO_DROP, drops, 0.0)
+    return float(falls[over].sum()), float(falls.sum())
+
+
+def share(part: float, whole: float) -> float:
+    """`part` of `whole`, from 0 to 1; NaN of nothing."""
+    return part / whole if whole > 0 else np.nan
 
 
 def watched_class(watch: WatchedClass, actual: int, baseline: Tensor) -> int:
@@ -216,6 +243,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     least = int(np.where(np.isnan(probabilities), np.inf, probabilities).argmin())
     most = int(np.where(np.isnan(probabilities), -np.inf, probabilities).argmax())
     over = over_strokes(pixels, request.patch_size, request.stride)
+    drops = (sweep.baseline[watched] - sweep.map()[..., watched]).cpu().numpy()
     yield OcclusionMapReady(
         **known,
         **maps,
@@ -223,7 +251,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
         minimum_at=(least // sweep.side * request.stride, least % sweep.side * request.stride),
         maximum=float(probabilities.flat[most]),
         maximum_at=(most // sweep.side * request.stride, most % sweep.side * request.stride),
-        strokes=stroke_share(known["baseline_probability"] - probabilities.astype(np.float64), over),
+        strokes=StrokeShare(positions=float(over.mean()), drop=share(*drop_sums(drops, over))),
         computed=sweep.computed,
         seconds=seconds,
     )
@@ -255,7 +283,7 @@ class ClassOcclusion:
         side = (IMAGE_SIZE - settings.patch_size) // settings.stride + 1
         self._sum, self._squares, self._changed = (np.zeros((side, side)) for _ in range(3))
         self._image, self._baseline = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
-        self._strokes: list[StrokeShare] = []
+        self._over, self._drops = 0.0, np.zeros(2)
 
     def finish(self) -> Iterator[int]:
         """Do what is left to do; after each image, how many are done."""
@@ -277,19 +305,19 @@ class ClassOcclusion:
         self._changed += maps.argmax(axis=-1) != int(sweep.baseline.argmax())
         self._image += pixels
         self._baseline += baseline
-        self._strokes.append(stroke_share(baseline - probabilities, over_strokes(pixels, s.patch_size, s.stride)))
+        over = over_strokes(pixels, s.patch_size, s.stride)
+        self._over += float(over.mean())
+        self._drops += drop_sums(baseline - probabilities, over)
 
     def means(self) -> dict[str, Any]:
         """The averages over the images done so far, at least one, as fields of a ClassOcclusionReady."""
-        n, places = self.done, [share.places for share in self._strokes]
-        drops = [share.drop for share in self._strokes if not np.isnan(share.drop)]
-        mean = self._sum / n
+        n, mean = self.done, self._sum / self.done
         deviation = np.sqrt(np.maximum(self._squares / n - mean**2, 0) * (n / max(1, n - 1)))
         return {
             "averaged": n,
             "matching": self.matching,
             "baseline_probability": self._baseline / n,
-            "strokes": StrokeShare(places=float(np.mean(places)), drop=float(np.mean(drops)) if drops else np.nan),
+            "strokes": StrokeShare(positions=self._over / n, drop=share(*self._drops.tolist())),
             "mean_image": (self._image / n).astype(np.float32),
             "mean_probabilities": mean.astype(np.float32),
             "deviation": deviation.astype(np.float32),

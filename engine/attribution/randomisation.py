@@ -16,22 +16,32 @@ STAGES = ("fc2", "fc1", "conv2", "conv1")
 
 
 def randomised(model: CNN, seed: int) -> Iterator[CNN]:
-    """Copies of `model` with ever more random layers, one for each of STAGES."""
+    """Copies of `model`, on its device, with ever more random layers, one for each of STAGES.
+
+    `seed` gives the same layers on every device.
+    """
+    device = next(model.parameters()).device
+    model = copy.deepcopy(model).cpu()
     for number, stage in enumerate(STAGES):
         # A network that was trained from `seed` began with the very weights that the bare seed would give it back.
         own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
         model = copy.deepcopy(model)
         layers = {"fc2": model.fc[-1:], "fc1": model.fc[:-1], "conv2": model.conv2, "conv1": model.conv1}[stage]
-        with torch.random.fork_rng():
-            torch.manual_seed(own)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(own)
             for layer in layers:
                 if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm1d | nn.BatchNorm2d):
                     layer.reset_parameters()
-        yield model.eval()
+        yield copy.deepcopy(model).to(device).eval()
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps of one shape, equals at their mean rank; NaN where one is flat."""
+    """Spearman's rank correlation of two maps of one shape, equals at their mean rank.
+
+    NaN where one of them is flat, or has values that are no numbers.
+    """
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
+        return np.nan
     ranks = []
     for values in (one, other):
         _, place, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.events import AttributionsComputed, Curve, FaithfulnessMeasured, Trust
+from engine.events import AttributionsComputed, Faithfulness, FaithfulnessCurve, FaithfulnessMeasured
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.page import FAINT, SMALL, WIDTH, page, panel, small_print
 from engine.requests import ColourMapName
@@ -42,7 +43,6 @@ _LEFTS = (0.55, 0.55 + _CHART + 0.6)
 _RIGHT = _LEFTS[1] + _CHART
 _NUMBER = 0.64
 """Inches of a column of numbers."""
-_STAGES = ("fc2", "fc1", "conv2", "conv1")
 
 
 def attributions_figure(event: AttributionsComputed, colours: ColourMapName, shared_range: bool) -> Figure:
@@ -54,7 +54,8 @@ def attributions_figure(event: AttributionsComputed, colours: ColourMapName, sha
     mosaic = Mosaic(images, min(4, len(images)), min(4, len(images)) * (tile + 0.12) - 0.12, label)
     charts = max(label + mosaic.height, label + tile + 0.5) + BAR + 0.35
     title = f"What speaks for {event.watched}: actual {event.actual}, predicted {event.predicted}"
-    figure = page(charts + _CHART + 0.5, title, small_print(event, f"image {event.index}"))
+    notes = [f"image {event.index}", *(_completeness(each) for each in event.faithfulness if each.completeness)]
+    figure = page(charts + _CHART + 0.5, title, small_print(event, *notes))
     image_axes = panel(figure, left, label, tile, tile)
     image_axes.imshow(event.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     image_axes.set(xticks=[], yticks=[])
@@ -62,9 +63,9 @@ def attributions_figure(event: AttributionsComputed, colours: ColourMapName, sha
     image_axes.set_xlabel(f"p({event.watched}) = {event.baseline_probability:.4f}", fontsize=SMALL)
     axes, image = mosaic.draw(figure, (right, label), span, colours)
     for i, method in enumerate(event.methods):
-        mosaic.write(axes, i, NAMES.get(method, method), SMALL + 0.5)
+        mosaic.write(axes, i, NAMES[method], SMALL + 0.5)
     colour_bar(figure, image, charts - 0.35 - BAR, "attribution", "" if shared_range else "map")
-    _curves(figure, charts, event.shares, event.trust, f"p({event.watched})")
+    _curves(figure, charts, event.shares, event.faithfulness, f"p({event.watched})")
     return figure
 
 
@@ -72,49 +73,78 @@ def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
     """Deletion and insertion curves over many images, and what is left of each map when weights become random."""
     height = _CHART + 0.65 + (_CHART + 0.65 if event.randomised else 0.0)
     title = "Deletion and insertion" + (", and randomised weights" if event.randomised else "")
-    notes = [f"{event.averaged:,} images", "± standard deviation over images"]
+    notes = ["1 image"]
+    if event.averaged > 1:
+        notes = [
+            f"the first {event.averaged:,} images",
+            "±, bands (best method, random order): standard deviation over images",
+        ]
     figure = page(height, title, small_print(event, *notes))
     watched = {"true": "true class", "predicted": "predicted class"}.get(event.watch, event.watch)
-    _curves(figure, 0.15, event.shares, event.trust, f"p({watched}), mean")
+    _curves(figure, 0.15, event.shares, event.faithfulness, f"p({watched}), mean")
     if event.randomised:
         axes = panel(figure, _LEFTS[0], _CHART + 0.9, _RIGHT - _LEFTS[0], _CHART)
-        for trust in event.trust:
-            if trust.similarities:
-                axes.plot(
-                    range(len(_STAGES)), trust.similarities, color=_COLOURS.get(trust.method, "black"), marker="o"
-                )
+        for each in event.faithfulness:
+            if each.similarities:
+                axes.plot(range(len(event.stages)), each.similarities, color=_COLOURS[each.method], marker="o")
         axes.axhline(0, color="#888888", linewidth=0.6)
-        axes.set_xticks(range(len(_STAGES)), labels=[_STAGES[0], *(f"+ {stage}" for stage in _STAGES[1:])])
+        axes.set_xticks(
+            range(len(event.stages)), labels=[event.stages[0], *(f"+ {stage}" for stage in event.stages[1:])]
+        )
         axes.set(xlabel="layers with random weights, from the top down", ylabel="rank correlation with the map")
-        axes.set_ylim(min(-0.1, *(min(t.similarities, default=0) for t in event.trust)) - 0.02, 1.02)
+        known = [value for each in event.faithfulness for value in each.similarities if not math.isnan(value)]
+        axes.set_ylim(min(-0.1, *known) - 0.02, 1.02)
         axes.grid(True)
         axes.set_title(f"What stays of a map when the weights become random ({event.randomised} images)")
-        rows = [(t.method, (f"{t.change:.2f}",)) for t in event.trust if t.change is not None]
+        rows = [(t.method, (_number(t.change),)) for t in event.faithfulness if t.change is not None]
         _table(figure, _CHART + 0.9, rows, ("change",))
     return figure
 
 
-def _curves(figure: Figure, top: float, shares: Sequence[float], trust: Sequence[Trust], what: str) -> None:
+def _completeness(measured: Faithfulness) -> str:
+    assert measured.completeness is not None
+    total, difference = measured.completeness
+    return f"{NAMES[measured.method]}: sum {total:.3f}, difference in logit {difference:.3f}"
+
+
+def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Sequence[Faithfulness], what: str) -> None:
     """Deletion, insertion, and a table of their areas, which is the legend too."""
     both = [panel(figure, left, top, _CHART, _CHART) for left in _LEFTS]
     for axes, name in zip(both, ("deletion", "insertion"), strict=True):
-        for each in trust:
-            _curve(axes, shares, getattr(each, name), each.method)
+        # Nine bands would hide one another: those of the best method and of chance say how far the images differ.
+        best = _best(measured, name)
+        for each in measured:
+            banded = each.method in (best, "random")
+            _curve(axes, shares, getattr(each, name), each.method, banded=banded)
         axes.set(xlim=(0, 100), ylim=(-0.02, 1.02), ylabel=what)
         axes.grid(True)
     both[0].set(title="deletion (low is good)", xlabel="pixels deleted, the highest first (%)")
     both[1].set(title="insertion (high is good)", xlabel="pixels inserted, the highest first (%)")
-    rows = [(each.method, (_area(each.deletion), _area(each.insertion))) for each in trust]
+    rows = [(each.method, (each.deletion.summary("±"), each.insertion.summary("±"))) for each in measured]
     _table(figure, top, rows, ("deletion", "insertion"))
 
 
-def _curve(axes: Axes, shares: Sequence[float], curve: Curve, method: str) -> None:
-    style = "--" if method == "random" else "-"
-    axes.plot([100 * share for share in shares], curve.values, style, color=_COLOURS.get(method, "black"), linewidth=1)
+def _best(measured: Sequence[Faithfulness], name: str) -> str:
+    found = {each.method: getattr(each, name).area for each in measured if each.method != "random"}
+    return (min if name == "deletion" else max)(found, key=lambda method: found[method])
 
 
-def _area(curve: Curve) -> str:
-    return f"{curve.area:.3f}" + (f" ± {curve.area_spread:.2f}" if curve.spread else "")
+def _curve(axes: Axes, shares: Sequence[float], curve: FaithfulnessCurve, method: str, *, banded: bool) -> None:
+    style, colour, across = "--" if method == "random" else "-", _COLOURS[method], [100 * share for share in shares]
+    axes.plot(across, curve.values, style, color=colour, linewidth=1)
+    if curve.spread and banded:
+        low, high = (
+            [
+                min(max(value + sign * spread, 0.0), 1.0)
+                for value, spread in zip(curve.values, curve.spread, strict=True)
+            ]
+            for sign in (-1, 1)
+        )
+        axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
 
 
 def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]], heads: Sequence[str]) -> None:
@@ -130,7 +160,7 @@ def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]]
     for number, (method, numbers) in enumerate(rows, start=1):
         y = number + 0.5
         style = "--" if method == "random" else "-"
-        axes.plot((0, 0.14), (y, y), style, color=_COLOURS.get(method, "black"), linewidth=1)
-        axes.text(0.19, y, NAMES.get(method, method), fontsize=5.5, va="center")
+        axes.plot((0, 0.14), (y, y), style, color=_COLOURS[method], linewidth=1)
+        axes.text(0.19, y, NAMES[method], fontsize=5.5, va="center")
         for text, end in zip(numbers, ends, strict=True):
             axes.text(end, y, text, fontsize=5.5, ha="right", va="center")

@@ -1,4 +1,4 @@
-"""What a network says of an image with a patch over each place of it (the notebook's section 2.4)."""
+"""What a network says of an image with a patch at each position on it (the notebook's section 2.4)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILLS = {"zero": "0", "mean": "the image's mean", "one": "1", "noise": "noise"}
 
 
 def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: bool) -> Figure:
-    """The notebook's figure, image and map, and beside them the class that wins at each place.
+    """The notebook's figure, image and map, and beside them the class that wins at each position.
 
     With `shared_range` from 0 to 1, as in the notebook. Raises RequestError for a map that is not whole yet.
     """
@@ -45,7 +45,7 @@ def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: 
     image_axes.set_xlabel(f"frame: the patch of the minimum\n{_strokes(event)}", color=FAINT, fontsize=SMALL)
 
     watched = "True Class" if event.watched == event.actual else "Class"
-    span = (0.0, 1.0) if shared_range else span_of(event.probabilities, colours)
+    span = _span(event.probabilities, colours, shared_range)
     _map(figure, map_axes, event.probabilities, stride, span, colours, f"Probability of {watched}")
     extremes = f"Min: {event.minimum:.4f}, Max: {event.maximum:.4f}"
     map_axes.set_title(f"Probability of {watched} ({event.watched})\n{extremes}")
@@ -57,17 +57,20 @@ def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: 
 def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, shared_range: bool) -> Figure:
     """The mean image of a class, its mean map, and how often the patch changes the prediction."""
     figure = _page(
-        event, f"the first {event.averaged} of this class", _patch(event.patch_size, event.stride, event.fill)
+        event,
+        f"{event.averaged} of the {event.matching:,} images of class {event.digit}",
+        _patch(event.patch_size, event.stride, event.fill),
     )
     image_axes, map_axes, changed_axes = _panels(figure)
     show(image_axes, event.mean_image, (0.0, 1.0), "gray")
-    image_axes.set_title(f"Mean of {event.averaged} images\nTrue Label: {event.digit}")
+    count = f"{event.averaged} image{'s' if event.averaged > 1 else ''}"
+    image_axes.set_title(f"Mean of {count}\nTrue Label: {event.digit}")
     image_axes.set_xlabel(_strokes(event), color=FAINT, fontsize=SMALL)
     watched = {"true": f"True Class ({event.digit})", "predicted": "Predicted Class"}.get(
         event.watch, f"Class ({event.watch})"
     )
     maps = event.mean_probabilities
-    span = (0.0, 1.0) if shared_range else span_of(maps, colours)
+    span = _span(maps, colours, shared_range)
     _map(figure, map_axes, maps, event.stride, span, colours, "Mean probability")
     map_axes.set_title(f"Mean Probability of {watched}\nMin: {maps.min():.4f}, Max: {maps.max():.4f}")
     _map(figure, changed_axes, event.changed, event.stride, (0.0, 1.0), "gray", "Share of the images")
@@ -81,8 +84,14 @@ def _patch(size: int, stride: int, fill: str) -> str:
 
 
 def _strokes(event: OcclusionMapReady | ClassOcclusionReady) -> str:
-    places, drop = percent(event.strokes.places), percent(event.strokes.drop)
-    return f"over strokes: {places} of the places,\n{drop} of the drop"
+    positions, drop = percent(event.strokes.positions), percent(event.strokes.drop)
+    return f"over strokes: {positions} of the positions,\n{drop} of the drop"
+
+
+def _span(probabilities: Array, colours: ColourMapName, shared_range: bool) -> tuple[float, float]:
+    """From 0 to 1 as in the notebook, for the diverging map with zero in its middle; or what there is."""
+    whole = (-1.0 if colours == "diverging" else 0.0, 1.0)
+    return whole if shared_range else span_of(probabilities, colours)
 
 
 def _page(event: ImagesEvent, *notes: str) -> Figure:
@@ -135,4 +144,4 @@ def _winners(axes: Axes, event: OcclusionMapReady) -> None:
         colour, weight = ("#BBBBBB", "normal") if same else (VERMILLION, "bold")
         axes.text(column, row, str(winner), fontsize=size, color=colour, weight=weight, ha="center", va="center")
     changed = int((event.winners != event.predicted).sum())
-    axes.set_title(f"Winning class\nnot {event.predicted} at {changed:,} of {count**2:,} places")
+    axes.set_title(f"Winning class\nnot {event.predicted} at {changed:,} of {count**2:,} positions")

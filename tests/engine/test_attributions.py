@@ -255,13 +255,14 @@ def test_equal_pixels_stand_in_random_order() -> None:
 def test_areas_are_numpys_trapezoids() -> None:
     values = np.random.default_rng(0).random((6, 29))
     np.testing.assert_allclose(areas(values), np.trapezoid(values, SHARES, axis=1))
-    mean = curve_of(values, spread=True)
+    mean = curve_of(values)
     assert mean.area == pytest.approx(areas(values).mean())
     assert mean.area_spread == pytest.approx(areas(values).std(ddof=1))
     np.testing.assert_allclose(mean.values, values.mean(axis=0))
     np.testing.assert_allclose(mean.spread, values.std(axis=0, ddof=1))
-    assert curve_of(values[:1], spread=True).area_spread == 0
-    assert curve_of(values[:1], spread=False).spread == ()
+    alone = curve_of(values[:1])
+    assert (alone.spread, alone.area_spread, alone.summary("+-")) == ((), 0, f"{areas(values[:1])[0]:.3f}")
+    assert mean.summary("+-") == f"{mean.area:.3f} +- {mean.area_spread:.2f}"
 
 
 def test_random_order_is_each_images_own(explained: Explained, digits: tuple[Tensor, Tensor]) -> None:
@@ -293,6 +294,7 @@ def test_rank_correlation_is_spearmans() -> None:
     assert rank_correlation(one, one**3) == pytest.approx(1)
     assert rank_correlation(one, -one) == pytest.approx(-1)
     assert math.isnan(rank_correlation(one, np.zeros((12, 12))))
+    assert math.isnan(rank_correlation(np.where(one > 0, one, np.nan), other))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -326,17 +328,17 @@ def test_all_methods_of_a_digit(mnist: Dataset) -> None:
     assert event.methods == METHODS
     assert event.maps.shape == (len(METHODS), 28, 28)
     assert event.maps.dtype == np.float32
-    assert [each.method for each in event.trust] == [*METHODS, RANDOM]
+    assert [each.method for each in event.faithfulness] == [*METHODS, RANDOM]
     assert (event.index, event.actual, event.predicted, event.watched) == (61, 8, 8, 8)
     np.testing.assert_array_equal(event.image, mnist.test.images[61, 0])
-    for each in event.trust:
+    for each in event.faithfulness:
         assert len(each.deletion.values) == len(event.shares) == 29
         assert each.deletion.values[0] == pytest.approx(event.baseline_probability, abs=1e-5)
         assert each.insertion.values[-1] == pytest.approx(event.baseline_probability, abs=1e-5)
         assert 0 <= each.deletion.area <= 1
         assert each.change is None
         assert (each.completeness is not None) == (each.method == "integrated-gradients")
-    total, difference = next(each.completeness for each in event.trust if each.completeness)
+    total, difference = next(each.completeness for each in event.faithfulness if each.completeness)
     assert total == pytest.approx(float(event.maps[METHODS.index("integrated-gradients")].sum()), abs=1e-3)
     assert total == pytest.approx(difference, abs=0.2)
     model = load_weights(pretrained("cnn").model_file)
@@ -353,9 +355,9 @@ def test_one_method_is_that_of_all() -> None:
         alone = computed(watch="3", method=method)
         assert alone.methods == (method,)
         np.testing.assert_allclose(alone.maps[0], every.maps[METHODS.index(method)], atol=1e-6)
-        assert [each.method for each in alone.trust] == [method, RANDOM]
-        assert alone.trust[-1] == every.trust[-1]
-        assert alone.trust[0] == every.trust[METHODS.index(method)]
+        assert [each.method for each in alone.faithfulness] == [method, RANDOM]
+        assert alone.faithfulness[-1] == every.faithfulness[-1]
+        assert alone.faithfulness[0] == every.faithfulness[METHODS.index(method)]
 
 
 @pytest.mark.usefixtures("few_images")
@@ -366,8 +368,8 @@ def test_over_many_digits_the_curves_are_the_means() -> None:
     each = [computed(index=index, **fields) for index in range(6)]
     for number in range(2):
         for name in ("deletion", "insertion"):
-            alone = np.array([getattr(one.trust[number], name).values for one in each])
-            found = getattr(mean.trust[number], name)
+            alone = np.array([getattr(one.faithfulness[number], name).values for one in each])
+            found = getattr(mean.faithfulness[number], name)
             np.testing.assert_allclose(found.values, alone.mean(axis=0), atol=1e-5)
             np.testing.assert_allclose(found.spread, alone.std(axis=0, ddof=1), atol=1e-5)
             assert found.area == pytest.approx(areas(alone).mean(), abs=1e-5)
@@ -379,7 +381,7 @@ def test_randomisation_is_a_number_a_method(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(explain, "RANDOMISED", 5)
     found = measured(what="pretrained:cnn-bn", digits=6, randomise=True, stride=7)
     assert (found.averaged, found.randomised) == (6, 5)
-    by_name = {each.method: each for each in found.trust}
+    by_name = {each.method: each for each in found.faithfulness}
     for method in METHODS:
         each = by_name[method]
         assert len(each.similarities) == len(STAGES)
@@ -410,13 +412,52 @@ def test_a_measurement_goes_on_where_it_was_left() -> None:
 
 
 @pytest.mark.usefixtures("few_images")
+def test_a_measurement_that_broke_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Attribute(what="pretrained:cnn", method="saliency", digits=9, seed=79)
+
+    def broken(*_: object) -> Tensor:
+        raise MemoryError
+
+    work = perform(request, NOWHERE)
+    for event in work:
+        if isinstance(event, WorkAdvanced) and event.words == "9 digits":
+            break
+    monkeypatch.setattr(explain, "maps_of", broken)
+    with pytest.raises(MemoryError):
+        list(work)
+    monkeypatch.setattr(explain, "maps_of", maps_of)
+    assert measured(method="saliency", digits=9, seed=79).averaged == 9
+
+
+@pytest.mark.usefixtures("few_images")
+def test_a_map_that_orders_nothing_is_worth_chance() -> None:
+    """Grad-CAM of this network on this digit is zero everywhere."""
+    event = computed()
+    by_name = {each.method: each for each in event.faithfulness}
+    assert not event.maps[METHODS.index("grad-cam-conv2")].any()
+    assert by_name["grad-cam-conv2"].deletion == by_name[RANDOM].deletion
+    assert by_name["grad-cam-conv2"].insertion == by_name[RANDOM].insertion
+    assert by_name["saliency"].deletion != by_name[RANDOM].deletion
+
+
+@pytest.mark.usefixtures("few_images")
+def test_many_samples_are_fewer_images_at_once(small: Dataset) -> None:
+    subject = find_subject(Attribute(what="pretrained:cnn"), NOWHERE)
+    steps = {
+        samples: Measurement(subject, small.test, Attribute(method="saliency", digits=8, samples=samples)).total
+        for samples in (50, 100, 1000)
+    }
+    assert steps == {50: 4, 100: 8, 1000: 16}
+
+
+@pytest.mark.usefixtures("few_images")
 def test_more_digits_than_there_are_is_all_of_them(small: Dataset) -> None:
     subject = find_subject(Attribute(what="pretrained:cnn"), NOWHERE)
     split = small.test.first(5)
     work = Measurement(subject, split, Attribute(method="saliency", digits=10_000, randomise=True))
     assert (work.images, work.randomised) == (5, 5)
     assert list(work.finish()) == list(range(1, work.total + 1))
-    assert len(work.trust()) == 2
+    assert len(work.faithfulness()) == 2
 
 
 @pytest.mark.usefixtures("few_images")

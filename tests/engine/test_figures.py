@@ -350,7 +350,7 @@ def test_occlusion_is_the_notebooks_figure(occlusion: OcclusionMapReady, shared_
     assert shown.get_clim() == pytest.approx(ends)
     assert bar.get_ylabel() == "Probability of True Class"
     assert words(winners) == [str(winner) for winner in occlusion.winners.ravel()]
-    assert f"not 8 at {(occlusion.winners != 8).sum()} of 441 places" in winners.get_title()
+    assert f"not 8 at {(occlusion.winners != 8).sum()} of 441 positions" in winners.get_title()
     assert caption(figure) == "pretrained:cnn · epoch 15 · mnist test · image 61 · patch 8x8 of 0, stride 1 · mnist-tui"
     inside(figure)
 
@@ -395,11 +395,11 @@ def test_attributions(attributions: AttributionsComputed, shared_range: bool) ->
     np.testing.assert_allclose(drawn, expected, rtol=1e-5, atol=1e-7)
     deletion, insertion = (axes for axes in figure.axes if axes.get_xlabel().startswith("pixels"))
     for axes, name in ((deletion, "deletion"), (insertion, "insertion")):
-        for line, trust in zip(axes.get_lines(), attributions.trust, strict=True):
+        for line, trust in zip(axes.get_lines(), attributions.faithfulness, strict=True):
             np.testing.assert_allclose(np.asarray(line.get_ydata()), getattr(trust, name).values)
             np.testing.assert_allclose(np.asarray(line.get_xdata()), np.linspace(0, 100, 29))
     table = words(figure.axes[-1])
-    for trust in attributions.trust:
+    for trust in attributions.faithfulness:
         assert f"{trust.deletion.area:.3f}" in table
         assert f"{trust.insertion.area:.3f}" in table
     inside(figure)
@@ -407,7 +407,7 @@ def test_attributions(attributions: AttributionsComputed, shared_range: bool) ->
 
 def test_one_attribution_alone(attributions: AttributionsComputed) -> None:
     one = msgspec.structs.replace(
-        attributions, methods=("saliency",), maps=attributions.maps[1:2], trust=attributions.trust[1:2]
+        attributions, methods=("saliency",), maps=attributions.maps[1:2], faithfulness=attributions.faithfulness[1:2]
     )
     figure = figure_of(one, colours="gray", shared_range=False)
     assert words(figure.axes[1]) == ["saliency"]
@@ -421,11 +421,14 @@ def test_faithfulness(faithfulness: FaithfulnessMeasured) -> None:
     figure = figure_of(faithfulness)
     stages = next(axes for axes in figure.axes if "random weights" in axes.get_xlabel())
     lines = [np.asarray(line.get_ydata()).tolist() for line in stages.get_lines()]
-    for trust in faithfulness.trust:
+    for trust in faithfulness.faithfulness:
         if trust.similarities and np.isfinite(trust.similarities).all():
             assert list(trust.similarities) in lines
     table = [word for axes in figure.axes for word in words(axes)]
-    assert f"{faithfulness.trust[0].deletion.area:.3f} ± {faithfulness.trust[0].deletion.area_spread:.2f}" in table
+    assert (
+        f"{faithfulness.faithfulness[0].deletion.area:.3f} ± {faithfulness.faithfulness[0].deletion.area_spread:.2f}"
+        in table
+    )
     assert "3 images" in caption(figure)
     inside(figure)
     plain = msgspec.structs.replace(faithfulness, randomised=0, watch="7")

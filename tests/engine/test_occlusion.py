@@ -21,8 +21,9 @@ from engine.attribution.occlusion import (
     OcclusionSweep,
     cover,
     drop_by_pixel,
+    drop_sums,
     over_strokes,
-    stroke_share,
+    share,
     watched_class,
 )
 from engine.attribution.windows import WindowedImage, WindowedNetwork
@@ -309,10 +310,10 @@ def test_strokes_and_their_share_of_the_drop() -> None:
     assert set(columns * 2) == {18, 20}
     drops = np.zeros((13, 13))
     drops[4, 9], drops[0, 0], drops[1, 1] = 0.6, 0.2, -0.5  # a rise is no drop
-    share = stroke_share(drops, over)
-    assert share.places == pytest.approx(4 / 169)
-    assert share.drop == pytest.approx(0.75)
-    assert np.isnan(stroke_share(np.zeros((13, 13)), over).drop)
+    drops[2, 2] = 1e-7  # nor is rounding
+    assert drop_sums(drops, over) == pytest.approx((0.6, 0.8), abs=0)
+    assert share(0.6, 0.8) == pytest.approx(0.75)
+    assert np.isnan(share(0.0, 0.0))
 
 
 @pytest.mark.usefixtures("few_images")
@@ -320,13 +321,15 @@ def test_the_map_grows_and_then_is_whole(mnist: Dataset, monkeypatch: pytest.Mon
     monkeypatch.setitem(occlusion.AT_ONCE, "cpu", 50 * 4608)
     *parts, whole = perform(Occlude(what="pretrained:cnn", watch="3", stride=2), NOWHERE)
     assert isinstance(whole, OcclusionMapReady)
-    known = []
+    changes = (occluded(mnist.test.images[61], BLACK, 8, 2) != mnist.test.images[61]).flatten(1).any(dim=1)
+    computed, known = changes.nonzero()[:, 0].tolist(), []
     for part in parts:
         assert isinstance(part, OcclusionMapAdvanced)
         assert ((part.winners < 0) == np.isnan(part.probabilities)).all()
         known.append(int((part.winners >= 0).sum()))
-        # Row by row: nothing is known below what is not.
-        assert np.isnan(part.probabilities.ravel()).nonzero()[0].size == part.winners.size - known[-1]
+        # Row by row: of the positions that are computed, what is not known yet comes after what is.
+        missing = np.isnan(part.probabilities.ravel()).nonzero()[0].tolist()
+        assert missing == computed[len(computed) - len(missing) :]
     assert known == sorted(known)
     assert known[0] < known[-1] == whole.winners.size == 121
     assert (whole.actual, whole.predicted, whole.watched) == (8, 8, 3)
@@ -362,14 +365,53 @@ def test_the_mean_map_of_a_class(small: Dataset) -> None:
     np.testing.assert_allclose(mean.changed, changed.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(mean.mean_image, np.stack([each.image for each in maps]).mean(axis=0), atol=1e-6)
     assert mean.baseline_probability == pytest.approx(np.mean([each.baseline_probability for each in maps]))
-    assert mean.strokes.places == pytest.approx(np.mean([each.strokes.places for each in maps]))
-    assert mean.strokes.drop == pytest.approx(np.mean([each.strokes.drop for each in maps]))
+    assert mean.strokes.positions == pytest.approx(np.mean([each.strokes.positions for each in maps]))
+    sums = [
+        drop_sums(
+            each.baseline_probability - each.all_probabilities[..., 8].astype(float), over_strokes(each.image, 10, 6)
+        )
+        for each in maps
+    ]
+    assert mean.strokes.drop == pytest.approx(share(sum(s for s, _ in sums), sum(w for _, w in sums)), abs=1e-4)
+    row, column = mean.minimum_at
+    assert mean.mean_probabilities[row // 6, column // 6] == mean.mean_probabilities.min()
+    row, column = mean.most_changed_at
+    assert mean.changed[row // 6, column // 6] == mean.changed.max()
     alone = done(Occlude(what="pretrained:cnn-bn", patch_size=10, stride=6, average=1))[1]
     assert isinstance(alone, ClassOcclusionReady)
     assert (alone.deviation == 0).all()
     many = done(Occlude(what="pretrained:cnn-bn", patch_size=10, stride=14, average=10_000))[1]
     assert isinstance(many, ClassOcclusionReady)
     assert many.averaged == many.matching
+
+
+@pytest.mark.usefixtures("few_images")
+def test_rounding_is_no_drop() -> None:
+    """A sure network has thousands of drops of 1e-8: they are not what the share of the drop is about."""
+    exact = swept_exactly(ready(Occlude(what="pretrained:cnn", patch_size=1)))
+    event = ready(Occlude(what="pretrained:cnn", patch_size=1))
+    assert event.strokes.drop == pytest.approx(exact, abs=0.01)
+    nothing = ready(Occlude(what="pretrained:cnn", patch_size=1, stride=27))
+    assert nothing.computed == 0
+    assert np.isnan(nothing.strokes.drop)
+
+
+def swept_exactly(event: OcclusionMapReady) -> float:
+    network = OcclusionNetwork(load_weights(pretrained("cnn").model_file))
+    sweep = OcclusionSweep(network, torch.from_numpy(event.image)[None], BLACK, event.patch_size, 1, exact=True)
+    for _ in sweep.finish():
+        pass
+    drops = (sweep.baseline[event.watched] - sweep.map()[..., event.watched]).numpy()
+    return share(*drop_sums(drops, over_strokes(event.image, event.patch_size, 1)))
+
+
+def test_an_exact_sweep_is_exact_everywhere(networks: tuple[CNN, nn.Module], mnist: Dataset) -> None:
+    ours, theirs = networks
+    image = mnist.test.images[1]
+    sweep = OcclusionSweep(OcclusionNetwork(ours), image, BLACK, 4, 3, exact=True)
+    for _ in sweep.finish():
+        pass
+    torch.testing.assert_close(sweep.probabilities, exactly(theirs, occluded(image, BLACK, 4, 3)), rtol=0, atol=1e-9)
 
 
 @pytest.mark.usefixtures("few_images")

@@ -333,3 +333,9 @@ def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
 )
 def test_questions_survive_json(request_: Request) -> None:
     assert msgspec.json.decode(msgspec.json.encode(request_), type=type(request_)) == request_
+
+
+def test_a_randomisation_is_over_many_images() -> None:
+    with pytest.raises(RequestError, match="randomise is measured over many images: give digits too, for example 16"):
+        Attribute(randomise=True)
+    assert Attribute(randomise=True, digits=1).randomise

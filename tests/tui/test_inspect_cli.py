@@ -226,24 +226,25 @@ def test_occlusion_says_where_it_hurts(call: Call) -> None:
     at = tuple(event["minimum_at"])
     assert f"image 61: actual 8, predicted 8, p(8) {event['baseline_probability']:.2%}".replace("%", " %") in out
     assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
-    assert f"patch 8x8 (zero), stride 1: 441 places, {event['computed']} of them computed" in out
-    assert f"over strokes: {event['strokes']['places']:.2%} of the places".replace("%", " %") in out
-    assert f"mean over the first 2 of {mean['matching']} images of class 8" in out
+    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} of them computed" in out
+    assert f"over strokes: {event['strokes']['positions']:.2%} of the positions".replace("%", " %") in out
+    assert f"mean over 2 of the {mean['matching']} images of class 8" in out
 
 
 def test_attributions_and_what_they_are_worth(call: Call) -> None:
-    code, out, err = call("attribute", CNN, "--digits", "2", "--randomise", "--stride", "5")
+    arguments = ("attribute", CNN, "--digits", "2", "--randomise", "--stride", "5", "--samples", "4", "--steps", "6")
+    code, out, err = call(*arguments)
     assert (code, err) == (0, "")
-    (event, mean) = lines(call, "attribute", CNN, "--digits", "2", "--randomise", "--stride", "5")
+    (event, mean) = lines(call, *arguments)
     rows = [line.split() for line in out.splitlines()]
-    for each in event["trust"]:
+    for each in event["faithfulness"]:
         assert [each["method"], f"{each['deletion']['area']:.3f}", f"{each['insertion']['area']:.3f}"] in rows
-    for each in mean["trust"]:
-        first = [each["method"], f"{each['deletion']['area']:.3f}", "+-", f"{each['deletion']['area_spread']:.3f}"]
+    for each in mean["faithfulness"]:
+        first = [each["method"], f"{each['deletion']['area']:.3f}", "+-", f"{each['deletion']['area_spread']:.2f}"]
         (row,) = (row for row in rows if row[:4] == first)
         change = each["change"]
         assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])
-    total, difference = event["trust"][3]["completeness"]
+    total, difference = event["faithfulness"][3]["completeness"]
     assert f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}" in out
 
 
@@ -260,6 +261,7 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
         (("attribute", "--noise", "0"), "noise must be a number more than 0 and at most 1, not 0.0"),
         (("attribute", "--index", "-1"), "index must be a whole number at least 0, not -1"),
         (("attribute", "none.pth"), "there is no file none.pth"),
+        (("attribute", "--randomise"), "randomise is measured over many images: give digits too, for example 16"),
     ],
 )
 def test_bad_questions_are_one_line(call: Call, arguments: tuple[str, ...], words: str) -> None:
@@ -281,6 +283,24 @@ def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> No
         code, out, err = call(word, "odd.pth")
         assert (code, out) == (2, "")
         assert err == "mnist-tui: odd.pth does not fit the network: conv2.0.bias is (3,), wanted (32,)\n"
+
+
+def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) -> None:
+    import torch
+
+    from engine.checkpoints import load_weights
+    from engine.runs import pretrained
+
+    state = load_weights(pretrained("cnn").model_file).state_dict()
+    state["fc.3.bias"][3] = torch.nan
+    torch.save(state, tmp_path / "nan.pth")
+    code, out, err = call("occlude", "nan.pth", "--average", "2", "--stride", "9")
+    assert (code, err) == (0, "")
+    assert out.count("the network gives no numbers: its weights are damaged") == 2
+    assert " -1 " not in out
+    code, out, err = call("attribute", "nan.pth", "--digits", "2", "--randomise", "--stride", "9")
+    assert (code, err) == (0, "")
+    assert "change" in out
 
 
 def test_a_wrong_prediction_is_called_so(call: Call) -> None:
@@ -410,7 +430,7 @@ WANTED: dict[str, dict[str, tuple[int, ...]]] = {
         "image": (28, 28),
         **dict.fromkeys((method.replace("-", "_") for method in METHODS), (28, 28)),
         "shares": (29,),
-        "order": (9,),
+        "methods": (9,),
         "deletion": (9, 29),
         "insertion": (9, 29),
     },
@@ -431,8 +451,8 @@ def test_npz_holds_the_arrays_by_name(call: Call, tmp_path: Path, word: str) -> 
         assert found["probabilities"].min() == pytest.approx(event["minimum"])
         assert (found["winners"] == found["all_probabilities"].argmax(axis=2)).all()
     if word == "attribute":
-        assert found["order"].tolist() == [*METHODS, "random"]
-        assert found["deletion"][0].tolist() == event["trust"][0]["deletion"]["values"]
+        assert found["methods"].tolist() == [*METHODS, "random"]
+        assert found["deletion"][0].tolist() == event["faithfulness"][0]["deletion"]["values"]
     if word == "evaluate":
         assert found["confusion"].tolist() == event["confusion"]
     if word == "digits":
@@ -456,18 +476,18 @@ def test_npz_of_one_method_has_the_attribution(call: Call, tmp_path: Path) -> No
         "image": (28, 28),
         "attribution": (28, 28),
         "shares": (29,),
-        "order": (2,),
+        "methods": (2,),
         "deletion": (2, 29),
         "insertion": (2, 29),
         "mean_shares": (29,),
-        "mean_order": (2,),
+        "mean_methods": (2,),
         "mean_deletion": (2, 29),
         "mean_insertion": (2, 29),
         "mean_deletion_spread": (2, 29),
         "mean_insertion_spread": (2, 29),
         "mean_similarities": (1, 4),
     }
-    assert mean["trust"][0]["deletion"]["area_spread"] > 0
+    assert mean["faithfulness"][0]["deletion"]["area_spread"] > 0
 
 
 def test_npz_of_the_mean_map_has_both(call: Call, tmp_path: Path) -> None:

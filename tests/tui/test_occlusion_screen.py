@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from torch import Tensor
 
+from engine.attribution.explain import Measurement
 from engine.attribution.occlusion import ClassOcclusion
 from engine.events import ClassOcclusionReady, FaithfulnessMeasured, OcclusionMapAdvanced, OcclusionMapReady
 from engine.requests import Attribute, Occlude
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import go, settled, status, words
 from tests.tui.test_train_screen import until
+from tui.raster import Span
 from tui.screens import occlusion
 from tui.screens.activations import ActivationsScreen
 from tui.screens.dialogs import DigitScreen
@@ -64,7 +67,7 @@ async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
         assert "winning class" in seen
         others = int((event.winners != 8).sum())
         assert f"{others} of 441" in seen
-        assert f"{event.strokes.places * 100:.0f} % of places" in seen
+        assert f"{event.strokes.positions * 100:.0f} % of positions" in seen
         assert "class" in text(screen, KeyBar)
 
 
@@ -189,7 +192,7 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         assert (screen.mean.digit, screen.mean.averaged) == (8, 4)
         seen = text(screen, Maps)
         assert "mean of 4" in seen
-        assert "the first 4 of" in seen
+        assert "4 of the" in seen
         assert "share changed" in seen
         assert "of the answers" in status(screen)
         drawn = screen.figure()
@@ -213,6 +216,7 @@ async def test_what_goes_over_many_digits_can_be_stopped(still_app: MakeApp, mon
         add(self, image)
 
     monkeypatch.setattr(ClassOcclusion, "_add", slow)
+    monkeypatch.setattr("engine.lab.PROGRESS_INTERVAL", 0.0)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -266,7 +270,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         near = screen.query_one("#method", Raster)
         assert near.title == "saliency"
         np.testing.assert_array_equal(near.values, event.maps[1])
-        assert f"deletion {event.trust[1].deletion.area:.3f}" in words(near)
+        assert f"deletion {event.faithfulness[1].deletion.area:.3f}" in words(near)
         assert "saliency" in words(screen.query_one(Legend))
         colours = []
         for key in ("escape", "c", "escape", "g"):  # each page has colours of its own
@@ -292,12 +296,12 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
         event = screen.attributions
         assert event is not None
         table = text(screen, TrustTable)
-        for each in event.trust:
+        for each in event.faithfulness:
             assert f"{each.deletion.area:.3f}" in table
             assert f"{each.insertion.area:.3f}" in table
         assert "test 61, p(8)" in table
         curve = screen.query_one("#deletion", Chart).curves[-1]
-        assert tuple(curve.ys) == event.trust[0].deletion.values
+        assert tuple(curve.ys) == event.faithfulness[0].deletion.values
         await press(pilot, screen, "down", "down", "down")
         assert screen.query_one("#insertion", Chart).curves[-1].name == "int. gradients"
         await press(pilot, screen, "end")
@@ -308,7 +312,7 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
         assert "mean of 3 digits" in table
         assert "random weights: 3 digits" in table
         assert "+conv1" in table
-        assert f"{screen.faithfulness.trust[0].change:.2f}" in table
+        assert f"{screen.faithfulness.faithfulness[0].change:.2f}" in table
         names = [curve.name for curve in screen.query_one("#deletion", Chart).curves]
         assert names == ["random", "spread", "spread", "occlusion"]
         drawn = screen.figure()
@@ -389,7 +393,7 @@ async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monk
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "tab")
-        assert "':+#: it falls" in text(screen, Maps)
+        assert "(':+#)" in text(screen, Maps)
         await press(pilot, screen, "g")
         assert "':+# speaks for the class" in status(screen)
 
@@ -411,6 +415,151 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], p
     async with app.run_test(size=size) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
+
+
+async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_app: MakeApp) -> None:
+    """A part of a smaller map may have been drawn before, or not at all."""
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        event = whole(screen)
+        await press(pilot, screen, "s", "s")
+        small = {name: getattr(screen.occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
+        screen.maps.cursor = None
+        screen.take(OcclusionMapAdvanced(**small))
+        screen.refresh_panels()
+        assert screen.maps.cursor is None
+        screen.take(event)
+        screen.refresh_panels()
+        assert screen.maps.cursor == event.minimum_at
+        screen.maps.cursor = (20, 20)
+        screen.take(OcclusionMapAdvanced(**small))
+        screen.refresh_panels()
+        assert screen.maps.cursor == (6, 6)
+
+
+async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, add = threading.Event(), ClassOcclusion._add
+    gate.set()
+
+    def gated(self: ClassOcclusion, image: Tensor) -> None:
+        gate.wait(60)
+        add(self, image)
+
+    monkeypatch.setattr(ClassOcclusion, "_add", gated)
+    monkeypatch.setattr(occlusion, "AVERAGED", 2)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "s", "s", "a")
+        assert "mean of 2" in text(screen, Maps)
+        assert "test 61, with the patch" in text(screen, Bars)
+        gate.clear()
+        app.digit = ("train", 16)  # an 8 too
+        screen.show(())
+        await until(pilot, lambda: isinstance(screen.occlusion, OcclusionMapReady) and screen.occlusion.index == 16)
+        await until(pilot, lambda: "train 16" in words(screen.query_one("#patched", Raster)))
+        assert whole(screen).actual == 8
+        assert "mean of" not in text(screen, Maps)
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.occlusion
+        gate.set()
+        await settled(pilot, screen)
+        assert "mean of 2" in text(screen, Maps)
+        assert "train 16, with the patch" in text(screen, Bars)
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.mean
+
+
+async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, finish = threading.Event(), Measurement.finish
+    gate.set()
+
+    def gated(self: Measurement) -> Iterator[int]:
+        gate.wait(60)
+        yield from finish(self)
+
+    monkeypatch.setattr(Measurement, "finish", gated)
+    monkeypatch.setattr(occlusion, "MEASURED", 2)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "s", "s", "s", "d")
+        assert "a: mean of 2 digits" in status(screen)
+        await press(pilot, screen, "a")
+        assert "mean of 2 digits" in text(screen, TrustTable)
+        assert "a: this digit" in status(screen)
+        gate.clear()
+        await pilot.press("f")
+        await until(pilot, lambda: "test 61, p(8)" in text(screen, TrustTable))
+        assert "random weights" not in text(screen, TrustTable)
+        drawn = screen.figure()
+        assert drawn is not None
+        assert drawn.subject is screen.attributions
+        gate.set()
+        await settled(pilot, screen)
+        assert "mean of 2 digits" in text(screen, TrustTable)
+
+
+async def test_the_legend_is_of_the_map_in_front(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, *["P"] * 7)
+        legends = []
+        for _ in range(3):
+            legends.append(words(screen.query_one(Legend)))
+            await press(pilot, screen, "tab")
+        first, classes, drop = legends
+        assert "p(8)" in first
+        assert not classes.strip()
+        assert "drop" in drop
+        assert "diverging" in drop
+        await press(pilot, screen, "c")  # zero stays in the middle of the diverging map
+        assert screen.view.colours == "diverging"
+        assert screen.maps.panels[0].span == Span(-1.0, 1.0)
+
+
+async def test_back_from_a_number_that_is_too_high(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        app.digit = ("test", 99_999)
+        screen.show(())
+        await until(pilot, lambda: bool(screen.problem))
+        await press(pilot, screen, ",")
+        assert app.digit == ("test", 999)
+        assert whole(screen).index == 999
+        assert not screen.problem
+
+
+async def test_integrated_gradients_say_how_complete_they_are(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "g", "right", "right", "right", "right")
+        assert screen.attributions is not None
+        total, difference = screen.attributions.faithfulness[3].completeness or (0.0, 0.0)
+        assert total == pytest.approx(difference, abs=0.2)
+        wanted = f"sum {total:.3f}, difference in logit to black {difference:.3f}: error {abs(total - difference):.3f}"
+        assert wanted in status(screen)
+
+
+async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -> None:
+    from engine.checkpoints import load_weights, save_weights
+    from engine.runs import pretrained
+
+    model = load_weights(pretrained("cnn").model_file)
+    model.state_dict()["fc.3.bias"][3] = np.nan
+    save_weights(tmp_path / "nan.safetensors", model)
+    app = still_app()
+    app.opened = tmp_path / "nan.safetensors"
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        assert "the network gives no numbers" in text(screen, Maps)
+        await press(pilot, screen, "g", "d", "escape", "m", "enter", "escape", "tab", "right")
 
 
 async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None:

@@ -124,7 +124,10 @@ class InspectScreen(LabScreen):
         if app.screen is not self or not app.engine or not app.what:
             return
         if app.what != self._what:
+            for job in self._jobs.values():
+                job.cancel()
             self._what, self._jobs, self.problem = app.what, {}, ""
+            self._progress = self._pace = None
             self.forget()
         epochs, wanted = len(app.history.epochs), self.wanted()
         for (request, _), unwanted in self._jobs.items():
@@ -139,11 +142,11 @@ class InspectScreen(LabScreen):
         if any(at != epochs for _, at in self._jobs):
             return  # where epochs are short, an answer about the one before comes first
         for request in wanted:
-            job = self._jobs.get((request, epochs))
-            if job is None:
+            asked = self._jobs.get((request, epochs))
+            if asked is None:
                 self._jobs[request, epochs] = app.ask(request, self._hear)
                 return
-            if job.state != "done":
+            if asked.state != "done":
                 return
 
     def answered(self, request: Request) -> bool:
@@ -252,8 +255,9 @@ class InspectScreen(LabScreen):
 
     def _step_digit(self, by: int) -> None:
         split, index = self.lab_app.digit
-        if 0 <= index + by < self.digits_in_split():
-            self.lab_app.digit = (split, index + by)
+        target = min(max(index + by, 0), self.digits_in_split() - 1)  # also back from a number that is too high
+        if target not in (index, -1):
+            self.lab_app.digit = (split, target)
             self.show(())
 
     def action_view(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, get_args
@@ -15,19 +14,19 @@ from textual.widget import Widget
 from engine.events import (
     AttributionsComputed,
     ClassOcclusionReady,
+    Faithfulness,
     FaithfulnessMeasured,
     NetworkEvent,
     OcclusionMap,
     OcclusionMapReady,
     StrokeShare,
-    Trust,
 )
 from engine.geometry import IMAGE_SIZE
 from engine.requests import Attribute, DrawFigure, FillName, LayerName, Occlude, Request, WatchedClass
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable
-from tui.tables import METHOD_NAMES
+from tui.tables import METHOD_NAMES, NO_NUMBERS
 from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart, Curve
@@ -45,6 +44,7 @@ SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 AVERAGED, MEASURED = 100, 50
 """Digits that the mean map of a class, and the mean curves, are taken over."""
 PROBABILITY = Span(0.0, 1.0)
+QUESTION = "do they tell the truth?"
 ROOMY = (176, 48)
 """Columns and rows of a terminal in which a digit twice as large leaves the maps their size."""
 
@@ -134,8 +134,6 @@ class OcclusionScreen(InspectScreen):
         match event:
             case OcclusionMap():
                 self.occlusion = event
-                if self.maps.cursor is None and isinstance(event, OcclusionMapReady):
-                    self.maps.cursor = self._lowest(event)
             case ClassOcclusionReady():
                 self.mean = event
             case AttributionsComputed():
@@ -185,17 +183,15 @@ class OcclusionScreen(InspectScreen):
 
     def _mean(self) -> ClassOcclusionReady | None:
         """The mean map where it is what should be shown."""
-        mean, here = self.mean, self.occlusion
-        if not (self.averages and mean and here):
-            return None
-        same = (mean.digit, mean.watch, mean.patch_size, mean.stride, mean.fill) == (
-            here.actual,
-            self.watched,
-            here.patch_size,
-            here.stride,
-            here.fill,
-        )
-        return mean if same else None
+        return self.mean if self.averages and self._settled("occlusion") else None
+
+    def _many(self) -> FaithfulnessMeasured | None:
+        """The mean curves where they are what should be shown."""
+        return self.faithfulness if self.measures and self._settled("trust") else None
+
+    def _settled(self, page: Page) -> bool:
+        """Whether `page` is in front and all that it wants was answered for the network as it is now."""
+        return self.page == page and all(map(self.answered, self.wanted()))
 
     def _draw_occlusion(self) -> None:
         here, mean = self.occlusion, self._mean()
@@ -208,12 +204,20 @@ class OcclusionScreen(InspectScreen):
         panels = self._mean_panels(mean) if mean else self._panels(here)
         facts = self._mean_facts(mean) if mean else self._facts(here)
         self.maps.show(panels, facts)
+        if self.maps.cursor is None and isinstance(here, OcclusionMapReady):
+            self.maps.go_to(*self._lowest(here))
         self._draw_patched()
-        span = panels[0].span or Span.of(panels[0].values, self.view.colours)
-        self.query_one(Legend).show(self.view, span, f"p({here.watched})")
+        self._draw_legend()
+
+    def _draw_legend(self) -> None:
+        """What the colours of the first map in view mean; classes have none."""
+        panel = self.maps.shown[0]
+        span = None if panel.usual is not None else panel.span or Span.of(panel.values, panel.view.colours)
+        self.query_one(Legend).show(panel.view, span, panel.words)
 
     def _span(self) -> Span | None:
-        return PROBABILITY if self.view.shared else None
+        """Of probabilities: as in the notebook from 0 to 1, in the diverging map with zero in its middle."""
+        return Span.of(np.array([0.0, 1.0]), self.view.colours) if self.view.shared else None
 
     def _panels(self, here: OcclusionMap) -> tuple[Panel, ...]:
         p = f"p({here.watched})"
@@ -225,22 +229,26 @@ class OcclusionScreen(InspectScreen):
         else:
             extremes = f"{known.min():.3f} to {known.max():.3f}"
         title = f"{p} with patch" if self.has_class("-wide") else p
-        first = Panel(title, extremes, here.probabilities, self.view, self._span())
+        first = Panel(title, extremes, here.probabilities, self.view, self._span(), words=p)
         if self.third == "winners":
             return first, Panel("winning class", "", here.winners, self.view, usual=here.predicted)
-        drop, diverging = here.baseline_probability - here.probabilities, replace(self.view, colours="diverging")
-        return first, Panel(f"drop of {p}", f"{_positive(diverging)}: it falls", drop, diverging)
+        return first, self._drop(f"drop of {p}", here.baseline_probability - here.probabilities)
 
     def _mean_panels(self, mean: ClassOcclusionReady) -> tuple[Panel, ...]:
         values = mean.mean_probabilities
         words = f"mean of {mean.averaged}"
-        first = Panel(words, f"{values.min():.2f} to {values.max():.2f}", values, self.view, self._span())
+        extremes = f"{values.min():.2f} to {values.max():.2f}"
+        first = Panel(words, extremes, values, self.view, self._span(), words="mean probability")
         if self.third == "winners":
-            return first, Panel(
-                "share changed", f"at most {mean.changed.max():.2f}", mean.changed, self.view, PROBABILITY
-            )
-        drop, diverging = mean.baseline_probability - values, replace(self.view, colours="diverging")
-        return first, Panel("mean drop", f"{_positive(diverging)}: it falls", drop, diverging)
+            share = replace(self.view, colours="viridis")
+            facts = f"at most {mean.changed.max():.2f}"
+            return first, Panel("share changed", facts, mean.changed, share, PROBABILITY, words="share changed")
+        return first, self._drop("mean drop", mean.baseline_probability - values)
+
+    def _drop(self, title: str, drop: np.ndarray) -> Panel:
+        """A map of what the patch takes away."""
+        view, largest = replace(self.view, colours="diverging"), float(np.nanmax(drop, initial=0.0))
+        return Panel(title, f"to {largest:.2f} ({_positive(view)})", drop, view, words="drop")
 
     def _facts(self, here: OcclusionMap) -> list[tuple[str, str]]:
         p = f"p({here.watched})"
@@ -249,8 +257,10 @@ class OcclusionScreen(InspectScreen):
         patch = f"{here.patch_size}x{here.patch_size} of {SHOWN_FILLS[here.fill]}, stride {here.stride}"
         if not isinstance(here, OcclusionMapReady):
             done = int((here.winners >= 0).sum())
-            return [*facts, ("patch", patch), ("places", f"{done:,} of {here.winners.size:,}")]
-        others = Counter(here.winners[here.winners != here.predicted].tolist()).most_common()
+            return [*facts, ("patch", patch), ("positions", f"{done:,} of {here.winners.size:,}")]
+        if np.isnan(here.minimum):
+            return [("", NO_NUMBERS)]
+        others = here.other_answers
         changed = ": " + ", ".join(f"{winner} ({count:,})" for winner, count in others) if others else ""
         return [
             *facts,
@@ -262,14 +272,13 @@ class OcclusionScreen(InspectScreen):
         ]
 
     def _mean_facts(self, mean: ClassOcclusionReady) -> list[tuple[str, str]]:
-        low = divmod(int(mean.mean_probabilities.argmin()), mean.mean_probabilities.shape[1])
-        most = divmod(int(mean.changed.argmax()), mean.changed.shape[1])
-        at_low, at_most = ((row * mean.stride, column * mean.stride) for row, column in (low, most))
+        if np.isnan(mean.baseline_probability):
+            return [("", NO_NUMBERS)]
         return [
-            ("digits", f"the first {mean.averaged} of {mean.matching:,} of class {mean.digit}"),
+            ("digits", f"{mean.averaged} of the {mean.matching:,} of class {mean.digit}"),
             ("without a patch", f"mean {percent(mean.baseline_probability)}"),
-            ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {at_low}"),
-            ("other answers", f"for {percent(float(mean.changed.max()))} of them at {at_most}"),
+            ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
+            ("other answers", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
             ("over strokes", _strokes(mean.strokes)),
             ("patch", f"{mean.patch_size}x{mean.patch_size} of {SHOWN_FILLS[mean.fill]}, stride {mean.stride}"),
         ]
@@ -293,7 +302,7 @@ class OcclusionScreen(InspectScreen):
         if not np.isfinite(found).all():
             bars.show("with the patch", [], -1, -1)
         else:
-            words = f"test {here.index}, with the patch" if mean else f"with the patch: {int(found.argmax())}"
+            words = f"{here.split} {here.index}, with the patch" if mean else f"with the patch: {int(found.argmax())}"
             bars.show(words, found.tolist(), here.actual, int(found.argmax()))
 
     def _methods_shown(self, here: AttributionsComputed) -> list[int]:
@@ -320,10 +329,20 @@ class OcclusionScreen(InspectScreen):
         self.grid.show(what, facts, Sheet(images, labels=labels, inks=inks, plain=1), self.view)
         self._draw_method(here)
 
-    def _flat_here(self) -> bool:
-        """Whether the map under the cursor is zero everywhere, as Grad-CAM's where no channel speaks for the class."""
+    def _note(self) -> str:
+        """What there is to say of the map under the cursor; empty where that is nothing."""
         here, at = self.attributions, self.grid.cursor
-        return bool(here and at > 0 and not here.maps[self._methods_shown(here)[at - 1]].any())
+        if here is None or at == 0:
+            return ""
+        number = self._methods_shown(here)[at - 1]
+        if not here.maps[number].any():  # as Grad-CAM's where no channel speaks for the class
+            return "this map is zero everywhere: it says nothing of this digit"
+        if completeness := here.faithfulness[number].completeness:
+            total, difference = completeness
+            return (
+                f"sum {total:.3f}, difference in logit to black {difference:.3f}: error {abs(total - difference):.3f}"
+            )
+        return ""
 
     def _draw_method(self, here: AttributionsComputed) -> None:
         """The one under the cursor, from near; and what its colours mean."""
@@ -334,33 +353,34 @@ class OcclusionScreen(InspectScreen):
         span = self.grid.span or Span.of(picture, self.view.colours)
         digit = self.query_one("#method-digit", Raster)
         digit.show(f"{here.split} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
-        facts = f"deletion {here.trust[number].deletion.area:.3f}  insertion {here.trust[number].insertion.area:.3f}"
+        measured = here.faithfulness[number]
+        facts = f"deletion {measured.deletion.area:.3f}  insertion {measured.insertion.area:.3f}"
         self.query_one("#method", Raster).show(method.replace("-", " "), facts, picture, self.view, span)
         if at == 0:
             self.query_one(Legend).show(gray, PROBABILITY, "pixel")
         else:
             self.query_one(Legend).show(self.view, span, "drop" if method == "occlusion" else method.replace("-", " "))
 
-    def _trust(self) -> tuple[Sequence[float], Sequence[Trust], str]:
-        """What the page shows: shares, methods, and of what."""
-        many, here = self.faithfulness, self.attributions
-        if self.measures and many and many.watch == self.watched:
-            return many.shares, many.trust, f"mean of {many.averaged} digits"
-        if here is None:
-            return (), (), ""
-        return here.shares, here.trust, f"{here.split} {here.index}, p({here.watched})"
+    def _measured(self) -> tuple[Sequence[float], Sequence[Faithfulness]]:
+        """The shares and the curves that the page shows."""
+        shown = self._many() or self.attributions
+        return (shown.shares, shown.faithfulness) if shown else ((), ())
 
     def _draw_trust(self) -> None:
-        shares, trust, words = self._trust()
-        table, many = self.table, self.faithfulness
-        randomised = f"random weights: {many.randomised} digits" if self.measures and many and many.randomised else ""
-        table.show(f"do they tell the truth?  {words}", randomised, trust)
-        self._draw_curves(shares, trust)
+        many, here = self._many(), self.attributions
+        shares, measured = self._measured()
+        if many:
+            words = f"mean of {many.averaged} digits"
+            self.table.show(f"{QUESTION}  {words}", f"random weights: {many.randomised} digits", measured, many.stages)
+        else:
+            words = f"{here.split} {here.index}, p({here.watched})" if here else ""
+            self.table.show(f"{QUESTION}  {words}", "", measured)
+        self._draw_curves(shares, measured)
         self.query_one(Legend).show(self.view, None)
 
-    def _draw_curves(self, shares: Sequence[float], trust: Sequence[Trust]) -> None:
+    def _draw_curves(self, shares: Sequence[float], measured: Sequence[Faithfulness]) -> None:
         here, xs = self.table.here, [100 * share for share in shares]
-        chance = next((each for each in trust if each.method == "random"), None)
+        chance = next((each for each in measured if each.method == "random"), None)
         for name in ("deletion", "insertion"):
             curves = []
             if chance and chance is not here:
@@ -379,13 +399,14 @@ class OcclusionScreen(InspectScreen):
         """The answer at the cursor; how to read the page."""
         here = self.occlusion
         if self.page == "methods":
-            if self._flat_here():
-                return "this map is zero everywhere: it says nothing of this digit"
+            if note := self._note():
+                return note
             own = "all maps in one range" if self.view.shared else "each map up to its own largest magnitude"
             signs = f"; {_positive(self.view)} speaks for the class" if self.view.colours == "diverging" else ""
             return own + signs
         if self.page == "trust":
-            return f"across: % of the pixels, the highest first; a: mean of {MEASURED} digits"
+            other = "this digit" if self.measures else f"mean of {MEASURED} digits"
+            return f"across: % of the pixels, the highest first; a: {other}"
         if here is None or self.maps.cursor is None:
             return ""
         row, column = self.maps.at
@@ -405,9 +426,9 @@ class OcclusionScreen(InspectScreen):
 
     def while_working(self) -> str:
         """How to stop it."""
-        return "x stops" if self._many() else ""
+        return "x stops" if self._over_many() else ""
 
-    def _many(self) -> bool:
+    def _over_many(self) -> bool:
         """Whether something over many digits is wanted on this page."""
         return (self.page == "occlusion" and self.averages) or (self.page == "trust" and self.measures)
 
@@ -416,8 +437,7 @@ class OcclusionScreen(InspectScreen):
         if self.page == "occlusion":
             whole = self.occlusion if isinstance(self.occlusion, OcclusionMapReady) else None
             return self.as_drawn(self._mean() or whole)
-        many = self.faithfulness if self.page == "trust" and self.measures else None
-        drawn = self.as_drawn(many or self.attributions)
+        drawn = self.as_drawn(self._many() or self.attributions)
         if drawn and self.page == "trust":
             view = self._views["methods"]
             return DrawFigure(
@@ -432,7 +452,7 @@ class OcclusionScreen(InspectScreen):
             "methods": {"minimum", "average"},
             "trust": {"minimum", "panel", "colours", "range", "view", "zoom"},
         }[self.page]
-        if not (self._many() and self.at_work):
+        if not (self._over_many() and self.at_work):
             hidden = hidden | {"stop"}
         return tuple(command for command in super().live_commands() if command.name not in hidden)
 
@@ -456,8 +476,7 @@ class OcclusionScreen(InspectScreen):
 
     def on_trust_table_moved(self) -> None:
         """Another method's curves."""
-        shares, trust, _ = self._trust()
-        self._draw_curves(shares, trust)
+        self._draw_curves(*self._measured())
 
     def action_zoom(self) -> None:
         """From near, or back."""
@@ -497,7 +516,7 @@ class OcclusionScreen(InspectScreen):
 
     def action_stop(self) -> None:
         """This digit alone again; what was done is kept for the next time."""
-        if self._many():
+        if self._over_many():
             self.action_average()
 
     def action_panel(self) -> None:
@@ -570,4 +589,4 @@ def _positive(view: View) -> str:
 
 def _strokes(strokes: StrokeShare) -> str:
     drop = "no drop" if np.isnan(strokes.drop) else f"{strokes.drop * 100:.1f} % of drop"
-    return f"{strokes.places * 100:.0f} % of places, {drop}"
+    return f"{strokes.positions * 100:.0f} % of positions, {drop}"

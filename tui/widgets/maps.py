@@ -1,4 +1,4 @@
-"""Maps over the places of a patch, beside one another, with one cursor on all of them; and facts below."""
+"""Maps over the positions of a patch, beside one another, with one cursor on all of them; and facts below."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class Panel:
     """Its own if not given."""
     usual: int | None = None
     """Of a map of classes, drawn as digits: the class that does not stand out."""
+    words: str = ""
+    """What the numbers are, for the legend."""
 
 
 class Maps(CellWidget):
@@ -60,13 +62,13 @@ class Maps(CellWidget):
     def show(self, panels: tuple[Panel, ...], facts: Sequence[tuple[str, str]]) -> None:
         """Draw these from now on; in maps of another size the cursor stays at about the same place."""
         if panels and self.panels and self.cursor:
-            old, new = self.panels[0].values.shape, panels[0].values.shape
-            if old != new:
-                row, column = (
-                    round(place * (now - 1) / max(1, before - 1))
-                    for place, before, now in zip(self.cursor, old, new, strict=True)
+            row, column = (
+                min(round(place * (now - 1) / max(1, before - 1)), now - 1)
+                for place, before, now in zip(
+                    self.cursor, self.panels[0].values.shape, panels[0].values.shape, strict=True
                 )
-                self.cursor = row, column
+            )
+            self.cursor = row, column
         self.panels, self.facts = panels, facts
         self.redraw()
 
@@ -74,6 +76,13 @@ class Maps(CellWidget):
     def at(self) -> tuple[int, int]:
         """Where the cursor is: row and column."""
         return self.cursor or (0, 0)
+
+    @property
+    def shown(self) -> tuple[Panel, ...]:
+        """The panels in view."""
+        if not self.panels or self.both_fit:
+            return self.panels
+        return (self.panels[self.front % len(self.panels)],)
 
     @property
     def both_fit(self) -> bool:
@@ -143,10 +152,9 @@ class Maps(CellWidget):
         if not self.panels:
             words = cells((self.empty.center(width), quiet))
             return [title_row(self, "", [], width), *[[] for _ in range(max(0, (height - 2) // 2))], words]
-        across, each = self._across(), self._width(width)
+        each = self._width(width)
         zoom = self._zoom(each, height)
-        shown = self.panels if across > 1 else (self.panels[self.front % len(self.panels)],)
-        pictures = [self._panel(panel, each, zoom) for panel in shown]
+        pictures = [self._panel(panel, each, zoom) for panel in self.shown]
         rows = []
         for line in zip(*pictures, strict=True):
             row: list[Cell] = []

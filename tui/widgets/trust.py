@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from textual.message import Message
 
-from engine.events import Curve, Trust
+from engine.events import Faithfulness
 from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row
-
-STAGES = ("fc2", "+fc1", "+conv2", "+conv1")
 
 
 class TrustTable(CellWidget):
@@ -27,18 +25,19 @@ class TrustTable(CellWidget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.title, self.facts = "", ""
-        self.trust: Sequence[Trust] = ()
+        self.measured: Sequence[Faithfulness] = ()
+        self.stages: Sequence[str] = ()
         self.cursor = 0
 
-    def show(self, title: str, facts: str, trust: Sequence[Trust]) -> None:
-        """These from now on."""
-        self.title, self.facts, self.trust = title, facts, trust
+    def show(self, title: str, facts: str, measured: Sequence[Faithfulness], stages: Sequence[str] = ()) -> None:
+        """These from now on; `stages` are the layers that became random, one after the other."""
+        self.title, self.facts, self.measured, self.stages = title, facts, measured, stages
         self.redraw()
 
     @property
-    def here(self) -> Trust | None:
+    def here(self) -> Faithfulness | None:
         """The method under the cursor."""
-        return self.trust[min(self.cursor, len(self.trust) - 1)] if self.trust else None
+        return self.measured[min(self.cursor, len(self.measured) - 1)] if self.measured else None
 
     def move(self, across: int, down: int) -> None:
         """Another method."""
@@ -46,15 +45,15 @@ class TrustTable(CellWidget):
 
     def page(self, pages: int) -> None:
         """The first or the last one."""
-        self.jump_to(pages * len(self.trust))
+        self.jump_to(pages * len(self.measured))
 
     def jump(self, index: int) -> None:
         """The first or the last one."""
-        self.jump_to(index % len(self.trust) if self.trust else 0)
+        self.jump_to(index % len(self.measured) if self.measured else 0)
 
     def jump_to(self, index: int) -> None:
         """To the method of that number, or the nearest one."""
-        index = min(max(index, 0), len(self.trust) - 1)
+        index = min(max(index, 0), len(self.measured) - 1)
         if index >= 0 and index != self.cursor:
             self.cursor = index
             self.redraw()
@@ -65,16 +64,17 @@ class TrustTable(CellWidget):
         quiet = ink(self.app, "quiet")
         facts = cells((f" {self.facts} ", quiet)) if self.facts else []
         rows = [title_row(self, self.title, facts, width)]
-        if not self.trust:
+        if not self.measured:
             return rows
-        stages = any(each.similarities for each in self.trust)
+        stages = bool(self.stages)
         wide = width >= 90
+        names = [stage if number == 0 else f"+{stage}" for number, stage in enumerate(self.stages)]
         head = f" {'':<16}{'deletion':>15}{'insertion':>16}"
         if stages:
-            head += f"{'change':>9}" + ("".join(f"{stage:>8}" for stage in STAGES) if wide else "")
+            head += f"{'change':>9}" + ("".join(f"{stage:>8}" for stage in names) if wide else "")
         rows.append(cells((head, quiet)))
         best = {name: self._best(name) for name in ("deletion", "insertion")}
-        for number, each in enumerate(self.trust):
+        for number, each in enumerate(self.measured):
             here = number == self.cursor
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here)
             row = cells((f" {METHOD_NAMES[each.method]:<16}", style))
@@ -82,7 +82,7 @@ class TrustTable(CellWidget):
                 first = each.method == best[name]
                 style = ink(self.app, "success" if first else "foreground", bold=first)
                 mark = glyphs().best if first else " "
-                row += cells((f"{mark}{_area(getattr(each, name))}".rjust(size), style))
+                row += cells((f"{mark}{getattr(each, name).summary(glyphs().spread)}".rjust(size), style))
             if stages and each.similarities:
                 row += cells((f"{_number(each.change):>9}", ink(self.app, "foreground")))
                 texts = "".join(f"{_number(value):>8}" for value in each.similarities) if wide else ""
@@ -93,14 +93,10 @@ class TrustTable(CellWidget):
         return [*rows, cells((words, quiet))]
 
     def _best(self, name: str) -> str:
-        found = {each.method: getattr(each, name).area for each in self.trust if each.method != "random"}
+        found = {each.method: getattr(each, name).area for each in self.measured if each.method != "random"}
         if not found:
             return ""
         return (min if name == "deletion" else max)(found, key=lambda method: found[method])
-
-
-def _area(curve: Curve) -> str:
-    return f"{curve.area:.3f}" + (f" {glyphs().spread}{curve.area_spread:.2f}" if curve.spread else "")
 
 
 def _number(value: float | None) -> str:
