@@ -31,7 +31,7 @@ from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import Legend, Raster, RasterGrid
 
-pytestmark = pytest.mark.usefixtures("exact_engine")
+pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 S = TypeVar("S", bound=InspectScreen)
 INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode != "train"]
 
@@ -49,8 +49,13 @@ async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
 async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
     """Until everything that the screen wants was answered and drawn."""
     await until(pilot, lambda: all(screen.answered(request) for request in screen.wanted()))
-    await pilot.pause()
-    await pilot.pause()
+    await drawn(pilot)
+
+
+async def drawn(pilot: Pilot[int]) -> None:
+    """Until what changed is on the screen: a new size comes after the new layout, the new drawing after that."""
+    for _ in range(4):
+        await pilot.pause(0.005)
 
 
 def words(widget: Legend | ProgressLine | Raster | RasterGrid | Confusion) -> str:
@@ -115,7 +120,7 @@ async def test_the_confusion_matrix_counts_the_whole_split(still_app: MakeApp) -
         assert screen.evaluated is not None
         assert not screen.query_one(Confusion).display or not screen.query_one("#side").display
         await pilot.press("tab")
-        await pilot.pause()
+        await drawn(pilot)
         matrix = words(screen.query_one(Confusion))
         assert f"{screen.evaluated.accuracy * 100:.2f} % of 1,000" in matrix
         for row in screen.evaluated.confusion:
@@ -166,7 +171,7 @@ async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         filters = await go(pilot, "4", FiltersScreen)
         await pilot.press("right", "right", "enter")
-        await pilot.pause()
+        await drawn(pilot)
         assert filters.shown is not None
         kernel = words(filters.query_one("#kernel", Raster))
         for value in filters.shown.weights[2, 0].ravel():
@@ -176,7 +181,7 @@ async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
         await pilot.press("tab")
         await settled(pilot, filters)
         await pilot.press("down", "right", "enter")
-        await pilot.pause()
+        await drawn(pilot)
         kernel = words(filters.query_one("#kernel", Raster))
         assert "output 1, input 1" in kernel
         assert all(f"{value:.3f}" in kernel for value in filters.shown.weights[1, 1].ravel())
@@ -239,14 +244,14 @@ async def test_activations_and_what_excites_a_channel(still_app: MakeApp) -> Non
         assert list(grid.sheet.labels[0].split())[1] == f"{max(screen.shown.conv1_strengths):.2f}"
         best = int(grid.sheet.labels[0].split()[0])
         await pilot.press("enter")
-        await pilot.pause()
+        await drawn(pilot)
         excite = screen.query_one("#strongest", RasterGrid)
         assert len(excite.sheet) == 9
         found = screen.surveyed.conv1.strongest[best]
         assert [label.split()[0] for label in excite.sheet.labels] == [str(each.index) for each in found]
         assert f"channel {best}" in words(screen.query_one("#map", Raster))
         await pilot.press("tab")
-        await pilot.pause()
+        await drawn(pilot)
         assert "conv2 channel" in words(screen.query_one("#map", Raster))
         await pilot.press("escape")
         assert grid.display
@@ -259,7 +264,7 @@ async def test_on_a_narrow_terminal_zoom_has_two_pages(still_app: MakeApp) -> No
         seen = []
         for _ in range(3):
             await pilot.press("enter")
-            await pilot.pause()
+            await drawn(pilot)
             seen.append([name for name in ("maps", "map", "strongest") if screen.query_one(f"#{name}").display])
         assert seen == [["map"], ["strongest"], ["maps"]]
 
@@ -465,7 +470,7 @@ async def test_with_nothing_open_each_screen_says_what_to_do(still_app: MakeApp,
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(key)
         await until(pilot, lambda: getattr(app.screen, "mode", "") == mode and app.screen.is_mounted)
-        await pilot.pause()
+        await drawn(pilot)
         screen = app.screen
         assert isinstance(screen, InspectScreen)
         assert "nothing is open: train a network on screen 1" in status(screen)
@@ -582,11 +587,11 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(
 async def test_an_app_whose_engine_is_loading_says_so(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
+        await drawn(pilot)
         app.engine = None
         await pilot.press("4")
         await until(pilot, lambda: isinstance(app.screen, FiltersScreen) and app.screen.is_mounted)
-        await pilot.pause()
+        await drawn(pilot)
         screen = app.screen
         assert isinstance(screen, FiltersScreen)
         assert "loading PyTorch" in status(screen)

@@ -13,7 +13,7 @@ from tests.tui.test_train_screen import until
 from tui.screens.inspect import InspectScreen
 
 SnapCompare = Callable[..., bool]
-pytestmark = pytest.mark.usefixtures("exact_engine")
+pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 
 
@@ -87,7 +87,7 @@ def test_over_many_digits(  # noqa: PLR0917
     colour: bool,
 ) -> None:
     monkeypatch.setattr("tui.screens.occlusion.AVERAGED", 3)
-    monkeypatch.setattr("tui.screens.occlusion.MEASURED", 3)
+    monkeypatch.setattr("tui.screens.occlusion.MEASURED", 2)
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
