@@ -563,6 +563,22 @@ async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -
         await press(pilot, screen, "g", "d", "escape", "m", "enter", "escape", "tab", "right")
 
 
+async def test_the_mouse_moves_the_patch_too(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await pilot.click("#occlusion-maps", offset=(11, 4))  # a position is two cells wide, a row below the title
+        await drawn(pilot)
+        assert screen.maps.at == (3, 5)
+        await pilot.click("#occlusion-maps", offset=(46 + 40, 21))  # the second map
+        await drawn(pilot)
+        assert screen.maps.at == (20, 20)
+        await pilot.click("#occlusion-maps", offset=(44, 30))
+        await drawn(pilot)
+        assert screen.maps.at == (20, 20)
+        assert "at (20, 20)" in status(screen)
+
+
 async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
