@@ -7,8 +7,8 @@ of JSON with its plain values, on standard output and in `events.jsonl` alike; i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -486,6 +486,13 @@ class FaithfulnessCurve(Struct, frozen=True, kw_only=True):
     area_spread: float = 0.0
     """Where averaged: the standard deviation over the images of the area."""
 
+    def band(self) -> tuple[list[float], list[float]]:
+        """One standard deviation below and above the values, within 0 and 1; empty where there is none."""
+        pairs = list(zip(self.values, self.spread, strict=True)) if self.spread else []
+        return [max(value - spread, 0.0) for value, spread in pairs], [
+            min(value + spread, 1.0) for value, spread in pairs
+        ]
+
     def summary(self, sign: str) -> str:
         """The area in words, with `sign` before its standard deviation where there is one."""
         return f"{self.area:.3f}" + (f" {sign} {self.area_spread:.2f}" if self.spread else "")
@@ -510,6 +517,13 @@ class Faithfulness(Struct, frozen=True, kw_only=True):
     over the images; NaN where all maps are flat. Near 0: the map depends on the weights."""
     change: float | None = None
     """1 minus the mean of `similarities`."""
+
+
+def best_method(measured: Sequence[Faithfulness], curve: Literal["deletion", "insertion"]) -> str:
+    """The method with the best area under `curve`, the first of equals; empty where there is none but random order."""
+    found = {each.method: getattr(each, curve).area for each in measured if each.method != "random"}
+    best = min if curve == "deletion" else max
+    return best(found, key=lambda method: found[method], default="")
 
 
 class AttributionsComputed(DigitEvent, frozen=True):

@@ -56,12 +56,20 @@ def small_runs(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     patch_load(monkeypatch, small)
 
 
-def patch_load(patch: pytest.MonkeyPatch, data: Dataset) -> None:
+@pytest.fixture
+def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever looks into a network sees the small data set instead of the whole."""
+    patch_load(monkeypatch, small, "engine.inspection.subject")
+
+
+def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.recording") -> None:
+    """Let `module` see `data`, whatever it loads."""
+
     def load(*_: object) -> Generator[Any, None, Dataset]:
         yield from ()
         return data
 
-    patch.setattr("engine.recording.load", load)
+    patch.setattr(f"{module}.load", load)
 
 
 @pytest.fixture(scope="session")

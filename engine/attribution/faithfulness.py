@@ -31,7 +31,7 @@ def ranks(values: Tensor, shuffle: torch.Generator) -> Tensor:
 
     Most pixels of a digit are equal, and their own order, from the top left on, would favour some strokes.
     """
-    order = torch.randperm(PIXELS, generator=shuffle).to(values.device)
+    order = random_ranks(shuffle).to(values.device)
     order = order[values.flatten()[order].argsort(descending=True, stable=True)]
     return torch.empty_like(order).scatter_(0, order, torch.arange(PIXELS, device=values.device))
 

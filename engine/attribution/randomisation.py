@@ -25,7 +25,6 @@ def randomised(model: CNN, seed: int) -> Iterator[CNN]:
     for number, stage in enumerate(STAGES):
         # A network that was trained from `seed` began with the very weights that the bare seed would give it back.
         own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-        model = copy.deepcopy(model)
         layers = {"fc2": model.fc[-1:], "fc1": model.fc[:-1], "conv2": model.conv2, "conv1": model.conv1}[stage]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(own)

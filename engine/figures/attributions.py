@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.events import AttributionsComputed, Faithfulness, FaithfulnessCurve, FaithfulnessMeasured
+from engine.events import AttributionsComputed, Faithfulness, FaithfulnessCurve, FaithfulnessMeasured, best_method
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.page import FAINT, SMALL, WIDTH, page, panel, small_print
 from engine.requests import ColourMapName
@@ -110,9 +111,10 @@ def _completeness(measured: Faithfulness) -> str:
 def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Sequence[Faithfulness], what: str) -> None:
     """Deletion, insertion, and a table of their areas, which is the legend too."""
     both = [panel(figure, left, top, _CHART, _CHART) for left in _LEFTS]
-    for axes, name in zip(both, ("deletion", "insertion"), strict=True):
+    curves: tuple[Literal["deletion", "insertion"], ...] = ("deletion", "insertion")
+    for axes, name in zip(both, curves, strict=True):
         # Nine bands would hide one another: those of the best method and of chance say how far the images differ.
-        best = _best(measured, name)
+        best = best_method(measured, name)
         for each in measured:
             banded = each.method in (best, "random")
             _curve(axes, shares, getattr(each, name), each.method, banded=banded)
@@ -124,23 +126,11 @@ def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Seque
     _table(figure, top, rows, ("deletion", "insertion"))
 
 
-def _best(measured: Sequence[Faithfulness], name: str) -> str:
-    found = {each.method: getattr(each, name).area for each in measured if each.method != "random"}
-    return (min if name == "deletion" else max)(found, key=lambda method: found[method])
-
-
 def _curve(axes: Axes, shares: Sequence[float], curve: FaithfulnessCurve, method: str, *, banded: bool) -> None:
     style, colour, across = "--" if method == "random" else "-", _COLOURS[method], [100 * share for share in shares]
     axes.plot(across, curve.values, style, color=colour, linewidth=1)
     if curve.spread and banded:
-        low, high = (
-            [
-                min(max(value + sign * spread, 0.0), 1.0)
-                for value, spread in zip(curve.values, curve.spread, strict=True)
-            ]
-            for sign in (-1, 1)
-        )
-        axes.fill_between(across, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(across, *curve.band(), color=colour, alpha=0.15, linewidth=0)
 
 
 def _number(value: float) -> str:

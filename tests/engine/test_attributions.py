@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +53,6 @@ def explained(request: pytest.FixtureRequest) -> Explained:
 def digits(mnist: Dataset) -> tuple[Tensor, Tensor]:
     """Three test images in double precision and the classes asked about, one of them a wrong one."""
     return mnist.test.images[[61, 3, 8]].double(), torch.tensor([8, 0, 2])
-
-
-@pytest.fixture
-def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object) -> Generator[Any, None, Dataset]:
-        yield from ()
-        return small
-
-    monkeypatch.setattr("engine.inspection.subject.load", load)
 
 
 def gradients(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import errno
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ from engine.requests import (
     Summarise,
 )
 from engine.runs import pretrained
+from tests.conftest import patch_load
 
 CNN = "pretrained:cnn"
 NOWHERE = Path("nowhere")
@@ -68,13 +69,8 @@ def asked(request: Request) -> Any:
 @pytest.fixture(scope="module", autouse=True)
 def few_images(small: Dataset) -> Iterator[None]:
     """Networks see the small data set: nothing is drawn otherwise for more images."""
-
-    def load(*_: object) -> Generator[Any, None, Dataset]:
-        yield from ()
-        return small
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.inspection.subject.load", load)
+        patch_load(patch, small, "engine.inspection.subject")
         yield
 
 

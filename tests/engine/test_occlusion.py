@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +57,6 @@ def exactly(network: nn.Module, images: Tensor) -> Tensor:
     with torch.no_grad():
         found: Tensor = double(images.double())[1]
     return found
-
-
-@pytest.fixture
-def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(*_: object) -> Generator[Any, None, Dataset]:
-        yield from ()
-        return small
-
-    monkeypatch.setattr("engine.inspection.subject.load", load)
 
 
 def swept(network: OcclusionNetwork, image: Tensor, covers: Tensor, patch_size: int, stride: int) -> OcclusionSweep:

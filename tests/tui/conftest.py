@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,7 @@ from engine.events import BatchTrained, EngineLoaded, EpochFinished, RunStarted
 from engine.history import RunHistory
 from engine.lab import Job
 from engine.runs import RunFolder, pretrained
+from tests.conftest import patch_load
 from tui.app import MnistTui
 
 if TYPE_CHECKING:
@@ -137,11 +138,7 @@ def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Ite
     from engine.checkpoints import load_weights
     from engine.inspection import subject
 
-    def load(*_: object) -> Generator[Any, None, Dataset]:
-        yield from ()
-        return exact_dataset
-
-    monkeypatch.setattr("engine.inspection.subject.load", load)
+    patch_load(monkeypatch, exact_dataset, "engine.inspection.subject")
     monkeypatch.setattr("engine.inspection.subject.load_weights", lambda path: load_weights(path).double())
     monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # times are on the screen too
     subject._read.cache_clear()

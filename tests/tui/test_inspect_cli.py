@@ -47,6 +47,7 @@ from engine.requests import (
     Train,
 )
 from engine.runs import RunFolder
+from tests.conftest import patch_load
 from tui import cli, output, tables
 from tui.arguments import ArrayOutput, Output, parse
 from tui.saving import result_arrays
@@ -64,12 +65,8 @@ def call(
     """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
-    def load(*_: object) -> Generator[Any, None, Dataset]:
-        yield from ()
-        return small
-
-    monkeypatch.setattr("engine.inspection.subject.load", load)
-    monkeypatch.setattr("engine.recording.load", load)
+    for module in ("engine.inspection.subject", "engine.recording"):
+        patch_load(monkeypatch, small, module)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfdbinary.readouterr()

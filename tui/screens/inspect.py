@@ -278,14 +278,17 @@ class InspectScreen(LabScreen):
         self.view = replace(self.view, shared=not self.view.shared)
         self.refresh_panels()
 
-    def as_drawn(self, subject: NetworkEvent | None, layer: LayerName = "conv1") -> DrawFigure | None:
-        """The figure of `subject` in the colours of the screen; None where there is nothing to draw."""
+    def as_drawn(
+        self, subject: NetworkEvent | None, layer: LayerName = "conv1", view: View | None = None
+    ) -> DrawFigure | None:
+        """The figure of `subject` in the colours of the screen, or of `view`; None where there is nothing to draw."""
         if subject is None:
             return None
+        view = view or self.view
         return DrawFigure(
             subject=subject,
             folder=str(self.lab_app.figures_folder),
             layer=layer,
-            colours=self.view.colours,
-            shared_range=self.view.shared,
+            colours=view.colours,
+            shared_range=view.shared,
         )

@@ -312,9 +312,9 @@ class OcclusionScreen(InspectScreen):
 
     def _draw_methods(self) -> None:
         here = self.attributions
-        for name in ("method-digit", "method"):
-            self.query_one(f"#{name}", Raster).show("", "", None, self.view)
         if here is None:
+            for name in ("method-digit", "method"):
+                self.query_one(f"#{name}", Raster).show("", "", None, self.view)
             self.grid.show("methods", "", EMPTY, self.view)
             self.query_one(Legend).show(self.view, None)
             return
@@ -389,9 +389,7 @@ class OcclusionScreen(InspectScreen):
             if here:
                 one = getattr(here, name)
                 if one.spread:
-                    for sign in (-1, 1):
-                        edge = [min(max(y + sign * s, 0.0), 1.0) for y, s in zip(one.values, one.spread, strict=True)]
-                        curves.append(Curve("spread", "rule", xs, edge))
+                    curves += [Curve("spread", "rule", xs, edge) for edge in one.band()]
                 curves.append(Curve(METHOD_NAMES[here.method], "curve-train", xs, one.values, f"{one.area:.3f}"))
             self.query_one(f"#{name}", Chart).show(curves, (0.0, 100.0), (0.0, 1.0))
 
@@ -437,13 +435,8 @@ class OcclusionScreen(InspectScreen):
         if self.page == "occlusion":
             whole = self.occlusion if isinstance(self.occlusion, OcclusionMapReady) else None
             return self.as_drawn(self._mean() or whole)
-        drawn = self.as_drawn(self._many() or self.attributions)
-        if drawn and self.page == "trust":
-            view = self._views["methods"]
-            return DrawFigure(
-                subject=drawn.subject, folder=drawn.folder, colours=view.colours, shared_range=view.shared
-            )
-        return drawn
+        view = self._views["methods"] if self.page == "trust" else self.view
+        return self.as_drawn(self._many() or self.attributions, view=view)
 
     def live_commands(self) -> tuple[Command, ...]:
         """The keys of the page in front."""

@@ -31,7 +31,7 @@ class Panel:
     facts: str
     """At the right of the title, where there is room."""
     values: np.ndarray
-    """(rows, columns): numbers; or classes, where `letters` are wanted."""
+    """(rows, columns): numbers; or classes, where `usual` is one of them."""
     view: View
     span: Span | None = None
     """Its own if not given."""

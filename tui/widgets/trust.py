@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from textual.message import Message
 
-from engine.events import Faithfulness
+from engine.events import Faithfulness, best_method
 from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 from tui.theme import ink
@@ -73,7 +73,10 @@ class TrustTable(CellWidget):
         if stages:
             head += f"{'change':>9}" + ("".join(f"{stage:>8}" for stage in names) if wide else "")
         rows.append(cells((head, quiet)))
-        best = {name: self._best(name) for name in ("deletion", "insertion")}
+        best = {
+            "deletion": best_method(self.measured, "deletion"),
+            "insertion": best_method(self.measured, "insertion"),
+        }
         for number, each in enumerate(self.measured):
             here = number == self.cursor
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here)
@@ -91,12 +94,6 @@ class TrustTable(CellWidget):
         good = " good: low deletion, high insertion" + (", change near 1 (random weights)" if stages else "")
         words = f"{good}   {glyphs().best} best"
         return [*rows, cells((words, quiet))]
-
-    def _best(self, name: str) -> str:
-        found = {each.method: getattr(each, name).area for each in self.measured if each.method != "random"}
-        if not found:
-            return ""
-        return (min if name == "deletion" else max)(found, key=lambda method: found[method])
 
 
 def _number(value: float | None) -> str:
