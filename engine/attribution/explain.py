@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from engine.attribution.faithfulness import SHARES, curve_of, curves, generator, random_curves, ranks
 from engine.attribution.gradients import Explained, maps_of, methods_of
-from engine.attribution.occlusion import OcclusionNetwork, network_of, watched_class
+from engine.attribution.occlusion import network_of, watched_class
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
+from engine.attribution.sweep import OcclusionNetwork
 from engine.data import Split
 from engine.events import AttributionsComputed, Event, Faithfulness, FaithfulnessMeasured, WorkAdvanced
 from engine.inspection.predictions import check_index

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from engine.attribution.occlusion import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
+from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.geometry import IMAGE_SIZE
 from engine.model import CNN
 from engine.requests import Attribute, MethodName

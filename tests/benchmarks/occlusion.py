@@ -17,7 +17,7 @@ from captum.attr import Occlusion
 from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
-from engine.attribution.occlusion import OcclusionNetwork, OcclusionSweep
+from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep
 from engine.checkpoints import load_weights
 from engine.data import load
 from engine.model import CNN

@@ -25,8 +25,8 @@ from engine.attribution.faithfulness import (
     ranks,
 )
 from engine.attribution.gradients import METHODS, Explained, maps_of
-from engine.attribution.occlusion import OcclusionNetwork
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
+from engine.attribution.sweep import OcclusionNetwork
 from engine.checkpoints import load_weights, save_weights
 from engine.data import Dataset
 from engine.events import AttributionsComputed, Event, FaithfulnessMeasured, WorkAdvanced, to_json

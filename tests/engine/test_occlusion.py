@@ -13,18 +13,9 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from engine.attribution import occlusion
-from engine.attribution.occlusion import (
-    ClassOcclusion,
-    OcclusionNetwork,
-    OcclusionSweep,
-    cover,
-    drop_by_pixel,
-    drop_sums,
-    over_strokes,
-    share,
-    watched_class,
-)
+from engine.attribution import sweep as sweeping
+from engine.attribution.occlusion import ClassOcclusion, drop_sums, over_strokes, share, watched_class
+from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.attribution.windows import WindowedImage, WindowedNetwork
 from engine.checkpoints import load_weights, save_weights
 from engine.data import Dataset, Split
@@ -114,7 +105,7 @@ def test_it_is_exact_where_rounding_shows(networks: tuple[CNN, nn.Module], mnist
         expected = exactly(theirs, occluded(image, BLACK, 8, 1))
         found = swept(network, image, BLACK, 8, 1).probabilities
         torch.testing.assert_close(found, expected, rtol=0, atol=5e-7)
-        doubtful = occlusion.balance(expected) > occlusion.IN_THE_BALANCE + 1e-4
+        doubtful = sweeping.balance(expected) > sweeping.IN_THE_BALANCE + 1e-4
         torch.testing.assert_close(found[doubtful], expected[doubtful], rtol=0, atol=1e-9)
         compared += int(doubtful.sum())
     assert compared > 100
@@ -208,12 +199,12 @@ def test_batches_are_bounded(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) ->
         return patched(self, patches, rows, columns)
 
     monkeypatch.setattr(WindowedImage, "patched", counted)
-    monkeypatch.setitem(occlusion.AT_ONCE, "cpu", 10 * 4608)  # the notebook's network takes 12x12x32 for a patch of 8
+    monkeypatch.setitem(sweeping.AT_ONCE, "cpu", 10 * 4608)  # the notebook's network takes 12x12x32 for a patch of 8
     few = swept(network, image, BLACK, 8, 1)
     assert max(sizes) == 10
     np.testing.assert_allclose(few.probabilities, whole.probabilities, rtol=0, atol=5e-7)
     sizes.clear()
-    monkeypatch.setitem(occlusion.AT_ONCE, "cpu", 1)  # a network of any size still gets one at a time
+    monkeypatch.setitem(sweeping.AT_ONCE, "cpu", 1)  # a network of any size still gets one at a time
     assert swept(network, image, BLACK, 8, 9).side == 3
     assert set(sizes) == {1}
 
@@ -308,7 +299,7 @@ def test_strokes_and_their_share_of_the_drop() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_the_map_grows_and_then_is_whole(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(occlusion.AT_ONCE, "cpu", 50 * 4608)
+    monkeypatch.setitem(sweeping.AT_ONCE, "cpu", 50 * 4608)
     *parts, whole = perform(Occlude(what="pretrained:cnn", watch="3", stride=2), NOWHERE)
     assert isinstance(whole, OcclusionMapReady)
     changes = (occluded(mnist.test.images[61], BLACK, 8, 2) != mnist.test.images[61]).flatten(1).any(dim=1)

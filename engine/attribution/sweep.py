@@ -1,0 +1,143 @@
+"""A patch at each position on one image: the probabilities of the notebook's `occlusion_fixed`, as fast as can be.
+
+Three things make it fast: windows (see `windows.py`), positions where the patch changes no pixel, whose probabilities
+are known, and batches. One thing keeps it exact: where the answer hangs in the balance, so that rounding shows in a
+probability, it is computed again in double precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv_transpose2d, max_pool2d, pad
+
+from engine.attribution.windows import WindowedImage, WindowedNetwork
+from engine.geometry import CLASSES, IMAGE_SIZE
+from engine.model import CNN
+from engine.requests import FillName
+
+FIRST_ROWS = 2
+"""Rows of a map in its first batch, so that somebody who watches has something to see."""
+
+IN_THE_BALANCE = 1.0
+"""Of p * (1 - p), by which rounding of a logit becomes rounding of a probability, times the range of the logits, to
+which their rounding is in proportion: from here on doubles are worth it."""
+LARGE = 20.0
+"""A range of logits from which on it counts no more: for a class that is all but impossible it has no end."""
+
+AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
+"""Numbers in the largest map of a batch: about 4 MB, and half a gigabyte."""
+
+
+class OcclusionNetwork:
+    """A network made ready for patches, in single precision and in double."""
+
+    def __init__(self, model: CNN) -> None:
+        parameter = next(model.parameters())
+        self.device = parameter.device
+        self.exact = WindowedNetwork(model, torch.float64)
+        # A GPU is quick enough for doubles throughout, and there convolutions in single precision may be in half of it.
+        quick = self.device.type == "cpu" and parameter.dtype == torch.float32
+        self.quick = WindowedNetwork(model, torch.float32) if quick else None
+
+
+def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
+    """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place."""
+    match fill:
+        case "noise":
+            noise = torch.rand((IMAGE_SIZE, IMAGE_SIZE), generator=torch.Generator().manual_seed(seed))
+            return noise.to(image)
+        case "mean":
+            return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
+        case _:
+            return torch.full_like(image[0], 1.0 if fill == "one" else 0.0)
+
+
+def balance(probabilities: Tensor) -> Tensor:
+    """How much rounding shows in probabilities (n, 10): (n,), to be held against IN_THE_BALANCE."""
+    logs = probabilities.log()
+    return (probabilities * (1 - probabilities)).amax(dim=1) * (logs.amax(dim=1) - logs.amin(dim=1)).clamp(max=LARGE)
+
+
+def _batches(places: Tensor, size: int) -> Iterator[Tensor]:
+    """Parts of `places` (n,), none of them empty."""
+    return (part for part in torch.split(places, size) if len(part))
+
+
+class OcclusionSweep:
+    """A patch at each position on one image, a batch of positions at a time, row by row."""
+
+    def __init__(
+        self,
+        network: OcclusionNetwork,
+        image: Tensor,
+        covers: Tensor,
+        patch_size: int,
+        stride: int,
+        *,
+        exact: bool = False,
+    ) -> None:
+        """`image` is (1, 28, 28), `covers` (28, 28): what the patch shows of itself, wherever it is.
+
+        With `exact` all is computed in double precision, which takes twice as long.
+        """
+        self.side = (IMAGE_SIZE - patch_size) // stride + 1
+        """Rows and columns of the map."""
+        self._patches = covers.unfold(0, patch_size, 1).unfold(1, patch_size, 1)  # (29 - p, 29 - p, p, p), a view
+        self._stride = stride
+        with torch.inference_mode():
+            self._exact = WindowedImage(network.exact, image)
+            quick = None if exact else network.quick
+            self._quick = WindowedImage(quick, image) if quick else self._exact
+            self.baseline = self._exact.probabilities
+            """(10,) float64: the probabilities of the image as it is."""
+            changes = (image != covers).to(image.dtype)[None]
+            self._open = max_pool2d(changes, patch_size, stride).flatten().nonzero()[:, 0]
+            self.probabilities = self.baseline.expand(self.side**2, CLASSES).clone()
+            """(places, 10) float64; NaN where they are not known yet."""
+            self.probabilities[self._open] = torch.nan
+        self.computed = len(self._open)
+        """Places where the patch changes a pixel."""
+        budget = AT_ONCE.get(network.device.type, AT_ONCE["cpu"])
+        self._batch = max(1, budget // self._exact.elements(patch_size))
+
+    def finish(self) -> Iterator[int]:
+        """Do what there is to do; after each batch, how many places of `computed` are known."""
+        known, doubtful = 0, [self._open[:0]]
+        first = min(self._batch, FIRST_ROWS * self.side)
+        for places in (*_batches(self._open[:first], first), *_batches(self._open[first:], self._batch)):
+            with torch.inference_mode():
+                self.probabilities[places] = found = self._ask(self._quick, places)
+                if self._quick is not self._exact:
+                    doubtful.append(places[balance(found) > IN_THE_BALANCE])
+            known += len(places)
+            yield known
+        for places in _batches(torch.cat(doubtful), max(1, self._batch // 2)):  # a double takes twice the memory
+            with torch.inference_mode():
+                self.probabilities[places] = self._ask(self._exact, places)
+            yield known
+
+    def _ask(self, image: WindowedImage, places: Tensor) -> Tensor:
+        rows, columns = places // self.side * self._stride, places % self.side * self._stride
+        return image.patched(self._patches[rows, columns], rows, columns).double()
+
+    def map(self) -> Tensor:
+        """The probabilities as (rows, columns, 10) float64."""
+        return self.probabilities.view(self.side, self.side, CLASSES)
+
+
+def drop_by_pixel(drops: Tensor, patch_size: int, stride: int) -> Tensor:
+    """Maps of drops (n, rows, columns) as images (n, 28, 28): the mean drop of the patches over each pixel.
+
+    0 for pixels that no patch reaches. Captum's `Occlusion` gives the same where patches reach all pixels.
+    """
+    ones = drops.new_ones(1, 1, patch_size, patch_size)
+    size = drops.shape[-1]
+    reached = IMAGE_SIZE - (size - 1) * stride - patch_size
+    total, count = (
+        pad(conv_transpose2d(maps[:, None], ones, stride=stride)[:, 0], (0, reached, 0, reached))
+        for maps in (drops, torch.ones_like(drops))
+    )
+    return total / count.clamp(min=1)
