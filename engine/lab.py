@@ -17,14 +17,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.allocator import keep_freed_memory
 from engine.events import Cancelled, Event, JobFailed, Progress
 from engine.requests import (
+    AnyAttack,
     Attribute,
     DrawFigure,
     Evaluate,
+    MeasureRobustness,
+    MeasureTransfer,
     Occlude,
     OpenWeights,
     Request,
@@ -33,6 +36,7 @@ from engine.requests import (
     ShowDigits,
     ShowFilters,
     Summarise,
+    SweepBeta,
     Train,
     WarmUp,
 )
@@ -70,6 +74,10 @@ OPERATIONS: dict[type[Request], _Entry] = {
     ShowActivations: _Entry("analysis", "engine.inspection.activations:show_activations"),
     Occlude: _Entry("analysis", "engine.attribution.occlusion:occlude"),
     Attribute: _Entry("analysis", "engine.attribution.explain:attribute"),
+    **{kind: _Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
+    SweepBeta: _Entry("analysis", "engine.attacks.penalty:sweep_beta"),
+    MeasureRobustness: _Entry("analysis", "engine.attacks.robustness:measure_robustness"),
+    MeasureTransfer: _Entry("analysis", "engine.attacks.transfer:measure_transfer"),
     DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
 }
 

@@ -60,11 +60,12 @@ class _Maxima(nn.Module):
         return torch.maximum(rows[..., 0::2], rows[..., 1::2])
 
 
-def inference_network(model: CNN) -> nn.Sequential:
+def inference_network(model: CNN, *, gradients: bool = False) -> nn.Sequential:
     """The layers of `model`, put in evaluation mode, in one sequence, batch norm folded into the layer before.
 
     Logits (B, 10) of images (B, 1, 28, 28), equal to those of `model` but for rounding, and a quarter faster with batch
-    norm. Folded layers are copies: the sequence is good until the weights change.
+    norm. Folded layers are copies: the sequence is good until the weights change. With `gradients`, of equal maxima the
+    first one gets all of the gradient, as in `model`.
     """
     model.eval()
     layers: list[nn.Module] = []
@@ -74,7 +75,7 @@ def inference_network(model: CNN) -> nn.Sequential:
                 layers[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[-1]), layer)
             case nn.BatchNorm1d():
                 layers[-1] = fuse_linear_bn_eval(cast(nn.Linear, layers[-1]), layer)
-            case nn.MaxPool2d():
+            case nn.MaxPool2d() if not gradients:
                 layers.append(_Maxima())
             case _:
                 layers.append(layer)

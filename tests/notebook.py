@@ -119,3 +119,41 @@ def occlusion_fixed(model: nn.Module, image: Tensor, label: int, patch_size: int
                 heat_map[h, w] = prob[0, label].item()
     heat: np.ndarray = heat_map.cpu().numpy()
     return heat
+
+
+def non_targeted_attack(
+    model: nn.Module, random_noise: Tensor, target_class: int, steps: int = 1500, step_size: float = 0.01
+) -> tuple[Tensor, list[float]]:
+    model.eval()
+    cost = []
+    optimizer = torch.optim.Adam([random_noise], lr=step_size)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        output, _softmax = model.forward(random_noise)
+        loss = -output[0, target_class]
+        cost.append(-loss.item())
+        loss.backward()
+        optimizer.step()
+        random_noise.data.clamp_(0, 1)
+    return random_noise, cost
+
+
+def targeted_attack(  # noqa: PLR0917
+    model: nn.Module,
+    image: Tensor,
+    target_class: int,
+    steps: int = 1500,
+    step_size: float = 0.01,
+    beta: float = 0.00001,
+) -> Tensor:
+    model.eval()
+    generated_image = image.clone().detach().requires_grad_(True)
+    optimizer = torch.optim.Adam([generated_image], lr=step_size)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        output, _softmax = model.forward(generated_image)
+        loss = -output[0, target_class] + beta * F.mse_loss(generated_image, image)
+        loss.backward()
+        optimizer.step()
+        generated_image.data.clamp_(0, 1)
+    return generated_image

@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.requests import (
+    AttackCarliniWagner,
+    AttackDeepFool,
+    AttackFgsm,
+    AttackNoise,
+    AttackPgd,
+    AttackTargeted,
     Attribute,
     Evaluate,
+    MeasureRobustness,
+    MeasureTransfer,
     Occlude,
     Request,
     RequestError,
@@ -19,6 +27,7 @@ from engine.requests import (
     ShowDigits,
     ShowFilters,
     Summarise,
+    SweepBeta,
     Train,
 )
 
@@ -62,6 +71,15 @@ COMMANDS = {
     "activations": CliCommand(ShowActivations, "what both convolution blocks make of an image"),
     "occlude": CliCommand(Occlude, "the probability of a class with a patch over each place of an image"),
     "attribute": CliCommand(Attribute, "what each pixel did for a class, and whether that tells the truth"),
+    "attack noise": CliCommand(AttackNoise, "make noise that is taken for a class"),
+    "attack targeted": CliCommand(AttackTargeted, "climb another class's logit, with a squared-error penalty"),
+    "attack fgsm": CliCommand(AttackFgsm, "one step as long as the bound"),
+    "attack pgd": CliCommand(AttackPgd, "many short steps within the bound"),
+    "attack deepfool": CliCommand(AttackDeepFool, "over the nearest boundary, in L2"),
+    "attack cw": CliCommand(AttackCarliniWagner, "the smallest change in L2, by Carlini and Wagner"),
+    "beta": CliCommand(SweepBeta, "does the penalty of the targeted attack keep the image close?"),
+    "robustness": CliCommand(MeasureRobustness, "accuracy under attack, by how much it may change"),
+    "transfer": CliCommand(MeasureTransfer, "do images made to fool one network fool another?"),
 }
 
 
@@ -85,9 +103,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(argv: list[str]) -> int:
     """Carry out a command line; returns the exit code. Raises RequestError where the input is wrong."""
-    word = argv[0] if argv else ""
+    word = " ".join(argv[:2]) if argv[:1] == ["attack"] else argv[0] if argv else ""
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
-        lines = (f"  {name:<12} {command.help}" for name, command in COMMANDS.items())
+        lines = (f"  {name:<16} {command.help}" for name, command in COMMANDS.items())
         print(USAGE.format(commands="\n".join(lines)), end="")
         return DONE
     if word == "--version":
@@ -96,7 +114,10 @@ def run(argv: list[str]) -> int:
         print(f"mnist-tui {version('mnist-tui')}")
         return DONE
     if word in COMMANDS:
-        return _command(word, argv[1:])
+        return _command(word, argv[len(word.split()) :])
+    if argv[:1] == ["attack"]:
+        kinds = ", ".join(name.removeprefix("attack ") for name in COMMANDS if name.startswith("attack "))
+        raise RequestError(f"which attack? {kinds}; for example mnist-tui attack pgd pretrained:cnn")
     return _open(argv)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from engine.attack_events import AttackFinished, RobustnessMeasured
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -74,6 +75,14 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             most = np.abs(maps).max(axis=(1, 2), keepdims=True)
             names = [METHOD_NAMES[method] for method in event.methods]
             found = _Found(maps / np.where(most > 0, most, 1), names, "diverging", Span(-1.0, 1.0))
+        case AttackFinished():
+            labels = [
+                f"{'' if made.actual < 0 else made.actual}{glyphs().arrow}{made.predicted}" for made in event.images
+            ]
+            found = _Found(event.adversarial, labels, span=Span(0.0, 1.0))
+        case RobustnessMeasured() if event.fallen:
+            labels = [f"{each.actual}{glyphs().arrow}{each.taken_for}" for each in event.fallen]
+            found = _Found(event.fallen_images, labels, span=Span(0.0, 1.0))
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from engine.attack_events import AttackAdvanced, RobustnessPointMeasured
 from engine.events import (
     BatchEvaluated,
     BatchTrained,
@@ -179,6 +180,8 @@ class _People:
                 )
             case RunCancelled():
                 self.console.print(f"\ncancelled: the weights of epoch {event.epoch} are in run {event.run}")
+            case RobustnessPointMeasured():
+                pass  # all of them stand in one table
             case NetworkEvent():
                 from tui.gallery import pictures
                 from tui.tables import results
@@ -206,6 +209,8 @@ class _People:
             case OcclusionMapAdvanced():
                 known = event.winners >= 0
                 self._advance("occlusion", int(known.sum()), known.size, "")
+            case AttackAdvanced():
+                self._advance(event.attack, event.done, event.steps, "")
             case DownloadAdvanced():
                 self._advance(f"downloading {event.file}", event.received, event.total or None, event.dataset)
             case _:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
 from engine.events import (
     AttributionsComputed,
     ClassOcclusionReady,
@@ -27,6 +28,7 @@ from engine.paths import write_whole
 from engine.requests import (
     Attribute,
     DrawFigure,
+    MeasureRobustness,
     Occlude,
     Request,
     RequestError,
@@ -81,7 +83,7 @@ def _check(option: str, path: Path) -> None:
         raise RequestError(f"cannot write {path} ({error.strerror}): give {option} another place") from None
 
 
-def result_arrays(event: Event) -> dict[str, Array]:
+def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case for each event)
     """What the `.npz` of an event holds: its arrays, and as arrays what else of it is a table of numbers."""
     import numpy as np
 
@@ -112,6 +114,18 @@ def result_arrays(event: Event) -> dict[str, Array]:
                 found[f"{name}_spread"] = np.array([getattr(each, name).spread for each in event.faithfulness])
             found["similarities"] = np.array([each.similarities for each in event.faithfulness if each.similarities])
             tables = {f"mean_{name}": array for name, array in found.items()}
+        case AttackFinished():
+            for name in ("index", "actual", "target", "before", "success"):
+                tables[name] = np.array([getattr(image, name) for image in event.images])
+        case BetaSwept():
+            for name in ("beta", "success", "l2", "l2_spread", "linf", "linf_spread"):
+                tables[name] = np.array([getattr(point, name) for point in event.points])
+        case RobustnessMeasured():
+            for name in ("name", "attack", "epsilon", "count", "correct", "accuracy", "low", "high"):
+                tables[name] = np.array([getattr(point, name) for point in event.points])
+            tables["fallen"] = np.array([image.index for image in event.fallen], np.int64)
+        case TransferMeasured():
+            tables = {"networks": np.array(event.networks), "success": np.array(event.success)}
     return own | tables
 
 
@@ -158,6 +172,8 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
+        case MeasureRobustness():
+            drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)
     try:

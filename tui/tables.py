@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -56,7 +57,7 @@ METHOD_NAMES = {
 """Of methods, short enough to stand over half a digit."""
 
 
-def results(event: NetworkEvent) -> RenderableType:
+def results(event: NetworkEvent) -> RenderableType:  # noqa: PLR0912 (a case for each event)
     """All that people want to read of `event`."""
     lines: list[RenderableType] = []
     match event:
@@ -80,6 +81,14 @@ def results(event: NetworkEvent) -> RenderableType:
             lines = _attributions(event)
         case FaithfulnessMeasured():
             return Group("", *_faithfulness(event))
+        case AttackFinished():
+            lines = _attack(event)
+        case BetaSwept():
+            lines = _beta(event)
+        case RobustnessMeasured():
+            lines = _robustness(event)
+        case TransferMeasured():
+            lines = _transfer(event)
     return Group(_heading(event), "", *lines)
 
 
@@ -274,6 +283,98 @@ def _faithfulness_table(measured: Sequence[Faithfulness]) -> Table:
         change = [_number(each.change)] if changes else []
         table.add_row(each.method, each.deletion.summary("+-"), each.insertion.summary("+-"), *change)
     return table
+
+
+ATTACK_NAMES = {
+    "noise": "from noise",
+    "targeted": "targeted",
+    "random": "random noise",
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "deepfool": "DeepFool",
+    "cw": "Carlini-Wagner",
+}
+"""Of attacks."""
+
+
+def _attack(event: AttackFinished) -> list[RenderableType]:
+    shown = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in event.settings.items()}
+    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
+    noise = event.attack == "noise"
+    columns = ("class",) if noise else ("index", "actual", "before")
+    table = _table(*columns, "predicted", "probability", "Linf", "L2", "steps")
+    for made in event.images:
+        own = (made.index,) if noise else (made.index, made.actual, made.before)
+        steps = NOTHING if made.steps_to_success is None else str(made.steps_to_success)
+        numbers = (f"{made.linf:.4f}", f"{made.l2:.4f}")
+        verdict = Text(str(made.predicted), "red" if made.success and not noise else "")
+        table.add_row(*map(str, own), verdict, _percent(made.probability), *numbers, steps)
+    n, stopped = len(event.images), f", stopped after {event.done} steps" if event.stopped else ""
+    return [
+        f"{ATTACK_NAMES[event.attack]} ({settings})",
+        f"{event.source}: {event.successes} of {n} {'reached' if noise else 'fooled'}, {event.seconds:.2f} s{stopped}",
+        "",
+        table,
+    ]
+
+
+def beta_answer(event: BetaSwept) -> list[str]:
+    """What the sweep says of the notebook's claim, in sentences."""
+    notebooks, free = event.points[min(1, len(event.points) - 1)], event.points[0]
+    change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
+    nothing = ": it does nothing" if change < event.CLEAR else ""
+    works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"
+    fails = "" if event.fails_from is None else f"; from {event.fails_from:g} on it stops the attack"
+    return [
+        f"at the notebook's 1e-5 the penalty changes L2 by a share of {change:.0e}{nothing}",
+        f"{works} the image closer{fails}",
+    ]
+
+
+def _beta(event: BetaSwept) -> list[RenderableType]:
+    table = _table("beta", "success", "L2", "+-", "Linf", "+-", "closer")
+    for p in event.points:
+        numbers = (f"{value:.4f}" for value in (p.l2, p.l2_spread, p.linf, p.linf_spread))
+        table.add_row(f"{p.beta:g}", _percent(p.success), *numbers, f"{p.closer:.4f}")
+    over = f"{event.averaged:,} digits towards {event.target}, {event.steps} steps of {event.step_size:g}"
+    return [f"{over}:", "", table, "", *beta_answer(event)]
+
+
+def _robustness(event: RobustnessMeasured) -> list[RenderableType]:
+    table = _table("network", "attack", "epsilon", "accuracy", "95 % interval", "", left=2)
+    for p in event.points:
+        flag = Text(f"beaten by {p.beaten_by}", "red") if p.beaten_by else ""
+        interval = f"{_percent(p.low)} to {_percent(p.high)}"
+        table.add_row(Text(p.name), ATTACK_NAMES[p.attack], f"{p.epsilon:g}", _percent(p.accuracy), interval, flag)
+    lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {event.norm}:", "", table]
+    for name, value in event.median_l2.items():
+        lines += ["", Text(f"median L2, {name}: {value:.4f}" if not math.isnan(value) else f"{name}: too few fell")]
+    lines += ["", "by class:", "", _by_class(event)]
+    if event.fallen:
+        lines += ["", Text(f"first to fall, {event.networks[0]} under {ATTACK_NAMES[event.fallen_by]}:"), ""]
+        first = _table("index", "actual", "taken for", "epsilon")
+        for each in event.fallen:
+            first.add_row(*map(str, (each.index, each.actual, each.taken_for)), f"{each.epsilon:.3f}")
+        lines.append(first)
+    return lines
+
+
+def _by_class(event: RobustnessMeasured) -> Table:
+    table = _table("network", "attack", "epsilon", *map(str, range(10)), left=2, gap=1)
+    for p in event.points:
+        pairs = zip(p.class_correct, p.class_count, strict=True)
+        shares = (f"{100 * right / count:.0f}" if count else NOTHING for right, count in pairs)
+        table.add_row(Text(p.name), ATTACK_NAMES[p.attack], f"{p.epsilon:g}", *shares)
+    return table
+
+
+def _transfer(event: TransferMeasured) -> list[RenderableType]:
+    table = _table("made on", *event.networks, "L2", left=1)
+    for name, row, size in zip(event.networks, event.success, event.l2, strict=True):
+        table.add_row(Text(name), *map(_percent, row), f"{size:.3f}")
+    bound = "" if event.epsilon is None else f", {event.norm} {event.epsilon:g}"
+    over = f"{event.averaged:,} digits that all networks get right"
+    return [f"{ATTACK_NAMES[event.attack]}{bound}, {over}; the share that each network mistakes:", "", table]
 
 
 def _number(change: float | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.attribution.faithfulness import SHARES, curve_of, curves, generator, random_curves, ranks
+from engine.attribution.faithfulness import SHARES, curve_of, curves, random_curves, ranks
 from engine.attribution.gradients import Explained, maps_of, methods_of
 from engine.attribution.occlusion import network_of, watched_class
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
@@ -22,6 +22,7 @@ from engine.inspection.predictions import check_index
 from engine.inspection.subject import Subject, find_images, find_subject
 from engine.model import inference_network
 from engine.requests import Attribute, MethodName
+from engine.seeds import generator
 
 RANDOM = "random"
 """What random order is called beside the methods."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from engine.events import FaithfulnessCurve
 from engine.geometry import IMAGE_SIZE
+from engine.seeds import generator
 from engine.training import EVALUATION_BATCH
 
 PIXELS = IMAGE_SIZE**2
@@ -19,11 +20,6 @@ SHARES = tuple(step / STEPS for step in range(STEPS + 1))
 """Of the pixels that are gone, or there, at each point of a curve."""
 RANDOM_ORDERS = 5
 """For each image, whose curves are averaged."""
-
-
-def generator(seed: int, index: int) -> torch.Generator:
-    """Randomness for image `index` alone, so that no result depends on what else is measured."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, index)).generate_state(1)[0]))
 
 
 def ranks(values: Tensor, shuffle: torch.Generator) -> Tensor:

@@ -6,6 +6,7 @@ import re
 
 from matplotlib.figure import Figure
 
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -18,6 +19,7 @@ from engine.events import (
     SplitEvaluated,
 )
 from engine.figures.activations import activations_figure
+from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure
 from engine.figures.attributions import attributions_figure, faithfulness_figure
 from engine.figures.confusion import confusion_figure
 from engine.figures.curves import curves_figure, variant_of
@@ -30,7 +32,7 @@ from engine.history import RunHistory
 from engine.requests import ColourMapName, LayerName, RequestError
 
 
-def figure_of(
+def figure_of(  # noqa: PLR0912 (a case for each event)
     subject: object, *, layer: LayerName = "conv1", colours: ColourMapName = "gray", shared_range: bool = False
 ) -> Figure:
     """The figure of an event or a run's history.
@@ -60,13 +62,21 @@ def figure_of(
                 figure = attributions_figure(subject, colours, shared_range)
             case FaithfulnessMeasured():
                 figure = faithfulness_figure(subject)
+            case AttackFinished():
+                figure = attack_figure(subject)
+            case RobustnessMeasured():
+                figure = robustness_figure(subject)
+            case BetaSwept():
+                figure = beta_figure(subject)
+            case TransferMeasured():
+                figure = transfer_figure(subject)
             case _:
-                kinds = "a run, layers, an evaluation, digits, filters, activations, occlusion or attributions"
+                kinds = "a run, layers, an evaluation, digits, filters, activations, occlusion, attributions or attacks"
                 raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
     return figure
 
 
-def stem_of(subject: object, layer: LayerName = "conv1") -> str:
+def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912 (a case for each event)
     """What to call the file of the figure, without `.png`: for example `filters-conv2-epoch-15`."""
     parts: tuple[object, ...]
     match subject:
@@ -91,6 +101,14 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:
             parts = ("attributions", method, subject.split, subject.index)
         case FaithfulnessMeasured():
             parts = ("faithfulness", subject.split, subject.averaged)
+        case AttackFinished():
+            parts = ("attack", subject.attack, subject.source if subject.count else "")
+        case RobustnessMeasured():
+            parts = ("robustness", subject.norm, subject.points[0].count)
+        case BetaSwept():
+            parts = ("beta", subject.averaged)
+        case TransferMeasured():
+            parts = ("transfer", subject.attack)
         case _:
             parts = ("figure",)
     return re.sub(r"[^\w.]+", "-", "-".join(str(part) for part in parts if part != ""))

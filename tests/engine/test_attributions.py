@@ -19,7 +19,6 @@ from engine.attribution.faithfulness import (
     areas,
     curve_of,
     curves,
-    generator,
     random_curves,
     random_ranks,
     ranks,
@@ -35,6 +34,7 @@ from engine.lab import perform
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Architecture, Attribute, MethodName, RequestError
 from engine.runs import pretrained
+from engine.seeds import generator
 from tests import notebook
 
 NOWHERE = Path("nowhere")

@@ -1,0 +1,100 @@
+"""The notebook's section 3: both of its attacks climb a logit with Adam, from noise or from a digit.
+
+Neither bounds what it changes. All images of a call are one batch, and none has a say in what becomes of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from engine.attacks.network import AttackedNetwork, Iterate, Logit
+from engine.geometry import IMAGE_SIZE
+from engine.requests import AttackNoise, AttackTargeted
+from engine.seeds import generator
+
+MEAN, DEVIATION = 0.5, 0.25
+"""Of the notebook's normal noise, in pixel values."""
+
+
+def noise(classes: list[int], seed: int) -> Tensor:
+    """The start of each class, (n, 1, 28, 28), on the CPU: not clamped, as in the notebook."""
+    shape = (1, IMAGE_SIZE, IMAGE_SIZE)
+    return torch.stack([torch.randn(shape, generator=generator(seed, number)) * DEVIATION + MEAN for number in classes])
+
+
+def from_noise(
+    network: AttackedNetwork, starts: Tensor, classes: list[int], settings: AttackNoise
+) -> Iterator[Iterate]:
+    """`non_targeted_attack` of the notebook's section 3.1: activation maximisation (Erhan et al. 2009).
+
+    From `starts` (n, 1, 28, 28) one image for each of `classes`, before the first step and after each of the others.
+    The options are Simonyan et al.'s (2014) L2 penalty, Mahendran and Vedaldi's (2015) total variation and jitter
+    (Mordvintsev et al. 2015), all off in the notebook. With jitter, logits on the way are those of shifted images.
+    """
+    images = starts.to(network.device, copy=True)
+    wish = Logit(torch.tensor(classes, device=network.device))
+    shifts = _shifts(classes, settings).to(network.device)
+    optimizer = torch.optim.Adam([images], lr=settings.step_size, maximize=True)
+    for step in range(settings.steps):
+        shift = shifts[:, step]
+        logits, gradient = network.ascent(rolled(images, shift), wish)
+        yield Iterate(images, logits)
+        gradient = rolled(gradient, -shift)
+        if settings.l2:
+            gradient = gradient - 2 * settings.l2 * images
+        if settings.total_variation:
+            gradient = gradient - settings.total_variation * total_variation_gradient(images)
+        images.grad = gradient
+        optimizer.step()
+        images.clamp_(0, 1)
+    yield Iterate(images, network.logits(images))
+
+
+def from_digits(network: AttackedNetwork, originals: Tensor, settings: AttackTargeted) -> Iterator[Iterate]:
+    """`targeted_attack` of the notebook's section 3.2: logit ascent with a squared-error penalty.
+
+    `originals` (n, 1, 28, 28) as they are, and after each step. The mean of the squared error is each image's own.
+    """
+    images = originals.clone()
+    wish = Logit(torch.full((len(images),), settings.target, device=images.device))
+    optimizer = torch.optim.Adam([images], lr=settings.step_size, maximize=True)
+    pull = 2 * settings.beta / IMAGE_SIZE**2
+    for _ in range(settings.steps):
+        logits, gradient = network.ascent(images, wish)
+        yield Iterate(images, logits)
+        images.grad = gradient - pull * (images - originals)
+        optimizer.step()
+        images.clamp_(0, 1)
+    yield Iterate(images, network.logits(images))
+
+
+def _shifts(classes: list[int], settings: AttackNoise) -> Tensor:
+    """Rows and columns to shift the image of each class by at each step, (n, steps, 2)."""
+    most, shape = settings.jitter, (settings.steps, 2)
+    if not most:
+        return torch.zeros((len(classes), *shape), dtype=torch.int64)
+    streams = (generator(settings.seed, number, 1) for number in classes)
+    return torch.stack([torch.randint(-most, most + 1, shape, generator=each) for each in streams])
+
+
+def rolled(images: Tensor, shift: Tensor) -> Tensor:
+    """Images (n, 1, 28, 28), each shifted by its own (rows, columns), (n, 2); what leaves comes in at the other end."""
+    if not shift.any():
+        return images
+    along = torch.arange(IMAGE_SIZE, device=images.device)
+    rows, columns = ((along - by[:, None]) % IMAGE_SIZE for by in shift.unbind(1))
+    number = torch.arange(len(images), device=images.device)
+    return images[number[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
+
+
+def total_variation_gradient(images: Tensor) -> Tensor:
+    """The gradient of the sum of squared differences between neighbours, like `images` (n, 1, 28, 28)."""
+    gradient = torch.zeros_like(images)
+    for axis in (2, 3):
+        difference = 2 * images.diff(dim=axis)
+        gradient.narrow(axis, 1, IMAGE_SIZE - 1).add_(difference)
+        gradient.narrow(axis, 0, IMAGE_SIZE - 1).sub_(difference)
+    return gradient

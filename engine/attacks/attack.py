@@ -1,0 +1,259 @@
+"""An attack on a few images from request to events, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.attack_events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
+from engine.attacks.ascent import from_digits, from_noise, noise
+from engine.attacks.bounded import fgsm, pgd, random_starts
+from engine.attacks.minimum import carlini_wagner, deepfool
+from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate
+from engine.attacks.record import Record, pixels, softmax
+from engine.events import Cancelled, Event
+from engine.inspection.predictions import check_index
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.requests import (
+    AnyAttack,
+    AttackCarliniWagner,
+    AttackDeepFool,
+    AttackDigits,
+    AttackFgsm,
+    AttackNoise,
+    AttackPgd,
+    AttackTargeted,
+    RequestError,
+    parameters,
+)
+
+if TYPE_CHECKING:
+    from engine.events import Array
+
+PAUSE = 0.01
+"""Seconds between two looks at an attack under way, at least: to take one costs a tenth of a step."""
+
+_OF_THE_BASES = {"what", "device", "split", "dataset", "indices", "classes"}
+
+
+@lru_cache(maxsize=4)
+def attacked(subject: Subject, dtype: torch.dtype) -> AttackedNetwork:
+    """The network of `subject`, made ready once."""
+    return AttackedNetwork(subject.model, dtype)
+
+
+def iterates(
+    network: AttackedNetwork, request: AnyAttack, originals: Tensor, goal: Goal, indices: list[int]
+) -> Iterator[Iterate]:
+    """The attack that `request` asks for, on `originals` (n, 1, 28, 28), those of `indices` in their split."""
+    match request:
+        case AttackNoise():
+            return from_noise(network, originals, indices, request)
+        case AttackTargeted():
+            return from_digits(network, originals, request)
+        case AttackFgsm():
+            return fgsm(network, originals, goal, request.epsilon, request.norm)
+        case AttackPgd():
+            return _pgd(network, request, originals, goal, indices)
+        case AttackDeepFool():
+            return deepfool(network, originals, goal, request.steps, request.overshoot)
+        case AttackCarliniWagner():
+            settings = (request.steps, request.step_size, request.searches, request.confidence)
+            return carlini_wagner(network, originals, goal, *settings)
+
+
+def _pgd(
+    network: AttackedNetwork, request: AttackPgd, originals: Tensor, goal: Goal, indices: list[int]
+) -> Iterator[Iterate]:
+    epsilon, norm = request.epsilon, request.norm
+    starts = [originals]
+    if request.random_start:
+        starts = [
+            random_starts(originals, epsilon, norm, request.seed, indices, restart)
+            for restart in range(request.restarts)
+        ]
+    return pgd(network, originals, goal, epsilon, norm, request.step, request.steps, starts)
+
+
+def most_steps(request: AnyAttack) -> int:
+    """Steps that the attack takes at most."""
+    match request:
+        case AttackPgd():
+            return request.steps * request.restarts
+        case AttackFgsm():
+            return 1
+        case AttackDeepFool():
+            return request.steps + 1  # the way back
+        case AttackCarliniWagner():
+            return request.steps * request.searches + 1
+        case _:
+            return request.steps
+
+
+class _Case:
+    """A network, the images, and what is wanted of them."""
+
+    def __init__(self, request: AnyAttack, subject: Subject) -> None:
+        self.request, self.subject = request, subject
+        self.network = attacked(subject, torch.float64)
+        self.source, self.count = "noise", 0
+        self.indices: list[int] = []
+        self.originals = torch.empty(0)
+        self.goal = Goal(torch.empty(0), torch.empty(0))
+
+    def prepare(self) -> Generator[Event, None, None]:
+        """Find the images; raises RequestError where there is none to attack."""
+        request = self.request
+        if isinstance(request, AttackNoise):
+            self.indices = [int(digit) for digit in request.classes]
+            self.originals = noise(self.indices, request.seed)
+            actual, targets = [ANY] * len(self.indices), self.indices
+        else:
+            actual, targets = yield from self._digits(request)
+        device = self.network.device
+        self.originals = self.originals.to(device, self.network.dtype)
+        self.goal = Goal(torch.tensor(actual, device=device), torch.tensor(targets, device=device))
+
+    def _digits(self, request: AttackDigits) -> Generator[Event, None, tuple[list[int], list[int]]]:
+        dataset, split = yield from find_images(request, self.subject)
+        check_index(max(request.indices), split, f"the {request.split} split")
+        target: int = getattr(request, "target", ANY)
+        labels = {index: int(split.labels[index]) for index in request.indices}
+        # As the notebook does, what is of the target already is left out.
+        self.indices = [index for index in request.indices if labels[index] != target]
+        if not self.indices:
+            raise RequestError(f"there is nothing to attack: all of these images are of class {target} already")
+        self.source, self.count = f"{dataset} {request.split}", len(split)
+        self.originals = split.images[self.indices]
+        return [labels[index] for index in self.indices], [target] * len(self.indices)
+
+    def known(self, record: Record, shown: Array) -> dict[str, Any]:
+        """The fields of an Attack, all but what the network says of the images."""
+        request, subject = self.request, self.subject
+        original = pixels(self.originals)
+        difference = (shown - original).reshape(len(shown), -1)
+        names = (p.name for p in parameters(type(request)))
+        return {
+            "name": subject.name,
+            "variant": subject.variant,
+            "epoch": subject.epoch,
+            "attack": request.attack,
+            "settings": {name: getattr(request, name) for name in names if name not in _OF_THE_BASES} | self._meant(),
+            "source": self.source,
+            "count": self.count,
+            "indices": tuple(self.indices),
+            "actual": tuple(self.goal.actual.tolist()),
+            "targets": tuple(self.goal.target.tolist()),
+            "done": record.length - 1,
+            "steps": most_steps(request),
+            "original": original,
+            "adversarial": shown,
+            "linf": np.abs(difference).max(axis=1),
+            "l2": np.linalg.norm(difference, axis=1).astype(np.float32),
+            "history": self._history(record),
+        }
+
+    def _meant(self) -> dict[str, float]:
+        """What stands for a setting that was left to the attack."""
+        return {"step_size": self.request.step} if isinstance(self.request, AttackPgd) else {}
+
+    def _history(self, record: Record) -> Array:
+        logits = torch.from_numpy(record.logits.copy()).to(self.goal.actual.device)  # (k, n, 10)
+        if isinstance(self.request, AttackNoise | AttackTargeted):
+            found = logits.gather(2, self.goal.target.expand(len(logits), -1)[..., None])[..., 0]
+        else:
+            repeated = Goal(self.goal.actual.repeat(len(logits)), self.goal.target.repeat(len(logits)))
+            found = repeated.margin(logits.flatten(0, 1)).view(len(logits), -1)
+        return found.T.cpu().numpy().copy()
+
+
+def said(probabilities: Array) -> dict[str, Any]:
+    """What a network answers, as fields of an Attack, from probabilities (n, 10)."""
+    return {
+        "prediction": probabilities.argmax(axis=1),
+        "probability": probabilities.max(axis=1),
+        "probabilities": probabilities,
+    }
+
+
+def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
+    """Attack images as `request` asks, a step at a time; somebody who stops it gets what there is.
+
+    Raises RequestError where there is no such network, data set or image, or none to attack.
+    """
+    subject = find_subject(request, root)
+    case = _Case(request, subject)
+    yield from case.prepare()
+    record, stopped, seconds = Record(len(case.indices)), False, 0.0
+    began = told = perf_counter()
+    shown = case.originals
+    try:
+        for iterate in iterates(case.network, request, case.originals, case.goal, case.indices):
+            record.add(iterate)
+            shown = iterate.images
+            now = perf_counter()
+            seconds += now - began
+            if now - told < PAUSE:
+                yield AttackStepped(step=record.length - 1)
+            else:
+                yield AttackAdvanced(**case.known(record, pixels(shown)), **said(softmax(record.logits[-1])))
+                told = perf_counter()
+            began = perf_counter()
+    except Cancelled:
+        stopped = True
+    if record.length:
+        yield _finished(case, record, pixels(shown), seconds, stopped)
+
+
+def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped: bool) -> AttackFinished:
+    known = case.known(record, shown)
+    before, after = (_answers(case.subject, images) for images in (known["original"], shown))
+    answer = said(after)
+    wanted = list(zip(known["actual"], known["targets"], strict=True))
+    fooled = [_fooled(record.logits.argmax(axis=2)[:, i], *pair) for i, pair in enumerate(wanted)]
+    images = tuple(
+        AttackedImage(
+            index=index,
+            actual=actual,
+            target=target,
+            before=int(before[i].argmax()),
+            predicted=int(answer["prediction"][i]),
+            probability=float(answer["probability"][i]),
+            linf=float(known["linf"][i]),
+            l2=float(known["l2"][i]),
+            success=bool(_fooled(answer["prediction"][i : i + 1], actual, target)[0]),
+            steps_to_success=int(fooled[i].argmax()) if fooled[i].any() else None,
+        )
+        for i, (index, (actual, target)) in enumerate(zip(case.indices, wanted, strict=True))
+    )
+    frames, steps = record.frames()
+    return AttackFinished(
+        **known,
+        **answer,
+        stopped=stopped,
+        images=images,
+        seconds=seconds,
+        original_probabilities=before,
+        frames=frames,
+        frame_steps=steps,
+        frame_probabilities=softmax(record.logits[steps]),
+    )
+
+
+def _fooled(answers: Array, actual: int, target: int) -> Array:
+    return answers != actual if target == ANY else answers == target
+
+
+def _answers(subject: Subject, images: Array) -> Array:
+    """What the network, as it is, says of images (n, 28, 28): probabilities (n, 10) float32."""
+    with torch.inference_mode():
+        found = subject.model.probabilities(torch.from_numpy(images)[:, None].to(subject.device))
+    answers: Array = found.cpu().numpy()
+    return answers

@@ -1,0 +1,356 @@
+"""Accuracy under attack, by how much an attack may change: several attacks, several networks, many images.
+
+A point is measured on its own: no verdict depends on what other bounds were asked for. Attacks that minimise run once
+and are held against each bound. What was found is kept: in memory, and of a run in its folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from engine.attack_events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
+from engine.attacks.attack import attacked
+from engine.attacks.bounded import fgsm, norms, pgd, random_starts
+from engine.attacks.minimum import carlini_wagner, deepfool
+from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Goal, Iterate
+from engine.data import Split
+from engine.events import Event, WorkAdvanced
+from engine.geometry import CLASSES
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.paths import write_whole
+from engine.requests import (
+    AttackCarliniWagner,
+    AttackDeepFool,
+    CurveAttackName,
+    MeasureRobustness,
+    NormName,
+    RequestError,
+)
+
+if TYPE_CHECKING:
+    from engine.events import Array
+
+VERSION = 1
+"""Of the attacks as they are implemented: other verdicts on disk are not believed."""
+STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "deepfool": 2, "pgd": 3, "cw": 3}
+"""Classes of attacks: one of a higher class that fools fewer images has not found what there is."""
+MINIMISES = ("deepfool", "cw")
+SHOWN = 10
+"""Images that fell first."""
+Z = 1.959964
+"""Standard deviations on either side that hold 95 % of a normal distribution."""
+
+
+def wilson(correct: int, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share, `correct` of `count`, each from 0 to 1 (Wilson 1927)."""
+    share, spread = correct / count, Z**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z * ((share * (1 - share) + spread / 4) / count) ** 0.5 / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One attack, and within what bound; of an attack that minimises there is no bound."""
+
+    attack: CurveAttackName
+    norm: NormName
+    epsilon: float
+    steps: int
+    restarts: int
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """For the name of a file."""
+        return f"{self.attack}-{self.norm}" + ("" if self.attack in MINIMISES else f"-{self.epsilon:g}")
+
+
+def settings_of(request: MeasureRobustness) -> list[Setting]:
+    """What must be run for the points that `request` asks for."""
+    found = []
+    for attack in request.attack:
+        bounds = (0.0,) if attack in MINIMISES else request.bounds
+        steps, restarts = (request.steps, request.restarts) if attack == "pgd" else (0, 0)
+        seed = request.seed if attack in ("pgd", "random") else 0
+        found += [Setting(attack, request.norm, bound, steps, restarts, seed) for bound in bounds]
+    return found
+
+
+def attack_many(
+    network: AttackedNetwork, images: Tensor, labels: Tensor, indices: Sequence[int], setting: Setting
+) -> Iterator[Iterate]:
+    """The attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,), away from these."""
+    goal = Goal(labels, torch.full_like(labels, ANY))
+    epsilon, norm = setting.epsilon, setting.norm
+    match setting.attack:
+        case "random":
+            moved = random_starts(images, epsilon, norm, setting.seed, indices)
+            return iter([Iterate(moved, network.logits(moved))])
+        case "fgsm":
+            return fgsm(network, images, goal, epsilon, norm)
+        case "pgd" if epsilon > 0:
+            starts = [
+                random_starts(images, epsilon, norm, setting.seed, indices, each) for each in range(setting.restarts)
+            ]
+            step = 2.5 * epsilon / setting.steps
+            return pgd(network, images, goal, epsilon, norm, step, setting.steps, starts, stop=True)
+        case "pgd":
+            return iter([Iterate(images, network.logits(images))])
+        case "deepfool":
+            usual = AttackDeepFool()
+            return deepfool(network, images, goal, usual.steps, usual.overshoot)
+        case "cw":
+            own = AttackCarliniWagner()
+            return carlini_wagner(network, images, goal, own.steps, own.step_size, own.searches, own.confidence)
+
+
+class Verdicts:
+    """What became of the first images of a split under one attack. It can be left at any step and taken up again."""
+
+    def __init__(self, subject: Subject, split: Split, setting: Setting, file: Path | None) -> None:
+        self._subject, self._split, self._setting, self._file = subject, split, setting, file
+        self.taken: Array = np.zeros(0, np.int8)
+        """(n,): the answer that each image gets after the attack."""
+        self.sizes: Array = np.zeros(0, np.float32)
+        """(n,): the norm of its change."""
+        if file is not None:
+            self._read(file)
+
+    def __len__(self) -> int:
+        return len(self.taken)
+
+    def _read(self, file: Path) -> None:
+        # Whatever is wrong with it, it can be computed again.
+        with contextlib.suppress(Exception), np.load(file, allow_pickle=False) as kept:
+            taken, sizes = kept["taken"], kept["sizes"]
+            sound = taken.dtype == np.int8 and taken.shape == sizes.shape == (taken.size,) and taken.size > 0
+            if sound and taken.size <= len(self._split) and 0 <= taken.min() <= taken.max() < CLASSES:
+                self.taken, self.sizes = taken, sizes.astype(np.float32)
+
+    def extend(self, most: int) -> Iterator[None]:
+        """Attack the next images, AT_ONCE at most and none beyond `most`; pauses after each step."""
+        first, last = len(self), min(len(self) + AT_ONCE, most)
+        if first >= last:
+            return
+        network = attacked(self._subject, torch.float32)
+        images, labels = self._split.images[first:last], self._split.labels[first:last]
+        shown = images
+        for iterate in attack_many(network, images, labels, range(first, last), self._setting):
+            shown = iterate.images
+            yield
+        with torch.inference_mode():  # a fresh look, by the network as it is
+            taken = self._subject.model(shown).argmax(dim=1)
+        sizes = norms(shown - images, self._setting.norm)[:, 0, 0, 0]
+        self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
+        self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
+        self._write()
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+
+        def write(partial: Path) -> None:
+            with partial.open("wb") as file:
+                np.savez_compressed(file, taken=self.taken, sizes=self.sizes)
+
+        with contextlib.suppress(OSError):  # a disk that is full costs the next measurement some time, and no more
+            self._file.parent.mkdir(exist_ok=True)
+            write_whole(self._file, write)
+
+    def correct(self, labels: Array, epsilon: float) -> Array:
+        """Whether each of the first images, of classes `labels` (n,), is still right within `epsilon`, (n,)."""
+        n = len(labels)
+        right = self.taken[:n] == labels
+        if self._setting.attack in MINIMISES:
+            right = right | (self.sizes[:n] > epsilon)
+        return np.asarray(right)
+
+
+def fingerprint(subject: Subject) -> str:
+    """Of the weights: other weights have another one."""
+    digest = hashlib.sha256()
+    for key, value in sorted(subject.model.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _verdicts(subject: Subject, split: Split, dataset: str, part: str, setting: Setting) -> Verdicts:
+    file = None
+    if subject.run is not None and not subject.run.bundled:
+        parts = (VERSION, fingerprint(subject), dataset, part, setting)
+        name = f"{setting.label}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.npz"
+        file = subject.run.path / "robustness" / name
+    return Verdicts(subject, split, setting, file)
+
+
+class _Measurement:
+    """All curves of a request."""
+
+    def __init__(self, request: MeasureRobustness, subjects: list[Subject], dataset: str, split: Split) -> None:
+        self.request, self.subjects, self.dataset, self.split = request, subjects, dataset, split
+        self.count = min(request.count, len(split))
+        self.labels: Array = split.labels[: self.count].cpu().numpy()
+        part = request.split
+        self.verdicts = {
+            (number, setting): _verdicts(subject, split, dataset, part, setting)
+            for number, subject in enumerate(subjects)
+            for setting in settings_of(request)
+        }
+
+    def finish(self) -> Iterator[tuple[int, int, bool]]:
+        """Do what is left to do; after each step how much is done, of how much, and whether there is more to show."""
+        total = self.count * len(self.verdicts)
+        # A part of all curves after the other: each is over as many images as the others, and soon there.
+        for end in range(min(AT_ONCE, self.count), self.count + AT_ONCE, AT_ONCE):
+            most = min(end, self.count)
+            fresh = False
+            for verdicts in self.verdicts.values():
+                while len(verdicts) < most:
+                    for _ in verdicts.extend(most):
+                        yield sum(min(len(each), self.count) for each in self.verdicts.values()), total, False
+                    fresh = True
+            if fresh:
+                yield most * len(self.verdicts), total, True
+
+    def results(self) -> dict[str, Any]:
+        """What is known so far, as fields of a RobustnessMeasured: over as many images as all curves have."""
+        request, main = self.request, self.subjects[0]
+        n = min(self.count, *map(len, self.verdicts.values()))
+        points = tuple(point for number in range(len(self.subjects)) for point in self._points(number, n))
+        medians: dict[str, float] = {}
+        for (number, setting), verdicts in self.verdicts.items():
+            if setting.attack in MINIMISES:
+                name = f"{self.subjects[number].name} {setting.attack}"
+                medians[name] = _median(verdicts.taken[:n] != self.labels[:n], verdicts.sizes[:n])
+        fallen_by = max(request.attack, key=lambda attack: STRENGTH[attack])
+        fallen = self._fallen(fallen_by, n)
+        images = self.split.images[[image.index for image in fallen], 0].cpu().numpy()
+        return {
+            **_about(main, self.dataset, request),
+            "networks": tuple(subject.name for subject in self.subjects),
+            "norm": request.norm,
+            "asked": self.count,
+            "points": points,
+            "median_l2": medians,
+            "fallen": fallen,
+            "fallen_by": fallen_by,
+            "fallen_images": images,
+        }
+
+    def _of(self, number: int, attack: str) -> dict[float, Verdicts]:
+        """The verdicts for each bound."""
+        found = {s.epsilon: v for (n, s), v in self.verdicts.items() if (n, s.attack) == (number, attack)}
+        return dict.fromkeys(self.request.bounds, found[0.0]) if attack in MINIMISES else found
+
+    def _points(self, number: int, n: int) -> list[RobustnessPointMeasured]:
+        request, labels = self.request, self.labels[:n]
+        found = []
+        for attack in request.attack:
+            for epsilon, verdicts in self._of(number, attack).items():
+                right = verdicts.correct(labels, epsilon)
+                correct = int(right.sum())
+                low, high = wilson(correct, n)
+                point = RobustnessPointMeasured(
+                    **_about(self.subjects[number], self.dataset, request),
+                    attack=attack,
+                    norm=request.norm,
+                    epsilon=epsilon,
+                    count=n,
+                    correct=correct,
+                    accuracy=correct / n,
+                    low=low,
+                    high=high,
+                    class_count=tuple(np.bincount(labels, minlength=CLASSES).tolist()),
+                    class_correct=tuple(np.bincount(labels[right], minlength=CLASSES).tolist()),
+                )
+                found.append(point)
+        return [replace(point, beaten_by=beaten_by(point, found)) for point in found]
+
+    def _fallen(self, attack: str, n: int) -> tuple[FallenImage, ...]:
+        labels, verdicts = self.labels[:n], self._of(0, attack)
+        clean = self._answers(n) == labels
+        first: Array = np.full(n, np.inf)
+        taken: Array = np.zeros(n, np.int8)
+        for epsilon, each in sorted(verdicts.items(), reverse=True):
+            if attack in MINIMISES:
+                fell, size = each.taken[:n] != labels, each.sizes[:n]
+            else:
+                fell, size = ~each.correct(labels, epsilon), np.full(n, epsilon, np.float32)
+            first, taken = np.where(fell, size, first), np.where(fell, each.taken[:n], taken)
+        first[~clean] = np.inf
+        order = [i for i in np.argsort(first, kind="stable")[:SHOWN].tolist() if np.isfinite(first[i])]
+        return tuple(
+            FallenImage(index=i, actual=int(labels[i]), epsilon=round(float(first[i]), 6), taken_for=int(taken[i]))
+            for i in order
+        )
+
+    def _answers(self, n: int) -> Array:
+        """What the first network says of the images as they are, (n,)."""
+        with torch.inference_mode():
+            batches = torch.split(self.split.images[:n], AT_ONCE)
+            found = torch.cat([self.subjects[0].model(batch).argmax(dim=1) for batch in batches])
+        return found.cpu().numpy()
+
+
+def _median(fell: Array, sizes: Array) -> float:
+    """Of the norms that were needed; of an image that did not fall, more than any."""
+    needed = np.where(fell, sizes, np.inf)[sizes + ~fell > 0]  # without images that were wrong anyway
+    median = float(np.median(needed)) if len(needed) else np.nan
+    return median if np.isfinite(median) else np.nan
+
+
+def _about(subject: Subject, dataset: str, request: MeasureRobustness) -> dict[str, Any]:
+    return {
+        "name": subject.name,
+        "variant": subject.variant,
+        "epoch": subject.epoch,
+        "dataset": dataset,
+        "split": request.split,
+    }
+
+
+def beaten_by(point: RobustnessPointMeasured, others: Sequence[RobustnessPointMeasured]) -> str:
+    """What of `others`, points of the same network and norm, should not leave fewer images right than `point`."""
+    if point.attack == "random":  # it looks for nothing, so there is nothing that it could have missed
+        return ""
+    for other in others:
+        if other.correct < point.correct:
+            if other.epsilon == point.epsilon and STRENGTH[other.attack] < STRENGTH[point.attack]:
+                return other.attack
+            if other.attack == point.attack and other.epsilon < point.epsilon:
+                return "a smaller epsilon"
+    return ""
+
+
+def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Event, None, None]:
+    """The curves that `request` asks for, live; at the end each point, and all of them together.
+
+    Raises RequestError where there is no such network or data set.
+    """
+    subjects = [find_subject(replace(request, what=what), root) for what in (request.what, *request.others)]
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise RequestError("name each network once: two curves of one name cannot be told apart")
+    dataset, split = yield from find_images(request, subjects[0])
+    work = _Measurement(request, subjects, dataset, split)
+    words = f"{work.count:,} digits under {', '.join(request.attack)}"
+    for done, total, more in work.finish():
+        if more:
+            yield RobustnessAdvanced(**work.results())
+        yield WorkAdvanced(words=words, done=done, total=total)
+    found = RobustnessMeasured(**work.results())
+    yield from found.points
+    yield found

@@ -1,0 +1,81 @@
+"""Whether an image made to fool one network fools another (Szegedy et al. 2014, arXiv:1312.6199)."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import torch
+from msgspec.structs import replace
+from torch import Tensor
+
+from engine.attack_events import TransferMeasured
+from engine.attacks.attack import attacked
+from engine.attacks.network import AT_ONCE
+from engine.attacks.robustness import MINIMISES, Setting, attack_many
+from engine.data import Split
+from engine.events import Event, WorkAdvanced
+from engine.inspection.subject import Subject, find_images, find_subject
+from engine.requests import MeasureTransfer, RequestError
+
+
+def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, None, None]:
+    """Images made on each of several networks, shown to all of them.
+
+    Only images that all networks get right are attacked, so that each success is the attack's. Raises RequestError
+    where there is no such network or data set, or no such image.
+    """
+    main = find_subject(request, root)
+    others = request.others or (f"pretrained:{'cnn' if main.variant == 'cnn-bn' else 'cnn-bn'}",)
+    subjects = [main, *(find_subject(replace(request, what=what), root) for what in others)]
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise RequestError("name each network once: a transfer is from one network to another")
+    dataset, split = yield from find_images(request, main)
+    chosen = _right(subjects, split)[: request.count]
+    if not len(chosen):
+        raise RequestError(f"there is no image in the {request.split} split that all of these networks get right")
+    steps = request.steps if request.attack == "pgd" else 0
+    setting = Setting(request.attack, request.norm, request.epsilon, steps, 1, request.seed)
+    batches = torch.split(chosen, AT_ONCE)
+    success, sizes, total = [], [], len(subjects) * len(batches)
+    for number, subject in enumerate(subjects):
+        fooled, size = torch.zeros(len(subjects)), 0.0
+        for done, batch in enumerate(batches):
+            images, labels = split.images[batch], split.labels[batch]
+            shown = images
+            for iterate in attack_many(attacked(subject, torch.float32), images, labels, batch.tolist(), setting):
+                shown = iterate.images
+                yield WorkAdvanced(words=f"made on {subject.name}", done=number * len(batches) + done, total=total)
+            fooled += torch.stack([(_answers(each, shown) != labels).sum() for each in subjects]).cpu()
+            size += (shown - images).flatten(1).norm(dim=1).sum().item()
+        success.append(tuple((fooled / len(chosen)).tolist()))
+        sizes.append(size / len(chosen))
+    yield TransferMeasured(
+        name=main.name,
+        variant=main.variant,
+        epoch=main.epoch,
+        dataset=dataset,
+        split=request.split,
+        attack=request.attack,
+        norm="l2" if request.attack in MINIMISES else request.norm,
+        epsilon=None if request.attack in MINIMISES else request.epsilon,
+        averaged=len(chosen),
+        networks=tuple(subject.name for subject in subjects),
+        success=tuple(success),
+        l2=tuple(sizes),
+    )
+
+
+def _answers(subject: Subject, images: Tensor) -> Tensor:
+    with torch.inference_mode():
+        answers: Tensor = subject.model(images).argmax(dim=1)
+    return answers
+
+
+def _right(subjects: list[Subject], split: Split) -> Tensor:
+    """Indices of the images that all of `subjects` get right."""
+    right = torch.ones(len(split), dtype=torch.bool, device=split.labels.device)
+    for subject in subjects:
+        answers = [_answers(subject, batch) for batch in torch.split(split.images, AT_ONCE)]
+        right &= torch.cat(answers) == split.labels
+    return right.nonzero()[:, 0]

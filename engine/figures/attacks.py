@@ -1,0 +1,183 @@
+"""What attacks did: the notebook's figures of its section 3, and curves over many digits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.figures.mosaic import BAR, Mosaic, colour_bar, show
+from engine.figures.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
+
+_PALETTE = (VERMILLION, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
+_DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
+NAMES = {"random": "random noise", "fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "cw": "Carlini–Wagner"}
+"""Of attacks, as papers write them."""
+NORMS = {"linf": "L∞", "l2": "L2"}
+_TITLES = {
+    "noise": "From noise: images that the network takes for a class",
+    "targeted": "Targeted adversarial attack: logit ascent with a squared-error penalty",
+}
+_MOST = 10
+"""Images in a row."""
+
+
+def attack_figure(event: AttackFinished) -> Figure:
+    """Of noise each image beside its cost history; of digits original, adversarial image and difference."""
+    return _noise(event) if event.attack == "noise" else _gallery(event)
+
+
+def _settings(event: AttackFinished) -> str:
+    parts = []
+    for name, value in event.settings.items():
+        if name in ("target", "confidence") and value in (-1, 0.0):
+            continue
+        parts.append(f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else value}")
+    return ", ".join(parts)
+
+
+def _noise(event: AttackFinished) -> Figure:
+    """The notebook's figure of section 3.1, two classes to a line."""
+    image, chart, line = 1.0, 1.9, 1.5
+    rows = math.ceil(len(event.images) / 2)
+    figure = page(rows * line + 0.15, _TITLES["noise"], small_print(event, _settings(event)))
+    for number, (made, history) in enumerate(zip(event.images, event.history, strict=True)):
+        row, column = divmod(number, 2)
+        left, top = 0.15 + column * (WIDTH / 2), 0.3 + row * line
+        axes = panel(figure, left, top, image, image)
+        show(axes, event.adversarial[number], (0.0, 1.0), "gray")
+        final = float(event.probabilities[number, made.index])
+        axes.set_title(f"Target: {made.index}\nFinal Prob: {final:.4f}", fontsize=7)
+        axes = panel(figure, left + image + 0.45, top, chart, image)
+        axes.plot(range(len(history)), history, color=BLUE, linewidth=1)
+        axes.set_title(f"Cost History for Target {made.index}", fontsize=7)
+        axes.tick_params(labelsize=6)
+        axes.set_ylabel("Logit Score", fontsize=6)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.grid(True)
+        if row == rows - 1:
+            axes.set_xlabel("Iteration", fontsize=6)
+    return figure
+
+
+def _gallery(event: AttackFinished) -> Figure:
+    """The notebook's gallery of section 3.2, with what it leaves out: the originals and the differences."""
+    count = min(len(event.images), _MOST)
+    difference = event.adversarial[:count] - event.original[:count]
+    label, width = 0.34, WIDTH - 0.9
+    tile = width / max(count, 5) * count - 0.08
+    images = (event.original[:count], event.adversarial[:count], difference)
+    mosaics = [Mosaic(each, count, tile, label, gap=0.1) for each in images]
+    height = sum(mosaic.height + label for mosaic in mosaics) + BAR + 0.1
+    title = _TITLES.get(event.attack, NAMES.get(event.attack, event.attack))
+    success = f"{event.successes} of {len(event.images)} fooled"
+    left_out = f", the first {count} shown" if count < len(event.images) else ""
+    notes = (event.source, success + left_out, _settings(event))
+    figure = page(height, title, small_print(event, *notes))
+    most = float(np.abs(difference).max()) or 1.0
+    top, left = label, 0.75
+    spans = (((0.0, 1.0), "gray"), ((0.0, 1.0), "gray"), ((-most, most), "diverging"))
+    for mosaic, (span, colours), name in zip(mosaics, spans, ("original", "adversarial", "difference"), strict=True):
+        axes, shown = mosaic.draw(figure, (left, top), span, colours)  # type: ignore[arg-type]
+        for i, made in enumerate(event.images[:count]):
+            if name == "original":
+                text, colour = f"{made.index}: actual {made.actual}\npredicted {made.before}", "black"
+            elif name == "adversarial":
+                text = f"predicted {made.predicted}\n{percent(made.probability)}"
+                colour = VERMILLION if made.success else "black"
+            else:
+                text, colour = f"L∞ {made.linf:.3f}\nL2 {made.l2:.3f}", FAINT
+            mosaic.write(axes, i, text, 5.5, above=0.03, colour=colour)
+        figure.text(0.1 / WIDTH, 1 - (0.45 + top + mosaic.height / 2) / (height + 0.75), name, fontsize=7, va="center")
+        top += mosaic.height + label
+    colour_bar(figure, shown, top - label, "difference of pixel values")
+    return figure
+
+
+def robustness_figure(event: RobustnessMeasured) -> Figure:
+    """Accuracy by bound with 95 % intervals, and under it the images that fell first.
+
+    A point is hollow where a weaker attack, or a smaller bound, fools more.
+    """
+    fallen = event.fallen
+    chart, tile = 2.6, 0.62
+    height = chart + 0.65 + (tile + 0.65 if fallen else 0.0)
+    count = event.points[0].count
+    notes = [f"{count:,} images", "bands: 95 % intervals (Wilson)"]
+    if any(point.beaten_by for point in event.points):
+        notes.append("hollow: a weaker attack or a smaller bound fools more")
+    figure = page(height, f"Accuracy under attack, by the {NORMS[event.norm]} norm", small_print(event, *notes))
+    axes = panel(figure, 0.6, 0.1, 4.4, chart)
+    for network, attack in event.curves:
+        points = event.curve(network, attack)
+        colour = _PALETTE[event.networks.index(network) % len(_PALETTE)]
+        across = [point.epsilon for point in points]
+        words = f"{network}, {NAMES[attack]}"
+        axes.plot(across, [100 * p.accuracy for p in points], _DASHES[attack], color=colour, label=words)
+        bands = [100 * p.low for p in points], [100 * p.high for p in points]
+        axes.fill_between(across, *bands, color=colour, alpha=0.12, linewidth=0)
+        for point in points:
+            face = "white" if point.beaten_by else colour
+            axes.plot(point.epsilon, 100 * point.accuracy, "o", color=colour, markerfacecolor=face, zorder=3)
+    axes.set(xlabel=f"epsilon ({NORMS[event.norm]}, pixel values)", ylabel="Accuracy (%)", ylim=(-2, 102))
+    axes.grid(True)
+    figure.legend(loc="upper left", bbox_to_anchor=(5.05 / WIDTH, 1 - 0.5 / (height + 0.75)), fontsize=6)
+    medians = [f"median L2, {name}: {value:.3f}" for name, value in event.median_l2.items() if not math.isnan(value)]
+    figure.text(5.1 / WIDTH, (0.3 + height - chart) / (height + 0.75), "\n".join(medians), fontsize=SMALL, color=FAINT)
+    if fallen:
+        left, top = 0.15, chart + 0.95
+        mosaic = Mosaic(event.fallen_images, len(fallen), len(fallen) * (tile + 0.06) - 0.06, 0.0, gap=0.1)
+        axes, _ = mosaic.draw(figure, (left, top), (0.0, 1.0), "gray")
+        for i, each in enumerate(fallen):
+            mosaic.write(axes, i, f"{each.index}: {each.actual} → {each.taken_for}\nε {each.epsilon:.3g}", 5.5)
+        words = f"First to fall: {event.networks[0]} under {NAMES[event.fallen_by]}"
+        figure.text(left / WIDTH, 1 - (0.45 + chart + 0.68) / (height + 0.75), words, fontsize=SMALL + 0.5)
+    return figure
+
+
+def beta_figure(event: BetaSwept) -> Figure:
+    """Success, L2 and L-infinity by the weight of the penalty."""
+    notes = (
+        f"{event.averaged} images towards {event.target}",
+        f"{event.steps} steps of {event.step_size:g}",
+        "bars: standard deviation over images",
+    )
+    figure = page(2.6, "Does the squared-error penalty keep the image close?", small_print(event, *notes))
+    places = range(len(event.points))
+    names = ["0", *(f"1e{round(math.log10(point.beta))}" for point in event.points[1:])]
+    panels = (("success", "Success (%)", VERMILLION), ("l2", "L2", BLUE), ("linf", "L∞", GREEN))
+    for number, (field, label, colour) in enumerate(panels):
+        axes = panel(figure, 0.55 + number * 2.25, 0.25, 1.75, 1.8)
+        values = [getattr(point, field) * (100 if field == "success" else 1) for point in event.points]
+        spread = [getattr(point, f"{field}_spread", 0.0) for point in event.points]
+        axes.errorbar(places, values, spread, color=colour, marker="o", capsize=2, elinewidth=0.7)
+        axes.set_xticks(places, labels=names, rotation=60, fontsize=6)
+        axes.set(xlabel="beta", title=label)
+        axes.set_ylim(0, 104 if field == "success" else None)
+        axes.grid(True)
+    return figure
+
+
+def transfer_figure(event: TransferMeasured) -> Figure:
+    """The share of images, made on the network of a row, that fool the network of a column."""
+    size = 0.75
+    count = len(event.networks)
+    bound = "" if event.epsilon is None else f", {NORMS[event.norm]} {event.epsilon:g}"
+    title = f"Transfer of adversarial images: {NAMES[event.attack]}{bound}"
+    notes = (f"{event.averaged:,} images that all get right", "rows: made on, columns: shown to")
+    figure = page(count * size + 0.7, title, small_print(event, *notes))
+    axes = panel(figure, (WIDTH - count * size) / 2, 0.45, count * size, count * size)
+    axes.imshow(event.success, cmap="viridis", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(np.array(event.success)):
+        axes.text(
+            column, row, f"{100 * share:.1f} %", fontsize=8, color="white" if share < 0.6 else "black",
+            ha="center", va="center",
+        )  # fmt: skip
+    axes.set_xticks(range(count), labels=event.networks, fontsize=6)
+    axes.set_yticks(range(count), labels=event.networks, fontsize=6)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    return figure
