@@ -181,6 +181,7 @@ class Job:
         self._go = threading.Event()
         self._go.set()
         self._cancelled = False
+        self._once = False
 
     def pause(self) -> None:
         """Stop before the next step, keeping all in memory."""
@@ -191,7 +192,14 @@ class Job:
 
     def resume(self) -> None:
         """Go on after a pause."""
+        self._once = False
         self._go.set()
+
+    def step(self) -> None:
+        """In a pause: one step more."""
+        if self.paused:
+            self._once = True
+            self._go.set()
 
     def cancel(self) -> None:
         """Stop before the next step, for good; also a job that waits or is paused."""
@@ -240,6 +248,9 @@ class Job:
             if event is None:
                 return
             stream.put(self, event)
+            if self._once:
+                self._once = False
+                self.pause()
             if not self._go.is_set():
                 self.state = "paused"
                 stream.wake()

@@ -302,6 +302,10 @@ class MnistTui(App[int]):
         """To the Occlusion screen."""
         self.switch_mode("occlusion")
 
+    def action_attacks(self) -> None:
+        """To the Attacks screen."""
+        self.switch_mode("attacks")
+
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Save what is on the screen as an SVG beside the figures."""
         mode = getattr(self.screen, "mode", "") or "app"

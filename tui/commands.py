@@ -42,15 +42,16 @@ class Command:
         return Binding(self.key, self.name, self.label or self.name, show=False)
 
 
-TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION = (
+TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS = (
     "train",
     "model",
     "digits",
     "filters",
     "activations",
     "occlusion",
+    "attacks",
 )
-PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION)
+PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment of the form in a new run folder", (TRAIN,)),
@@ -70,6 +71,26 @@ COMMANDS = (
     Command("d", "trust", "trust", "deletion and insertion: do the maps tell the truth? or back", (OCCLUSION,)),
     Command("a", "average", "mean", "over many digits: the mean map of the class, the mean curves", (OCCLUSION,)),
     Command("x", "stop", "stop", "stop what goes on over many digits", (OCCLUSION,)),
+    Command("a", "next_attack", "attack", "the next attack", (ATTACKS,)),
+    Command("A", "previous_attack", "", "the attack before", (ATTACKS,)),
+    Command("w", "next_target", "class", "the class wanted: any other, 0 to 9", (ATTACKS,)),
+    Command("W", "previous_target", "", "the class wanted before", (ATTACKS,)),
+    Command("o", "next_option", "option", "the next parameter", (ATTACKS,)),
+    Command("O", "previous_option", "", "the parameter before", (ATTACKS,)),
+    Command("p", "more", "more", "more of this parameter, or its next choice", (ATTACKS,)),
+    Command("P", "less", "", "less of it", (ATTACKS,)),
+    Command("r", "run", "run", "run it, or once more from its beginning", (ATTACKS,)),
+    Command("space", "pause", "pause", "pause the attack, or go on with it", (ATTACKS,)),
+    Command("s", "step", "step", "in a pause: one step more", (ATTACKS,)),
+    Command("x", "stop", "stop", "stop it; what it has done stays in view", (ATTACKS,)),
+    Command(
+        "left_square_bracket", "back_in_time", "earlier", "a step back through what it did", (ATTACKS,), shown_key="["
+    ),
+    Command("right_square_bracket", "on_in_time", "", "a step on", (ATTACKS,), shown_key="]"),
+    Command("d", "gallery", "gallery", "the notebook's ten digits, or the current digit alone", (ATTACKS,)),
+    Command("g", "curve", "curve", "accuracy by how much an attack may change, or back", (ATTACKS,)),
+    Command("b", "beta", "beta", "does the penalty keep the image close? or back", (ATTACKS,)),
+    Command("y", "transfer", "transfer", "do they fool another network too? or back", (ATTACKS,)),
     Command("enter", "zoom", "zoom", "see what the cursor is on from near", PICTURES),
     Command("escape", "back", "", "back from there", PICTURES, shown_key="esc"),
     Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES)),
@@ -84,9 +105,11 @@ COMMANDS = (
     Command("tab", "layer", "layer", "the other convolution", (FILTERS, ACTIVATIONS)),
     Command("left_square_bracket", "earlier", "earlier", "an epoch earlier", (FILTERS,), shown_key="["),
     Command("right_square_bracket", "later", "later", "an epoch later; the last follows", (FILTERS,), shown_key="]"),
-    Command("comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS, OCCLUSION), shown_key=","),
-    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION), shown_key="."),
-    Command("i", "digit", "", "go to a digit by its number, in any split", (ACTIVATIONS, OCCLUSION)),
+    Command(
+        "comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS, OCCLUSION, ATTACKS), shown_key=","
+    ),
+    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION, ATTACKS), shown_key="."),
+    Command("i", "digit", "", "go to a digit by its number, in any split", (ACTIVATIONS, OCCLUSION, ATTACKS)),
     Command("m", "minimum", "minimum", "to the place of the lowest probability", (OCCLUSION,)),
     Command("o", "sort", "sort", "by number, or the strongest first", (FILTERS, ACTIVATIONS)),
     Command(
@@ -100,6 +123,7 @@ COMMANDS = (
     Command("4", "filters", "", "the Filters screen: the kernels of both convolutions"),
     Command("5", "activations", "", "the Activations screen: what they make of a digit"),
     Command("6", "occlusion", "", "the Occlusion screen: why it says so, and whether that is true"),
+    Command("7", "attacks", "", "the Attacks screen: noise and digits made to be mistaken, and how easily"),
     Command("s", "screenshot", "", "save the screen as an SVG"),
     Command("t", "theme", "", "light or dark theme"),
     Command("question_mark", "help", "help", "every key of this screen", shown_key="?"),
@@ -119,6 +143,7 @@ SCREENS = (
     ("4", "Filters", FILTERS),
     ("5", "Activations", ACTIVATIONS),
     ("6", "Occlusion", OCCLUSION),
+    ("7", "Attacks", ATTACKS),
 )
 """Key, title and mode of each screen, as on the tab line."""
 

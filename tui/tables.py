@@ -326,7 +326,7 @@ def beta_answer(event: BetaSwept) -> list[str]:
     works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"
     fails = "" if event.fails_from is None else f"; from {event.fails_from:g} on it stops the attack"
     return [
-        f"at the notebook's 1e-5 the penalty changes L2 by a share of {change:.0e}{nothing}",
+        f"at the notebook's 1e-5 it changes L2 by a share of {change:.0e}{nothing}",
         f"{works} the image closer{fails}",
     ]
 

@@ -248,12 +248,11 @@ def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped
 
 
 def _fooled(answers: Array, actual: int, target: int) -> Array:
-    return answers != actual if target == ANY else answers == target
+    return np.asarray(answers != actual if target == ANY else answers == target)
 
 
 def _answers(subject: Subject, images: Array) -> Array:
     """What the network, as it is, says of images (n, 28, 28): probabilities (n, 10) float32."""
     with torch.inference_mode():
         found = subject.model.probabilities(torch.from_numpy(images)[:, None].to(subject.device))
-    answers: Array = found.cpu().numpy()
-    return answers
+    return np.array(found.cpu())

@@ -90,8 +90,12 @@ class Chart(CellWidget):
 
     DEFAULT_CSS = "Chart { height: 1fr; }"
 
-    def __init__(self, title: str, *, empty: str, id: str | None = None) -> None:
+    def __init__(self, title: str, *, empty: str, whole: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.whole = whole
+        """Whether the horizontal axis counts something: then it has whole numbers alone."""
+        self.x_names: Sequence[str] = ()
+        """Names in place of the numbers 0, 1, 2 and so on."""
         self.title = title
         self.empty = empty
         """What to say while there is nothing to draw."""
@@ -160,9 +164,14 @@ class Chart(CellWidget):
         plotext.ylim(scale(low), scale(high))
         plotext.yticks([scale(y) for y in y_ticks], labels(y_ticks))
         x_ticks = ticks(*self.x_range, max(1, min(15, width // 8)))
-        x_ticks = [x for x in x_ticks if x == int(x)]
-        plotext.xticks(x_ticks, [str(int(x)) for x in x_ticks])
-        names = {}
+        if self.whole:
+            x_ticks = [x for x in x_ticks if x == int(x)]
+        names = [f"{x:g}" for x in x_ticks]
+        if self.x_names:
+            every = -(-len(self.x_names) * 7 // max(1, width - LABEL_WIDTH))
+            x_ticks, names = [*range(len(self.x_names))][::every], list(self.x_names)[::every]
+        plotext.xticks(x_ticks, names)
+        inks = {}
         for number, curve in enumerate(self.curves):
             if not len(curve.xs):
                 continue
@@ -170,11 +179,11 @@ class Chart(CellWidget):
             clipped = [scale(min(max(y, low, floor), high)) if self.logarithmic else min(max(y, low), high) for y in ys]
             # plotext is told a number, which becomes the theme's colour afterwards: that survives 16 colours.
             colour = number + 1
-            names[colour] = curve.ink
+            inks[colour] = curve.ink
             alone = curve.points and self._colourless()
             draw = plotext.scatter if alone else plotext.plot
             draw(xs, clipped, marker=glyphs().point if alone or len(xs) == 1 else glyphs().curve, color=colour)
-        styles = {number: ink(self.app, name) for number, name in names.items()}
+        styles = {number: ink(self.app, name) for number, name in inks.items()}
         axis = ink(self.app, "quiet")
         return [_restyled(line, styles, axis) for line in plotext.build().rstrip("\n").split("\n")]
 

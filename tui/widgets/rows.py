@@ -1,0 +1,96 @@
+"""A table of lines that have been written already, with a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.events import Click
+from textual.message import Message
+
+from tui.theme import ink
+from tui.widgets.cells import Cell, CellWidget, cells, title_row
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line."""
+
+    text: str
+    mark: str = ""
+    """Words after it that stand out."""
+
+
+class Rows(CellWidget):
+    """A title, a line of heads, lines with a cursor, and notes below."""
+
+    DEFAULT_CSS = "Rows { height: 1fr; }"
+
+    class Moved(Message):
+        """The cursor is on another line."""
+
+    def __init__(self, *, empty: str, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.empty, self.title, self.head = empty, "", ""
+        self.lines: Sequence[Row] = ()
+        self.notes: Sequence[str] = ()
+        self.cursor = 0
+
+    def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = ()) -> None:
+        """These from now on."""
+        self.title, self.head, self.lines, self.notes = title, head, lines, notes
+        self.cursor = min(self.cursor, max(0, len(lines) - 1))
+        self.redraw()
+
+    def move(self, across: int, down: int) -> None:
+        """Another line."""
+        self.go_to(self.cursor + down + across)
+
+    def page(self, pages: int) -> None:
+        """Ten lines further."""
+        self.go_to(self.cursor + 10 * pages)
+
+    def jump(self, index: int) -> None:
+        """The first line, or the last."""
+        self.go_to(index % len(self.lines) if self.lines else 0)
+
+    def go_to(self, line: int) -> None:
+        """To a line, or the nearest one."""
+        line = min(max(line, 0), len(self.lines) - 1)
+        if self.lines and line != self.cursor:
+            self.cursor = line
+            self.redraw()
+            self.post_message(self.Moved())
+
+    def on_click(self, event: Click) -> None:
+        """The mouse goes to a line."""
+        first = 2 if self.head else 1
+        if event.y >= first:
+            self.go_to(self._top(self.size.height) + event.y - first)
+
+    def _room(self, height: int) -> int:
+        below = len(self.notes) + 1 if self.notes and height > len(self.notes) + 6 else 0
+        return max(1, height - (2 if self.head else 1) - below)
+
+    def _top(self, height: int) -> int:
+        """The first line in view."""
+        room = self._room(height)
+        return min(max(0, self.cursor - room // 2), max(0, len(self.lines) - room))
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """As many lines as there is room for, around the cursor."""
+        quiet = ink(self.app, "quiet")
+        rows = [title_row(self, self.title, [], width)]
+        if not self.lines:
+            words = [cells((line.center(width), quiet)) for line in self.empty.split("\n")]
+            return [*rows, *[[] for _ in range(max(0, (height - 1 - len(words)) // 2))], *words]
+        if self.head:
+            rows.append(cells((f" {self.head}", quiet)))
+        top = self._top(height)
+        for number, line in enumerate(self.lines[top : top + self._room(height)], start=top):
+            here = number == self.cursor
+            style = ink(self.app, "primary" if here else "foreground", bold=here)
+            rows.append(cells((f" {line.text}", style), (f"  {line.mark}", ink(self.app, "error"))))
+        if self.notes and height > len(self.notes) + 6:
+            rows += [[], *(cells((f" {note}", quiet)) for note in self.notes)]
+        return rows
