@@ -237,6 +237,10 @@ class MnistTui(App[int]):
         self._listeners[job] = listener
         return job
 
+    def listens_to(self, job: Job) -> bool:
+        """Whether there may still be something to hear of `job`."""
+        return job in self._listeners
+
     @property
     def what(self) -> str:
         """What the other screens look into, as requests name it; empty where nothing is open."""

@@ -254,5 +254,6 @@ def _fooled(answers: Array, actual: int, target: int) -> Array:
 def _answers(subject: Subject, images: Array) -> Array:
     """What the network, as it is, says of images (n, 28, 28): probabilities (n, 10) float32."""
     with torch.inference_mode():
-        found = subject.model.probabilities(torch.from_numpy(images)[:, None].to(subject.device))
-    return np.array(found.cpu())
+        found = subject.model.probabilities(torch.from_numpy(images)[:, None].to(subject.device, subject.dtype))
+    answers: Array = found.float().cpu().numpy().copy()
+    return answers

@@ -144,7 +144,7 @@ class Verdicts:
         first, last = len(self), min(len(self) + AT_ONCE, most)
         if first >= last:
             return
-        network = attacked(self._subject, torch.float32)
+        network = attacked(self._subject, self._subject.dtype)
         images, labels = self._split.images[first:last], self._split.labels[first:last]
         shown = images
         for iterate in attack_many(network, images, labels, range(first, last), self._setting):

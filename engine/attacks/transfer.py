@@ -43,7 +43,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
         for done, batch in enumerate(batches):
             images, labels = split.images[batch], split.labels[batch]
             shown = images
-            for iterate in attack_many(attacked(subject, torch.float32), images, labels, batch.tolist(), setting):
+            for iterate in attack_many(attacked(subject, subject.dtype), images, labels, batch.tolist(), setting):
                 shown = iterate.images
                 yield WorkAdvanced(words=f"made on {subject.name}", done=number * len(batches) + done, total=total)
             fooled += torch.stack([(_answers(each, shown) != labels).sum() for each in subjects]).cpu()

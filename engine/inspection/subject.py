@@ -39,6 +39,11 @@ class Subject:
         """Where the network is."""
         return next(self.model.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self.model.parameters()).dtype
+
 
 @lru_cache(maxsize=2)
 def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[int, ...]) -> Subject:

@@ -12,7 +12,7 @@ HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum")
 FRONT_END = ("textual", "rich", "plotext", "tui", "tyro")
 
 
-SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion")]
+SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion", "attacks")]
 
 
 def python(code: str) -> object:
@@ -23,7 +23,8 @@ def python(code: str) -> object:
 
 
 @pytest.mark.parametrize(
-    "module", ["engine.lab", "engine.runs", "engine.requests", "engine.history", "tui.app", *SCREENS]
+    "module",
+    ["engine.lab", "engine.runs", "engine.requests", "engine.attack_events", "engine.history", "tui.app", *SCREENS],
 )
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
@@ -47,6 +48,7 @@ print(json.dumps(found))
         "engine.recording",
         "engine.inspection.survey",
         "engine.attribution.explain",
+        "engine.attacks.robustness",
         "engine.figures.export",
     } <= found.keys()
     assert {name: what for name, what in found.items() if what} == {}

@@ -1,4 +1,4 @@
-"""Screens 2 to 6 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
+"""Screens 2 to 7 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def test_as_it_opens(  # noqa: PLR0917
         ("6", "g", "down", "right"),
         ("6", "g", "right", "right", "enter"),
         ("6", "d", "down", "down"),
+        ("7", "a", "a", "right", "left_square_bracket", "left_square_bracket", "enter"),
     ],
     ids=[
         "a mistake",
@@ -69,6 +70,7 @@ def test_as_it_opens(  # noqa: PLR0917
         "all methods",
         "one method",
         "deletion and insertion",
+        "a moment of an attack",
     ],
 )
 def test_from_near(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, int], keys: tuple[str, ...]) -> None:
@@ -88,6 +90,27 @@ def test_over_many_digits(  # noqa: PLR0917
 ) -> None:
     monkeypatch.setattr("tui.screens.occlusion.AVERAGED", 3)
     monkeypatch.setattr("tui.screens.occlusion.MEASURED", 2)
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
+
+
+@SIZES
+@pytest.mark.parametrize("colour", [True, False], ids=["colour", "no-colour"])
+@pytest.mark.parametrize(
+    "keys",
+    [("7", "g", "r", "end"), ("7", "b", "r", "down"), ("7", "y", "r")],
+    ids=["accuracy under attack", "beta", "transfer"],
+)
+def test_attacks_on_many_digits(  # noqa: PLR0917
+    snap_compare: SnapCompare,
+    still_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    keys: tuple[str, ...],
+    colour: bool,
+) -> None:
+    monkeypatch.setattr("tui.screens.attacks.SHOWN_IN_A_CURVE", 10)
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))

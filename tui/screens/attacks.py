@@ -104,7 +104,7 @@ class AttacksScreen(InspectScreen):
         super().__init__()
         self._chosen: dict[str, dict[str, Any]] = {
             "curve": {"count": SHOWN_IN_A_CURVE},
-            "beta": {},
+            "beta": {"count": SHOWN_IN_A_CURVE},
             "transfer": {"count": SHOWN_IN_A_CURVE},
         }
         """What was set, for each attack and each measurement, where it is not the default."""

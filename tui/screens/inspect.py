@@ -150,9 +150,9 @@ class InspectScreen(LabScreen):
                 return
 
     def answered(self, request: Request) -> bool:
-        """Whether `request` was answered for the network as it is now."""
+        """Whether `request` was answered, and the answer heard, for the network as it is now."""
         job = self._jobs.get((request, len(self.lab_app.history.epochs)))
-        return job is not None and job.state == "done" and not job.cancelled
+        return job is not None and job.state == "done" and not job.cancelled and not self.lab_app.listens_to(job)
 
     def _hear(self, job: Job, event: Event) -> None:
         if job not in self._jobs.values():

@@ -1,0 +1,221 @@
+"""Attacks by the notebook's loops, by torchattacks and by ours: `python -m tests.benchmarks.attacks`.
+
+In one process, both bundled networks. Arguments: rounds of the gallery (9); `minimum` for DeepFool and Carlini-Wagner
+too. The notebook and torchattacks compute in single precision, as they do by themselves; ours takes double for the
+notebook's attacks. Ours is timed from request to the last event, its progress and its fresh predictions included.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchattacks
+from torch import Tensor, nn
+
+from engine.allocator import keep_freed_memory
+from engine.attack_events import AttackFinished, RobustnessMeasured
+from engine.attacks import robustness
+from engine.attacks.ascent import noise
+from engine.attacks.attack import attacked
+from engine.attacks.network import AT_ONCE, AttackedNetwork
+from engine.attacks.robustness import Setting, attack_many
+from engine.checkpoints import load_weights
+from engine.data import Split, load
+from engine.events import Event
+from engine.lab import perform
+from engine.model import CNN
+from engine.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness, Request
+from engine.runs import pretrained
+from tests import notebook
+from tests.conftest import returned
+
+NOWHERE = Path("nowhere")
+VARIANTS = ("cnn", "cnn-bn")
+EPSILONS = (0.05, 0.1, 0.2, 0.3)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def result(request: Request) -> Event:
+    """The last event of `request`."""
+    *_, event = perform(request, NOWHERE)
+    return event
+
+
+def networks(variant: str) -> tuple[CNN, nn.Module]:
+    ours = load_weights(pretrained(variant).model_file).eval()
+    theirs = notebook.network(variant == "cnn-bn")
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs.eval()
+
+
+def from_noise(variant: str) -> None:
+    """Print what ten classes from noise take, 1,500 steps each."""
+    _, theirs = networks(variant)
+    starts = noise(list(range(10)), 0)
+    request = AttackNoise(what=f"pretrained:{variant}")
+    found: list[int] = []
+
+    def by_notebook() -> None:
+        for digit in range(10):
+            image, _ = notebook.non_targeted_attack(theirs, starts[digit : digit + 1].clone().requires_grad_(), digit)
+            found.append(int(theirs(image)[0].argmax()))
+
+    result(AttackNoise(what=request.what, steps=20))
+    times = [seconds(lambda: result(request)) for _ in range(3)]
+    notebooks = seconds(by_notebook)
+    ours = statistics.median(times)
+    event = result(request)
+    assert isinstance(event, AttackFinished)
+    right = sum(digit == wanted for wanted, digit in enumerate(found))
+    print(
+        f"{variant:<7} ten classes from noise   notebook {notebooks:6.2f} s ({right} of 10)   "
+        f"ours {ours:6.2f} s ({event.successes} of 10; from {min(times):.2f} to {max(times):.2f})   "
+        f"notebook over ours {notebooks / ours:.1f}"
+    )
+
+
+def from_digits(variant: str, split: Split, rounds: int) -> None:
+    """Print what the gallery takes, all digits but the one of the target."""
+    _, theirs = networks(variant)
+    request = AttackTargeted(what=f"pretrained:{variant}")
+    indices = [index for index in request.indices if int(split.labels[index]) != request.target]
+    fooled: list[int] = []
+
+    def by_notebook() -> None:
+        fooled.clear()
+        for index in indices:
+            image = notebook.targeted_attack(theirs, split.images[index : index + 1], request.target, request.steps)
+            fooled.append(int(theirs(image)[0].argmax()))
+
+    event = result(request)
+    assert isinstance(event, AttackFinished)
+    by_notebook()
+    times: dict[str, list[float]] = {"notebook": [], "ours": []}
+    for _ in range(rounds):
+        times["notebook"].append(seconds(by_notebook))
+        times["ours"].append(seconds(lambda: result(request)))
+    right = {"notebook": sum(digit == request.target for digit in fooled), "ours": event.successes}
+    words = "   ".join(
+        f"{name} {statistics.median(values) * 1000:6.1f} ms ({right[name]} of {len(indices)})"
+        for name, values in times.items()
+    )
+    print(f"{variant:<7} the gallery, {request.steps} steps   {words}   notebook over ours {ratios(times)}")
+
+
+def ratios(times: dict[str, list[float]]) -> str:
+    found = [one / other for one, other in zip(times["notebook"], times["ours"], strict=True)]
+    return f"{statistics.median(found):.1f} (from {min(found):.1f} to {max(found):.1f})"
+
+
+def curve(variant: str, split: Split, count: int = 1000) -> None:
+    """Print what a curve of PGD with 40 steps takes, and its points."""
+    model, _ = networks(variant)
+    images, labels = split.images[:count], split.labels[:count]
+
+    def by_torchattacks() -> list[float]:
+        accuracies = []
+        for epsilon in EPSILONS:
+            attack, right = torchattacks.PGD(model, eps=epsilon, alpha=2.5 * epsilon / 40, steps=40), 0
+            for batch, wanted in batches(images, labels):
+                found = attack(batch, wanted)
+                with torch.inference_mode():
+                    right += int((model(found).argmax(dim=1) == wanted).sum())
+            accuracies.append(right / count)
+        return accuracies
+
+    request = MeasureRobustness(what=f"pretrained:{variant}", attack=("pgd",), epsilons=EPSILONS, count=count, steps=40)
+
+    def by_us() -> list[float]:
+        robustness._verdicts.cache_clear()
+        attacked.cache_clear()
+        event = result(request)
+        assert isinstance(event, RobustnessMeasured)
+        return [point.accuracy for point in event.points]
+
+    points: dict[str, list[float]] = {}
+    theirs = seconds(lambda: points.update(torchattacks=by_torchattacks()))
+    ours = seconds(lambda: points.update(ours=by_us()))
+    print(
+        f"{variant:<7} PGD-40 on {count:,} digits   torchattacks {theirs:6.2f} s   ours {ours:6.2f} s   "
+        f"torchattacks over ours {theirs / ours:.1f}"
+    )
+    for name, accuracies in points.items():
+        words = "   ".join(f"{e:g}: {100 * a:5.1f} %" for e, a in zip(EPSILONS, accuracies, strict=True))
+        print(f"{'':<7} accuracy by epsilon, {name:<12} {words}")
+
+
+def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(torch.split(images, AT_ONCE), torch.split(labels, AT_ONCE), strict=True)
+
+
+def smallest(variant: str, split: Split, count: int = 200) -> None:
+    """Print how small the changes are that DeepFool and Carlini-Wagner find, and what they take."""
+    model, _ = networks(variant)
+    images, labels = split.images[:count], split.labels[:count]
+    network = AttackedNetwork(model, torch.float32)
+
+    def by_us(attack: CurveAttackName) -> Tensor:
+        found, first = [], 0
+        for batch, wanted in batches(images, labels):
+            indices = range(first, first + len(batch))
+            *_, last = attack_many(network, batch, wanted, indices, Setting(attack, "l2", 0.0, 0, 0, 0))
+            found.append(last.images)
+            first += len(batch)
+        return torch.cat(found)
+
+    def by_torchattacks(attack: Any) -> Tensor:
+        return torch.cat([attack(batch, wanted) for batch, wanted in batches(images, labels)])
+
+    ways: dict[str, tuple[str, Callable[[], Tensor]]] = {
+        "torchattacks": (
+            "DeepFool",
+            lambda: by_torchattacks(torchattacks.DeepFool(model, steps=50, overshoot=0.02)),
+        ),
+        "ours": ("DeepFool", lambda: by_us("deepfool")),
+        "torchattacks ": ("CW", lambda: by_torchattacks(torchattacks.CW(model, c=1, steps=200, lr=0.01))),
+        "ours ": ("CW", lambda: by_us("cw")),
+    }
+    for name, (attack, way) in ways.items():
+        found: list[Tensor] = []
+        took = seconds(lambda found=found, way=way: found.append(way()))  # type: ignore[misc]
+        with torch.inference_mode():
+            fooled = model(found[0]).argmax(dim=1) != labels
+        lengths = (found[0] - images).flatten(1).norm(dim=1)
+        median = torch.where(fooled, lengths, torch.inf).median().item()
+        print(
+            f"{variant:<7} {attack:<8} on {count} digits   {name.strip():<12} median L2 {median:.3f}, "
+            f"of those fooled {lengths[fooled].median():.3f}   {int(fooled.sum())} fooled   {took:6.2f} s"
+        )
+
+
+def main() -> None:
+    """Print all experiments."""
+    arguments = sys.argv[1:]
+    rounds = next((int(each) for each in arguments if each.isdigit()), 9)
+    keep_freed_memory()
+    split = returned(load("mnist", torch.device("cpu"))).test
+    print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, {torch.get_num_threads()} threads")
+    for variant in VARIANTS:
+        from_noise(variant)
+    for variant in VARIANTS:
+        from_digits(variant, split, rounds)
+    for variant in VARIANTS:
+        curve(variant, split)
+    if "minimum" in arguments:
+        for variant in VARIANTS:
+            smallest(variant, split)
+
+
+if __name__ == "__main__":
+    main()

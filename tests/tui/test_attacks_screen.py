@@ -1,0 +1,332 @@
+"""Screen 7 driven by its keys, with the real lab and the bundled network behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.data import Dataset
+from engine.lab import Job
+from engine.requests import (
+    GALLERY,
+    AttackDeepFool,
+    AttackNoise,
+    AttackPgd,
+    AttackTargeted,
+    CurveAttackName,
+    MeasureRobustness,
+    MeasureTransfer,
+    SweepBeta,
+    Train,
+)
+from tests.conftest import patch_load
+from tests.tui.conftest import MakeApp
+from tests.tui.test_inspect_screens import drawn, go, settled, status, words
+from tests.tui.test_train_screen import until
+from tui.screens import attacks
+from tui.screens.activations import ActivationsScreen
+from tui.screens.attacks import LADDERS, AttacksScreen
+from tui.widgets.bars import Bars
+from tui.widgets.chart import Chart
+from tui.widgets.lines import KeyBar
+from tui.widgets.pictures import Legend, Raster
+from tui.widgets.rows import Rows
+from tui.widgets.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
+WIDE = (120, 40)
+CNN = "pretrained:cnn"
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measurements are over few digits."""
+    monkeypatch.setattr(attacks, "SHOWN_IN_A_CURVE", 10)
+
+
+@pytest.fixture
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is heard of at once."""
+    monkeypatch.setattr("engine.lab.PROGRESS_INTERVAL", 0.0)
+
+
+def text(screen: AttacksScreen, kind: type[Settings | Rows | Bars | Chart | KeyBar | Raster], name: str = "") -> str:
+    widget = screen.query_one(f"#{name}", kind) if name else screen.query_one(kind)
+    return "\n".join("".join(character for character, _ in row) for row in widget._rows)
+
+
+async def press(pilot: Pilot[int], screen: AttacksScreen, *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await settled(pilot, screen)
+
+
+def finished(screen: AttacksScreen) -> AttackFinished:
+    assert isinstance(screen.shown, AttackFinished)
+    return screen.shown
+
+
+async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        assert screen.wanted() == [AttackTargeted(what=CNN)]
+        made = finished(screen)
+        assert made.indices == (3, 2, 1, 18, 4, 11, 0, 61, 7)  # the 5 is left out
+        first = made.images[0]
+        assert f"8 of 9 fooled; 3: Linf {first.linf:.3f}, L2 {first.l2:.2f}, after step 19" in status(screen)
+        assert "0→5 100 %" in words(screen.grid)
+        assert "actual 0" in text(screen, Raster, "attack-original")
+        assert "5 (100.00 %)" in text(screen, Raster, "attack-result")
+        assert "up to 0.263" in text(screen, Raster, "attack-difference")
+        assert "logit of 5" in text(screen, Chart, "attack-history")
+        assert "change" in words(screen.query_one(Legend))
+        await press(pilot, screen, "right", "right")
+        assert "1: Linf" in status(screen)
+        assert "never" in status(screen)  # the one that stays a 2, or becomes a 1
+        assert "1 (91" in text(screen, Raster, "attack-result")
+
+
+async def test_keys_choose_attack_and_parameters(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "w", "o", "P", "O", "p")
+        assert screen.wanted() == [AttackTargeted(what=CNN, target=7, steps=10)]
+        assert finished(screen).settings["target"] == 7
+        assert "towards 7" in words(screen.grid)
+        await press(pilot, screen, "a", "a", "p", "o", "p")  # PGD: a larger epsilon, then the other norm
+        assert screen.wanted() == [AttackPgd(what=CNN, epsilon=2.0, norm="l2")]
+        assert 1.9 < finished(screen).l2.max() < 2.0001
+        await press(pilot, screen, "a")
+        assert screen.wanted() == [AttackDeepFool(what=CNN)]
+        assert "w class" not in text(screen, KeyBar)  # it goes wherever is nearest
+        await press(pilot, screen, "w")
+        assert screen.wanted() == [AttackDeepFool(what=CNN)]
+        await press(pilot, screen, "A")
+        assert finished(screen).attack == "pgd"  # as it was left
+        assert finished(screen).settings["norm"] == "l2"
+
+
+async def test_parameters_end_where_their_bounds_are(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "o", "o", "o", *["P"] * 3)
+        assert screen.wanted() == [AttackTargeted(what=CNN, beta=0.0)]
+        assert "beta ‹0›" in text(screen, Settings)
+        # Restarts differ by where they begin: one that begins at the image is refused, and said so.
+        await press(pilot, screen, "a", "a", *["o"] * 4, "p")
+        assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
+        await press(pilot, screen, "o", "p")
+        assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
+        assert "restarts differ by their random start" in list(app._notifications)[-1].message
+    for values in LADDERS.values():
+        assert list(values) == sorted(values)
+
+
+async def test_the_current_digit_alone(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "d")
+        assert finished(screen).indices == (61,)
+        await press(pilot, screen, ".")
+        assert finished(screen).indices == (62,)
+        assert "test 62" in text(screen, Raster, "attack-original")
+        await press(pilot, screen, "d")
+        assert screen.wanted() == [AttackTargeted(what=CNN, indices=GALLERY)]
+        app.digit = ("test", 8)
+        await press(pilot, screen, "d")  # a 5, and a 5 is what is wanted
+        assert "there is nothing to attack: all of these images are of class 5 already" in status(screen)
+        await press(pilot, screen, "w")
+        assert finished(screen).targets == (6,)
+
+
+async def under_way(pilot: Pilot[int], screen: AttacksScreen) -> Job:
+    """Until the attack has begun."""
+    await until(pilot, lambda: screen.job is not None and screen.job.state == "running" and screen._step > 0)
+    assert screen.job is not None
+    return screen.job
+
+
+@pytest.mark.usefixtures("prompt")
+async def test_pause_step_and_stop(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await pilot.press("A")
+        assert screen.wanted() == [AttackNoise(what=CNN)]
+        job = await under_way(pilot, screen)
+        await pilot.press("space")
+        await until(pilot, lambda: job.state == "paused")
+        await drawn(pilot)
+        at = screen._step
+        assert 0 < at < 1500
+        assert f"paused after step {at}: space goes on, s one step, x stops" in status(screen)
+        for further in (1, 2, 3):
+            await pilot.press("s")
+            await until(pilot, lambda: screen._step == at + further and job.state == "paused")  # noqa: B023
+        await drawn(pilot)
+        assert screen._step == at + 3
+        assert screen.figure() is None  # half an attack is no figure
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(screen.shown, AttackFinished) and job.state == "done")
+        await drawn(pilot)
+        made = finished(screen)
+        assert made.stopped
+        assert made.done == at + 3
+        assert made.history.shape == (10, at + 4)
+        assert f"stopped after step {at + 3}, r runs it" in status(screen)
+        assert screen.wanted() == []  # it does not begin again by itself
+        assert screen.figure() is not None
+        await pilot.press("r")
+        again = await under_way(pilot, screen)
+        assert again is not job
+        await pilot.press("space")
+        await until(pilot, lambda: again.state == "paused")
+        await pilot.press("space")
+        await until(pilot, lambda: again.state == "running")
+        await pilot.press("a")  # another attack: this one is over
+        await settled(pilot, screen)
+        assert again.cancelled
+        assert finished(screen).attack == "targeted"
+
+
+@pytest.mark.usefixtures("prompt")
+async def test_another_screen_ends_a_pause_and_coming_back_begins_again(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await pilot.press("A")
+        job = await under_way(pilot, screen)
+        await pilot.press("space")
+        await until(pilot, lambda: job.state == "paused")
+        await go(pilot, "5", ActivationsScreen)  # it has what it asked for: nothing waits for a pause of another
+        assert job.cancelled
+        await pilot.press("7")
+        again = await under_way(pilot, screen)
+        assert again is not job
+        await pilot.press("x")
+        await until(pilot, lambda: again.state == "done")
+
+
+async def test_brackets_go_through_the_steps(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        made = finished(screen)
+        await press(pilot, screen, *["["] * 6)
+        assert "step 19" in text(screen, Raster, "attack-result")
+        shown = screen.query_one("#attack-result", Raster).values
+        assert shown is not None
+        assert (shown == made.frames[19][0]).all()
+        answers = text(screen, Bars)
+        await press(pilot, screen, "[")
+        assert text(screen, Bars) != answers
+        assert "0→5" not in words(screen.grid)  # a step earlier it was not yet taken for a 5
+        await press(pilot, screen, *["["] * 30)
+        assert "step 0" in text(screen, Raster, "attack-result")
+        assert (screen.query_one("#attack-result", Raster).values == made.original[0]).all()
+        await press(pilot, screen, *["]"] * 30)
+        assert "step 25" in text(screen, Raster, "attack-result")
+
+
+async def test_accuracy_under_attack(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "g")
+        assert screen.wanted() == []  # so long a work begins when somebody says so
+        assert "r measures accuracy under attack" in text(screen, Rows)
+        await press(pilot, screen, "r")
+        attack: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
+        others = ("pretrained:cnn-bn",)
+        assert screen.wanted() == [MeasureRobustness(what=CNN, others=others, attack=attack, count=10)]
+        found = screen.curve
+        assert type(found) is RobustnessMeasured
+        assert found.networks == (CNN, *others)
+        assert "10 of 10 digits, linf" in text(screen, Rows)
+        await press(pilot, screen, "end")
+        last = found.points[-1]
+        assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
+        assert "first to fall to PGD" in text(screen, Rows)
+        await press(pilot, screen, "p")  # the other norm: what was found is no answer to that
+        assert screen.curve is None
+        assert screen.wanted() == []
+        await press(pilot, screen, "g")
+        assert finished(screen).attack == "targeted"
+
+
+async def test_beta_and_transfer(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "b", "r")
+        assert screen.wanted() == [SweepBeta(what=CNN, count=10)]
+        assert type(screen.swept) is BetaSwept
+        assert "it does nothing" in text(screen, Rows, "beta-table")
+        assert "success by beta" in text(screen, Chart, "beta-success")
+        await press(pilot, screen, "y", "r")
+        assert screen.wanted() == [MeasureTransfer(what=CNN, others=("pretrained:cnn-bn",), count=10)]
+        assert isinstance(screen.transferred, TransferMeasured)
+        assert "over 10 digits that all of them get right" in text(screen, Rows, "transfer-table")
+        await press(pilot, screen, "escape")
+        assert screen.page == "attack"
+
+
+async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attacks, "SHOWN_IN_A_CURVE", 200)
+    monkeypatch.setattr("engine.attacks.robustness.AT_ONCE", 10)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await pilot.press("g", "r")
+        await until(pilot, lambda: screen.curve is not None)  # over the first of them
+        await pilot.press("x")
+        await drawn(pilot)
+        part = screen.curve
+        assert part is not None
+        assert 0 < part.points[0].count < 200
+        assert screen.wanted() == []
+        assert screen.figure() is None
+        assert f"{part.points[0].count} of 200 digits" in text(screen, Rows)
+
+
+async def test_an_attack_beside_training(still_app: MakeApp, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch_load(monkeypatch, small)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        app.train(Train(train_size=1280, epochs=2, device="cpu"))
+        training = app.training
+        assert training is not None
+        await until(pilot, lambda: len(app.history.epochs) == 1)
+        await until(pilot, lambda: isinstance(screen.shown, AttackFinished) and screen.shown.epoch == 1)
+        await until(pilot, lambda: training.state == "done" and len(app.history.epochs) == 2)
+        await settled(pilot, screen)
+        made = finished(screen)
+        assert (made.epoch, made.name) == (2, app.history.name)
+        assert np.isfinite(made.history).all()
+
+
+async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        for keys, name in (
+            ((), "attack-targeted-mnist-test.png"),
+            (("g", "r"), "robustness-linf-10.png"),
+            (("b", "r"), "beta-10.png"),
+            (("y", "r"), "transfer-pgd.png"),
+        ):
+            await press(pilot, screen, *keys)
+            await pilot.press("e")
+            await until(pilot, lambda: (tmp_path / "figures" / name).exists() and app.export.state == "done")  # type: ignore[union-attr]  # noqa: B023
