@@ -31,6 +31,9 @@ PICTURES = {
     "occlusion": ("6",),
     "methods": ("6", "g", "down", "right"),
     "trust": ("6", "d", "down", "down", "down", "a"),
+    "attacks": ("7", "right", "right", "right"),
+    "noise": ("7", "A"),
+    "robustness": ("7", "g", "o", "p", "p", "p", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys that lead there."""
 

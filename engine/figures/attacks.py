@@ -56,7 +56,9 @@ def _noise(event: AttackFinished) -> Figure:
         axes.set_title(f"Cost History for Target {made.index}", fontsize=7)
         axes.tick_params(labelsize=6)
         axes.set_ylabel("Logit Score", fontsize=6)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set_xlim(0, len(history) - 1)
+        ticks = MaxNLocator(4, integer=True).tick_values(0, len(history) - 1)
+        axes.set_xticks([tick for tick in ticks if 0 <= tick < len(history)])
         axes.grid(True)
         if row == rows - 1:
             axes.set_xlabel("Iteration", fontsize=6)
@@ -122,7 +124,11 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         for point in points:
             face = "white" if point.beaten_by else colour
             axes.plot(point.epsilon, 100 * point.accuracy, "o", color=colour, markerfacecolor=face, zorder=3)
+    most = max(point.epsilon for point in event.points) or 1.0
     axes.set(xlabel=f"epsilon ({NORMS[event.norm]}, pixel values)", ylabel="Accuracy (%)", ylim=(-2, 102))
+    axes.set_xlim(-0.03 * most, 1.03 * most)
+    axes.set_xticks([tick for tick in MaxNLocator(7).tick_values(0, most) if 0 <= tick <= 1.001 * most])
+    axes.set_yticks(range(0, 101, 20))
     axes.grid(True)
     figure.legend(loc="upper left", bbox_to_anchor=(5.05 / WIDTH, 1 - 0.5 / (height + 0.75)), fontsize=6)
     medians = [f"median L2, {name}: {value:.3f}" for name, value in event.median_l2.items() if not math.isnan(value)]

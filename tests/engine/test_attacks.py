@@ -250,11 +250,12 @@ def test_noise_becomes_what_the_notebook_makes_of_it(variant: str, digit: int) -
 
 
 def test_noise_becomes_all_ten_classes_at_once(networks: Networks) -> None:
-    assert_it_is_the_notebooks(networks, list(range(10)), 60)
+    assert_it_is_the_notebooks(networks, list(range(10)), 50)
 
 
-@pytest.mark.parametrize("target", [5, 0])
-def test_digits_become_what_the_notebook_makes_of_them(networks: Networks, mnist: Dataset, target: int) -> None:
+@pytest.mark.parametrize(("variant", "target"), [("cnn", 5), ("cnn-bn", 0)])
+def test_digits_become_what_the_notebook_makes_of_them(mnist: Dataset, variant: str, target: int) -> None:
+    networks = of(variant)
     originals = mnist.test.images[list(GALLERY)].double()
     kept = originals.clone()
     request = AttackTargeted(target=target)
@@ -392,12 +393,12 @@ def without_ties(images: Tensor) -> Tensor:
 def test_fgsm_and_pgd_are_those_of_torchattacks(
     networks: Networks, mnist: Dataset, targeted: bool, share: float
 ) -> None:
-    images, labels = digits(mnist, 100)
+    images, labels = digits(mnist, 100 if share < 1 else 60)
     images, wanted = without_ties(images), (labels + 1) % 10
     model = unsure(networks, share)
     network, goal = AttackedNetwork(model, EXACT), Goal(labels, wanted if targeted else torch.full_like(labels, ANY))
     compared = any_other(labels).margin(network.logits(images)) > -SURE
-    assert compared.sum() >= (100 if share < 1 else 40)
+    assert compared.sum() >= (100 if share < 1 else 20)
 
     def theirs(attack: Any) -> Tensor:
         if targeted:
@@ -1163,14 +1164,14 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
 ) -> None:
     epsilons = (0.0, 0.5, 1.0, 2.0, 28.0)
     found = measured(
-        what="pretrained:cnn-bn", attack=("deepfool", "cw"), norm="l2", epsilons=epsilons, count=20, others=()
+        what="pretrained:cnn-bn", attack=("deepfool", "cw"), norm="l2", epsilons=epsilons, count=12, others=()
     )
-    assert [(attack, count) for attack, _, count in attacked_images] == [("deepfool", 20), ("cw", 20)]
+    assert [(attack, count) for attack, _, count in attacked_images] == [("deepfool", 12), ("cw", 12)]
     with torch.inference_mode():
-        clean = (of("cnn-bn").model(small.test.images[:20]).argmax(dim=1) == small.test.labels[:20]).numpy()
+        clean = (of("cnn-bn").model(small.test.images[:12]).argmax(dim=1) == small.test.labels[:12]).numpy()
     for attack in (
-        AttackDeepFool(what="pretrained:cnn-bn", indices=tuple(range(20))),
-        AttackCarliniWagner(what="pretrained:cnn-bn", indices=tuple(range(20))),
+        AttackDeepFool(what="pretrained:cnn-bn", indices=tuple(range(12))),
+        AttackCarliniWagner(what="pretrained:cnn-bn", indices=tuple(range(12))),
     ):
         event = finished(attack)
         needed_ = np.array([image.l2 if image.success else np.inf for image in event.images])

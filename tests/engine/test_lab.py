@@ -266,6 +266,28 @@ def test_a_cancelled_job_cannot_be_paused(reader: Reader, operations: None) -> N
     assert job.wait(PATIENCE)
 
 
+def test_a_paused_job_goes_on_step_by_step(reader: Reader, operations: None) -> None:
+    gate = GATES["a"]
+    gate.open.set()
+    job = reader.lab.submit(Gated(name="a", steps=1_000_000))
+    reader.until(lambda: gate.steps > 0)
+    job.pause()
+    reader.until(lambda: job.state == "paused")
+    for _ in range(3):
+        before = gate.steps
+        job.step()
+        reader.until(lambda: job.state == "paused" and gate.steps > before)  # noqa: B023
+        assert gate.steps == before + 1
+    job.resume()
+    before = gate.steps
+    reader.until(lambda: gate.steps > before + 1)
+    job.step()  # there is no pause that it could be a step of
+    assert not job.paused
+    job.cancel()
+    reader.finish(job)
+    assert job.state == "done"
+
+
 def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
     first = reader.lab.submit(Gated(name="a", steps=1000))
     assert GATES["a"].reached.wait(PATIENCE)

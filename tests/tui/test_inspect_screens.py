@@ -503,6 +503,7 @@ async def test_it_can_begin_on_a_tiny_terminal(still_app: MakeApp, size: tuple[i
 
 async def export(pilot: Pilot[int], app: MnistTui) -> str:
     """Press e; what the app says."""
+    await until(pilot, lambda: app.export is None or app.export.state == "done")  # pressed twice, it is one figure
     before = len(app._notifications)
     await pilot.press("e")
     await until(pilot, lambda: len(app._notifications) > before)
