@@ -23,7 +23,8 @@ class AttackStepped(Progress, frozen=True):
 
 
 class Attack(NetworkEvent, frozen=True):
-    """What has become of some images under attack. All images are (n, 28, 28) float32 in [0, 1]."""
+    """What has become of some images under attack. All images are (n, 28, 28) float32 in [0, 1], but for
+    noise before its first step."""
 
     attack: str
     """noise, targeted, fgsm, pgd, deepfool or cw."""
@@ -92,7 +93,8 @@ class AttackedImage(Struct, frozen=True, kw_only=True):
     success: bool
     """Whether the prediction is what the attack wanted."""
     steps_to_success: int | None
-    """The first step after which the network was fooled, 0 for an image that it mistook anyway; null for never."""
+    """The first step after which the network was fooled, 0 for an image that it mistakes where the attack begins; null
+    for never. With jitter, of the image as it was shifted."""
 
 
 class AttackFinished(Attack, frozen=True):

@@ -37,13 +37,13 @@ from engine.requests import (
 if TYPE_CHECKING:
     from engine.events import Array
 
-PAUSE = 0.01
+PAUSE = 0.03
 """Seconds between two looks at an attack under way, at least: to take one costs a tenth of a step."""
 
 _OF_THE_BASES = {"what", "device", "split", "dataset", "indices", "classes"}
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def attacked(subject: Subject, dtype: torch.dtype) -> AttackedNetwork:
     """The network of `subject`, made ready once."""
     return AttackedNetwork(subject.model, dtype)
@@ -228,7 +228,7 @@ def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped
             probability=float(answer["probability"][i]),
             linf=float(known["linf"][i]),
             l2=float(known["l2"][i]),
-            success=bool(_fooled(answer["prediction"][i : i + 1], actual, target)[0]),
+            success=bool(_fooled(answer["prediction"][i : i + 1], actual, target)[0] and np.isfinite(after[i]).all()),
             steps_to_success=int(fooled[i].argmax()) if fooled[i].any() else None,
         )
         for i, (index, (actual, target)) in enumerate(zip(case.indices, wanted, strict=True))

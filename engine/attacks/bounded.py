@@ -29,6 +29,7 @@ def moved(images: Tensor, gradient: Tensor, step: float, norm: NormName) -> Tens
     """`images` a step of norm `step` up their gradients, all (n, 1, 28, 28)."""
     if norm == "linf":
         return images + step * gradient.sign()
+    gradient = gradient / norms(gradient, "linf").clamp(min=_TINY)  # the squares of tiny ones would be nothing
     return images + step * gradient / norms(gradient, "l2").clamp(min=_TINY)
 
 

@@ -88,7 +88,8 @@ def carlini_wagner(  # noqa: PLR0917
     low, high = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
     logits = network.logits(originals)
     best, best_logits = originals.clone(), logits.clone()
-    least = torch.where(goal.reached(logits), 0.0, torch.inf).to(originals)
+    enough = goal.reached(logits) & (goal.margin(logits) >= confidence)
+    least = torch.where(enough, 0.0, torch.inf).to(originals)
     yield Iterate(best, best_logits)
     wish = Margin(goal, confidence)
     for _ in range(searches):

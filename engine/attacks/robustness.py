@@ -84,7 +84,7 @@ def settings_of(request: MeasureRobustness) -> list[Setting]:
         bounds = (0.0,) if attack in MINIMISES else request.bounds
         steps, restarts = (request.steps, request.restarts) if attack == "pgd" else (0, 0)
         seed = request.seed if attack in ("pgd", "random") else 0
-        found += [Setting(attack, request.norm, bound, steps, restarts, seed) for bound in bounds]
+        found += [Setting(attack, request.norm, float(bound), steps, restarts, seed) for bound in bounds]
     return found
 
 

@@ -37,15 +37,17 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     steps = request.steps if request.attack == "pgd" else 0
     setting = Setting(request.attack, request.norm, request.epsilon, steps, 1, request.seed)
     batches = torch.split(chosen, AT_ONCE)
-    success, sizes, total = [], [], len(subjects) * len(batches)
+    success, sizes, total = [], [], len(subjects) * len(chosen)
     for number, subject in enumerate(subjects):
         fooled, size = torch.zeros(len(subjects)), 0.0
-        for done, batch in enumerate(batches):
+        for place, batch in enumerate(batches):
             images, labels = split.images[batch], split.labels[batch]
             shown = images
             for iterate in attack_many(attacked(subject, subject.dtype), images, labels, batch.tolist(), setting):
                 shown = iterate.images
-                yield WorkAdvanced(words=f"made on {subject.name}", done=number * len(batches) + done, total=total)
+                yield WorkAdvanced(
+                    words=f"made on {subject.name}", done=number * len(chosen) + place * AT_ONCE, total=total
+                )
             fooled += torch.stack([(_answers(each, shown) != labels).sum() for each in subjects]).cpu()
             size += (shown - images).flatten(1).norm(dim=1).sum().item()
         success.append(tuple((fooled / len(chosen)).tolist()))

@@ -45,7 +45,7 @@ class Subject:
         return next(self.model.parameters()).dtype
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)  # as many as one measurement compares
 def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[int, ...]) -> Subject:
     model = load_weights(path).to(device).eval()
     if run is None:
