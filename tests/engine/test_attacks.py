@@ -246,7 +246,7 @@ def assert_it_is_the_notebooks(networks: Networks, classes: list[int], steps: in
 
 @pytest.mark.parametrize(("variant", "digit"), [("cnn", 3), ("cnn-bn", 8)])
 def test_noise_becomes_what_the_notebook_makes_of_it(variant: str, digit: int) -> None:
-    assert_it_is_the_notebooks(of(variant), [digit], 600)
+    assert_it_is_the_notebooks(of(variant), [digit], 300)
 
 
 def test_noise_becomes_all_ten_classes_at_once(networks: Networks) -> None:
@@ -531,7 +531,7 @@ def test_deepfool_ends_on_the_boundary(networks: Networks, mnist: Dataset) -> No
 
 
 def test_carlini_wagner_needs_no_more_than_that_of_torchattacks(mnist: Dataset) -> None:
-    model, images, labels = of("cnn-bn").model, mnist.test.images[:60], mnist.test.labels[:60]
+    model, images, labels = of("cnn-bn").model, mnist.test.images[:20], mnist.test.labels[:20]
     theirs = torchattacks.CW(model, c=1, steps=200, lr=0.01)(images, labels)
     network, own = AttackedNetwork(model, torch.float32), AttackCarliniWagner()
     settings = (own.steps, own.step_size, own.searches, own.confidence)

@@ -307,8 +307,6 @@ async def test_an_attack_beside_training(still_app: MakeApp, small: Dataset, mon
         app.train(Train(train_size=1280, epochs=2, device="cpu"))
         training = app.training
         assert training is not None
-        await until(pilot, lambda: len(app.history.epochs) == 1)
-        await until(pilot, lambda: isinstance(screen.shown, AttackFinished) and screen.shown.epoch == 1)
         await until(pilot, lambda: training.state == "done" and len(app.history.epochs) == 2)
         await settled(pilot, screen)
         made = finished(screen)

@@ -96,23 +96,19 @@ def test_over_many_digits(  # noqa: PLR0917
 
 
 @SIZES
-@pytest.mark.parametrize("colour", [True, False], ids=["colour", "no-colour"])
 @pytest.mark.parametrize(
     "keys",
     [("7", "g", "r", "end"), ("7", "b", "r", "down"), ("7", "y", "r")],
     ids=["accuracy under attack", "beta", "transfer"],
 )
-def test_attacks_on_many_digits(  # noqa: PLR0917
+def test_attacks_on_many_digits(
     snap_compare: SnapCompare,
     still_app: MakeApp,
     monkeypatch: pytest.MonkeyPatch,
     size: tuple[int, int],
     keys: tuple[str, ...],
-    colour: bool,
 ) -> None:
     monkeypatch.setattr("tui.screens.attacks.SHOWN_IN_A_CURVE", 10)
-    if not colour:
-        monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
 
 
