@@ -147,6 +147,11 @@ def pretrained(name: str) -> RunFolder:
     return RunFolder(asset("pretrained", name))
 
 
+def other_bundled(variant: str) -> str:
+    """The word that opens the bundled network of the other variant than `variant`."""
+    return pretrained("cnn" if variant == "cnn-bn" else "cnn-bn").what
+
+
 def newest(root: Path) -> RunFolder | None:
     """The run under `root` that began last and has a finished epoch; None where there is none."""
     try:

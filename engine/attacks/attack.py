@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -50,18 +50,27 @@ def attacked(subject: Subject, dtype: torch.dtype) -> AttackedNetwork:
 
 
 def iterates(
-    network: AttackedNetwork, request: AnyAttack, originals: Tensor, goal: Goal, indices: list[int]
+    network: AttackedNetwork,
+    request: AnyAttack,
+    originals: Tensor,
+    goal: Goal,
+    indices: Sequence[int],
+    *,
+    stop: bool = False,
 ) -> Iterator[Iterate]:
-    """The attack that `request` asks for, on `originals` (n, 1, 28, 28), those of `indices` in their split."""
+    """The attack that `request` asks for, on `originals` (n, 1, 28, 28), those of `indices` in their split.
+
+    With `stop`, PGD leaves an image alone once it is mistaken.
+    """
     match request:
         case AttackNoise():
-            return from_noise(network, originals, indices, request)
+            return from_noise(network, originals, list(indices), request)
         case AttackTargeted():
             return from_digits(network, originals, request)
         case AttackFgsm():
             return fgsm(network, originals, goal, request.epsilon, request.norm)
         case AttackPgd():
-            return _pgd(network, request, originals, goal, indices)
+            return _pgd(network, request, originals, goal, indices, stop=stop)
         case AttackDeepFool():
             return deepfool(network, originals, goal, request.steps, request.overshoot)
         case AttackCarliniWagner():
@@ -70,7 +79,13 @@ def iterates(
 
 
 def _pgd(
-    network: AttackedNetwork, request: AttackPgd, originals: Tensor, goal: Goal, indices: list[int]
+    network: AttackedNetwork,
+    request: AttackPgd,
+    originals: Tensor,
+    goal: Goal,
+    indices: Sequence[int],
+    *,
+    stop: bool,
 ) -> Iterator[Iterate]:
     epsilon, norm = request.epsilon, request.norm
     starts = [originals]
@@ -79,7 +94,7 @@ def _pgd(
             random_starts(originals, epsilon, norm, request.seed, indices, restart)
             for restart in range(request.restarts)
         ]
-    return pgd(network, originals, goal, epsilon, norm, request.step, request.steps, starts)
+    return pgd(network, originals, goal, epsilon, norm, request.step, request.steps, starts, stop=stop)
 
 
 def most_steps(request: AnyAttack) -> int:

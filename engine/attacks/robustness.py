@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +20,24 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from engine.attack_events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
-from engine.attacks.attack import attacked
-from engine.attacks.bounded import fgsm, norms, pgd, random_starts
-from engine.attacks.minimum import carlini_wagner, deepfool
+from engine.attacks.attack import attacked, iterates
+from engine.attacks.bounded import norms, random_starts
 from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Goal, Iterate
 from engine.data import Split
 from engine.events import Event, WorkAdvanced
 from engine.geometry import CLASSES
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.predictions import answers
+from engine.inspection.subject import Subject, find_images, find_subjects
 from engine.paths import write_whole
 from engine.requests import (
+    AnyAttack,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFgsm,
+    AttackPgd,
     CurveAttackName,
     MeasureRobustness,
     NormName,
-    RequestError,
 )
 
 if TYPE_CHECKING:
@@ -94,26 +96,23 @@ def attack_many(
     """The attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,), away from these."""
     goal = Goal(labels, torch.full_like(labels, ANY))
     epsilon, norm = setting.epsilon, setting.norm
+    request: AnyAttack
     match setting.attack:
         case "random":
             moved = random_starts(images, epsilon, norm, setting.seed, indices)
             return iter([Iterate(moved, network.logits(moved))])
         case "fgsm":
-            return fgsm(network, images, goal, epsilon, norm)
+            request = AttackFgsm(epsilon=epsilon, norm=norm)
         case "pgd" if epsilon > 0:
-            starts = [
-                random_starts(images, epsilon, norm, setting.seed, indices, each) for each in range(setting.restarts)
-            ]
-            step = 2.5 * epsilon / setting.steps
-            return pgd(network, images, goal, epsilon, norm, step, setting.steps, starts, stop=True)
+            steps, restarts, seed = setting.steps, setting.restarts, setting.seed
+            request = AttackPgd(epsilon=epsilon, norm=norm, steps=steps, restarts=restarts, seed=seed)
         case "pgd":
             return iter([Iterate(images, network.logits(images))])
         case "deepfool":
-            usual = AttackDeepFool()
-            return deepfool(network, images, goal, usual.steps, usual.overshoot)
+            request = AttackDeepFool()
         case "cw":
-            own = AttackCarliniWagner()
-            return carlini_wagner(network, images, goal, own.steps, own.step_size, own.searches, own.confidence)
+            request = AttackCarliniWagner()
+    return iterates(network, request, images, goal, indices, stop=True)
 
 
 class Verdicts:
@@ -150,8 +149,7 @@ class Verdicts:
         for iterate in attack_many(network, images, labels, range(first, last), self._setting):
             shown = iterate.images
             yield
-        with torch.inference_mode():  # a fresh look, by the network as it is
-            taken = self._subject.model(shown).argmax(dim=1)
+        taken = answers(self._subject, shown)  # a fresh look, by the network as it is
         sizes = norms(shown - images, self._setting.norm)[:, 0, 0, 0]
         self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
         self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
@@ -282,7 +280,7 @@ class _Measurement:
 
     def _fallen(self, attack: str, n: int) -> tuple[FallenImage, ...]:
         labels, verdicts = self.labels[:n], self._of(0, attack)
-        clean = self._answers(n) == labels
+        clean = self._clean[:n] == labels
         first: Array = np.full(n, np.inf)
         taken: Array = np.zeros(n, np.int8)
         for epsilon, each in sorted(verdicts.items(), reverse=True):
@@ -298,12 +296,10 @@ class _Measurement:
             for i in order
         )
 
-    def _answers(self, n: int) -> Array:
-        """What the first network says of the images as they are, (n,)."""
-        with torch.inference_mode():
-            batches = torch.split(self.split.images[:n], AT_ONCE)
-            found = torch.cat([self.subjects[0].model(batch).argmax(dim=1) for batch in batches])
-        return found.cpu().numpy()
+    @cached_property
+    def _clean(self) -> Array:
+        """What the first network says of all images as they are, (count,)."""
+        return np.asarray(answers(self.subjects[0], self.split.images[: self.count]).cpu().numpy())
 
 
 def _median(fell: Array, sizes: Array) -> float:
@@ -341,9 +337,7 @@ def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Even
 
     Raises RequestError where there is no such network or data set.
     """
-    subjects = [find_subject(replace(request, what=what), root) for what in (request.what, *request.others)]
-    if len({subject.name for subject in subjects}) < len(subjects):
-        raise RequestError("name each network once: two curves of one name cannot be told apart")
+    subjects = find_subjects(request, request.others, "two curves of one name cannot be told apart", root)
     dataset, split = yield from find_images(request, subjects[0])
     work = _Measurement(request, subjects, dataset, split)
     words = f"{work.count:,} digits under {', '.join(request.attack)}"

@@ -6,7 +6,6 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
-from msgspec.structs import replace
 from torch import Tensor
 
 from engine.attack_events import TransferMeasured
@@ -15,8 +14,10 @@ from engine.attacks.network import AT_ONCE
 from engine.attacks.robustness import MINIMISES, Setting, attack_many
 from engine.data import Split
 from engine.events import Event, WorkAdvanced
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.predictions import answers
+from engine.inspection.subject import Subject, find_images, find_subject, find_subjects
 from engine.requests import MeasureTransfer, RequestError
+from engine.runs import other_bundled
 
 
 def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, None, None]:
@@ -26,10 +27,8 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     where there is no such network or data set, or no such image.
     """
     main = find_subject(request, root)
-    others = request.others or (f"pretrained:{'cnn' if main.variant == 'cnn-bn' else 'cnn-bn'}",)
-    subjects = [main, *(find_subject(replace(request, what=what), root) for what in others)]
-    if len({subject.name for subject in subjects}) < len(subjects):
-        raise RequestError("name each network once: a transfer is from one network to another")
+    others = request.others or (other_bundled(main.variant),)
+    subjects = find_subjects(request, others, "a transfer is from one network to another", root)
     dataset, split = yield from find_images(request, main)
     chosen = _right(subjects, split)[: request.count]
     if not len(chosen):
@@ -48,7 +47,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
                 yield WorkAdvanced(
                     words=f"made on {subject.name}", done=number * len(chosen) + place * AT_ONCE, total=total
                 )
-            fooled += torch.stack([(_answers(each, shown) != labels).sum() for each in subjects]).cpu()
+            fooled += torch.stack([(answers(each, shown) != labels).sum() for each in subjects]).cpu()
             size += (shown - images).flatten(1).norm(dim=1).sum().item()
         success.append(tuple((fooled / len(chosen)).tolist()))
         sizes.append(size / len(chosen))
@@ -68,16 +67,9 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     )
 
 
-def _answers(subject: Subject, images: Tensor) -> Tensor:
-    with torch.inference_mode():
-        answers: Tensor = subject.model(images).argmax(dim=1)
-    return answers
-
-
 def _right(subjects: list[Subject], split: Split) -> Tensor:
     """Indices of the images that all of `subjects` get right."""
     right = torch.ones(len(split), dtype=torch.bool, device=split.labels.device)
     for subject in subjects:
-        answers = [_answers(subject, batch) for batch in torch.split(split.images, AT_ONCE)]
-        right &= torch.cat(answers) == split.labels
+        right &= answers(subject, split.images) == split.labels
     return right.nonzero()[:, 0]

@@ -107,6 +107,14 @@ def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
     return order[(predicted != labels)[order]] if request.order == "mistakes" else order
 
 
+def answers(subject: Subject, images: Tensor) -> Tensor:
+    """The classes (n,) that `subject` predicts for images (n, 1, 28, 28), in batches."""
+    with torch.inference_mode():
+        batches = torch.split(images, EVALUATION_BATCH)
+        found: list[Tensor] = [subject.model(batch).argmax(dim=1) for batch in batches]
+    return torch.cat(found)
+
+
 def check_index(index: int, split: Split, name: str) -> None:
     """Raise RequestError where a split has no image `index`."""
     if index >= len(split):

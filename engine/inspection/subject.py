@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 
 from engine.checkpoints import load_weights
 from engine.data import Dataset, Split, load
 from engine.devices import choose_device
 from engine.events import Event
 from engine.model import CNN
-from engine.requests import DatasetName, Inspect, InspectImages
+from engine.requests import DatasetName, Inspect, InspectImages, RequestError
 from engine.runs import RunFolder, find_network
 
 
@@ -68,6 +69,17 @@ def find_subject(request: Inspect, root: Path) -> Subject:
         version = _stamp(found.model_file) + _stamp(found.events_file)
         return _read(found.model_file, found.path, device, version)
     return _read(found, None, device, _stamp(found))
+
+
+def find_subjects(request: Inspect, others: Sequence[str], why: str, root: Path) -> list[Subject]:
+    """The network of `request`, and on the same device those that `others` name.
+
+    Raises RequestError where there is none, and where two have one name: `why` says why that will not do.
+    """
+    subjects = [find_subject(request, root), *(find_subject(replace(request, what=what), root) for what in others)]
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise RequestError(f"name each network once: {why}")
+    return subjects
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -38,6 +38,7 @@ from engine.requests import (
     SweepBeta,
     parameters,
 )
+from engine.runs import other_bundled
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable
@@ -188,13 +189,8 @@ class AttacksScreen(InspectScreen):
         if self.page == "curve":
             settings["attack"] = CURVE_ATTACKS[settings.get("norm", "linf")]
         if self.page in ("curve", "transfer"):
-            settings["others"] = (self._other(),)
+            settings["others"] = (other_bundled(self.lab_app.variant or "cnn-bn"),)
         return self._kind(**settings)
-
-    def _other(self) -> str:
-        """The bundled network of the other kind."""
-        variant = self.lab_app.variant or "cnn-bn"
-        return "pretrained:cnn" if variant == "cnn-bn" else "pretrained:cnn-bn"
 
     def wanted(self) -> list[Request]:
         """The attack, unless it was stopped; measurements over many digits when somebody says so."""
