@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from engine.attacks.adam import Adam
 from engine.attacks.network import AttackedNetwork, Iterate, Logit
 from engine.geometry import IMAGE_SIZE
 from engine.requests import AttackNoise, AttackTargeted
@@ -25,6 +26,7 @@ def noise(classes: list[int], seed: int) -> Tensor:
     return torch.stack([torch.randn(shape, generator=generator(seed, number)) * DEVIATION + MEAN for number in classes])
 
 
+@torch.inference_mode()
 def from_noise(
     network: AttackedNetwork, starts: Tensor, classes: list[int], settings: AttackNoise
 ) -> Iterator[Iterate]:
@@ -37,7 +39,7 @@ def from_noise(
     images = starts.to(network.device, copy=True)
     wish = Logit(torch.tensor(classes, device=network.device))
     shifts = _shifts(classes, settings).to(network.device)
-    optimizer = torch.optim.Adam([images], lr=settings.step_size, maximize=True)
+    adam = Adam(images, settings.step_size)
     for step in range(settings.steps):
         shift = shifts[:, step]
         logits, gradient = network.ascent(rolled(images, shift), wish)
@@ -47,12 +49,11 @@ def from_noise(
             gradient = gradient - 2 * settings.l2 * images
         if settings.total_variation:
             gradient = gradient - settings.total_variation * total_variation_gradient(images)
-        images.grad = gradient
-        optimizer.step()
-        images.clamp_(0, 1)
+        adam.climb(gradient)
     yield Iterate(images, network.logits(images))
 
 
+@torch.inference_mode()
 def from_digits(network: AttackedNetwork, originals: Tensor, settings: AttackTargeted) -> Iterator[Iterate]:
     """`targeted_attack` of the notebook's section 3.2: logit ascent with a squared-error penalty.
 
@@ -60,14 +61,12 @@ def from_digits(network: AttackedNetwork, originals: Tensor, settings: AttackTar
     """
     images = originals.clone()
     wish = Logit(torch.full((len(images),), settings.target, device=images.device))
-    optimizer = torch.optim.Adam([images], lr=settings.step_size, maximize=True)
+    adam = Adam(images, settings.step_size)
     pull = 2 * settings.beta / IMAGE_SIZE**2
     for _ in range(settings.steps):
         logits, gradient = network.ascent(images, wish)
         yield Iterate(images, logits)
-        images.grad = gradient - pull * (images - originals)
-        optimizer.step()
-        images.clamp_(0, 1)
+        adam.climb(gradient.sub_(images - originals, alpha=pull) if pull else gradient)
     yield Iterate(images, network.logits(images))
 
 

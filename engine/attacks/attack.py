@@ -229,7 +229,10 @@ def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
 
 def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped: bool) -> AttackFinished:
     known = case.known(record, shown)
-    before, after = (_answers(case.subject, images) for images in (known["original"], shown))
+    frames, steps = record.frames()
+    begun_there = np.array_equal(frames[0], known["original"])
+    before = softmax(record.logits[0]) if begun_there else _answers(case.subject, known["original"])
+    after = _answers(case.subject, shown)
     answer = said(after)
     wanted = list(zip(known["actual"], known["targets"], strict=True))
     fooled = [_fooled(record.logits.argmax(axis=2)[:, i], *pair) for i, pair in enumerate(wanted)]
@@ -248,7 +251,6 @@ def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped
         )
         for i, (index, (actual, target)) in enumerate(zip(case.indices, wanted, strict=True))
     )
-    frames, steps = record.frames()
     return AttackFinished(
         **known,
         **answer,
@@ -267,8 +269,7 @@ def _fooled(answers: Array, actual: int, target: int) -> Array:
 
 
 def _answers(subject: Subject, images: Array) -> Array:
-    """What the network, as it is, says of images (n, 28, 28): probabilities (n, 10) float32."""
-    with torch.inference_mode():
-        found = subject.model.probabilities(torch.from_numpy(images)[:, None].to(subject.device, subject.dtype))
-    answers: Array = found.float().cpu().numpy().copy()
-    return answers
+    """What the network says afresh, in its own precision, of images (n, 28, 28): probabilities (n, 10) float32."""
+    network = attacked(subject, subject.dtype)
+    logits = network.logits(torch.from_numpy(images)[:, None].to(network.device, network.dtype))
+    return softmax(logits.float().cpu().numpy())

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from engine.attacks.adam import Adam
 from engine.attacks.bounded import norms
 from engine.attacks.network import AttackedNetwork, Goal, Iterate, Margin
 
@@ -94,7 +95,7 @@ def carlini_wagner(  # noqa: PLR0917
     wish = Margin(goal, confidence)
     for _ in range(searches):
         images = originals.clone()
-        optimizer = torch.optim.Adam([images], lr=step_size)
+        adam = Adam(images, step_size)
         found = torch.zeros(n, dtype=torch.bool, device=images.device)
         for step in range(steps + 1):
             logits, gradient = network.ascent(images, wish)
@@ -107,9 +108,7 @@ def carlini_wagner(  # noqa: PLR0917
             if step == steps:
                 break
             yield Iterate(best, best_logits)
-            images.grad = 2 * (images - originals) - constant[:, None, None, None] * gradient
-            optimizer.step()
-            images.clamp_(0, 1)
+            adam.climb(constant[:, None, None, None] * gradient - 2 * (images - originals))
         high = torch.where(found, torch.minimum(high, constant), high)
         low = torch.where(found, low, torch.maximum(low, constant))
         constant = torch.where(high.isinf(), constant * 10, (low + high) / 2)

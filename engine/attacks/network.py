@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from engine.allocator import keep_freed_memory
 from engine.attacks.passes import Passes
@@ -68,16 +69,18 @@ class Wish:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
 class Logit(Wish):
     """The logit of a class, one for each image."""
 
-    classes: Tensor
-    """(n,) int64."""
+    def __init__(self, classes: Tensor) -> None:
+        """Of classes (n,) int64."""
+        self._gradient = one_hot(classes, CLASSES)
 
     def gradient(self, logits: Tensor) -> Tensor:
         """One at the class, zero elsewhere."""
-        return torch.zeros_like(logits).scatter_(1, self.classes[:, None], 1.0)
+        if self._gradient.dtype != logits.dtype:
+            self._gradient = self._gradient.to(logits.dtype)
+        return self._gradient
 
 
 @dataclass(frozen=True, eq=False)

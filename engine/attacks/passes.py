@@ -15,7 +15,11 @@ from torch.nn.functional import pad
 
 from engine.geometry import POOL
 
-_aten = torch.ops.aten
+# The overloads themselves: to look for the right one at each call takes as long as a small layer.
+_max_pool = torch.ops.aten.max_pool2d_with_indices.default
+_max_pool_back = torch.ops.aten.max_pool2d_with_indices_backward.default
+_convolution_back = torch.ops.aten.convolution_backward.default
+_threshold_back = torch.ops.aten.threshold_backward.default
 _POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride, padding, dilation, ceil_mode
 
 Way = Callable[[Tensor], Tensor]
@@ -26,48 +30,109 @@ class Block:
     """A convolution, the maxima of 2x2 of its map, and ReLU; channels last."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)
+        self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)[:, None, None]
         (self.step, _), (self.border, _) = conv.stride, cast(tuple[int, int], conv.padding)
-        # On a CPU, PyTorch's own convolution in double precision takes twice the time of one matrix product.
-        self.as_product = self.weight.dtype == torch.float64 and self.weight.device.type == "cpu"
-        self.matrix = self.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # (k * k * c, C)
 
     def forth(self, images: Tensor) -> tuple[Tensor, Way]:
         """Maps (n, C, H, W) of `images` (n, c, h, w), and the way back."""
-        maps = self._product(images) if self.as_product else self._convolution(images)
-        pooled, indices = _aten.max_pool2d_with_indices(maps, *_POOLING)
-        positive = pooled.add_(self.bias[:, None, None]).relu_()  # the bias commutes with the maxima
+        maps = self.convolution(images)
+        pooled, indices = _max_pool(maps, *_POOLING)
+        positive = pooled.add_(self.bias).relu_()  # the bias commutes with the maxima
         geometry = ([self.step] * 2, [self.border] * 2, [1, 1], False, [0, 0], 1, [True, False, False])
 
         def back(gradient: Tensor) -> Tensor:
-            gradient = _aten.threshold_backward(gradient, positive, 0)
-            gradient = _aten.max_pool2d_with_indices_backward(gradient, maps, *_POOLING, indices)
-            return cast(Tensor, _aten.convolution_backward(gradient, images, self.weight, None, *geometry)[0])
+            gradient = _threshold_back(gradient, positive, 0)
+            gradient = _max_pool_back(gradient, maps, *_POOLING, indices)
+            return cast(Tensor, _convolution_back(gradient, images, self.weight, None, *geometry)[0])
 
         return positive, back
 
-    def _convolution(self, images: Tensor) -> Tensor:
+    def convolution(self, images: Tensor) -> Tensor:
+        """Maps (n, C, H, W) of `images` (n, c, h, w), without bias."""
         return torch.nn.functional.conv2d(images, self.weight, None, self.step, self.border)
 
-    def _product(self, images: Tensor) -> Tensor:
-        border, step, kernel = self.border, self.step, self.weight.shape[-1]
+
+class ProductBlock(Block):
+    """The convolution as one matrix product: in double precision on a CPU PyTorch's own takes twice the time."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(conv)
+        self.matrix = self.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # (k * k * c, C)
+
+    def convolution(self, images: Tensor) -> Tensor:
+        """Maps (n, C, H, W) of `images` (n, c, h, w), without bias."""
         # A column more, lest rows lie 4096 bytes apart, which caches take for one place.
+        border = self.border
         padded = pad(images.permute(0, 2, 3, 1), (0, 0, border, border + 1, border, border)).contiguous()
-        count, rows, columns, channels = padded.shape
-        across = columns * channels
-        high, wide = (rows - kernel) // step + 1, (columns - 1 - kernel) // step + 1
-        windows = padded.as_strided(
-            (count, high, wide, kernel, kernel * channels), (rows * across, step * across, step * channels, across, 1)
-        ).reshape(count * high * wide, -1)
-        return (windows @ self.matrix).view(count, high, wide, -1).permute(0, 3, 1, 2)
+        found = windows(padded, self.weight.shape[-1], self.step, columns=padded.shape[2] - 1)
+        return (found.flatten(0, 2).flatten(1) @ self.matrix).view(*found.shape[:3], -1).permute(0, 3, 1, 2)
+
+
+class PatchBlock(Block):
+    """One product for all four maps' pixels that a maximum is of, from the patch that they see.
+
+    Of an image of one channel, this copies half as much as windows do, and folds back as little.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(conv)
+        maps, _, kernel, _ = self.weight.shape
+        self.side = kernel + self.step * (POOL - 1)
+        matrix = self.weight.new_zeros((self.side, self.side, POOL, POOL, maps))
+        for row in range(POOL):
+            for column in range(POOL):
+                top, left = row * self.step, column * self.step
+                matrix[top : top + kernel, left : left + kernel, row, column] = self.weight[:, 0].permute(1, 2, 0)
+        self.matrix = matrix.view(self.side**2, POOL**2 * maps)
+
+    def forth(self, images: Tensor) -> tuple[Tensor, Way]:
+        """Maps (n, C, H, W) of `images` (n, 1, h, w), and the way back."""
+        border, step = self.border, self.step * POOL
+        patches = windows(pad(images, [border] * 4).permute(0, 2, 3, 1), self.side, step)
+        count, high, wide = patches.shape[:3]
+        four = (
+            (patches.flatten(0, 2).flatten(1) @ self.matrix).view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
+        )
+        # As the four lie in a row, the same maxima in the same order: the first of equal ones is the same too.
+        pooling = ([1, POOL**2], [1, POOL**2], [0, 0], [1, 1], False)
+        pooled, indices = _max_pool(four, *pooling)
+        positive = pooled.add_(self.bias).relu_()
+
+        def back(gradient: Tensor) -> Tensor:
+            gradient = _threshold_back(gradient.flatten(2)[..., None], positive, 0)
+            gradient = _max_pool_back(gradient, four, *pooling, indices)
+            patches = self.matrix @ gradient.permute(0, 3, 1, 2).flatten(1, 2)  # (n, side * side, H * W)
+            return torch.nn.functional.fold(patches, images.shape[2:], self.side, padding=border, stride=step)
+
+        return positive.view(count, -1, high, wide), back
+
+
+def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> Tensor:
+    """Squares (n, H, W, side, side * c) of contiguous `maps` (n, h, w, c), of their first `columns`; a view."""
+    count, rows, stored, channels = maps.shape
+    across = stored * channels
+    high, wide = (rows - side) // step + 1, ((columns or stored) - side) // step + 1
+    strides = (rows * across, step * across, step * channels, across, 1)
+    return maps.as_strided((count, high, wide, side, side * channels), strides)
+
+
+def block(conv: nn.Conv2d) -> Block:
+    """What takes `conv` forth and back fastest."""
+    if conv.weight.dtype != torch.float64 or conv.weight.device.type != "cpu":
+        return Block(conv)
+    return PatchBlock(conv) if conv.in_channels == 1 else ProductBlock(conv)
 
 
 class Passes:
     """The notebook's network in evaluation mode, its batch norm folded: two blocks and two fully connected layers."""
 
     def __init__(self, layers: nn.Sequential) -> None:
-        self.blocks = [Block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
-        self.hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
+        self.blocks = [block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
+        hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
+        # Its features as channels-last maps have them, so that nothing is copied on the way.
+        in_maps = hidden.weight.view(len(hidden.weight), len(self.blocks[-1].weight), -1)
+        self.hidden_bias = hidden.bias[:, None]
+        self.matrix = in_maps.transpose(1, 2).flatten(1).contiguous()  # (500, h * w * C)
 
     def forth(self, images: Tensor) -> tuple[Tensor, Way]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the way back from a gradient by them to one by the images."""
@@ -77,13 +142,14 @@ class Passes:
                 maps, way = block.forth(maps)
                 ways.append(way)
             # Features first, as the matrix library likes it where they are more than the images.
-            hidden = (self.hidden.weight @ maps.flatten(1).t()).add_(self.hidden.bias[:, None]).relu_()  # (500, n)
-            logits = hidden.t() @ self.last.weight.t() + self.last.bias
+            features = maps.permute(0, 2, 3, 1).flatten(1)
+            hidden = torch.addmm(self.hidden_bias, self.matrix, features.t()).relu_()  # (500, n)
+            logits = torch.addmm(self.last.bias, hidden.t(), self.last.weight.t())
 
         def back(gradient: Tensor) -> Tensor:
             with torch.no_grad():
-                gradient = _aten.threshold_backward(self.last.weight.t() @ gradient.t(), hidden, 0)
-                gradient = (gradient.t() @ self.hidden.weight).view(maps.shape)
+                gradient = _threshold_back(self.last.weight.t() @ gradient.t(), hidden, 0)
+                gradient = (gradient.t() @ self.matrix).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
                 for way in reversed(ways):
                     gradient = way(gradient.contiguous(memory_format=torch.channels_last))
             return gradient

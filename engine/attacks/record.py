@@ -23,7 +23,7 @@ class Record:
         self._logits = np.empty((64, count, 10), np.float32)
         self.length = 0
         """Iterates so far: one more than steps."""
-        self._frames: list[tuple[int, Array]] = []
+        self._frames: list[tuple[int, torch.Tensor]] = []
         self._every = 1
         self._last: torch.Tensor | None = None
 
@@ -34,7 +34,7 @@ class Record:
             self._logits = np.concatenate((self._logits, np.empty_like(self._logits)))
         self._logits[self.length] = iterate.logits.cpu().numpy()
         if self.length % self._every == 0:
-            self._frames.append((self.length, pixels(iterate.images)))
+            self._frames.append((self.length, iterate.images.clone()))
             if len(self._frames) > FRAMES:
                 self._frames, self._every = self._frames[::2], 2 * self._every
         self._last = iterate.images
@@ -49,8 +49,9 @@ class Record:
         """Images (f, n, 28, 28) and their steps (f,), the last one among them."""
         kept = list(self._frames)
         if self._last is not None and kept[-1][0] != self.length - 1:
-            kept.append((self.length - 1, pixels(self._last)))
-        return np.stack([image for _, image in kept]), np.array([step for step, _ in kept])
+            kept.append((self.length - 1, self._last))
+        images = pixels(torch.cat([image for _, image in kept]))
+        return images.reshape(len(kept), -1, *images.shape[1:]), np.array([step for step, _ in kept])
 
 
 def pixels(images: torch.Tensor) -> Array:

@@ -641,13 +641,14 @@ def test_success_is_what_the_network_as_it_is_says(told: Told, small: Dataset) -
             of("cnn").model.probabilities(torch.from_numpy(images)[:, None]).numpy()
             for images in (event.original, event.adversarial)
         )
-    np.testing.assert_allclose(event.probabilities, after, atol=1e-6)
-    np.testing.assert_allclose(event.original_probabilities, before, atol=1e-6)
+    # Batch norm is folded and the first answer may be in double precision: a digit more or less.
+    np.testing.assert_allclose(event.probabilities, after, atol=1e-5)
+    np.testing.assert_allclose(event.original_probabilities, before, atol=1e-5)
     np.testing.assert_array_equal(event.prediction, after.argmax(axis=1))
     for i, image in enumerate(event.images):
         assert (image.index, image.actual, image.target) == (event.indices[i], event.actual[i], event.targets[i])
         assert (image.before, image.predicted) == (before[i].argmax(), after[i].argmax())
-        assert image.probability == pytest.approx(after[i].max(), abs=1e-6)
+        assert image.probability == pytest.approx(after[i].max(), abs=1e-5)
         assert (image.linf, image.l2) == (event.linf[i], event.l2[i])
         wanted = image.predicted == image.target if image.target != ANY else image.predicted != image.actual
         assert image.success == wanted
@@ -1178,7 +1179,9 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
         points = found.curve("pretrained:cnn-bn", attack.attack)
         assert [point.epsilon for point in points] == list(epsilons)
         for point in points:
-            assert point.correct == (needed_ > point.epsilon).sum()
+            # In single precision the least norm is another one by a percent or so.
+            most, least = ((needed_ > point.epsilon * share).sum() for share in (0.98, 1.02))
+            assert least <= point.correct <= most
         assert points[0].correct == clean.sum()
         median = found.median_l2[f"pretrained:cnn-bn {attack.attack}"]
         assert median == pytest.approx(np.median(needed_[clean]), rel=0.02)
