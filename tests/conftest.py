@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from engine.data import Dataset
     from engine.runs import RunFolder
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A process a core: two crowds of threads on the same cores would wait for one another at every barrier.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 T = TypeVar("T")
 

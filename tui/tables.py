@@ -320,7 +320,9 @@ def _attack(event: AttackFinished) -> list[RenderableType]:
 
 def beta_answer(event: BetaSwept) -> list[str]:
     """What the sweep says of the notebook's claim, in sentences."""
-    notebooks, free = event.points[min(1, len(event.points) - 1)], event.points[0]
+    if len(event.points) == 1:
+        return ["without a penalty (beta 0) the attack fails already: there is nothing to compare"]
+    notebooks, free = event.points[1], event.points[0]
     change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
     nothing = ": it does nothing" if change < event.CLEAR else ""
     works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"

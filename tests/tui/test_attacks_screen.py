@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.checkpoints import load_weights, save_weights
 from engine.data import Dataset
 from engine.lab import Job
 from engine.requests import (
@@ -23,6 +26,7 @@ from engine.requests import (
     SweepBeta,
     Train,
 )
+from engine.runs import pretrained
 from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words
@@ -30,6 +34,7 @@ from tests.tui.test_train_screen import until
 from tui.screens import attacks
 from tui.screens.activations import ActivationsScreen
 from tui.screens.attacks import LADDERS, AttacksScreen
+from tui.tables import beta_answer
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar
@@ -328,3 +333,94 @@ async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch
             await press(pilot, screen, *keys)
             await pilot.press("e")
             await until(pilot, lambda: (tmp_path / "figures" / name).exists() and app.export.state == "done")  # type: ignore[union-attr]  # noqa: B023
+
+
+async def test_answers_wait_behind_other_pages(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        made = finished(screen)
+        await press(pilot, screen, "b", "r")
+        swept = screen.swept
+        await press(pilot, screen, "b", "b")
+        assert screen.swept is swept  # not run again
+        assert screen.figure() is not None
+        await press(pilot, screen, "b")
+        assert screen.shown is made
+        await press(pilot, screen, "r")
+        assert screen.shown is not made  # but this says so
+
+
+async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset) -> None:
+    app = still_app()
+    five = int((small.test.labels == 5).nonzero()[0])
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        app.digit = ("test", five)
+        await press(pilot, screen, "d")
+        assert "class 5 already" in status(screen)
+        assert screen.shown is None
+        assert screen.figure() is None
+        await press(pilot, screen, "[", "e", "y")
+        assert "class 5" not in status(screen)  # of the page before
+        await press(pilot, screen, "y", ".")
+        assert finished(screen).indices == (five + 1,)
+
+
+async def test_numbers_that_are_none(still_app: MakeApp, tmp_path: Path) -> None:
+    model = load_weights(pretrained("cnn").model_file)
+    with torch.no_grad():
+        model.get_parameter("fc.3.bias")[3] = float("nan")
+        save_weights(tmp_path / "nan.safetensors", model)
+        model.get_parameter("fc.3.bias").zero_()
+        model.get_parameter("fc.1.weight").zero_()
+        model.get_parameter("fc.1.bias").fill_(-1)  # the hidden layer is dead: no gradient
+        save_weights(tmp_path / "dead.safetensors", model)
+    app = still_app(empty=True)
+    async with app.run_test(size=WIDE) as pilot:
+        for name in ("nan", "dead"):
+            app.opened = tmp_path / f"{name}.safetensors"
+            await pilot.press("1")
+            screen = await go(pilot, "7", AttacksScreen)
+            screen._chosen["noise"] = {"steps": 10}
+            await press(pilot, screen, "A", "down", "enter", "escape", "a", "b", "r", "b")
+            assert app.is_running
+
+
+async def test_a_paused_attack_keeps_no_figure_waiting(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await go(pilot, "7", AttacksScreen)
+        await pilot.press("A", "space")
+        await until(pilot, lambda: any(job.state == "paused" for job in app.lab.unfinished("analysis")))
+        await pilot.press("1", "e")
+        assert "a paused attack is in the way" in list(app._notifications)[-1].message
+        assert app.export is None
+
+
+async def test_a_digit_not_given_changes_nothing(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        made = finished(screen)
+        await pilot.press("i")
+        await pilot.press("escape")
+        await settled(pilot, screen)
+        assert screen.shown is made
+        await press(pilot, screen, "[")
+        await pilot.press("i", *["backspace"] * 9, "7", "enter")
+        await settled(pilot, screen)
+        assert finished(screen).indices == (7,)
+        assert "step 25" in text(screen, Raster, "attack-result")  # its end, not a moment before
+
+
+async def test_a_sweep_of_one_point_claims_nothing(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "b", "r")
+        swept = screen.swept
+        assert swept is not None
+        assert beta_answer(replace(swept, points=swept.points[:1])) == [
+            "without a penalty (beta 0) the attack fails already: there is nothing to compare"
+        ]

@@ -457,7 +457,7 @@ async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_p
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, key, InspectScreen)
         assert screen.mode == mode
-        assert "broken.safetensors is no whole safetensors file" in status(screen)
+        assert "broken.safetensors is no whole" in status(screen)  # where the path leaves room for so much
         app.opened = pretrained("cnn")  # what was wrong is forgotten
         screen.show(())
         await settled(pilot, screen)

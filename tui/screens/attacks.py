@@ -23,7 +23,7 @@ from engine.attack_events import (
     RobustnessPointMeasured,
     TransferMeasured,
 )
-from engine.events import Event, NetworkEvent
+from engine.events import DownloadAdvanced, Event, JobFailed, NetworkEvent
 from engine.lab import Job
 from engine.requests import (
     GALLERY,
@@ -35,6 +35,7 @@ from engine.requests import (
     Parameter,
     Request,
     RequestError,
+    SplitName,
     SweepBeta,
     parameters,
 )
@@ -120,6 +121,12 @@ class AttacksScreen(InspectScreen):
         self._frame: int | None = None
         """The moment in view of what an attack did; None for its end."""
         self._step = 0
+        self._shown_for: Request | None = None
+        """The request that `shown` answers."""
+        self._last: dict[Page, Request] = {}
+        """What each page asked for last."""
+        self._count = 0
+        """Images in the split of the current digit, once known."""
         self.add_class("-attacks")
 
     def body(self) -> Iterable[Widget]:
@@ -197,16 +204,23 @@ class AttacksScreen(InspectScreen):
         if self._halted if self.page == "attack" else self.page not in self._asked:
             return []
         try:
-            return [self._request()]
+            self._last[self.page] = self._request()
         except RequestError as error:  # settings that are fine one by one, and not together
             self.problem = str(error)
+            self._last.pop(self.page, None)
             return []
+        return [self._last[self.page]]
+
+    def kept(self) -> list[Request]:
+        """What the pages asked for last."""
+        return list(self._last.values())
 
     def take(self, event: NetworkEvent) -> None:
         """Keep an answer."""
         match event:
             case Attack():
                 self.shown, self._step = event, event.done
+                self._count = 0 if event.attack == "noise" else event.count
             case RobustnessMeasured():
                 self.curve = event
             case BetaSwept():
@@ -218,6 +232,10 @@ class AttacksScreen(InspectScreen):
 
     def _hear(self, job: Job, event: Event) -> None:
         """What a job says: also the last words of one that was stopped."""
+        if isinstance(event, Attack) and (job is self._last_words or job in self._jobs.values()):
+            self._shown_for = job.request
+        if isinstance(event, JobFailed) and job.request == self._last.get("attack"):
+            self.shown = None
         if job is self._last_words and isinstance(event, AttackFinished):
             self.take(event)
         elif isinstance(event, AttackStepped):
@@ -234,6 +252,12 @@ class AttacksScreen(InspectScreen):
         self.shown = self.curve = self.swept = self.transferred = None
         self._frame, self._step, self._halted, self._last_words = None, 0, False, None
         self._asked.clear()
+        self._last.clear()
+
+    @property
+    def current(self) -> Attack | None:
+        """The attack in view, where it is what the settings of the moment ask for."""
+        return self.shown if self._shown_for == self._last.get("attack") else None
 
     @property
     def job(self) -> Job | None:
@@ -255,8 +279,8 @@ class AttacksScreen(InspectScreen):
         return self.grid if self.page == "attack" else self.table
 
     def digits_in_split(self) -> int:
-        """As many as the answer says."""
-        return self.shown.count if self.shown else 0
+        """As many as an answer said."""
+        return self._count
 
     # Drawing
 
@@ -440,7 +464,9 @@ class AttacksScreen(InspectScreen):
         sizes = [p.l2 for p in found.points]
         edges = [[max(0.0, p.l2 + sign * p.l2_spread) for p in found.points] for sign in (-1, 1)]
         bands = [Curve("", "rule", xs, edge) for edge in edges]
-        l2.show([*bands, Curve("", "curve-train", xs, sizes, f"{sizes[-1]:.2f}")], reach, (0.0, max(edges[1]) * 1.05))
+        l2.show(
+            [*bands, Curve("", "curve-train", xs, sizes, f"{sizes[-1]:.2f}")], reach, (0.0, max(edges[1]) * 1.05 or 1.0)
+        )
 
     def _draw_transfer(self) -> None:
         found = self.transferred
@@ -463,7 +489,8 @@ class AttacksScreen(InspectScreen):
 
     def _show_status(self) -> None:
         line, job = self.query_one(ProgressLine), self.job
-        if self.page != "attack" or job is None or self.problem or not self.lab_app.engine:
+        downloading = isinstance(self._progress, DownloadAdvanced)
+        if self.page != "attack" or job is None or self.problem or downloading or not self.lab_app.engine:
             super()._show_status()
             return
         shown = self.shown if self.shown and self.shown.attack == self.attack_name else None
@@ -484,10 +511,10 @@ class AttacksScreen(InspectScreen):
         """What came of it."""
         if self.page != "attack":
             return self._page_sentence()
-        shown = self.shown
+        shown = self.current
         if self._halted and not isinstance(shown, AttackFinished):
             return "stopped: r runs it"
-        if not isinstance(shown, AttackFinished) or shown.attack != self.attack_name:
+        if not isinstance(shown, AttackFinished):
             return ""
         number = self.grid.cursor
         made = shown.images[min(max(number, 0), len(shown.images) - 1)]
@@ -511,7 +538,7 @@ class AttacksScreen(InspectScreen):
     def figure(self) -> DrawFigure | None:
         """What the page shows; nothing while it is not whole."""
         whole: dict[Page, NetworkEvent | None] = {
-            "attack": self.shown if isinstance(self.shown, AttackFinished) else None,
+            "attack": self.current if isinstance(self.current, AttackFinished) else None,
             "curve": None if isinstance(self.curve, RobustnessAdvanced) else self.curve,
             "beta": None if isinstance(self.swept, BetaSweepAdvanced) else self.swept,
             "transfer": self.transferred,
@@ -529,8 +556,11 @@ class AttacksScreen(InspectScreen):
         if self.page != "attack":
             hidden |= {"next_attack", "previous_attack", "gallery", "zoom", "view", "pause", "step"}
             hidden |= {"back_in_time", "on_in_time", "previous_digit", "next_digit", "digit"}
-        elif not isinstance(self.shown, AttackFinished):
-            hidden |= {"back_in_time", "on_in_time"}
+        else:
+            if not isinstance(self.current, AttackFinished):
+                hidden |= {"back_in_time", "on_in_time"}
+            if self.attack_name == "noise":
+                hidden |= {"previous_digit", "next_digit", "digit", "gallery"}
         if not any(p.name in ("target", "classes") for p in self._options()):
             hidden |= {"next_target", "previous_target"}
         return tuple(command for command in super().live_commands() if command.name not in hidden)
@@ -547,6 +577,11 @@ class AttacksScreen(InspectScreen):
         """From near."""
         self.action_zoom()
 
+    def on_resize(self) -> None:
+        """What a legend and a title have room for depends on the width."""
+        if self.ready:
+            self.call_after_refresh(self.refresh_panels)
+
     def on_rows_moved(self) -> None:
         """Another line."""
         if self.page == "curve":
@@ -561,7 +596,7 @@ class AttacksScreen(InspectScreen):
     async def action_back(self) -> None:
         """From near to the page; from another page to the first."""
         if self.has_class("-zoomed"):
-            self.remove_class("-zoomed")
+            self.action_zoom()
         elif self.page != "attack":
             await self._turn_to("attack")
 
@@ -569,7 +604,7 @@ class AttacksScreen(InspectScreen):
         page = "attack" if page == self.page else page
         if not self.query(f"#{page}-page"):
             await self.mount(self._made(page), before=self.query_one(Legend))
-        self.page = page
+        self.page, self.problem = page, ""
         self.remove_class("-zoomed")
         self.show(())
 
@@ -587,17 +622,17 @@ class AttacksScreen(InspectScreen):
 
     def _anew(self) -> None:
         """Something else is asked for: what is in view is no answer to it any more."""
-        self._frame, self._halted, self._step, self.problem = None, False, 0, ""
+        self.problem = ""
         self._asked.discard(self.page)
         match self.page:
+            case "attack":
+                self._frame, self._halted, self._step = None, False, 0
             case "curve":
                 self.curve = None
             case "beta":
                 self.swept = None
             case "transfer":
                 self.transferred = None
-            case _:
-                pass
         self.show(())
 
     def action_next_attack(self) -> None:
@@ -675,10 +710,12 @@ class AttacksScreen(InspectScreen):
         job = self.job
         if job is not None and job.paused:
             job.resume()
-        elif self.page == "attack":
-            self._jobs = {key: each for key, each in self._jobs.items() if each.state != "done"}
+            return
+        if self.page == "attack" or job is None:
+            before = self._last.get(self.page)
+            self._jobs = {key: each for key, each in self._jobs.items() if key[0] != before or each.state != "done"}
             self._anew()
-        else:
+        if self.page != "attack":
             self._asked.add(self.page)
             self.show(())
 
@@ -703,6 +740,7 @@ class AttacksScreen(InspectScreen):
             return
         if self.page == "attack":
             self._halted, self._last_words = True, job
+            self.shown = self.current
         else:
             self._asked.discard(self.page)
         job.cancel()
@@ -717,7 +755,7 @@ class AttacksScreen(InspectScreen):
         self._scrub(1)
 
     def _scrub(self, by: int) -> None:
-        shown = self.shown
+        shown = self.current
         if self.page != "attack" or not isinstance(shown, AttackFinished):
             return
         last = len(shown.frames) - 1
@@ -728,15 +766,19 @@ class AttacksScreen(InspectScreen):
 
     def action_gallery(self) -> None:
         """The notebook's ten, or the current digit."""
-        if self.page == "attack":
+        if self.page == "attack" and self.attack_name != "noise":
             self.alone = not self.alone
             self._anew()
 
     def action_digit(self) -> None:
         """The digit that is asked for, alone."""
-        if self.page == "attack":
-            self.alone = True
+        if self.page == "attack" and self.attack_name != "noise":
             super().action_digit()
+
+    def go_to(self, digit: tuple[SplitName, int]) -> None:
+        """Attack this one alone."""
+        self.alone, self.lab_app.digit = True, digit
+        self._anew()
 
     def _step_digit(self, by: int) -> None:
         if self.page != "attack" or self.attack_name == "noise":

@@ -36,6 +36,11 @@ class LabScreen(Screen[None]):
         assert isinstance(self.app, MnistTui)
         return self.app
 
+    @property
+    def ready(self) -> bool:
+        """Whether its widgets are there: not before it is mounted, and not while the app takes itself down."""
+        return self.is_mounted and bool(self.query(Header)) and bool(self.query(KeyBar))
+
     def compose(self) -> ComposeResult:
         """The frame, and the screen in it."""
         yield Header()
@@ -64,6 +69,8 @@ class LabScreen(Screen[None]):
         app = self.lab_app
         if (figure := self.figure()) is None:
             self.notify("there is nothing to draw yet", severity="warning")
+        elif any(job.paused for job in app.lab.unfinished("analysis")):
+            self.notify("a paused attack is in the way: go on with it, or stop it, on screen 7", severity="warning")
         elif app.export is None or app.export.state == "done":  # else whoever presses twice wants one figure
             app.export = app.lab.submit(figure)
 
@@ -72,7 +79,7 @@ class LabScreen(Screen[None]):
 
     def show(self, events: Iterable[Event]) -> None:
         """Draw the state of the app anew, after `events` (empty for no particular reason)."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         self.query_one(Header).show(self.lab_app.facts(), self.lab_app.place())
         self.query_one(KeyBar).show(self.live_commands())

@@ -88,6 +88,10 @@ class InspectScreen(LabScreen):
         """What should be asked for, one after the other, in the state of the moment."""
         raise NotImplementedError
 
+    def kept(self) -> list[Request]:
+        """What need not be asked for again though it is not in view: its answer is at hand."""
+        return []
+
     def take(self, event: NetworkEvent) -> None:
         """Keep an answer."""
         raise NotImplementedError
@@ -114,7 +118,7 @@ class InspectScreen(LabScreen):
     def show(self, events: Iterable[Event]) -> None:
         """Ask for what is missing, and draw."""
         super().show(events)
-        if self.is_mounted:
+        if self.ready:
             self.ask()
             self.refresh_panels()
 
@@ -130,14 +134,15 @@ class InspectScreen(LabScreen):
             self._progress = self._pace = None
             self.forget()
         epochs, wanted = len(app.history.epochs), self.wanted()
+        kept = self.kept()
         for (request, _), unwanted in self._jobs.items():
-            if request not in wanted:
+            if request not in wanted and not (request in kept and unwanted.state == "done"):
                 unwanted.cancel()
                 self._progress = self._pace = None
         self._jobs = {
             (request, at): job
             for (request, at), job in self._jobs.items()
-            if request in wanted and not job.cancelled and (at == epochs or job.state != "done")
+            if request in (*wanted, *kept) and not job.cancelled and (at == epochs or job.state != "done")
         }
         if any(at != epochs for _, at in self._jobs):
             return  # where epochs are short, an answer about the one before comes first
@@ -246,12 +251,12 @@ class InspectScreen(LabScreen):
         """Ask for the number of a digit and go there."""
         from tui.screens.dialogs import DigitScreen
 
-        def go(digit: tuple[SplitName, int] | None) -> None:
-            if digit:
-                self.lab_app.digit = digit
-                self.show(())
+        self.app.push_screen(DigitScreen(*self.lab_app.digit), lambda digit: self.go_to(digit) if digit else None)
 
-        self.app.push_screen(DigitScreen(*self.lab_app.digit), go)
+    def go_to(self, digit: tuple[SplitName, int]) -> None:
+        """Make an image, by its split and its index, the current digit."""
+        self.lab_app.digit = digit
+        self.show(())
 
     def _step_digit(self, by: int) -> None:
         split, index = self.lab_app.digit

@@ -57,7 +57,7 @@ class TrainScreen(LabScreen):
     def show(self, events: Iterable[Event]) -> None:
         """Draw the open run: curves and table where an epoch or a point was added, progress always."""
         super().show(events)
-        if not self.is_mounted:
+        if not self.ready:
             return
         history = self.lab_app.history
         self._show_loss(history)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import plotext
 from rich.color import ColorParseError
@@ -36,6 +36,13 @@ class Curve:
     """Its newest value, for the legend."""
     points: bool = False
     """Draw the measurements as points where there is no colour to tell the curves apart."""
+
+    def finite(self) -> Curve:
+        """The curve without the points whose value is no number."""
+        if all(map(math.isfinite, self.ys)):
+            return self
+        kept = [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if math.isfinite(y)]
+        return replace(self, xs=[x for x, _ in kept], ys=[y for _, y in kept])
 
 
 def decimate(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[list[float], list[float]]:
@@ -113,7 +120,10 @@ class Chart(CellWidget):
         *,
         logarithmic: bool = False,
     ) -> None:
-        """Draw these curves from now on."""
+        """Draw these curves from now on; of values that are no numbers, nothing."""
+        curves = [curve.finite() for curve in curves]
+        if y_range and not y_range[0] < y_range[1] < math.inf:
+            y_range = None
         state = (curves, x_range, y_range, logarithmic)
         if state != (self.curves, self.x_range, self.y_range, self.logarithmic):
             self.curves, self.x_range, self.y_range, self.logarithmic = state
