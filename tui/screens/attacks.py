@@ -408,7 +408,7 @@ class AttacksScreen(InspectScreen):
         point = found.points[min(self.table.cursor, len(found.points) - 1)]
         pairs = zip(point.class_correct, point.class_count, strict=True)
         shares = " ".join(f"{c}:{100 * right / n:.0f}" if n else f"{c}:-" for c, (right, n) in enumerate(pairs))
-        return [*notes, f"here, % right by class: {shares}"]
+        return [*notes, f"% right by class: {shares}"]
 
     def _draw_curve_chart(self, found: RobustnessMeasured) -> None:
         """The curve under the cursor with its interval, and of each network the strongest attack."""

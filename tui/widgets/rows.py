@@ -89,7 +89,8 @@ class Rows(CellWidget):
         top = self._top(height)
         for number, line in enumerate(self.lines[top : top + self._room(height)], start=top):
             here = number == self.cursor
-            style = ink(self.app, "primary" if here else "foreground", bold=here)
+            # Without colour, bold alone is hardly seen.
+            style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
             rows.append(cells((f" {line.text}", style), (f"  {line.mark}", ink(self.app, "error"))))
         if self.notes and height > len(self.notes) + 6:
             rows += [[], *(cells((f" {note}", quiet)) for note in self.notes)]
