@@ -81,6 +81,24 @@ class RunStarted(Event, frozen=True):
     """Trainable parameters of the network."""
     started: str
     """ISO 8601, with the time zone."""
+    resumed_from: int | None = None
+    """Of a run that goes on: the epochs it had finished. Null where it begins."""
+    differences: tuple[str, ...] = ()
+    """Of a run that goes on: what is no longer as it was, so that the numbers may differ in their last digits."""
+
+
+class RunPaused(Event, frozen=True):
+    """The run waits for somebody to let it go on; all that it needs to go on is on disk."""
+
+    run: str
+    epoch: int
+    """Epochs finished."""
+
+
+class RunContinued(Event, frozen=True):
+    """The pause is over."""
+
+    run: str
 
 
 class BatchTrained(Progress, frozen=True):
@@ -572,7 +590,11 @@ class Cancelled(Exception):
     """Thrown into the generator of a job by whoever wants it to stop: it says its last words and ends."""
 
 
-RunEvent = RunStarted | EpochFinished | RunFinished | RunCancelled | RunFailed
+class PauseAsked(Exception):
+    """Thrown into the generator of a job that is about to be paused: what it then says comes before the pause."""
+
+
+RunEvent = RunStarted | EpochFinished | RunPaused | RunContinued | RunFinished | RunCancelled | RunFailed
 """What `events.jsonl` holds."""
 
 _encoder = msgspec.json.Encoder()

@@ -11,12 +11,14 @@ from engine.events import (
     EpochFinished,
     Event,
     RunCancelled,
+    RunContinued,
     RunFailed,
     RunFinished,
+    RunPaused,
     RunStarted,
 )
 
-RunState = Literal["new", "running", "finished", "cancelled", "failed"]
+RunState = Literal["new", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
 
 
 @dataclass
@@ -25,6 +27,7 @@ class RunHistory:
 
     name: str = ""
     state: RunState = "new"
+    """Interrupted: its process died. Events do not tell that; whoever looks at the process does."""
     started: RunStarted | None = None
     epochs: list[EpochFinished] = field(default_factory=list)
     progress: BatchTrained | None = None
@@ -46,11 +49,17 @@ class RunHistory:
         match event:
             case RunStarted():
                 self.name, self.started, self.state = event.run, event, "running"
+                self.finished, self.reason, self.progress = None, "", None
             case BatchTrained():
                 self.progress = event
             case EpochFinished():
-                self.epochs.append(event)
+                # A run that goes on may train an epoch again.
+                self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch] + [event]
                 self.progress = None
+            case RunPaused():
+                self.state = "paused"
+            case RunContinued():
+                self.state = "running"
             case RunFinished():
                 self.finished, self.state = event, "finished"
             case RunCancelled():
@@ -59,6 +68,11 @@ class RunHistory:
                 self.state, self.reason, self.progress = "failed", event.reason, None
             case _:
                 pass
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it trains, or is paused in the middle."""
+        return self.state in ("running", "paused")
 
     @property
     def total_epochs(self) -> int:

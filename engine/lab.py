@@ -20,7 +20,17 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from engine.allocator import keep_freed_memory
-from engine.events import Cancelled, Event, JobFailed, Progress
+from engine.events import (
+    BatchEvaluated,
+    BatchTrained,
+    Cancelled,
+    EpochFinished,
+    Event,
+    JobFailed,
+    PauseAsked,
+    Progress,
+    RunStarted,
+)
 from engine.requests import (
     AnyAttack,
     Attribute,
@@ -32,6 +42,7 @@ from engine.requests import (
     OpenWeights,
     Request,
     RequestError,
+    Resume,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -65,6 +76,7 @@ class _Entry:
 
 OPERATIONS: dict[type[Request], _Entry] = {
     Train: _Entry("training", "engine.recording:train_run", writes=True),
+    Resume: _Entry("training", "engine.recording:resume_run", writes=True),
     WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
     OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
     Summarise: _Entry("analysis", "engine.inspection.layers:summarise"),
@@ -252,6 +264,8 @@ class Job:
                 self._once = False
                 self.pause()
             if not self._go.is_set():
+                if isinstance(event, RunStarted | BatchTrained | BatchEvaluated | EpochFinished) and self.writes:
+                    stream.put(self, events.throw(PauseAsked()))
                 self.state = "paused"
                 stream.wake()
                 self._go.wait()

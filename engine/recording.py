@@ -7,39 +7,96 @@ from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import torch
+from msgspec import Struct
+from msgspec.structs import replace
 
-from engine.checkpoints import save_convolutions, save_tensors, save_weights
+from engine.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
 from engine.data import Dataset, load
 from engine.devices import choose_device, device_name, set_threads, versions
-from engine.events import Cancelled, EpochFinished, Event, RunCancelled, RunFailed, RunFinished, RunStarted
+from engine.events import (
+    Cancelled,
+    EpochFinished,
+    Event,
+    PauseAsked,
+    RunCancelled,
+    RunContinued,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+)
 from engine.history import RunHistory
 from engine.model import count_parameters
-from engine.requests import RequestError, Train
-from engine.runs import RunFolder, RunRecord
-from engine.training import TrainingFailed, TrainingState, train
+from engine.processes import Process
+from engine.requests import RequestError, Resume, Train
+from engine.runs import RunFolder, RunRecord, find_run, newest_unfinished
+from engine.training import Sums, TrainingFailed, TrainingState, train
 
 
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     """Train in a new folder under `root`.
 
     The weights of an epoch are on disk before its EpochFinished is. Ends with RunFinished, or with RunFailed where
-    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in. Raises RequestError
-    where it could not even begin.
+    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in; what the run needs to
+    go on is then on disk, to the step. Raises RequestError where it could not even begin.
     """
     device = choose_device(request.device)
+    data = yield from _load(request, device)
+    folder = RunFolder.create(root, request.variant)
+    yield from _recorded(_Run(folder, request, data, device))
+
+
+def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
+    """Go on with a run: on the same device, with the same versions and as many threads, bit for bit.
+
+    Where one of these is not the same, RunStarted says so. Events as by `train_run`. Raises RequestError where there is
+    no such run, or it is finished, or another process is at it, or its files are damaged.
+    """
+    folder = find_run(request.what, root) if request.what else newest_unfinished(root)
+    if folder.bundled:
+        raise RequestError(f"{folder.what} ships with the program and is finished: train one of your own")
+    record, history = folder.read_record(), folder.history()
+    if history.state == "finished":
+        raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+    if history.under_way and (process := folder.process()) and process.lives() is not False:
+        where = f"process {process.number}" + ("" if process.here else f" on {process.host}")
+        raise RequestError(f"run {folder.name} is under way in {where}: only one can train it")
+    asked = replace(record.request, threads=record.threads)
+    device = choose_device(asked.device if request.device == "auto" else request.device)
+    data = yield from _load(asked, device)
+    run = _Run(folder, asked, data, device, record)
+    run.restore(history)
+    yield from _recorded(run)
+
+
+def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
     try:
         data = yield from load(request.dataset, device)
     except (torch.OutOfMemoryError, MemoryError):
         raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some") from None
     if request.batch_size > (size := min(request.train_size, len(data.train))):
         raise RequestError(f"batch size {request.batch_size} is more than the {size} training images")
-    folder = RunFolder.create(root, request.variant)
-    history = RunHistory(folder.name)
+    return data
+
+
+def _recorded(run: _Run) -> Generator[Event, None, None]:
+    """The events of `run`, and its last words however it ends."""
+    folder, history = run.folder, run.history
     try:
-        for event in _train_in(folder, request, data, device):
+        for event in run.events():
             history.add(event)
-            yield event
+            try:
+                yield event
+            except PauseAsked:
+                run.save()
+                folder.append(paused := RunPaused(run=folder.name, epoch=len(history.epochs)))
+                history.add(paused)
+                yield paused
+                folder.append(continued := RunContinued(run=folder.name))
+                history.add(continued)
+                yield continued
     except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
         if history.state == "finished":  # too late to cancel anything
             if isinstance(end, Cancelled):
@@ -47,12 +104,13 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
             raise
         cancelled = RunCancelled(run=folder.name, epoch=len(history.epochs))
         with contextlib.suppress(OSError):
+            run.save()
             folder.append(cancelled)
         if not isinstance(end, Cancelled):
             raise
         yield cancelled
     except Exception as error:
-        reason = _reason(error, request, folder)
+        reason = _reason(error, run.request, folder)
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
         failed = RunFailed(run=folder.name, reason=reason or fault)
         with contextlib.suppress(OSError):
@@ -62,52 +120,120 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
         yield failed
 
 
-def _train_in(folder: RunFolder, request: Train, data: Dataset, device: torch.device) -> Generator[Event, None, None]:
-    threads = set_threads(request.threads)
-    name = device_name(device)
-    state = TrainingState.fresh(request, device)
-    folder.write_record(RunRecord(request, versions(), str(device), name, threads))
-    save_weights(folder.model_file, state.model)
-    save_convolutions(folder.convolutions_file(0), state.model)
-    started = RunStarted(
-        run=folder.name,
-        device=str(device),
-        device_name=name,
-        threads=threads,
-        versions=versions(),
-        train_size=min(request.train_size, len(data.train)),
-        val_size=len(data.val),
-        test_size=len(data.test),
-        image_shape=data.image_shape,
-        parameters=count_parameters(state.model),
-        started=datetime.now().astimezone().isoformat(timespec="seconds"),
-    )
-    folder.append(started)
-    yield started
-    best: EpochFinished | None = None
-    last: EpochFinished | None = None
-    for event in train(request, data, state):
-        if isinstance(event, EpochFinished):
-            last = event
-            if best is None or event.val_loss < best.val_loss:
-                best = event
-                save_weights(folder.best_file, state.model)
-            save_tensors(folder.state_file, state.tensors(), {"epoch": str(state.epoch)})
+class _Progress(Struct):
+    """What stands beside the tensors of a state file."""
+
+    epoch: int
+    sums: Sums
+    last: EpochFinished | None
+    """Of the last epoch: a kill may come before the event is written."""
+
+
+class _Run:
+    """A run and its folder, from the first epoch or from where it was left."""
+
+    def __init__(
+        self, folder: RunFolder, request: Train, data: Dataset, device: torch.device, before: RunRecord | None = None
+    ) -> None:
+        self.folder, self.request, self.data, self.device = folder, request, data, device
+        self.threads = set_threads(request.threads)
+        self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads)
+        self.state = TrainingState.fresh(request, device)
+        self.history = RunHistory(folder.name)
+        self._before = before
+        """What `request.json` says of a run that goes on."""
+
+    def restore(self, history: RunHistory) -> None:
+        """Take up the state on disk, and mend what a kill left behind. Raises RequestError."""
+        self.history, folder, state, progress = history, self.folder, self.state, None
+        if folder.state_file.exists():  # else it was killed before its first epoch ended
+            tensors, metadata = load_tensors(folder.state_file)
+            try:
+                progress = msgspec.json.decode(metadata["progress"], type=_Progress)
+                state.restore(tensors)
+            except (KeyError, ValueError, RuntimeError, msgspec.DecodeError):
+                raise RequestError(f"{folder.state_file} is not the state of this run: it cannot go on") from None
+            state.epoch, state.sums = progress.epoch, progress.sums
+        told, untold = len(history.epochs), progress.last if progress and not progress.sums.step else None
+        if untold and state.epoch == told + 1:
+            self._finish(untold)
+        elif state.epoch != told:
+            raise RequestError(
+                f"{folder.state_file} is of epoch {state.epoch}, the events of epoch {told}: it cannot go on"
+            )
+
+    def save(self) -> None:
+        """Write all that the run needs to go on from here. Raises OSError."""
+        if not self.state.epoch and not self.state.sums.step:
+            return
+        last = self.history.epochs[-1] if self.history.epochs else None
+        progress = msgspec.json.encode(_Progress(self.state.epoch, self.state.sums, last)).decode()
+        save_tensors(self.folder.state_file, self.state.tensors(), {"progress": progress})
+
+    def events(self) -> Generator[Event, None, None]:
+        """From RunStarted to RunFinished."""
+        folder, state = self.folder, self.state
+        folder.write_process(Process.own())
+        if self._before is None:
+            folder.write_record(self.record)
+        if not state.epoch and not folder.convolutions_file(0).exists():
             save_weights(folder.model_file, state.model)
-            save_convolutions(folder.convolutions_file(event.epoch), state.model)
-            folder.append(event)
-        yield event
-    assert best is not None, "a run has at least one epoch"
-    assert last is not None
-    finished = RunFinished(
-        run=folder.name,
-        best_epoch=best.epoch,
-        best_val_loss=best.val_loss,
-        test_accuracy=best.test_accuracy,
-        last_test_accuracy=last.test_accuracy,
-    )
-    folder.append(finished)
-    yield finished
+            save_convolutions(folder.convolutions_file(0), state.model)
+        started = self._started()
+        folder.append(started)
+        yield started
+        for event in train(self.request, self.data, state):
+            if isinstance(event, EpochFinished):
+                self.history.add(event)
+                self.save()
+                self._finish(event)
+            yield event
+        best, last = self.history.best, self.history.epochs[-1]
+        assert best is not None, "a run has at least one epoch"
+        finished = RunFinished(
+            run=folder.name,
+            best_epoch=best.epoch,
+            best_val_loss=best.val_loss,
+            test_accuracy=best.test_accuracy,
+            last_test_accuracy=last.test_accuracy,
+        )
+        folder.append(finished)
+        yield finished
+
+    def _finish(self, event: EpochFinished) -> None:
+        """Write what an epoch leaves: the weights before the event that says that they are there."""
+        folder, model = self.folder, self.state.model
+        self.history.add(event)
+        if self.history.best is event:
+            save_weights(folder.best_file, model)
+        save_weights(folder.model_file, model)
+        save_convolutions(folder.convolutions_file(event.epoch), model)
+        folder.append(event)
+
+    def _started(self) -> RunStarted:
+        data = self.data
+        return RunStarted(
+            run=self.folder.name,
+            device=self.record.device,
+            device_name=self.record.device_name,
+            threads=self.threads,
+            versions=self.record.versions,
+            train_size=min(self.request.train_size, len(data.train)),
+            val_size=len(data.val),
+            test_size=len(data.test),
+            image_shape=data.image_shape,
+            parameters=count_parameters(self.state.model),
+            started=datetime.now().astimezone().isoformat(timespec="seconds"),
+            resumed_from=None if self._before is None else self.state.epoch,
+            differences=() if self._before is None else _differences(self._before, self.record),
+        )
+
+
+def _differences(before: RunRecord, now: RunRecord) -> tuple[str, ...]:
+    """What is no longer as it was, of all that the last digits of a number depend on."""
+    pairs = [("device", before.device_name, now.device_name), ("threads", before.threads, now.threads)]
+    pairs += [(name, before.versions.get(name), version) for name, version in now.versions.items()]
+    return tuple(f"{name} {now} instead of {before}" for name, before, now in pairs if before != now)
 
 
 def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:

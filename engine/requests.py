@@ -202,6 +202,15 @@ class Train(Architecture, frozen=True, tag="train"):
             raise RequestError(f"batch size {self.batch_size} is more than the {self.train_size} training images")
 
 
+class Resume(Request, frozen=True, tag="resume"):
+    """Go on with a run that was stopped, or whose process died, from where it was."""
+
+    what: Annotated[str, Meta(description="the run (nothing: the newest that is not finished)")] = ""
+    device: Annotated[DeviceName, Meta(description="where to compute; auto takes what the run was asked for on")] = (
+        "auto"
+    )
+
+
 class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from engine.events import RunEvent, read_json_lines, to_json
 from engine.history import RunHistory
 from engine.paths import asset, write_whole
+from engine.processes import Process
 from engine.requests import RequestError, Train
 
 PRETRAINED = ("cnn", "cnn-bn")
@@ -33,8 +35,8 @@ class RunFolder:
     """A run on disk.
 
     request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
-    validation loss), epochs/ (the convolutions after each epoch), resume/state.safetensors (weights and optimizer),
-    figures/.
+    validation loss), epochs/ (the convolutions after each epoch), resume/ (all that it needs to go on, and which
+    process is at it), figures/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +46,7 @@ class RunFolder:
         self.model_file = path / "model.safetensors"
         self.best_file = path / "best.safetensors"
         self.state_file = path / "resume" / "state.safetensors"
+        self.process_file = path / "resume" / "process.json"
         self.epochs_folder = path / "epochs"
         self.figures_folder = path / "figures"
 
@@ -103,14 +106,29 @@ class RunFolder:
         except (OSError, msgspec.DecodeError) as error:
             raise RequestError(f"{path} cannot be read ({_reason(error)}): is {self.path} a run folder?") from None
 
+    def write_process(self, process: Process) -> None:
+        """Say which process writes here from now on; raises OSError."""
+        write_whole(self.process_file, lambda path: _write_bytes(path, msgspec.json.encode(process)))
+
+    def process(self) -> Process | None:
+        """The process that writes here, or wrote last; None where that is not known."""
+        try:
+            return msgspec.json.decode(self.process_file.read_bytes(), type=Process)
+        except (OSError, msgspec.DecodeError):
+            return None
+
     def append(self, event: RunEvent) -> None:
         """Add `event` to `events.jsonl` and see it onto the disk; raises OSError.
 
-        A line is one write, so a reader sees whole lines and at most one unfinished last one.
+        A line is one write, so a reader sees whole lines and at most one unfinished last one, which a kill may leave.
         """
         line = to_json(event) + b"\n"
-        with self.events_file.open("ab", buffering=0) as file:
+        with self.events_file.open("a+b", buffering=0) as file:
             size = file.seek(0, os.SEEK_END)
+            if size and (file.seek(size - 1), file.read(1))[1] != b"\n":
+                file.seek(0)
+                size = file.read().rfind(b"\n") + 1
+                file.truncate(size)
             try:
                 if (written := file.write(line)) != len(line):
                     raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
@@ -130,8 +148,11 @@ class RunFolder:
             raise RequestError(f"{self.events_file} cannot be read ({_reason(error)})") from None
 
     def history(self) -> RunHistory:
-        """The run's story so far."""
-        return RunHistory.of(self.name, self.events())
+        """The run's story so far. Whether a process that was at it has died is seen here."""
+        history = RunHistory.of(self.name, self.events())
+        if history.under_way and (process := self.process()) and process.lives() is False:
+            history.state = "interrupted"
+        return history
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
@@ -164,6 +185,25 @@ def newest(root: Path) -> RunFolder | None:
             if run.history().epochs:
                 return run
     return None
+
+
+def unfinished(root: Path) -> Iterator[RunFolder]:
+    """The runs under `root` that were stopped or whose process died, so that they can go on; the newest first."""
+    try:
+        folders = sorted((p for p in root.iterdir() if (p / "request.json").is_file()), reverse=True)
+    except OSError:
+        return
+    for run in map(RunFolder, folders):
+        with contextlib.suppress(RequestError):  # a damaged one is for whoever asks for it by name
+            if run.history().state in ("cancelled", "interrupted", "failed", "new"):
+                yield run
+
+
+def newest_unfinished(root: Path) -> RunFolder:
+    """The run under `root` that can go on and began last; raises RequestError where there is none."""
+    if run := next(unfinished(root), None):
+        return run
+    raise RequestError(f"no run under {root} waits to go on: all are finished or under way")
 
 
 def find_network(what: str, root: Path) -> RunFolder | Path:

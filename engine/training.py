@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -10,6 +11,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 import torch
+from msgspec import Struct, field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.adam import adam
@@ -35,6 +37,20 @@ class TrainingFailed(Exception):
     """Training cannot go on; the message is one line that says why and what to change."""
 
 
+class Sums(Struct):
+    """What an epoch under way has added up: all of it that the weights do not hold."""
+
+    step: int = 0
+    """Steps done."""
+    images: int = 0
+    seen: float = 0.0
+    """The sum at the last point of `running`."""
+    running: list[float] = field(default_factory=list)
+    """The running training loss so far."""
+    seconds: float = 0.0
+    """Of training."""
+
+
 @dataclass
 class TrainingState:
     """All that a run needs to go on: weights, optimizer, and how far it is."""
@@ -43,6 +59,10 @@ class TrainingState:
     optimizer: torch.optim.Adam
     epoch: int = 0
     """Epochs finished."""
+    sums: Sums = dataclasses.field(default_factory=Sums)
+    """Of the epoch under way."""
+    loss_sum: Tensor | None = None
+    """Of its steps' losses, on the device; None before the first."""
 
     @classmethod
     def fresh(cls, request: Train, device: torch.device) -> TrainingState:
@@ -51,14 +71,20 @@ class TrainingState:
         return cls(model, torch.optim.Adam(model.parameters(), lr=request.learning_rate, fused=True))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights as `model.KEY` and Adam's memory as `optimizer.NUMBER.NAME`, on the CPU."""
+        """Weights as `model.KEY`, Adam's memory as `optimizer.NUMBER.NAME`, and `loss_sum`; on the CPU."""
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        if self.loss_sum is not None:
+            tensors["loss_sum"] = self.loss_sum
         for number, memory in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in memory.items()}
         return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors()` gave."""
+        """Take back what `tensors()` gave; the numbers beside it are the caller's. Raises KeyError, RuntimeError or
+        ValueError where they are another network's.
+        """
+        if "loss_sum" in tensors:
+            self.loss_sum = tensors["loss_sum"].to(next(self.model.parameters()).device)
         weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         self.model.load_state_dict(weights)
         memory: dict[int, dict[str, Tensor]] = {}
@@ -94,8 +120,8 @@ def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, N
 class _Watch:
     """Seconds of work: the time between two yields counts, the time that the consumer holds the generator does not."""
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
         self._since = time.perf_counter()
 
     def stop(self) -> None:
@@ -123,9 +149,9 @@ def train(
     """Train `state` from the epoch where it is to `request.epochs`; one event a step, and one an epoch.
 
     Adam with cross-entropy over shuffled batches, as in the notebook. An epoch's order comes from (seed, epoch) alone.
-    Losses are summed on the device and read RUNNING_POINTS times an epoch. After each EpochFinished, and only then,
-    `state` is whole. Raises TrainingFailed where the loss stops being a finite number; the weights are then those of
-    the last epoch that finished.
+    Losses are summed on the device and read RUNNING_POINTS times an epoch. At each event `state` is whole: saved then,
+    it goes on from there bit for bit. Raises TrainingFailed where the loss stops being a finite number; the weights are
+    then those of the last epoch that finished here.
     """
     keep_freed_memory()
     set_threads(request.threads)
@@ -146,7 +172,7 @@ def _epoch(
     model, device = state.model, split.labels.device
     logits = partial(training_logits, model) if device.type == "cpu" else model
     adam_step = _adam_step(state.optimizer)
-    watch = _Watch()
+    sums, watch = state.sums, _Watch(state.sums.seconds)
     order = epoch_permutation(request.seed, epoch, len(split)).to(device)
     batches = torch.split(order, request.batch_size)
     if request.batch_norm and len(batches[-1]) == 1:
@@ -154,31 +180,32 @@ def _epoch(
         batches = (*batches[:-2], torch.cat(batches[-2:]))
     steps = len(batches)
     stretch = math.ceil(steps / RUNNING_POINTS)
-    total = torch.zeros((), device=device)
-    seen, images = 0.0, 0
-    running: list[float] = []
+    if state.loss_sum is None:
+        state.loss_sum = torch.zeros((), device=device)
 
     model.train()
-    for step, batch in enumerate(batches, 1):
+    for step, batch in enumerate(batches[sums.step :], sums.step + 1):
         loss = cross_entropy(logits(split.images.index_select(0, batch)), split.labels.index_select(0, batch))
         torch.autograd.backward(loss)
         adam_step()
-        total += loss.detach()
-        images += len(batch)
+        state.loss_sum += loss.detach()
+        sums.images += len(batch)
+        sums.step = step
         if step % stretch == 0 or step == steps:
-            sum_so_far = total.item()
+            sum_so_far = state.loss_sum.item()
             if not math.isfinite(sum_so_far):
                 raise TrainingFailed(_diverged(request, epoch, f"around step {step} of {steps}"))
-            running.append((sum_so_far - seen) / (step - stretch * len(running)))
-            seen = sum_so_far
+            sums.running.append((sum_so_far - sums.seen) / (step - stretch * len(sums.running)))
+            sums.seen = sum_so_far
         watch.stop()
+        sums.seconds = watch.seconds
         yield BatchTrained(
             epoch=epoch,
             epochs=request.epochs,
             step=step,
             steps=steps,
-            images_per_second=images / watch.seconds,
-            running_loss=tuple(running),
+            images_per_second=sums.images / watch.seconds,
+            running_loss=tuple(sums.running),
         )
         watch.go()
 
@@ -188,18 +215,18 @@ def _epoch(
     _, test_accuracy = yield from evaluation.over(evaluate(model, data.test, "test"))
     if not math.isfinite(val_loss):
         raise TrainingFailed(_diverged(request, epoch, "on the validation images"))
-    state.epoch = epoch
+    state.epoch, state.sums, state.loss_sum = epoch, Sums(), None
     yield EpochFinished(
         epoch=epoch,
         epochs=request.epochs,
-        train_loss=seen / steps,
+        train_loss=sums.seen / steps,
         val_loss=val_loss,
         val_accuracy=val_accuracy,
         test_accuracy=test_accuracy,
         train_seconds=watch.seconds,
         eval_seconds=evaluation.seconds,
-        images_per_second=images / watch.seconds,
-        running_loss=tuple(running),
+        images_per_second=sums.images / watch.seconds,
+        running_loss=tuple(sums.running),
     )
 
 

@@ -23,6 +23,7 @@ from engine.requests import (
     Occlude,
     Request,
     RequestError,
+    Resume,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -64,6 +65,7 @@ class CliCommand:
 
 COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
+    "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
     "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
@@ -125,7 +127,8 @@ def _command(word: str, arguments: list[str]) -> int:
     from tui.arguments import ArrayOutput, Output, parse
 
     wanted = COMMANDS[word].request
-    request, output = parse(wanted, Output if wanted is Train else ArrayOutput, f"mnist-tui {word}", arguments)
+    kind = Output if wanted in (Train, Resume) else ArrayOutput
+    request, output = parse(wanted, kind, f"mnist-tui {word}", arguments)
     from tui.output import report
 
     return report(request, output)
@@ -174,3 +177,7 @@ def _run_app(root: Path, what: str | None) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+if __name__ == "__main__":
+    main()

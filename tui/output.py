@@ -159,6 +159,10 @@ class _People:
         match event:
             case RunStarted():
                 self.training = True
+                for difference in event.differences:
+                    self.console.print(f"not as before, so that last digits may differ: {difference}")
+                if event.resumed_from is not None:
+                    self.console.print(f"going on after epoch {event.resumed_from}")
                 self.console.print(
                     f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
                     f"train {event.train_size:,}  val {event.val_size:,}  test {event.test_size:,} images "
@@ -179,7 +183,7 @@ class _People:
                     f"accuracy is {event.test_accuracy:.2%} (after the last epoch: {event.last_test_accuracy:.2%})"
                 )
             case RunCancelled():
-                self.console.print(f"\ncancelled: the weights of epoch {event.epoch} are in run {event.run}")
+                self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} goes on")
             case RobustnessPointMeasured():
                 pass  # all of them stand in one table
             case NetworkEvent():

@@ -17,7 +17,9 @@ from engine.events import (
     JobFailed,
     Progress,
     RunCancelled,
+    RunContinued,
     RunFinished,
+    RunPaused,
     RunStarted,
     WeightsOpened,
 )
@@ -210,7 +212,8 @@ def test_resumed_training_finishes(reader: Reader) -> None:
     reader.until(lambda: job.state == "paused")
     job.resume()
     results = [event for event in reader.finish(job) if not isinstance(event, (BatchTrained, BatchEvaluated))]
-    assert [type(event) for event in results] == [RunStarted, EpochFinished, RunFinished]
+    kinds = [RunStarted, RunPaused, RunContinued, EpochFinished, RunFinished]
+    assert [type(event) for event in results] == kinds
 
 
 def test_trainings_take_turns(reader: Reader) -> None:

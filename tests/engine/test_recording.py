@@ -84,6 +84,7 @@ def test_a_run_folder_holds_what_it_says(recorded: Recorded) -> None:
         "events.jsonl",
         "model.safetensors",
         "request.json",
+        "resume/process.json",
         "resume/state.safetensors",
     ]
     record = folder.read_record()
@@ -92,7 +93,7 @@ def test_a_run_folder_holds_what_it_says(recorded: Recorded) -> None:
     assert record.versions["torch"] == str(torch.__version__)
     assert folder.name.endswith("-cnn")
     _, metadata = load_tensors(folder.state_file)
-    assert metadata == {"epoch": "3"}
+    assert msgspec.json.decode(metadata["progress"])["epoch"] == 3
 
 
 def test_events_file_is_what_was_yielded(recorded: Recorded) -> None:

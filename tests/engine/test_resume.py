@@ -1,0 +1,331 @@
+"""A run that was stopped, paused or killed, and goes on: to the last bit as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import asdict, replace
+
+import engine.recording
+from engine.checkpoints import save_weights
+from engine.data import Dataset
+from engine.events import (
+    BatchEvaluated,
+    BatchTrained,
+    Cancelled,
+    EpochFinished,
+    Event,
+    PauseAsked,
+    RunCancelled,
+    RunContinued,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+)
+from engine.model import CNN
+from engine.processes import Process
+from engine.recording import resume_run, train_run
+from engine.requests import RequestError, Resume, Train
+from engine.runs import RunFolder, newest_unfinished, unfinished
+from tests import kill_and_resume
+from tests.conftest import patch_load
+from tests.engine.test_recording import only
+
+SHORT = Train(train_size=320, epochs=3, device="cpu", channels=4, hidden=16, batch_norm=True)
+TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
+
+
+class Killed(BaseException):
+    """What no handler catches, as no handler catches SIGKILL."""
+
+
+@pytest.fixture(autouse=True)
+def small_data(small_runs: None) -> None:
+    """On few images."""
+
+
+def files(folder: RunFolder) -> dict[str, bytes]:
+    """All weights of a run."""
+    return {
+        str(path.relative_to(folder.path)): path.read_bytes()
+        for path in folder.path.rglob("*.safetensors")
+        if "resume" not in path.parts
+    }
+
+
+def epochs(folder: RunFolder) -> list[dict[str, Any]]:
+    """What the events say of each epoch, but for its times."""
+    return [{k: v for k, v in asdict(epoch).items() if k not in TIMES} for epoch in folder.history().epochs]
+
+
+@pytest.fixture(scope="module")
+def whole(small: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run that nobody disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch_load(patch, small)
+        list(train_run(SHORT, root := tmp_path_factory.mktemp("whole")))
+    return only(root)
+
+
+def resumed(folder: RunFolder) -> list[Event]:
+    return list(resume_run(Resume(what=str(folder.path)), folder.path.parent))
+
+
+def assert_same(folder: RunFolder, whole: RunFolder) -> None:
+    assert folder.history().state == "finished"
+    assert epochs(folder) == epochs(whole)
+    assert files(folder) == files(whole)
+
+
+@pytest.mark.parametrize("after", [1, 2, 4, 6, 8, 12, 16, 19, 20, 23, 28])
+def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) -> None:
+    work = train_run(SHORT, tmp_path)
+    for _ in range(after):
+        next(work)
+    assert isinstance(work.throw(Cancelled()), RunCancelled)
+    folder = only(tmp_path)
+    assert folder.history().state == "cancelled"
+    before = len(folder.history().epochs)
+    events = resumed(folder)
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    assert (started.resumed_from, started.differences) == (before, ())
+    assert isinstance(events[-1], RunFinished)
+    trained = [event.step for event in events if isinstance(event, BatchTrained)]
+    assert len(trained) == 15 - sum(isinstance(event, BatchTrained) for event in first(after, tmp_path / "again"))
+    assert_same(folder, whole)
+
+
+def first(count: int, root: Path) -> list[Event]:
+    work = train_run(SHORT, root)
+    return [next(work) for _ in range(count)]
+
+
+def test_stopped_again_and_again(tmp_path: Path, whole: RunFolder) -> None:
+    work = train_run(SHORT, tmp_path)
+    while True:
+        for event in (next(work) for _ in range(8)):
+            if isinstance(event, RunFinished):
+                assert_same(only(tmp_path), whole)
+                return
+        work.throw(Cancelled())
+        work = resume_run(Resume(), tmp_path)
+
+
+def test_killed_before_any_write(tmp_path: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file comes into place by a rename, each event by an fsync: the process dies before the n-th of them."""
+    plain_replace, plain_fsync, left = Path.replace, os.fsync, [0]
+
+    def counted() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+
+    def replace_(path: Path, target: Path) -> Path:
+        counted()
+        return plain_replace(path, target)
+
+    def fsync(number: int) -> None:
+        counted()
+        plain_fsync(number)
+
+    died = 0
+    monkeypatch.setattr(Path, "replace", replace_)
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(5, 62, 2):  # from where it is known what was asked for
+        root = tmp_path / str(number)
+        left[0] = number
+        try:
+            list(train_run(SHORT, root))
+        except Killed:
+            died += 1
+            left[0] = 0
+            only(root).write_process(replace(Process.own(), started="1"))
+            resumed(only(root))
+        assert_same(only(root), whole)
+    assert died > 15
+
+
+def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
+    work = train_run(SHORT, tmp_path)
+    for event in work:
+        if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 3):
+            break
+    assert work.throw(PauseAsked()) == RunPaused(run=only(tmp_path).name, epoch=1)
+    folder = only(tmp_path)
+    assert folder.history().state == "paused"
+    with pytest.raises(RequestError, match=f"under way in process {os.getpid()}"):
+        resumed(folder)
+    copy = RunFolder(tmp_path / "copy" / folder.name)  # as it is if the process is killed now
+    copy.path.parent.mkdir()
+    shutil.copytree(folder.path, copy.path)
+    copy.write_process(replace(Process.own(), started="1"))
+    assert copy.history().state == "interrupted"
+    resumed(copy)
+    assert_same(copy, whole)
+    assert next(work) == RunContinued(run=folder.name)
+    list(work)
+    assert_same(folder, whole)
+
+
+def test_half_a_line_is_cut_off(tmp_path: Path, whole: RunFolder) -> None:
+    stopped(tmp_path, 8)
+    folder = only(tmp_path)
+    with folder.events_file.open("ab") as file:
+        file.write(b'{"type":"EpochFin')
+    assert folder.history().state == "cancelled"
+    resumed(folder)
+    assert b'EpochFin{"' not in folder.events_file.read_bytes()
+    assert_same(folder, whole)
+
+
+def stopped(root: Path, after: int) -> RunFolder:
+    work = train_run(SHORT, root)
+    for _ in range(after):
+        next(work)
+    work.throw(Cancelled())
+    return only(root)
+
+
+def test_what_is_not_as_before_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stopped(tmp_path, 12)
+    record = folder.read_record()
+    folder.write_record(replace(record, versions={**record.versions, "torch": "2.10.0"}, device_name="NVIDIA H200"))
+    started = resumed(folder)[0]
+    assert isinstance(started, RunStarted)
+    assert len(started.differences) == 2
+    assert started.differences[0].endswith("instead of NVIDIA H200")
+    assert started.differences[1].endswith("instead of 2.10.0")
+    assert folder.history().state == "finished"  # it went on all the same
+
+
+def test_as_many_threads_as_before(tmp_path: Path) -> None:
+    folder = stopped(tmp_path, 12)
+    folder.write_record(replace(folder.read_record(), threads=2))
+    started = resumed(folder)[0]
+    assert isinstance(started, RunStarted)
+    assert started.threads == 2
+
+
+def test_refusals(tmp_path: Path, whole: RunFolder) -> None:
+    for what, words in (
+        (str(whole.path), "is finished: all of its 3 epochs are done"),
+        ("pretrained:cnn", "ships with the program"),
+        ("nowhere", "is no run folder"),
+        ("", "waits to go on"),
+    ):
+        with pytest.raises(RequestError, match=words) as caught:
+            next(resume_run(Resume(what=what), tmp_path))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "another network", "of another epoch"])
+def test_a_state_that_is_damaged(tmp_path: Path, whole: RunFolder, damage: str) -> None:
+    folder = stopped(tmp_path, 12)
+    data = folder.state_file.read_bytes()
+    match damage:
+        case "cut":
+            folder.state_file.write_bytes(data[: len(data) // 2])
+        case "foreign":
+            folder.state_file.write_bytes(folder.model_file.read_bytes())
+        case "another network":
+            other = replace(SHORT, channels=8)
+            work = train_run(other, tmp_path / "other")
+            for _ in range(12):
+                next(work)
+            work.throw(Cancelled())
+            folder.state_file.write_bytes(only(tmp_path / "other").state_file.read_bytes())
+        case _:
+            folder.state_file.write_bytes(whole.state_file.read_bytes())
+            lines = folder.events_file.read_bytes().splitlines(keepends=True)
+            folder.events_file.write_bytes(lines[0] + lines[-1])
+    kept = folder.events_file.read_bytes()
+    with pytest.raises(RequestError) as caught:
+        resumed(folder)
+    assert str(folder.state_file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert folder.events_file.read_bytes() == kept
+
+
+def test_which_runs_wait(tmp_path: Path) -> None:
+    assert list(unfinished(tmp_path / "nowhere")) == []
+    (tmp_path / "a").mkdir()
+    older = stopped(tmp_path / "a", 12)
+    assert [run.name for run in unfinished(tmp_path / "a")] == [older.name]
+    assert newest_unfinished(tmp_path / "a").path == older.path
+    list(resume_run(Resume(), tmp_path / "a"))
+    assert list(unfinished(tmp_path / "a")) == []
+
+
+def test_processes() -> None:
+    own = Process.own()
+    assert own.lives() is True
+    assert replace(own, host="elsewhere").lives() is None
+    assert replace(own, boot="before").lives() is False
+    assert replace(own, started="1").lives() is False
+    assert replace(own, number=2**22 + 5, started="").lives() in (False, True)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    dead = replace(own, number=child)
+    os.waitpid(child, 0)
+    assert dead.lives() is False
+
+
+def test_events_of_a_kill(tmp_path: Path) -> None:
+    """What a reader sees of a run whose process died, and of one that it cannot see."""
+    work = train_run(SHORT, tmp_path)
+    for event in work:
+        if isinstance(event, EpochFinished):
+            break
+    folder = only(tmp_path)
+    assert folder.history().state == "running"
+    folder.write_process(replace(Process.own(), started="1"))
+    assert folder.history().state == "interrupted"
+    folder.write_process(replace(Process.own(), host="elsewhere"))
+    assert folder.history().state == "running"
+    with pytest.raises(RequestError, match="on elsewhere"):
+        resumed(folder)
+    work.close()
+
+
+def test_evaluation_goes_on_too(tmp_path: Path, whole: RunFolder) -> None:
+    work = train_run(SHORT, tmp_path)
+    for event in work:
+        if isinstance(event, BatchEvaluated) and event.split == "test":
+            break
+    work.throw(Cancelled())
+    events = resumed(only(tmp_path))
+    assert not [event for event in events if isinstance(event, BatchTrained) and event.epoch == 1]
+    assert_same(only(tmp_path), whole)
+
+
+def test_a_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: RunFolder) -> None:
+    plain, saved = save_weights, 0
+
+    def full(path: Path, model: CNN) -> None:
+        nonlocal saved
+        saved += 1
+        if saved == 5:
+            raise OSError(28, "No space left on device")
+        plain(path, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.recording, "save_weights", full)
+        assert isinstance(list(train_run(SHORT, tmp_path))[-1], RunFailed)
+    folder = only(tmp_path)
+    assert folder.history().state == "failed"
+    resumed(folder)
+    assert_same(folder, whole)
+
+
+def test_three_real_kills(tmp_path: Path) -> None:
+    """The whole program, killed by the system at any instant: `python -m tests.kill_and_resume` does thirty."""
+    outcome = kill_and_resume.trial(3, tmp_path, seed=1)
+    assert outcome.identical == outcome.killed == 3
+    assert outcome.lost_epochs == 0

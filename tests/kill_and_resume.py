@@ -1,0 +1,111 @@
+"""Kill runs at random instants, resume them, and compare: `python -m tests.kill_and_resume [RUNS]` (30).
+
+Each run is a process of its own that SIGKILL ends; then `mnist-tui resume` goes on with it. What is compared with a run
+that nobody killed: all weights (after each epoch, the best, the last) byte for byte, and each number of each epoch.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import asdict
+
+from engine.events import RunStarted
+from engine.runs import RunFolder
+
+EXPERIMENT = ("--train-size", "2560", "--epochs", "4", "--channels", "8", "--hidden", "32", "--batch-norm")
+TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
+
+
+@dataclass
+class Outcome:
+    """What came of the kills."""
+
+    killed: int = 0
+    """Runs that the signal met while they trained."""
+    identical: int = 0
+    """Of these, the ones that ended as if it had not."""
+    lost_epochs: int = 0
+    """Epochs that were finished before the kill and had to be trained again."""
+
+
+def started(arguments: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
+    """The program, at work on `arguments`."""
+    command = [sys.executable, "-m", "tui.cli", *arguments, "--runs", str(root), "--json", "--device", "cpu"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+
+def files(folder: RunFolder) -> dict[str, bytes]:
+    """All weights of a run."""
+    paths = [*folder.path.glob("*.safetensors"), *folder.epochs_folder.glob("*.safetensors")]
+    return {path.name: path.read_bytes() for path in paths}
+
+
+def numbers(folder: RunFolder) -> list[dict[str, Any]]:
+    """What the events say of each epoch, but for its times."""
+    return [{k: v for k, v in asdict(epoch).items() if k not in TIMES} for epoch in folder.history().epochs]
+
+
+def _the_run(root: Path, process: subprocess.Popen[bytes]) -> RunFolder:
+    """The run under `root`, once it has begun."""
+    while process.poll() is None:
+        for path in root.iterdir() if root.is_dir() else ():
+            if any(isinstance(event, RunStarted) for event in RunFolder(path).events()):
+                return RunFolder(path)
+        time.sleep(0.01)
+    (path,) = root.iterdir()
+    return RunFolder(path)
+
+
+def trial(runs: int, root: Path, seed: int = 0) -> Outcome:
+    """Kill and resume `runs` runs under `root`."""
+    process = started(("train", *EXPERIMENT), root / "whole")
+    whole = _the_run(root / "whole", process)
+    began = time.monotonic()
+    if process.wait():
+        raise RuntimeError("the run that nobody kills did not end well")
+    seconds = time.monotonic() - began
+    outcome, instant = Outcome(), random.Random(seed)
+    attempt = 0
+    while outcome.killed < runs:
+        attempt += 1
+        place = root / str(attempt)
+        process = started(("train", *EXPERIMENT), place)
+        folder = _the_run(place, process)
+        time.sleep(instant.uniform(0, 0.95 * seconds))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() != -signal.SIGKILL or (before := folder.history()).state == "finished":
+            continue  # it was faster
+        outcome.killed += 1
+        if before.state != "interrupted":
+            raise RuntimeError(f"{folder.path} is said to be {before.state}")
+        if started(("resume", folder.name), place).wait():
+            raise RuntimeError(f"{folder.path} did not go on")
+        outcome.identical += files(folder) == files(whole) and numbers(folder) == numbers(whole)
+        again = next(e for e in reversed(folder.events()) if isinstance(e, RunStarted)).resumed_from
+        outcome.lost_epochs += len(before.epochs) - min(len(before.epochs), again or 0)
+    return outcome
+
+
+def main() -> None:
+    """Print what came of it."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    with tempfile.TemporaryDirectory() as root:
+        outcome = trial(runs, Path(root))
+    print(
+        f"{outcome.killed} runs killed and resumed: {outcome.identical} identical to the run that nobody killed, "
+        f"{outcome.lost_epochs} finished epochs lost"
+    )
+
+
+if __name__ == "__main__":
+    main()
