@@ -75,6 +75,11 @@ class RunHistory:
         return self.state in ("running", "paused")
 
     @property
+    def unfinished(self) -> bool:
+        """Whether it was stopped or its process died: then it can go on."""
+        return self.state in ("cancelled", "interrupted", "failed")
+
+    @property
     def total_epochs(self) -> int:
         """The epochs asked for; 0 before anything is known."""
         if self.progress:

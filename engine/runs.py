@@ -155,6 +155,36 @@ class RunFolder:
         return history
 
 
+class Tail:
+    """A run that another process writes, followed by what it adds: to look costs the writer nothing."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.history = RunHistory(folder.name)
+        self._read = 0
+        self.more()
+
+    def more(self) -> bool:
+        """Take in what is new; whether there was anything. Of a file that cannot be read now, nothing is new."""
+        before = self.history.state
+        try:
+            with self.folder.events_file.open("rb") as file:
+                if file.seek(0, os.SEEK_END) < self._read:  # it was cut, or is another file: from its beginning
+                    self.history, self._read = RunHistory(self.folder.name), 0
+                file.seek(self._read)
+                data = file.read()
+        except OSError:
+            data = b""
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read += len(whole)
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            for event in read_json_lines(whole):
+                self.history.add(event)
+        if self.history.under_way and (process := self.folder.process()) and process.lives() is False:
+            self.history.state = "interrupted"
+        return bool(whole) or self.history.state != before
+
+
 def _write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
@@ -187,15 +217,18 @@ def newest(root: Path) -> RunFolder | None:
     return None
 
 
-def unfinished(root: Path) -> Iterator[RunFolder]:
-    """The runs under `root` that were stopped or whose process died, so that they can go on; the newest first."""
+def unfinished(root: Path, most: int | None = None) -> Iterator[RunFolder]:
+    """The runs under `root` that were stopped or whose process died, so that they can go on; the newest first.
+
+    Of the `most` newest runs, or of all.
+    """
     try:
-        folders = sorted((p for p in root.iterdir() if (p / "request.json").is_file()), reverse=True)
+        folders = sorted((p for p in root.iterdir() if (p / "request.json").is_file()), reverse=True)[:most]
     except OSError:
         return
     for run in map(RunFolder, folders):
         with contextlib.suppress(RequestError):  # a damaged one is for whoever asks for it by name
-            if run.history().state in ("cancelled", "interrupted", "failed", "new"):
+            if run.history().unfinished:
                 yield run
 
 

@@ -25,8 +25,9 @@ from engine.events import EngineLoaded, Event, FigureSaved, JobFailed, RunFailed
 from engine.history import RunHistory
 from engine.lab import Job, Lab
 from engine.paths import asset, reserve, write_whole
-from engine.requests import DrawFigure, OpenWeights, Request, SplitName, WarmUp
-from engine.runs import RunFolder
+from engine.processes import Process
+from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, WarmUp
+from engine.runs import RunFolder, Tail, unfinished
 from tui.commands import SCREENS, Palette, bindings
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
@@ -41,6 +42,12 @@ DRAW_INTERVAL = 0.25
 
 FULL_COLLECTIONS = 1000
 """Collections of the middle generation before one of everything; Python's own choice is 10."""
+
+FOLLOW_INTERVAL = 0.5
+"""Seconds between two looks at the events of a run that another process writes."""
+
+NEWEST = 20
+"""Runs that are looked at for one that waits to go on, when the app starts."""
 
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
@@ -97,8 +104,13 @@ class MnistTui(App[int]):
         """The training job under way."""
         self.problem = ""
         """Why the last job failed, in one line."""
+        self.waiting: RunFolder | None = None
+        """A run that was stopped or whose process died: it can go on."""
+        self._tail: Tail | None = None
+        """The open run, where another process may write it."""
         if run is not None:
-            self.history = run.history()
+            self._tail = Tail(run)
+            self.history = self._tail.history
             self.variant = run.read_record().request.variant
             self.bundled = run.bundled
         for theme in THEMES:
@@ -118,6 +130,11 @@ class MnistTui(App[int]):
         if isinstance(self.screen, LabScreen):
             await self.screen.complete()
         self.prepare()
+        self.set_interval(FOLLOW_INTERVAL, self._follow)
+        ours = isinstance(self.opened, RunFolder) and not self.opened.bundled
+        if not ours and not self.weights and (found := next(unfinished(self.root, NEWEST), None)):
+            self.waiting = found
+            self._show()
 
     def prepare(self) -> None:
         """Begin to load PyTorch, once; whoever presses a key before the first frame is there comes second."""
@@ -209,6 +226,19 @@ class MnistTui(App[int]):
                     self.history, self.variant, self.bundled = self._before
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
+            case _:
+                self._take_run(job, event)
+        if job is self.training and job.lane == "training" and _ends(event):
+            self.training = None
+
+    def _take_run(self, job: Job, event: Event) -> None:
+        """What is said of the run."""
+        match event:
+            case RunStarted() if isinstance(job.request, Resume):
+                self.history.add(event)
+                if event.differences:
+                    words = "last digits may differ: " + ", ".join(event.differences)
+                    self.notify(words, title="not as before", severity="warning", timeout=10, markup=False)
             case RunStarted():
                 self.history, self.bundled = RunHistory(), False
                 self.history.add(event)
@@ -218,18 +248,47 @@ class MnistTui(App[int]):
                 self.notify(event.reason, title="the run failed", severity="error", timeout=10, markup=False)
             case _ if job is self.training:
                 self.history.add(event)
-        if job is self.training and job.lane == "training" and _ends(event):
-            self.training = None
+            case _:
+                pass
 
     def train(self, request: Request) -> None:
         """Hand a training request to the lab and follow it."""
         self.prepare()
-        self.problem = ""
+        self.problem, self.waiting, self._tail = "", None, None
         self._before = (self.history, self.variant, self.bundled)
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)
         self._show()
+
+    def resume(self, run: RunFolder) -> None:
+        """Go on with a run, and open it."""
+        try:
+            history, variant = run.history(), run.read_record().request.variant
+        except RequestError as error:
+            self.notify(str(error), severity="error", timeout=10, markup=False)
+            return
+        self.train(Resume(what=str(run.path)))
+        self.history, self.variant, self.opened = history, variant, run
+        self._show()
+
+    @property
+    def unfinished_run(self) -> RunFolder | None:
+        """What there is to go on with: the open run, or one that waits."""
+        open_one = self.opened if isinstance(self.opened, RunFolder) and not self.bundled else None
+        return open_one if open_one and self.history.unfinished else self.waiting
+
+    @property
+    def watched(self) -> Process | None:
+        """The process that trains the open run, where it is not this one."""
+        if self.training or not self._tail or not self.history.under_way:
+            return None
+        return self._tail.folder.process()
+
+    def _follow(self) -> None:
+        if self._tail and not self.training and self._tail.more():
+            self.history = self._tail.history
+            self._draw()
 
     def ask(self, request: Request, listener: Callable[[Job, Event], None]) -> Job:
         """Hand a request to the lab; `listener` is called with the job and each of its events."""

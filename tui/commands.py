@@ -55,6 +55,7 @@ PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment of the form in a new run folder", (TRAIN,)),
+    Command("R", "resume", "resume", "go on with the run that was stopped, or whose process died", (TRAIN,)),
     Command("space", "pause", "pause", "pause the run, or go on with it", (TRAIN,)),
     Command("x", "cancel", "cancel", "stop the run; the weights of its last epoch are kept", (TRAIN,)),
     Command("f", "form", "form", "go to the experiment form (fold it away on a narrow terminal)", (TRAIN,)),

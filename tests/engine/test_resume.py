@@ -146,7 +146,8 @@ def test_killed_before_any_write(tmp_path: Path, whole: RunFolder, monkeypatch: 
             died += 1
             left[0] = 0
             only(root).write_process(replace(Process.own(), started="1"))
-            resumed(only(root))
+            if only(root).history().state != "finished":  # its last word may be there already
+                resumed(only(root))
         assert_same(only(root), whole)
     assert died > 15
 

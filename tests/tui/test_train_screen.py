@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from engine.events import Event, RunCancelled, RunFinished
+from engine.events import EpochFinished, Event, RunCancelled, RunFinished
 from engine.lab import Job
+from engine.processes import Process
+from engine.recording import train_run
 from engine.requests import Request, RequestError, Summarise, Train
 from engine.runs import RunFolder, pretrained
 from tests import notebook
@@ -19,9 +23,10 @@ from tests.tui.conftest import MakeApp
 from tui.app import MnistTui, _screen
 from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen
+from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
-from tui.widgets.lines import duration
+from tui.widgets.lines import KeyBar, ProgressLine, duration
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -50,6 +55,20 @@ def train_screen(app: MnistTui) -> TrainScreen:
 def app(tmp_path: Path, small_runs: None) -> MnistTui:
     """The real app, with the real lab."""
     return MnistTui(tmp_path / "runs", pretrained("cnn"))
+
+
+def progress(app: MnistTui) -> str:
+    """The line under the charts."""
+    return words(app.screen.query_one(ProgressLine))
+
+
+def keys(app: MnistTui) -> str:
+    """The key bar."""
+    return words(app.screen.query_one(KeyBar))
+
+
+def words(line: CellWidget) -> str:
+    return "\n".join("".join(character for character, _ in row) for row in line._rows)
 
 
 SMALL = Train(epochs=2, train_size=1280, threads=1)
@@ -121,7 +140,7 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         assert job is not None
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "paused")
-        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["resume"]
+        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["go on"]
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
@@ -317,3 +336,54 @@ async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
 )
 def test_duration(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+async def test_a_stopped_run_goes_on(app: MnistTui, tmp_path: Path) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        await start(pilot, app, Train(epochs=4, train_size=640, threads=1, channels=4, hidden=16))
+        await until(pilot, lambda: len(app.history.epochs) >= 1)
+        await tap(pilot, "x")
+        await until(pilot, lambda: app.training is None)
+        done = len(app.history.epochs)
+        assert f"stopped after epoch {done}" in progress(app)
+        assert "R resume" in keys(app)
+        await tap(pilot, "R")
+        await until(pilot, lambda: app.history.state == "finished")
+        assert [epoch.epoch for epoch in app.history.epochs] == [1, 2, 3, 4]
+        assert "R resume" not in keys(app)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert [type(event).__name__ for event in RunFolder(folder).events()].count("RunStarted") == 2
+    assert app.lab.close()
+
+
+async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_path: Path) -> None:
+    work = train_run(Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16), tmp_path / "runs")
+    while not isinstance(next(work), EpochFinished):
+        pass
+    (path,) = (tmp_path / "runs").iterdir()
+    folder = RunFolder(path)
+    folder.write_process(replace(Process.own(), started="1"))  # as if it had died
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
+        await tap(pilot, "R")
+        await until(pilot, lambda: app.history.state == "finished")
+        assert app.opened is not None
+        assert app.what == str(path)
+    assert app.lab.close()
+
+
+async def test_a_run_of_another_process_is_followed(small_runs: None, tmp_path: Path) -> None:
+    request = Train(epochs=3, train_size=640, threads=1, channels=4, hidden=16)
+    work = train_run(request, tmp_path / "runs")
+    while not isinstance(next(work), EpochFinished):
+        pass
+    (path,) = (tmp_path / "runs").iterdir()
+    app = MnistTui(tmp_path / "runs", RunFolder(path))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: f"process {os.getpid()} trains this run: epoch 1 is done" in progress(app))
+        assert "x cancel" in keys(app)
+        list(work)
+        await until(pilot, lambda: app.history.state == "finished")
+        assert len(app.history.epochs) == 3
+        assert "best validation loss" in progress(app)
+    assert app.lab.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -141,12 +143,19 @@ class TrainScreen(LabScreen):
 
     def _standing(self, history: RunHistory) -> str:
         dot = f" {glyphs().dot} "
+        if waits := self.lab_app.waiting:
+            return f"run {waits.name} was not finished: R goes on with it{dot}r trains the form's experiment"
         match history.state:
             case "failed":
                 return f"failed: {history.reason}"
-            case "cancelled":
-                kept = self.lab_app.root / history.name
-                return f"cancelled after epoch {len(history.epochs)}{dot}{kept} keeps its weights"
+            case "cancelled" | "interrupted":
+                word = "stopped" if history.state == "cancelled" else "interrupted"
+                return f"{word} after epoch {len(history.epochs)}{dot}R goes on with {history.name}"
+            case "running" | "paused" if watched := self.lab_app.watched:
+                where = f"process {watched.number}" + ("" if watched.here else f" on {watched.host}")
+                stop = f"{dot}x stops it" if watched.here else ""
+                done = f"epoch {len(history.epochs)} is done"
+                return f"{where} trains this run: {done}{dot}{history.state}{stop}"
             case "finished" if (best := history.best) and history.finished:
                 return (
                     f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
@@ -161,8 +170,11 @@ class TrainScreen(LabScreen):
     def live_commands(self) -> tuple[Command, ...]:
         """Run while nothing runs, pause and cancel while something does."""
         job = self.lab_app.training
-        hidden = {"run"} if job else {"pause", "cancel"}
-        words = {"pause": "resume"} if job and job.paused else {}
+        watched = self.lab_app.watched
+        hidden = {"run", "resume"} if job else {"pause"} if watched and watched.here else {"pause", "cancel"}
+        if not self.lab_app.unfinished_run:
+            hidden.add("resume")
+        words = {"pause": "go on"} if job and job.paused else {}
         return tuple(
             replace(c, label=words.get(c.name, c.label)) for c in super().live_commands() if c.name not in hidden
         )
@@ -191,6 +203,15 @@ class TrainScreen(LabScreen):
         self.remove_class("-form")
         self.lab_app.train(request)
 
+    def action_resume(self) -> None:
+        """Go on with the run that was not finished."""
+        if self.lab_app.training:
+            self.notify("a run is under way: x cancels it", severity="warning")
+        elif run := self.lab_app.unfinished_run:
+            self.lab_app.resume(run)
+        else:
+            self.notify("no run waits to go on", severity="warning")
+
     def action_pause(self) -> None:
         """Pause, or go on."""
         if job := self.lab_app.training:
@@ -198,9 +219,11 @@ class TrainScreen(LabScreen):
             self.show(())
 
     def action_cancel(self) -> None:
-        """Stop the run."""
+        """Stop the run, also one that another process of this machine trains."""
         if job := self.lab_app.training:
             job.cancel()
+        elif (watched := self.lab_app.watched) and watched.lives():
+            os.kill(watched.number, signal.SIGTERM)
 
     def action_form(self) -> None:
         """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""
