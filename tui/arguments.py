@@ -36,6 +36,18 @@ class Output:
 
 
 @dataclass(frozen=True)
+class TrainOutput(Output):
+    """Where results go."""
+
+    detach: bool = False
+    """Train in a process of its own, which goes on when the terminal closes; the app can watch it."""
+    seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Train n times, with seeds from --seed on, one run after the other."""
+    sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
+    """Train with each value of a field, for example learning-rate=1e-3,3e-4; --batch-norm both is one too."""
+
+
+@dataclass(frozen=True)
 class ArrayOutput(Output):
     """Where results go."""
 

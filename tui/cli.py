@@ -127,8 +127,11 @@ def _command(word: str, arguments: list[str]) -> int:
     from tui.arguments import ArrayOutput, Output, parse
 
     wanted = COMMANDS[word].request
-    kind = Output if wanted in (Train, Resume) else ArrayOutput
-    request, output = parse(wanted, kind, f"mnist-tui {word}", arguments)
+    if wanted is Train:
+        from tui.training import train
+
+        return train(arguments)
+    request, output = parse(wanted, Output if wanted is Resume else ArrayOutput, f"mnist-tui {word}", arguments)
     from tui.output import report
 
     return report(request, output)

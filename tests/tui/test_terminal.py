@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -143,3 +146,59 @@ def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path, program=script) as app:
         assert app.wait() == 2
     assert (tmp_path / "err.txt").read_text().startswith("mnist-tui: the app needs a terminal")
+
+
+def test_a_closed_terminal_loses_nothing(tmp_path: Path) -> None:
+    """Hang-up in mid-epoch, start again, resume: the same weights as of a run that nobody disturbed."""
+    experiment = ("--epochs", "1", "--threads", "1", "--channels", "8", "--hidden", "32")
+    command = [sys.executable, "-m", "tui.cli", "train", *experiment, "--runs", str(tmp_path / "whole"), "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (whole,) = (tmp_path / "whole").iterdir()
+    command[-2] = str(tmp_path / "runs")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
+        events = tmp_path / "runs"
+        until(lambda: any(b"RunStarted" in path.read_bytes() for path in events.glob("*/events.jsonl")))
+        started.kill()  # before its first epoch: nothing is there but what was asked for
+    for _ in range(2):
+        with PtyApp(cwd=tmp_path) as app:
+            app.wait_for("was not finished: R goes on with it", 60)
+            app.send("R")
+            app.wait_for("img/s   run", 60)
+            app.hang_up()
+            assert app.wait(30) == 129
+    with PtyApp(cwd=tmp_path) as app:
+        app.wait_for("was not finished: R goes on with it", 60)
+        app.send("R")
+        app.wait_for("best validation loss", 90)
+        app.send("q")
+        assert app.wait() == 0
+    (path,) = (tmp_path / "runs").iterdir()
+    assert sum(isinstance(event, RunCancelled) for event in RunFolder(path).events()) == 2
+    for name in ("model.safetensors", "best.safetensors"):
+        assert (path / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_detached_run_goes_on_without_the_app(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui.cli", "train", "--detach", "--train-size", "3000", "--epochs", "4", "--json"]
+    said = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    name = json.loads(said)["run"]
+    folder = RunFolder(tmp_path / "runs" / name)
+    for _ in range(2):
+        with PtyApp([name], cwd=tmp_path) as app:
+            app.wait_for("quit")
+            app.send("q")
+            assert app.wait() == 0  # it asks nothing: the run is not its own
+    assert not list((tmp_path / "runs").glob(".detached*"))
+    with PtyApp([name], cwd=tmp_path) as app:
+        app.wait_for("best validation loss", 90)
+        for epoch in range(1, 5):
+            assert f"{epoch}/4" in app.text
+    assert [epoch.epoch for epoch in folder.history().epochs] == [1, 2, 3, 4]
+    assert folder.history().state == "finished"
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""`mnist-tui train --detach`: a run in a process of its own, which outlives the terminal that started it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.events import RunStarted, read_json_lines
+from engine.requests import RequestError
+
+PATIENCE = 120.0
+"""Seconds in which a run must begin: an import of PyTorch from a cold disk takes some."""
+
+
+class Detached:
+    """A process that trains, and what it has said so far."""
+
+    def __init__(self, arguments: Sequence[str], root: Path) -> None:
+        """Start it; raises RequestError where the disk does not let us."""
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".detached-", suffix=".jsonl", dir=root)
+        except OSError as error:
+            raise RequestError(f"cannot write to {root} ({error.strerror}): give another place with --runs") from None
+        self._said = Path(name)
+        command = [sys.executable, "-m", "tui.cli", *arguments, "--json"]
+        with os.fdopen(handle, "wb") as said, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=said, stderr=errors, start_new_session=True
+            )
+
+    @property
+    def _errors(self) -> Path:
+        return self._said.with_suffix(".err")
+
+    def wait(self) -> RunStarted | str:
+        """Wait until it trains: how it began, or in one line why it did not."""
+        until = time.monotonic() + PATIENCE
+        try:
+            while time.monotonic() < until:
+                ended = self.process.poll() is not None
+                for event in read_json_lines(self._said.read_bytes()):
+                    if isinstance(event, RunStarted):
+                        return event
+                if ended:
+                    lines = self._errors.read_text(errors="replace").strip().splitlines()
+                    return (lines[-1] if lines else "the run ended at once").removeprefix("mnist-tui: ")
+                time.sleep(0.05)
+            self.process.terminate()
+            return f"the run did not begin within {PATIENCE:.0f} seconds"
+        finally:
+            # Its events go on in the run folder: what it prints is needed no more, and its files have no name left.
+            self._said.unlink(missing_ok=True)
+            self._errors.unlink(missing_ok=True)
