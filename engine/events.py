@@ -176,6 +176,43 @@ class RunFailed(Event, frozen=True):
     """One line: what happened and what to do."""
 
 
+class RunSummary(Struct, frozen=True, kw_only=True):
+    """What a list says of a run."""
+
+    name: str
+    state: str
+    """new, running, paused, finished, cancelled, failed, interrupted (its process died), damaged."""
+    variant: str = ""
+    dataset: str = ""
+    seed: int = 0
+    epoch: int = 0
+    """Epochs finished."""
+    epochs: int = 0
+    """Epochs asked for."""
+    val_loss: float | None = None
+    """The lowest, in nats."""
+    test_accuracy: float | None = None
+    """Of that epoch's weights, 0 to 1."""
+    seconds: float = 0.0
+    """Of all epochs together."""
+    started: str = ""
+    """ISO 8601, when it began or last went on."""
+    note: str = ""
+    """What somebody noted; of a damaged run, what is wrong with it."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The words of the note that begin with #."""
+        return tuple(word for word in self.note.split() if word.startswith("#"))
+
+
+class RunsListed(Event, frozen=True):
+    """The runs of a folder, the newest first."""
+
+    folder: str
+    runs: tuple[RunSummary, ...]
+
+
 class WeightsOpened(Event, frozen=True):
     """A weights file was read and understood."""
 

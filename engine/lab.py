@@ -36,6 +36,7 @@ from engine.requests import (
     Attribute,
     DrawFigure,
     Evaluate,
+    ListRuns,
     MeasureRobustness,
     MeasureTransfer,
     Occlude,
@@ -77,6 +78,7 @@ class _Entry:
 OPERATIONS: dict[type[Request], _Entry] = {
     Train: _Entry("training", "engine.recording:train_run", writes=True),
     Resume: _Entry("training", "engine.recording:resume_run", writes=True),
+    ListRuns: _Entry("analysis", "engine.catalogue:list_runs", computes=False),
     WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
     OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
     Summarise: _Entry("analysis", "engine.inspection.layers:summarise"),

@@ -211,6 +211,10 @@ class Resume(Request, frozen=True, tag="resume"):
     )
 
 
+class ListRuns(Request, frozen=True, tag="list-runs"):
+    """The runs there are, the newest first."""
+
+
 class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""
 

@@ -47,6 +47,7 @@ class RunFolder:
         self.best_file = path / "best.safetensors"
         self.state_file = path / "resume" / "state.safetensors"
         self.process_file = path / "resume" / "process.json"
+        self.note_file = path / "note.json"
         self.epochs_folder = path / "epochs"
         self.figures_folder = path / "figures"
 

@@ -42,6 +42,21 @@ def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] |
     ]
 
 
+def sweep(request: Train, text: str) -> list[Train]:
+    """What a line such as `seeds=5 batch-norm=no,yes` makes of `request`; raises RequestError where it is none."""
+    seeds, axes = 1, {}
+    for word in text.split():
+        name, _, value = word.partition("=")
+        if name == "seeds":
+            if not value.isdecimal():
+                raise RequestError(f"seeds is a whole number, for example seeds=5, not {word}")
+            seeds = int(value)
+        else:
+            field, values = parse_axis(word)
+            axes[field] = values
+    return expand(request, seeds, axes)
+
+
 def parse_axis(text: str) -> tuple[str, list[Any]]:
     """The field and the values that `FIELD=A,B,C` names; raises RequestError where it makes no sense."""
     name, equals, choices = text.partition("=")

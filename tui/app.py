@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -26,7 +26,7 @@ from engine.history import RunHistory
 from engine.lab import Job, Lab
 from engine.paths import asset, reserve, write_whole
 from engine.processes import Process
-from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, WarmUp
+from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, Train, WarmUp
 from engine.runs import RunFolder, Tail, unfinished
 from tui.commands import SCREENS, Palette, bindings
 from tui.screens.frame import LabScreen
@@ -102,6 +102,8 @@ class MnistTui(App[int]):
         self.engine: EngineLoaded | None = None
         self.training: Job | None = None
         """The training job under way."""
+        self.queue: list[Train] = []
+        """What waits for its turn, the next one first."""
         self.problem = ""
         """Why the last job failed, in one line."""
         self.waiting: RunFolder | None = None
@@ -188,6 +190,7 @@ class MnistTui(App[int]):
             self._listeners.pop(job, None)
             if job is self.training:
                 self.training = None
+        self._next_turn()
         routine = self.training is not None and all(job is self.training for job, _ in arrived)
         soon = self._drawn_at + DRAW_INTERVAL - time.monotonic()
         if not routine or soon <= 0:
@@ -259,6 +262,25 @@ class MnistTui(App[int]):
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)
+        self._show()
+
+    def enqueue(self, requests: Sequence[Train]) -> None:
+        """Let experiments wait for their turn, which may be at once."""
+        self.queue += requests
+        self._next_turn()
+        self._show()
+
+    def _next_turn(self) -> None:
+        if self.training is None and self.queue:
+            self.train(self.queue.pop(0))
+
+    def open(self, run: RunFolder) -> None:
+        """Look into a run. Raises RequestError where it is damaged; while one trains here, that one stays open."""
+        if self.training:
+            raise RequestError("a run is under way here and stays open: stop it to open another one")
+        variant, tail = run.read_record().request.variant, Tail(run)
+        self._tail, self.history, self.variant = tail, tail.history, variant
+        self.opened, self.bundled, self.problem, self.waiting = run, False, "", None
         self._show()
 
     def resume(self, run: RunFolder) -> None:
@@ -368,6 +390,10 @@ class MnistTui(App[int]):
     def action_attacks(self) -> None:
         """To the Attacks screen."""
         self.switch_mode("attacks")
+
+    def action_runs(self) -> None:
+        """To the Runs screen."""
+        self.switch_mode("runs")
 
     def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
         """Save what is on the screen as an SVG beside the figures."""

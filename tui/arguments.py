@@ -29,14 +29,20 @@ class Output:
 
     json: bool = False
     """Print one event as JSON a line, and nothing else, on standard output."""
-    png: File = None
-    """Draw the result as a figure; an existing file is replaced."""
     runs: Path = Path("runs")
     """The folder that run folders are kept in."""
 
 
 @dataclass(frozen=True)
-class TrainOutput(Output):
+class FigureOutput(Output):
+    """Where results go."""
+
+    png: File = None
+    """Draw the result as a figure; an existing file is replaced."""
+
+
+@dataclass(frozen=True)
+class TrainOutput(FigureOutput):
     """Where results go."""
 
     detach: bool = False
@@ -48,7 +54,7 @@ class TrainOutput(Output):
 
 
 @dataclass(frozen=True)
-class ArrayOutput(Output):
+class ArrayOutput(FigureOutput):
     """Where results go."""
 
     npz: File = None

@@ -18,6 +18,7 @@ from engine.requests import (
     AttackTargeted,
     Attribute,
     Evaluate,
+    ListRuns,
     MeasureRobustness,
     MeasureTransfer,
     Occlude,
@@ -66,6 +67,7 @@ class CliCommand:
 COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
+    "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
     "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
@@ -124,14 +126,15 @@ def run(argv: list[str]) -> int:
 
 
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.arguments import ArrayOutput, Output, parse
+    from tui.arguments import ArrayOutput, FigureOutput, Output, parse
 
     wanted = COMMANDS[word].request
     if wanted is Train:
         from tui.training import train
 
         return train(arguments)
-    request, output = parse(wanted, Output if wanted is Resume else ArrayOutput, f"mnist-tui {word}", arguments)
+    outputs: dict[type[Request], type[Output]] = {Resume: FigureOutput, ListRuns: Output}
+    request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.output import report
 
     return report(request, output)

@@ -42,7 +42,7 @@ class Command:
         return Binding(self.key, self.name, self.label or self.name, show=False)
 
 
-TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS = (
+TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS = (
     "train",
     "model",
     "digits",
@@ -50,11 +50,13 @@ TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS = (
     "activations",
     "occlusion",
     "attacks",
+    "runs",
 )
 PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment of the form in a new run folder", (TRAIN,)),
+    Command("Q", "queue", "queue", "let this experiment, or a sweep from it, wait for its turn", (TRAIN,)),
     Command("R", "resume", "resume", "go on with the run that was stopped, or whose process died", (TRAIN,)),
     Command("space", "pause", "pause", "pause the run, or go on with it", (TRAIN,)),
     Command("x", "cancel", "cancel", "stop the run; the weights of its last epoch are kept", (TRAIN,)),
@@ -92,9 +94,21 @@ COMMANDS = (
     Command("g", "curve", "curve", "accuracy by how much an attack may change, or back", (ATTACKS,)),
     Command("b", "beta", "beta", "does the penalty keep the image close? or back", (ATTACKS,)),
     Command("y", "transfer", "transfer", "do they fool another network too? or back", (ATTACKS,)),
+    Command("enter", "open", "open", "look into this run: the other screens are about it then", (RUNS,)),
+    Command("R", "resume", "resume", "go on with this run from where it was left", (RUNS,)),
+    Command("x", "stop", "stop", "stop this run, here or in another process of this machine", (RUNS,)),
+    Command("n", "note", "note", "note something of this run; words with # are tags", (RUNS,)),
+    Command("slash", "filter", "filter", "show only runs with some words", (RUNS,), shown_key="/"),
+    Command("o", "order", "order", "by date, name, loss, accuracy, time or state", (RUNS,)),
+    Command("c", "duplicate", "copy", "put its experiment into the form of screen 1", (RUNS,)),
+    Command("m", "rename", "rename", "give this run another name", (RUNS,)),
+    Command("d", "delete", "delete", "into the trash folder, or out of the queue", (RUNS,)),
+    Command("u", "undo", "undo", "bring back what was deleted last", (RUNS,)),
+    Command("minus", "earlier_turn", "earlier", "a place forward in the queue", (RUNS,), shown_key="-"),
+    Command("plus", "later_turn", "", "a place back", (RUNS,), shown_key="+"),
     Command("enter", "zoom", "zoom", "see what the cursor is on from near", PICTURES),
     Command("escape", "back", "", "back from there", PICTURES, shown_key="esc"),
-    Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES)),
+    Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES, RUNS)),
     Command("tab", "panel", "panel", "winning class or drop; of Grad-CAM the other convolution", (OCCLUSION,)),
     Command("E", "export_matrix", "matrix png", "draw the confusion matrix as a PNG", (DIGITS,)),
     Command("s", "shuffle", "shuffle", "other random digits", (DIGITS,)),
@@ -125,6 +139,7 @@ COMMANDS = (
     Command("5", "activations", "", "the Activations screen: what they make of a digit"),
     Command("6", "occlusion", "", "the Occlusion screen: why it says so, and whether that is true"),
     Command("7", "attacks", "", "the Attacks screen: noise and digits made to be mistaken, and how easily"),
+    Command("8", "runs", "", "the Runs screen: all runs, and the queue"),
     Command("s", "screenshot", "", "save the screen as an SVG"),
     Command("t", "theme", "", "light or dark theme"),
     Command("question_mark", "help", "help", "every key of this screen", shown_key="?"),
@@ -132,7 +147,10 @@ COMMANDS = (
     Command("q", "quit", "quit", "leave (asks while a run is under way)"),
 )
 
-MOVES = {TRAIN: (("tab, up, down", "from field to field"), ("left, right", "change a choice"))} | dict.fromkeys(
+MOVES = {
+    TRAIN: (("tab, up, down", "from field to field"), ("left, right", "change a choice")),
+    RUNS: (("arrows, jk", "move the cursor"), ("page up, home", "move it far; page down and end too")),
+} | dict.fromkeys(
     PICTURES, (("arrows, hjkl", "move the cursor"), ("page up, home", "move it far; page down and end too"))
 )
 """What help says of the keys that widgets take themselves."""
@@ -145,6 +163,7 @@ SCREENS = (
     ("5", "Activations", ACTIVATIONS),
     ("6", "Occlusion", OCCLUSION),
     ("7", "Attacks", ATTACKS),
+    ("8", "Runs", RUNS),
 )
 """Key, title and mode of each screen, as on the tab line."""
 

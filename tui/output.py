@@ -24,6 +24,7 @@ from engine.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunsListed,
     RunStarted,
     WorkAdvanced,
     to_json,
@@ -154,7 +155,7 @@ class _People:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def print(self, event: Event) -> None:
+    def print(self, event: Event) -> None:  # noqa: PLR0912 (a case for each event)
         """Show it."""
         match event:
             case RunStarted():
@@ -186,6 +187,10 @@ class _People:
                 self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} goes on")
             case RobustnessPointMeasured():
                 pass  # all of them stand in one table
+            case RunsListed():
+                from tui.tables import results
+
+                self.console.print(results(event))
             case NetworkEvent():
                 from tui.gallery import pictures
                 from tui.tables import results

@@ -36,7 +36,7 @@ from engine.requests import (
     ShowFilters,
     Train,
 )
-from tui.arguments import ArrayOutput, Output
+from tui.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
     from engine.events import Array
@@ -47,7 +47,8 @@ class SavingFailed(Exception):
 
 
 def _files(output: Output) -> tuple[Path | None, Path | None]:
-    return output.npz if isinstance(output, ArrayOutput) else None, output.png
+    npz = output.npz if isinstance(output, ArrayOutput) else None
+    return npz, output.png if isinstance(output, FigureOutput) else None
 
 
 def check(output: Output) -> None:

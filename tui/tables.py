@@ -24,10 +24,12 @@ from engine.events import (
     NetworkEvent,
     NetworkSummarised,
     OcclusionMapReady,
+    RunsListed,
     SplitEvaluated,
     StrokeShare,
     with_batch,
 )
+from tui.words import duration
 
 NOTHING = "."
 """A zero that should not catch the eye."""
@@ -57,10 +59,12 @@ METHOD_NAMES = {
 """Of methods, short enough to stand over half a digit."""
 
 
-def results(event: NetworkEvent) -> RenderableType:  # noqa: PLR0912 (a case for each event)
+def results(event: NetworkEvent | RunsListed) -> RenderableType:  # noqa: PLR0912 (a case for each event)
     """All that people want to read of `event`."""
     lines: list[RenderableType] = []
     match event:
+        case RunsListed():
+            return Group(*_runs(event))
         case NetworkSummarised():
             lines = _summary(event)
         case SplitEvaluated():
@@ -316,6 +320,18 @@ def _attack(event: AttackFinished) -> list[RenderableType]:
         "",
         table,
     ]
+
+
+def _runs(event: RunsListed) -> list[RenderableType]:
+    if not event.runs:
+        return [f"no runs in {event.folder} yet: mnist-tui train makes one"]
+    table = _table("run", "variant", "seed", "state", "epoch", "val loss", "test", "time", "note", left=2)
+    for run in event.runs:
+        loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
+        accuracy = NOTHING if run.test_accuracy is None else _percent(run.test_accuracy)
+        row = (run.name, run.variant, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
+        table.add_row(*row, duration(run.seconds), Text(run.note))
+    return [table]
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

@@ -49,7 +49,7 @@ from engine.requests import (
 from engine.runs import RunFolder
 from tests.conftest import patch_load
 from tui import cli, output, tables
-from tui.arguments import ArrayOutput, Output, parse
+from tui.arguments import ArrayOutput, TrainOutput, parse
 from tui.saving import result_arrays
 
 Call = Callable[..., tuple[int, str, str]]
@@ -119,7 +119,7 @@ def test_where_results_go() -> None:
         json=True, npz=Path("a.npz"), png=Path("b.png"), runs=Path("elsewhere")
     )
     assert parse(Summarise, ArrayOutput, "mnist-tui summary", ())[1] == ArrayOutput()
-    assert parse(Train, Output, "mnist-tui train", ("--png", "b.png"))[1] == Output(png=Path("b.png"))
+    assert parse(Train, TrainOutput, "mnist-tui train", ("--png", "b.png"))[1] == TrainOutput(png=Path("b.png"))
 
 
 @pytest.mark.parametrize("word", COMMANDS)

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.catalogue import write_note
+from engine.processes import Process
+from engine.requests import Train
+from tests.engine.test_catalogue import copies
 from tests.tui.conftest import MakeApp, under_way
+from tests.tui.test_train_screen import until
 from tui.app import MnistTui
 
 SnapCompare = Callable[..., bool]
@@ -105,3 +110,24 @@ def test_question_before_leaving_a_run(snap_compare: SnapCompare, still_app: Mak
 
 def test_wide_terminal(snap_compare: SnapCompare, still_app: MakeApp, tmp_path: Path) -> None:
     assert snap_compare(still_app(), terminal_size=(200, 60), run_before=_settle)
+
+
+@SIZES
+def test_runs(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    first, second, *_ = copies(tmp_path / "runs", 4)
+    write_note(first, "the first one #baseline")
+    (second.path / "events.jsonl").write_bytes(b"".join(second.events_file.read_bytes().splitlines(True)[:5]))
+    second.write_process(Process("elsewhere", "", 1, ""))
+
+    async def run(pilot: Pilot[int]) -> None:
+        await _settle(pilot)
+        app = pilot.app
+        assert isinstance(app, MnistTui)
+        under_way(app)
+        app.enqueue([Train(seed=3), Train(batch_norm=True, epochs=5, learning_rate=3e-4)])
+        await pilot.press("8", "down", "down", "down", "down")
+        await until(pilot, lambda: bool(getattr(app.screen, "runs", None)))
+        await pilot.press("end")
+        await _settle(pilot)
+
+    assert snap_compare(still_app(), terminal_size=size, run_before=run)

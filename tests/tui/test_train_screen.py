@@ -26,7 +26,8 @@ from tui.screens.train import TrainScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
-from tui.widgets.lines import KeyBar, ProgressLine, duration
+from tui.widgets.lines import KeyBar, ProgressLine
+from tui.words import duration
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:

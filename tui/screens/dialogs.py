@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 from rich.table import Table
@@ -88,3 +89,32 @@ class DigitScreen(ModalScreen[tuple[SplitName, int] | None]):
             hint.update("a number from 0 on, and before it train, val or test if it is another split")
         else:
             self.dismiss((known, int(last)))
+
+
+class LineScreen(ModalScreen[str | None]):
+    """A line to type."""
+
+    BINDINGS = [("escape", "dismiss", "as it was")]
+
+    def __init__(self, title: str, text: str, hint: str, check: Callable[[str], str] = lambda _: "") -> None:
+        """`check` says in one line what is wrong with a text, or nothing."""
+        super().__init__()
+        self.heading, self.text, self.hint, self.check = title, text, hint, check
+
+    def compose(self) -> ComposeResult:
+        """The field, and under it what it is for."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = self.heading
+            field = Input(self.text, compact=True, select_on_focus=False)
+            field.cursor_blink = False  # each blink is sent over the line
+            yield field
+            yield Static(self.hint, id="line-hint", markup=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take it, or say why not."""
+        if wrong := self.check(event.value):
+            hint = self.query_one("#line-hint", Static)
+            hint.set_class(True, "wrong")
+            hint.update(wrong)
+        else:
+            self.dismiss(event.value)

@@ -14,9 +14,10 @@ from engine.lab import Job
 from engine.requests import ColourMapName, DrawFigure, LayerName, Request, SplitName
 from tui.raster import MODES
 from tui.screens.frame import LabScreen
-from tui.widgets.lines import Bar, ProgressLine, duration
+from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import RasterGrid
 from tui.widgets.view import View, modes
+from tui.words import duration
 
 AN_ESTIMATE = 1.0
 """Seconds before which an estimate is worth nothing."""

@@ -13,13 +13,16 @@ from textual.widget import Widget
 from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
 from engine.history import RunHistory
 from engine.requests import DrawFigure, RequestError, Train
+from engine.sweeps import sweep
 from tui.commands import Command, bindings
+from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.terminal import glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
-from tui.widgets.lines import Bar, ProgressLine, duration
+from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.table import EpochTable, percent
+from tui.words import duration
 
 
 class TrainScreen(LabScreen):
@@ -202,6 +205,32 @@ class TrainScreen(LabScreen):
             return
         self.remove_class("-form")
         self.lab_app.train(request)
+
+    def action_queue(self) -> None:
+        """Ask what to sweep over, and let it wait for its turn."""
+        form = self.query_one(RequestForm)
+        problem = form.check()
+        try:
+            request = form.request()
+        except RequestError as error:
+            self.notify(problem or str(error), title="not an experiment yet", severity="error", markup=False)
+            self.add_class("-form")
+            return
+        assert isinstance(request, Train)
+
+        def wrong(text: str) -> str:
+            try:
+                sweep(request, text)
+            except RequestError as error:
+                return str(error)
+            return ""
+
+        def taken(text: str | None) -> None:
+            if text is not None:
+                self.lab_app.enqueue(sweep(request, text))
+
+        hint = "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; nothing for the form"
+        self.app.push_screen(LineScreen("queue the form, with each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:
         """Go on with the run that was not finished."""

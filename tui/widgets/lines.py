@@ -47,10 +47,14 @@ class Tabs(CellWidget):
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row."""
-        row, self._ends = cells((" ", ink(self.app, "quiet"))), []
+        room = sum(len(f" {key} {title} ") for key, title, _ in SCREENS) < width
+        row, self._ends = cells((" ", ink(self.app, "quiet"))) if room else [], []
         for key, title, mode in SCREENS:
             here = mode == self.mode
-            row += cells((f" {key} {title} ", ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
+            text = (
+                f" {key} {title} " if room else f" {key} {title}"
+            )  # a space between two, where there is none to spare
+            row += cells((text, ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
             self._ends.append((len(row), mode))
         return [row]
 
@@ -141,11 +145,3 @@ class ProgressLine(CellWidget):
             mark = cells((glyphs().ellipsis, text))
             row = row[: max(0, width - len(mark))] + mark
         return [row]
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it: `1 h 05 min`, `1 min 22 s`, `9 s`."""
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"

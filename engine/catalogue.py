@@ -1,0 +1,155 @@
+"""The runs there are: a line each, without PyTorch; their notes; and a trash folder for what is deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from engine.events import Event, RunsListed, RunSummary
+from engine.history import RunHistory
+from engine.paths import write_whole
+from engine.requests import ListRuns, RequestError
+from engine.runs import RunFolder
+
+TRASH = ".trash"
+"""The folder of deleted runs, under that of all runs."""
+
+
+class _Note(Struct):
+    """What `note.json` of a run folder holds."""
+
+    text: str = ""
+
+
+def list_runs(_: ListRuns, root: Path) -> Generator[Event, None, None]:
+    """All runs under `root`, the newest first. Raises RequestError where `root` cannot be read."""
+    yield RunsListed(folder=str(root), runs=tuple(summaries(root)))
+
+
+def summaries(root: Path) -> list[RunSummary]:
+    """A line for each run under `root`, the newest first; of a folder that is no run, none.
+
+    What has not changed since the last call is not read again. Raises RequestError where `root` cannot be read.
+    """
+    try:
+        with os.scandir(root) as entries:
+            names = sorted((e.name for e in entries if e.is_dir() and not e.name.startswith(".")), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RequestError(f"cannot read {root} ({error.strerror}): give another place with --runs") from None
+    found = (summary(RunFolder(root / name)) for name in names)
+    return [each for each in found if each is not None]
+
+
+def summary(folder: RunFolder) -> RunSummary | None:
+    """What a list says of one run; None where it is no run. What cannot be read is said to be damaged."""
+    files = (folder.path / "request.json", folder.events_file, folder.note_file)
+    versions = tuple(_version(file) for file in files)
+    if not versions[0] and not versions[1]:
+        return None
+    kept = _read(folder.path, versions)
+    if kept.state in ("running", "paused") and (process := folder.process()) and process.lives() is False:
+        return msgspec.structs.replace(kept, state="interrupted")
+    return kept
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+@lru_cache(maxsize=10_000)
+def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
+    folder = RunFolder(path)
+    try:
+        request = folder.read_record().request
+        history = RunHistory.of(folder.name, folder.events())
+    except RequestError as error:
+        return RunSummary(name=folder.name, state="damaged", note=str(error).replace(f"{path}{os.sep}", ""))
+    best, epochs = history.best, history.epochs
+    return RunSummary(
+        name=folder.name,
+        state=history.state,
+        variant=request.variant,
+        dataset=request.dataset,
+        seed=request.seed,
+        epoch=len(epochs),
+        epochs=request.epochs,
+        val_loss=best.val_loss if best else None,
+        test_accuracy=best.test_accuracy if best else None,
+        seconds=sum(epoch.train_seconds + epoch.eval_seconds for epoch in epochs),
+        started=history.started.started if history.started else "",
+        note=read_note(folder),
+    )
+
+
+def read_note(folder: RunFolder) -> str:
+    """What somebody noted of a run, one line; words that begin with # are tags."""
+    try:
+        return msgspec.json.decode(folder.note_file.read_bytes(), type=_Note).text
+    except (OSError, msgspec.DecodeError):
+        return ""
+
+
+def write_note(folder: RunFolder, text: str) -> None:
+    """Note something of a run. Raises RequestError where the disk does not let us."""
+    data = msgspec.json.encode(_Note(" ".join(text.split())))
+    try:
+        write_whole(folder.note_file, lambda path: path.write_bytes(data))
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder.path} ({error.strerror})") from None
+
+
+def rename(folder: RunFolder, name: str) -> RunFolder:
+    """Give a run another name. Raises RequestError where it trains, or the name is taken or none."""
+    _check_idle(folder, "renamed")
+    if not name or name != Path(name).name or name.startswith("."):
+        raise RequestError(f"a name is one word for a folder, without / and not with a dot first, not {name!r}")
+    return _moved(folder, folder.path.with_name(name))
+
+
+def delete(folder: RunFolder) -> RunFolder:
+    """Put a run into the trash folder beside it; where it then is. Raises RequestError where it trains."""
+    _check_idle(folder, "deleted")
+    trash = folder.path.parent / TRASH
+    with contextlib.suppress(OSError):  # the move says what is wrong
+        trash.mkdir(exist_ok=True)
+    count, place = 1, trash / folder.name
+    while place.exists():
+        count += 1
+        place = trash / f"{folder.name}-{count}"
+    return _moved(folder, place)
+
+
+def restore(deleted: RunFolder, name: str) -> RunFolder:
+    """Take a run out of the trash folder, under the name that it had. Raises RequestError where that is taken."""
+    return _moved(deleted, deleted.path.parent.parent / name)
+
+
+def _check_idle(folder: RunFolder, what: str) -> None:
+    try:
+        busy = folder.history().under_way
+    except RequestError:  # what is damaged trains no more
+        busy = False
+    if busy:
+        raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
+
+
+def _moved(folder: RunFolder, place: Path) -> RunFolder:
+    if place.exists():
+        raise RequestError(f"there is a run {place.name} already")
+    try:
+        folder.path.rename(place)
+    except OSError as error:
+        raise RequestError(f"cannot move {folder.path} to {place} ({error.strerror})") from None
+    return RunFolder(place)

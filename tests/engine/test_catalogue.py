@@ -1,0 +1,137 @@
+"""The list of runs, their notes, and the trash folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from engine import catalogue
+from engine.events import EpochFinished, RunsListed
+from engine.lab import perform
+from engine.processes import Process
+from engine.recording import train_run
+from engine.requests import ListRuns, RequestError, Train
+from engine.runs import RunFolder, pretrained
+from tests.engine.test_recording import only
+
+SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
+
+
+def copies(root: Path, count: int) -> list[RunFolder]:
+    """As many copies of a finished run."""
+    source, folders = pretrained("cnn").path, []
+    for number in range(count):
+        folder = root / f"20260101-{number:06d}-cnn"
+        folder.mkdir(parents=True)
+        for name in ("request.json", "events.jsonl"):
+            shutil.copy(source / name, folder / name)
+        folders.append(RunFolder(folder))
+    return folders
+
+
+def test_a_line_a_run_the_newest_first(tmp_path: Path) -> None:
+    (tmp_path / "no run").mkdir()
+    (tmp_path / "a file").touch()
+    first, second = copies(tmp_path, 2)
+    (event,) = perform(ListRuns(), tmp_path)
+    assert isinstance(event, RunsListed)
+    assert [run.name for run in event.runs] == [second.name, first.name]
+    run, history = event.runs[0], pretrained("cnn").history()
+    assert history.best is not None
+    assert (run.state, run.variant, run.epoch, run.epochs) == ("finished", "cnn", 15, 15)
+    assert (run.val_loss, run.test_accuracy) == (history.best.val_loss, history.best.test_accuracy)
+    assert run.seconds == pytest.approx(sum(e.train_seconds + e.eval_seconds for e in history.epochs))
+
+
+def test_no_folder_is_no_run(tmp_path: Path) -> None:
+    assert catalogue.summaries(tmp_path / "nowhere") == []
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="cannot read"):
+        catalogue.summaries(tmp_path / "file")
+
+
+@pytest.mark.usefixtures("small_runs")
+def test_states(tmp_path: Path) -> None:
+    work = train_run(SHORT, tmp_path)
+    while not isinstance(next(work), EpochFinished):
+        pass
+    folder = only(tmp_path)
+
+    def state() -> str:
+        (run,) = catalogue.summaries(tmp_path)
+        return run.state
+
+    assert state() == "running"
+    with pytest.raises(RequestError, match="is under way: stop it"):
+        catalogue.delete(folder)
+    with pytest.raises(RequestError, match="is under way: stop it"):
+        catalogue.rename(folder, "other")
+    folder.write_process(replace(Process.own(), started="1"))
+    assert state() == "interrupted"  # though its files are as they were
+    work.close()
+    assert state() == "cancelled"
+
+
+def test_what_is_damaged_is_listed_too(tmp_path: Path) -> None:
+    folder, other = copies(tmp_path, 2)
+    (folder.path / "request.json").write_bytes(b"{")
+    other.events_file.write_bytes(b"\xff\xfe\n")
+    runs = catalogue.summaries(tmp_path)
+    assert [run.state for run in runs] == ["damaged", "damaged"]
+    assert all("cannot be read" in run.note and "\n" not in run.note for run in runs)
+    catalogue.delete(folder)
+    assert len(catalogue.summaries(tmp_path)) == 1
+
+
+def test_notes(tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path, 1)
+    assert catalogue.read_note(folder) == ""
+    catalogue.write_note(folder, "  with #warm\nup #slow ")
+    (run,) = catalogue.summaries(tmp_path)
+    assert run.note == "with #warm up #slow"
+    assert run.tags == ("#warm", "#slow")
+    folder.note_file.write_bytes(b"nonsense")
+    assert catalogue.read_note(folder) == ""
+
+
+def test_into_the_trash_and_back(tmp_path: Path) -> None:
+    folder, other = copies(tmp_path, 2)
+    deleted = catalogue.delete(folder)
+    assert [run.name for run in catalogue.summaries(tmp_path)] == [other.name]
+    shutil.copytree(deleted.path, folder.path)
+    with pytest.raises(RequestError, match=f"there is a run {folder.name} already"):
+        catalogue.restore(deleted, folder.name)
+    again = catalogue.delete(folder)
+    assert again.path != deleted.path
+    assert catalogue.restore(deleted, folder.name).path == folder.path
+    assert len(catalogue.summaries(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "/etc"])
+def test_names_that_are_none(tmp_path: Path, name: str) -> None:
+    (folder,) = copies(tmp_path, 1)
+    with pytest.raises(RequestError, match="a name is one word"):
+        catalogue.rename(folder, name)
+
+
+def test_another_name(tmp_path: Path) -> None:
+    folder, other = copies(tmp_path, 2)
+    assert catalogue.rename(folder, "the wide one").path.is_dir()
+    with pytest.raises(RequestError, match="already"):
+        catalogue.rename(other, "the wide one")
+
+
+def test_a_list_needs_no_torch(tmp_path: Path) -> None:
+    copies(tmp_path, 3)
+    code = (
+        "import sys; from tui.cli import run; "
+        f"assert run(['runs', '--runs', {str(tmp_path)!r}]) == 0; assert 'torch' not in sys.modules"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
+    assert said.stdout.count("finished") == 3

@@ -1,0 +1,191 @@
+"""Screen 8 driven by its keys: the list, the queue, and what one can do to a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from engine import catalogue
+from engine.events import EpochFinished, RunSummary
+from engine.recording import train_run
+from engine.requests import Train
+from engine.runs import RunFolder
+from tests.engine.test_catalogue import copies
+from tests.tui.conftest import MakeApp, under_way
+from tests.tui.test_train_screen import app, keys, progress, tap, until, words
+from tui.app import MnistTui
+from tui.screens.runs import RunsScreen
+from tui.screens.train import TrainScreen
+from tui.widgets.form import RequestForm
+
+__all__ = ["app"]
+SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
+
+
+async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
+    """Screen 8, once it has read the folder."""
+    await pilot.press("8")
+    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.runs is not None)
+    screen = pilot.app.screen
+    assert isinstance(screen, RunsScreen)
+    assert len(screen.runs or ()) == count
+    return screen
+
+
+async def typed(pilot: Pilot[int], text: str) -> None:
+    """Put `text` into the dialog and take it."""
+    await until(pilot, lambda: bool(pilot.app.screen.query(Input)))
+    pilot.app.screen.query_one(Input).value = text
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+def listed(screen: RunsScreen) -> list[str]:
+    return [row.text.split()[0] for row in screen.rows.lines]
+
+
+async def test_no_runs(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(pilot, 0)
+        assert "no run yet: r on screen 1 trains one" in words(screen.rows)
+        await pilot.press("enter", "n", "m", "d", "c", "u", "R", "x", "o", "e", "down", "end")
+        assert app.is_running
+        assert app.screen is screen
+
+
+async def test_notes_filter_and_order(still_app: MakeApp, tmp_path: Path) -> None:
+    first, second, third = copies(tmp_path / "runs", 3)
+    (third.path / "events.jsonl").write_bytes(b"".join(third.events_file.read_bytes().splitlines(True)[:4]))
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 3)
+        assert listed(screen) == [third.name, second.name, first.name]
+        await pilot.press("down", "n")
+        await typed(pilot, "the second #good")
+        await until(pilot, lambda: "the second #good" in words(screen.rows))
+        assert catalogue.read_note(second) == "the second #good"
+        assert "the second #good" in progress(app)
+        await pilot.press("slash")
+        await typed(pilot, "#GOOD finished")
+        assert listed(screen) == [second.name]
+        assert "1 of 3" not in words(screen.rows).splitlines()[1]
+        assert "1 of 3 runs with #GOOD finished" in words(screen.rows)
+        await pilot.press("slash")
+        await typed(pilot, "")
+        assert screen.here == next(run for run in screen.runs or () if run.name == second.name)  # the cursor stayed
+        await pilot.press("o", "o")
+        assert "by validation loss" in words(screen.rows)
+        losses = [run.val_loss or 9.0 for run in screen.shown]
+        assert losses == sorted(losses)
+        assert isinstance(screen.here, RunSummary)
+        assert screen.here.name == second.name
+
+
+async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> None:
+    first, second = copies(tmp_path / "runs", 2)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 2)
+        assert "u undo" not in keys(app)
+        await pilot.press("m")
+        await typed(pilot, "a/b")
+        await until(pilot, lambda: "a name is one word" in list(app._notifications)[-1].message)
+        await pilot.press("m")
+        await typed(pilot, "renamed")
+        await until(pilot, lambda: "renamed" in listed(screen))
+        await pilot.press("home")
+        name = listed(screen)[0]
+        await pilot.press("d")
+        await until(pilot, lambda: len(screen.runs or ()) == 1)
+        assert (tmp_path / "runs" / ".trash" / name).is_dir()
+        await until(pilot, lambda: "u undo" in keys(app))
+        await pilot.press("u")
+        await until(pilot, lambda: len(screen.runs or ()) == 2)
+        assert {path.name for path in (tmp_path / "runs").iterdir()} == {"renamed", first.name, ".trash"}
+        assert second.name != "renamed"
+
+
+async def test_open_and_copy(still_app: MakeApp, tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path / "runs", 1)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 1)
+        await pilot.press("enter")
+        assert app.what == str(folder.path)
+        assert not app.bundled
+        await until(pilot, lambda: "20260101-000000-cnn*" in words(screen.rows).replace("★", "*").replace("•", "*"))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and bool(app.screen.query("#field-epochs")))
+        form = app.screen.query_one(RequestForm)
+        await until(pilot, lambda: form.request() == folder.read_record().request)
+
+
+async def test_a_damaged_run_is_no_trouble(still_app: MakeApp, tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path / "runs", 1)
+    (folder.path / "request.json").write_bytes(b"{")
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, 1)
+        assert "cannot be read" in progress(app)
+        await pilot.press("enter", "c", "e", "n", "escape")
+        assert app.is_running
+        assert "cannot be read" in next(iter(app._notifications)).message
+
+
+async def test_the_queue(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        under_way(app)
+        await until(pilot, lambda: bool(app.screen.query("#field-epochs")))
+        await pilot.press("escape", "Q")
+        await typed(pilot, "seeds=2 colour=red")
+        assert "colour=red" in str(app.screen.query_one("#line-hint").render())
+        await typed(pilot, "seeds=2 batch-norm=no,yes")
+        assert [(each.batch_norm, each.seed) for each in app.queue] == [(False, 0), (False, 1), (True, 0), (True, 1)]
+        screen = await opened(pilot, 0)
+        assert "in the queue, 4" in words(screen.rows)
+        await pilot.press("plus")
+        assert [each.seed for each in app.queue[:2]] == [1, 0]
+        await pilot.press("minus", "minus", "d")
+        assert [(each.batch_norm, each.seed) for each in app.queue] == [(False, 1), (True, 0), (True, 1)]
+        assert "waits for its turn" in progress(app)
+
+
+async def test_a_queue_is_worked_off(app: MnistTui, tmp_path: Path) -> None:
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.enqueue([SMALL, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)])
+        await until(pilot, lambda: app.history.state == "finished" and app.variant == "cnn-bn")
+        assert app.queue == []
+        screen = await opened(pilot, 2)
+        assert [run.state for run in screen.runs or ()] == ["finished", "finished"]
+    assert app.lab.close()
+
+
+async def test_resume_from_the_list(app: MnistTui, tmp_path: Path) -> None:
+    work = train_run(SMALL, tmp_path / "runs")
+    while not isinstance(next(work), EpochFinished):
+        pass
+    work.close()
+    (path,) = (tmp_path / "runs").iterdir()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 1)
+        assert "cancelled" in words(screen.rows)
+        await tap(pilot, "R")
+        await until(pilot, lambda: app.history.state == "finished")
+        await until(pilot, lambda: "finished" in words(screen.rows))
+    assert RunFolder(path).history().state == "finished"
+    assert app.lab.close()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 10)])
+async def test_no_size_is_too_small(still_app: MakeApp, tmp_path: Path, size: tuple[int, int]) -> None:
+    copies(tmp_path / "runs", 2)
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, 2)
+        await pilot.press("down", "o", "n", "escape")
+        assert app.is_running

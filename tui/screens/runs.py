@@ -1,0 +1,348 @@
+"""Screen 8: the runs there are, and what waits to become one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from engine import catalogue
+from engine.events import Event, RunSummary
+from engine.requests import DrawFigure, RequestError, Train
+from engine.runs import RunFolder
+from tui.commands import Command, bindings
+from tui.screens.dialogs import LineScreen
+from tui.screens.frame import LabScreen
+from tui.terminal import glyphs
+from tui.widgets.form import RequestForm
+from tui.widgets.lines import ProgressLine
+from tui.widgets.rows import Row, Rows
+from tui.widgets.table import percent
+from tui.words import duration
+
+LOOK_INTERVAL = 2.0
+"""Seconds between two looks at the folder while the screen is in front."""
+
+WIDTH = 22
+"""Cells for a name, at most."""
+_LAST = float("inf")
+ORDERS: dict[str, Callable[[RunSummary], object]] = {
+    "newest": lambda _: 0,
+    "name": lambda run: run.name,
+    "validation loss": lambda run: _LAST if run.val_loss is None else run.val_loss,
+    "test accuracy": lambda run: -(run.test_accuracy or 0.0),
+    "time": lambda run: -run.seconds,
+    "state": lambda run: run.state,
+}
+"""What `o` sorts by, and how."""
+
+
+class RunsScreen(LabScreen):
+    """A line a run, after those that wait in the queue."""
+
+    mode = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("runs"),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "jump(0)", show=False),
+        Binding("end", "jump(-1)", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[RunSummary] | None = None
+        """All of them, the newest first; None before the first look."""
+        self.order, self.filter, self.problem = "newest", "", ""
+        self._deleted: list[tuple[RunFolder, str]] = []
+        """What is in the trash folder through us, with its name, the last one last."""
+        self._looking = False
+        self._name = ""
+        """Of the run that the cursor is on: it stays there when the order changes or a run is added."""
+
+    def body(self) -> Iterable[Widget]:
+        """The list, and a line for what the cursor is on."""
+        yield Rows(empty="no run yet: r on screen 1 trains one", id="runs")
+        yield ProgressLine(id="status")
+
+    def on_mount(self) -> None:
+        """Look, and go on looking."""
+        super().on_mount()
+        self.set_interval(LOOK_INTERVAL, self.look)
+
+    def on_screen_resume(self) -> None:
+        """Look at once."""
+        super().on_screen_resume()
+        self.look()
+
+    def look(self) -> None:
+        """Read the folder, in another thread: it may be far away."""
+        if self.app.screen is self and not self._looking:
+            self._looking = True
+            self.run_worker(self._look(), exit_on_error=False)
+
+    async def _look(self) -> None:
+        try:
+            self.runs = await asyncio.to_thread(catalogue.summaries, self.lab_app.root)
+        except RequestError as error:
+            self.runs, self.problem = [], str(error)
+        finally:
+            self._looking = False
+        self.show(())
+
+    # What is shown
+
+    @property
+    def rows(self) -> Rows:
+        """The list."""
+        return self.query_one("#runs", Rows)
+
+    @property
+    def shown(self) -> list[RunSummary]:
+        """The runs that the filter leaves, in order."""
+        words = self.filter.lower().split()
+        runs = [
+            run
+            for run in self.runs or ()
+            if all(word in f"{run.name} {run.variant} {run.state} {run.dataset} {run.note}".lower() for word in words)
+        ]
+        return sorted(runs, key=ORDERS[self.order])  # type: ignore[arg-type]
+
+    @property
+    def here(self) -> RunSummary | Train | None:
+        """What the cursor is on: something in the queue, or a run."""
+        at, queue, shown = self.rows.cursor, self.lab_app.queue, self.shown
+        if at < len(queue):
+            return queue[at]
+        return shown[at - len(queue)] if at - len(queue) < len(shown) else None
+
+    def folder(self) -> RunFolder | None:
+        """The folder of the run under the cursor."""
+        return RunFolder(self.lab_app.root / here.name) if isinstance(here := self.here, RunSummary) else None
+
+    def show(self, events: Iterable[Event]) -> None:
+        """Draw the list anew."""
+        super().show(events)
+        if not self.ready:
+            return
+        queue, shown = self.lab_app.queue, self.shown
+        head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>12}  note"
+        waiting = [Row(f"{f'in the queue, {n}':<30}{_experiment(each)}") for n, each in enumerate(queue, 1)]
+        open_run = self.lab_app.opened.path.name if isinstance(self.lab_app.opened, RunFolder) else ""
+        lines = [Row(_line(run, opened=run.name == open_run)) for run in shown]
+        count = len(self.runs or ())
+        title = f"{len(shown)} of {count} runs with {self.filter}" if self.filter else f"{count} runs"
+        if self._name in (names := [run.name for run in shown]):
+            self.rows.cursor = len(queue) + names.index(self._name)
+        self.rows.show(f"{title}, by {self.order}", head, [*waiting, *lines])
+        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
+        self._show_status()
+
+    def _show_status(self) -> None:
+        line, here = self.query_one(ProgressLine), self.here
+        if self.problem:
+            line.show(self.problem, tone="error")
+        elif self.runs is None:
+            line.show(f"reading {self.lab_app.root}", tone="quiet")
+        elif isinstance(here, Train):
+            line.show("waits for its turn: d removes it, - and + move it", tone="quiet")
+        elif here is None:
+            line.show("nothing matches: / asks anew" if self.filter else "", tone="quiet")
+        else:
+            line.show(here.note or f"{here.variant} on {here.dataset}: n notes something, with #tags", tone="quiet")
+
+    def on_rows_moved(self) -> None:
+        """Another line."""
+        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
+        self.show(())
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """What can be done with what the cursor is on."""
+        here = self.here if self.ready else None
+        hidden = set() if self._deleted else {"undo"}
+        if isinstance(here, RunSummary):
+            hidden |= {"earlier_turn", "later_turn"}
+            under_way = here.state in ("running", "paused")
+            hidden |= {"delete", "rename"} if under_way else {"stop"}
+            if here.state not in ("cancelled", "interrupted", "failed"):
+                hidden.add("resume")
+        else:
+            hidden |= {"open", "resume", "note", "rename", "stop"}
+            hidden |= set() if isinstance(here, Train) else {"delete", "duplicate", "earlier_turn", "later_turn"}
+        return tuple(command for command in super().live_commands() if command.name not in hidden)
+
+    def figure(self) -> DrawFigure | None:
+        """The curves of the run under the cursor."""
+        folder = self.folder()
+        if folder is None:
+            return None
+        history = folder.history()
+        return DrawFigure(subject=history, folder=str(folder.figures_folder)) if history.epochs else None
+
+    # Keys
+
+    def action_move(self, by: int) -> None:
+        """Another line."""
+        self.rows.move(0, by)
+
+    def action_jump(self, index: int) -> None:
+        """The first line, or the last."""
+        self.rows.jump(index)
+
+    def action_order(self) -> None:
+        """Sort by something else."""
+        names = list(ORDERS)
+        self.order = names[(names.index(self.order) + 1) % len(names)]
+        self.show(())
+
+    def action_filter(self) -> None:
+        """Ask for words that a line must have."""
+        hint = "words that name, variant, state, data set or note have; nothing for all"
+        self.app.push_screen(LineScreen("show only runs with", self.filter, hint), self._filtered)
+
+    def _filtered(self, text: str | None) -> None:
+        if text is not None:
+            self.filter = " ".join(text.split())
+            self.show(())
+
+    def _try(self, work: Callable[[], object]) -> None:
+        """Do something to a folder; say in one line where that fails; then look."""
+        try:
+            work()
+        except RequestError as error:
+            self.notify(str(error), severity="error", timeout=10, markup=False)
+        self.look()
+
+    def action_open(self) -> None:
+        """Look into this run."""
+        if folder := self.folder():
+            self._try(partial(self.lab_app.open, folder))
+
+    def action_resume(self) -> None:
+        """Go on with this run."""
+        if self.lab_app.training:
+            self.notify("a run is under way: stop it first", severity="warning")
+        elif folder := self.folder():
+            self.lab_app.resume(folder)
+
+    def action_stop(self) -> None:
+        """Stop the run that trains, here or in another process of this machine."""
+        folder, app = self.folder(), self.lab_app
+        if folder is None:
+            return
+        if app.training and isinstance(app.opened, RunFolder) and app.history.name == folder.name:
+            app.training.cancel()
+        elif (process := folder.process()) and process.lives() and process.number != os.getpid():
+            os.kill(process.number, signal.SIGTERM)
+
+    def action_note(self) -> None:
+        """Ask for a note."""
+        if folder := self.folder():
+            hint = "one line; words that begin with # are tags"
+            before = catalogue.read_note(folder)
+
+            def noted(text: str | None) -> None:
+                if text is not None:
+                    self._try(partial(catalogue.write_note, folder, text))
+
+            self.app.push_screen(LineScreen(f"note of {folder.name}", before, hint), noted)
+
+    def action_rename(self) -> None:
+        """Ask for another name."""
+        if folder := self.folder():
+
+            def named(text: str | None) -> None:
+                if text is not None and text.strip() != folder.name:
+                    self._try(partial(self._rename, folder, text.strip()))
+
+            self.app.push_screen(LineScreen("rename the run", folder.name, "the new name of its folder"), named)
+
+    def _rename(self, folder: RunFolder, name: str) -> None:
+        renamed = catalogue.rename(folder, name)
+        if isinstance(self.lab_app.opened, RunFolder) and self.lab_app.opened.path == folder.path:
+            self.lab_app.open(renamed)
+
+    def action_delete(self) -> None:
+        """Into the trash folder, or out of the queue."""
+        here, folder = self.here, self.folder()
+        if isinstance(here, Train):
+            del self.lab_app.queue[self.rows.cursor]
+            self.show(())
+        elif folder:
+            self._try(partial(self._delete, folder))
+
+    def _delete(self, folder: RunFolder) -> None:
+        self._deleted.append((catalogue.delete(folder), folder.name))
+        self.notify(f"{folder.name} is in {folder.path.parent / catalogue.TRASH}: u brings it back", markup=False)
+
+    def action_undo(self) -> None:
+        """Bring back what was deleted last."""
+        if self._deleted:
+            deleted, name = self._deleted[-1]
+            self._try(lambda: (catalogue.restore(deleted, name), self._deleted.pop()))
+
+    def action_duplicate(self) -> None:
+        """Put what was asked for into the form of screen 1."""
+        here, folder = self.here, self.folder()
+        if folder:
+            self._try(lambda: self._fill(folder.read_record().request))
+        elif isinstance(here, Train):
+            self._fill(here)
+
+    def _fill(self, request: Train) -> None:
+        app = self.lab_app
+        app.switch_mode("train")
+
+        async def fill() -> None:
+            form = app.screen.query_one(RequestForm)
+            await form.mount_fields()
+            form.fill(request)
+            form.check()
+            app.screen.add_class("-form")
+
+        app.call_after_refresh(fill)
+
+    def action_earlier_turn(self) -> None:
+        """A place forward in the queue."""
+        self._turn(-1)
+
+    def action_later_turn(self) -> None:
+        """A place back."""
+        self._turn(1)
+
+    def _turn(self, by: int) -> None:
+        queue, at = self.lab_app.queue, self.rows.cursor
+        if at < len(queue) and 0 <= at + by < len(queue):
+            queue[at], queue[at + by] = queue[at + by], queue[at]
+            self.rows.go_to(at + by)
+            self.show(())
+
+
+def _experiment(request: Train) -> str:
+    """What sets it apart from the form as it begins."""
+    usual = Train()
+    names = (name for name in Train.__struct_fields__ if name not in ("batch_norm", "seed"))
+    changed = [
+        f"{name.replace('_', ' ')} {getattr(request, name)}"
+        for name in names
+        if getattr(request, name) != getattr(usual, name)
+    ]
+    return ", ".join([request.variant, f"seed {request.seed}", *changed])
+
+
+def _line(run: RunSummary, *, opened: bool) -> str:
+    name = run.name if len(run.name) <= WIDTH else run.name[: WIDTH - len(glyphs().ellipsis)] + glyphs().ellipsis
+    loss = "" if run.val_loss is None else f"{run.val_loss:.4f}"
+    accuracy = "" if run.test_accuracy is None else percent(run.test_accuracy)
+    marked = f"{name}{glyphs().best if opened else ''}"
+    done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
+    time = duration(run.seconds) if run.seconds else ""
+    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>12}  {run.note}"
