@@ -28,7 +28,7 @@ def copies(root: Path, count: int) -> list[RunFolder]:
     source, folders = pretrained("cnn").path, []
     for number in range(count):
         folder = root / f"20260101-{number:06d}-cnn"
-        folder.mkdir(parents=True)
+        (folder / "resume").mkdir(parents=True)
         for name in ("request.json", "events.jsonl"):
             shutil.copy(source / name, folder / name)
         folders.append(RunFolder(folder))
