@@ -213,6 +213,61 @@ class RunsListed(Event, frozen=True):
     runs: tuple[RunSummary, ...]
 
 
+class Spread(Struct, frozen=True, kw_only=True):
+    """A number over several runs. Of one run all but the mean are NaN, null in JSON."""
+
+    count: int
+    mean: float
+    deviation: float
+    """The standard deviation."""
+    low: float
+    """The lower end of the mean's 95 % interval."""
+    high: float
+
+
+class RunGroup(Struct, frozen=True, kw_only=True):
+    """Runs that differ by their seed alone."""
+
+    label: str
+    """What sets it apart, in words; the run's name where nothing does."""
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: dict[str, Any]
+    """The fields in which the groups differ."""
+    epochs: tuple[int, ...]
+    seconds: tuple[float, ...]
+    """Mean time at which each of these ends."""
+    curves: dict[str, tuple[Spread, ...]]
+    """train_loss, val_loss, val_accuracy and test_accuracy after each epoch, over the runs that got so far."""
+    results: dict[str, Spread]
+    """By the name of the measure."""
+    values: dict[str, tuple[float, ...]]
+    """The same of each run."""
+
+
+class Contrast(Struct, frozen=True, kw_only=True):
+    """A measure of two groups."""
+
+    measure: str
+    first: str
+    second: str
+    difference: float
+    """Of the means, the second less the first."""
+    low: float
+    """The lower end of its 95 % interval; NaN, null in JSON, where a group is one run."""
+    high: float
+
+
+class RunsCompared(Event, frozen=True):
+    """Runs beside one another."""
+
+    groups: tuple[RunGroup, ...]
+    differing: tuple[str, ...]
+    """The fields in which the groups differ."""
+    contrasts: tuple[Contrast, ...]
+    """Of each other group with the first, each measure."""
+
+
 class WeightsOpened(Event, frozen=True):
     """A weights file was read and understood."""
 

@@ -34,6 +34,7 @@ from engine.events import (
 from engine.requests import (
     AnyAttack,
     Attribute,
+    CompareRuns,
     DrawFigure,
     Evaluate,
     ListRuns,
@@ -78,6 +79,7 @@ class _Entry:
 OPERATIONS: dict[type[Request], _Entry] = {
     Train: _Entry("training", "engine.recording:train_run", writes=True),
     Resume: _Entry("training", "engine.recording:resume_run", writes=True),
+    CompareRuns: _Entry("analysis", "engine.comparison:compare_runs", computes=False),
     ListRuns: _Entry("analysis", "engine.catalogue:list_runs", computes=False),
     WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
     OpenWeights: _Entry("analysis", "engine.loading:open_weights"),

@@ -215,6 +215,17 @@ class ListRuns(Request, frozen=True, tag="list-runs"):
     """The runs there are, the newest first."""
 
 
+class CompareRuns(Request, frozen=True, tag="compare-runs"):
+    """Runs beside one another; those that differ by their seed alone as one, with its spread."""
+
+    what: Annotated[tuple[str, ...], Meta(description="two runs or more")] = ()
+
+    def check_together(self) -> None:
+        """Refuse what is no comparison."""
+        if len(self.what) < 2:
+            raise RequestError("a comparison needs two runs or more: mnist-tui runs lists those there are")
+
+
 class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""
 

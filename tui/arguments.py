@@ -20,6 +20,7 @@ O = TypeVar("O", bound="Output")  # noqa: E741
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
+_MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")]]
 """What a command is about needs no option: `mnist-tui summary pretrained:cnn`."""
 
 
@@ -90,7 +91,9 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
     for field in parameters(info.type):
         if not field.fixed:
             bounds = f" ({field.bounds})" if field.bounds else ""
-            kind = _WHAT if field.name == "what" else field.type
+            kind = field.type
+            if field.name == "what":
+                kind = _MANY if field.many else _WHAT
             fields.append(StructFieldSpec(field.name, kind, field.default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that its own words reach the person who gave a wrong value.
     return StructConstructorSpec(instantiate=dict, fields=tuple(fields))

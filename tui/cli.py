@@ -17,6 +17,7 @@ from engine.requests import (
     AttackPgd,
     AttackTargeted,
     Attribute,
+    CompareRuns,
     Evaluate,
     ListRuns,
     MeasureRobustness,
@@ -68,6 +69,7 @@ COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
     "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
+    "compare": CliCommand(CompareRuns, "runs beside one another, with intervals over their seeds"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
     "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
@@ -133,7 +135,7 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.training import train
 
         return train(arguments)
-    outputs: dict[type[Request], type[Output]] = {Resume: FigureOutput, ListRuns: Output}
+    outputs: dict[type[Request], type[Output]] = {Resume: FigureOutput, CompareRuns: FigureOutput, ListRuns: Output}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.output import report
 

@@ -24,6 +24,7 @@ from engine.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunsCompared,
     RunsListed,
     RunStarted,
     WorkAdvanced,
@@ -187,7 +188,7 @@ class _People:
                 self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} goes on")
             case RobustnessPointMeasured():
                 pass  # all of them stand in one table
-            case RunsListed():
+            case RunsListed() | RunsCompared():
                 from tui.tables import results
 
                 self.console.print(results(event))

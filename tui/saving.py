@@ -19,6 +19,7 @@ from engine.events import (
     FaithfulnessMeasured,
     NetworkSummarised,
     OcclusionMap,
+    RunStarted,
     SplitEvaluated,
     arrays,
 )
@@ -32,10 +33,12 @@ from engine.requests import (
     Occlude,
     Request,
     RequestError,
+    Resume,
     ShowActivations,
     ShowFilters,
     Train,
 )
+from engine.runs import find_run
 from tui.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
@@ -167,6 +170,9 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
     match request:
         case Train():
             drawing = replace(drawing, subject=RunHistory.of("", events))
+        case Resume():
+            begun = next(event for event in events if isinstance(event, RunStarted))
+            drawing = replace(drawing, subject=find_run(request.what or begun.run, root).history())
         case ShowFilters():
             drawing = replace(drawing, layer=request.layer, colours="diverging")
         case ShowActivations():

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.comparison import sentence
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -24,8 +25,10 @@ from engine.events import (
     NetworkEvent,
     NetworkSummarised,
     OcclusionMapReady,
+    RunsCompared,
     RunsListed,
     SplitEvaluated,
+    Spread,
     StrokeShare,
     with_batch,
 )
@@ -59,12 +62,14 @@ METHOD_NAMES = {
 """Of methods, short enough to stand over half a digit."""
 
 
-def results(event: NetworkEvent | RunsListed) -> RenderableType:  # noqa: PLR0912 (a case for each event)
+def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType:  # noqa: PLR0912 (a case for each event)
     """All that people want to read of `event`."""
     lines: list[RenderableType] = []
     match event:
         case RunsListed():
             return Group(*_runs(event))
+        case RunsCompared():
+            return Group(*_compared(event))
         case NetworkSummarised():
             lines = _summary(event)
         case SplitEvaluated():
@@ -332,6 +337,24 @@ def _runs(event: RunsListed) -> list[RenderableType]:
         row = (run.name, run.variant, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
         table.add_row(*row, duration(run.seconds), Text(run.note))
     return [table]
+
+
+def with_spread(measure: str, value: Spread) -> str:
+    """A mean and, of several runs, its standard deviation, in the unit of the measure."""
+    factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
+    if measure == "seconds an epoch":
+        digits, unit = 2, " s"
+    mean = f"{factor * value.mean:.{digits}f}"
+    return f"{mean}{unit}" if math.isnan(value.deviation) else f"{mean} +- {factor * value.deviation:.{digits}f}{unit}"
+
+
+def _compared(event: RunsCompared) -> list[RenderableType]:
+    table = _table("group", "runs", "epochs", *event.groups[0].results, left=1)
+    for group in event.groups:
+        row = (group.label, str(len(group.runs)), str(group.epochs[-1]))
+        table.add_row(*row, *(with_spread(name, value) for name, value in group.results.items()))
+    notes = ["mean +- standard deviation over seeds; test accuracy is of the epoch with the lowest validation loss"]
+    return [table, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

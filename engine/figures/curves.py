@@ -39,7 +39,7 @@ def curves_figure(history: RunHistory) -> Figure:
         losses.plot(x, y, color=VERMILLION, alpha=0.35, linewidth=0.6, label="within epochs")
     _plot(losses, epochs, "train_loss", (VERMILLION, "o"))
     _plot(losses, epochs, "val_loss", (BLUE, "s"))
-    _scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)])
+    scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)])
     losses.set_title(f"loss vs epoch{variant}", pad=15)
     losses.set_ylabel("Loss (cross-entropy, nats)")
     _plot(accuracies, epochs, "test_accuracy", (GREEN, "^"), 100)
@@ -47,7 +47,7 @@ def curves_figure(history: RunHistory) -> Figure:
     accuracies.set_title(f"Acc vs epoch{variant}", pad=15)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
-        _number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
+        number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
         axes.grid(True)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3)  # above the axes, where no curve is
     return figure
@@ -72,7 +72,7 @@ def _plot(axes: Axes, epochs: Sequence[EpochFinished], field: str, style: tuple[
     axes.plot([e.epoch for e in epochs], values, color=colour, marker=marker, label=field.replace("_", " "))
 
 
-def _scale_losses(axes: Axes, losses: list[float]) -> None:
+def scale_losses(axes: Axes, losses: list[float]) -> None:
     """A logarithmic scale over the losses of the epochs: those of the first steps are a hundred times higher."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) <= 0:
@@ -84,7 +84,8 @@ def _scale_losses(axes: Axes, losses: list[float]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _number_epochs(axes: Axes, last: int) -> None:
+def number_epochs(axes: Axes, last: int) -> None:
+    """A horizontal axis of whole epochs up to `last`."""
     axes.set_xlim(0, last + max(0.3, 0.01 * last))
     axes.set_xlabel("Epochs")
     if last <= 20:

@@ -16,11 +16,13 @@ from engine.events import (
     FiltersShown,
     NetworkSummarised,
     OcclusionMap,
+    RunsCompared,
     SplitEvaluated,
 )
 from engine.figures.activations import activations_figure
 from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure
 from engine.figures.attributions import attributions_figure, faithfulness_figure
+from engine.figures.comparison import comparison_figure
 from engine.figures.confusion import confusion_figure
 from engine.figures.curves import curves_figure, variant_of
 from engine.figures.digits import digits_figure
@@ -44,6 +46,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
         match subject:
             case RunHistory():
                 figure = curves_figure(subject)
+            case RunsCompared():
+                figure = comparison_figure(subject)
             case NetworkSummarised():
                 figure = layers_figure(subject)
             case SplitEvaluated():
@@ -71,7 +75,7 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
             case TransferMeasured():
                 figure = transfer_figure(subject)
             case _:
-                kinds = "a run, layers, an evaluation, digits, filters, activations, occlusion, attributions or attacks"
+                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
                 raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
     return figure
 
@@ -82,6 +86,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
     match subject:
         case RunHistory():
             parts = ("training", variant_of(subject))
+        case RunsCompared():
+            parts = ("comparison",)
         case NetworkSummarised():
             parts = ("model", subject.variant)
         case SplitEvaluated():
