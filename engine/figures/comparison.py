@@ -44,6 +44,8 @@ def comparison_figure(event: RunsCompared) -> Figure:
                 [number + 0.25], [100 * spread.mean], yerr=[half], fmt="_", color=PALETTE[number], capsize=2
             )
     scale_losses(losses, [each.mean for group in groups for each in group.curves["val_loss"]])
+    low, high = losses.get_ylim()
+    losses.set_yticks([tick for tick in losses.get_yticks() if low <= tick <= high])
     last = max(group.epochs[-1] for group in groups)
     for axes, name in ((losses, "validation loss (nats)"), (accuracies, "test accuracy (%)")):
         number_epochs(axes, last)

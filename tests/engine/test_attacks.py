@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import torchattacks
-from scipy.stats import binomtest  # type: ignore[import-untyped]
+from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from engine.attack_events import (

@@ -14,11 +14,14 @@ from engine.recording import train_run
 from engine.requests import Train
 from engine.runs import RunFolder
 from tests.engine.test_catalogue import copies
+from tests.engine.test_comparison import made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.test_train_screen import app, keys, progress, tap, until, words
 from tui.app import MnistTui
 from tui.screens.runs import RunsScreen
 from tui.screens.train import TrainScreen
+from tui.widgets.chart import Chart
+from tui.widgets.comparison import Comparison
 from tui.widgets.form import RequestForm
 
 __all__ = ["app"]
@@ -189,3 +192,47 @@ async def test_no_size_is_too_small(still_app: MakeApp, tmp_path: Path, size: tu
         await opened(pilot, 2)
         await pilot.press("down", "o", "n", "escape")
         assert app.is_running
+
+
+async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    for normed in (False, True):
+        for seed in (0, 1):
+            name, request = f"{'bn' if normed else 'plain'}-{seed}", Train(batch_norm=normed, seed=seed)
+            made(root, name, request, [0.9, 0.95 + 0.001 * seed + 0.01 * normed, 0.96])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 4)
+        await pilot.press("space", "space", "space")
+        assert screen.marked == {"plain-1", "plain-0", "bn-1"}
+        comparison = screen.query_one(Comparison)
+        await pilot.press("g")
+        await until(pilot, lambda: comparison.event is not None)
+        event = comparison.event
+        assert event is not None
+        assert [group.runs for group in event.groups] == [("bn-1",), ("plain-0", "plain-1")]
+        assert "3 runs in 2 groups" in words(comparison.rows)
+        chart = comparison.query_one(Chart)
+        assert "validation loss" in words(chart)
+        assert "anecdote" in words(comparison.rows)
+        await pilot.press("y")
+        assert "test accuracy %" in words(chart)
+        assert [f"{y:.1f}" for y in chart.curves[-1].ys] == ["90.0", "95.0", "96.0"]
+        await pilot.press("left")
+        assert "at epoch 2" in words(comparison.rows)
+        assert "95.05" in words(comparison.rows)
+        await pilot.press("b")
+        assert "at 4 s" in words(comparison.rows)
+        await pilot.press("w")
+        assert "mean of 3" in words(chart)
+        assert chart.curves[-1].ys[-1] == pytest.approx((90 + 95.05 + 96) / 3)
+        assert screen.figure() is not None
+        await pilot.press("n", "d", "R", "c")  # of the list, which is not in view
+        assert app.screen is screen
+        assert len(list(root.iterdir())) == 4
+        await pilot.press("escape", "escape")
+        assert not screen.comparing
+        assert not screen.marked
+        await pilot.press("g")
+        await until(pilot, lambda: comparison.event is not None and len(comparison.event.groups[0].runs) == 2)
+        assert len(screen.marked) == 4  # without marks, all

@@ -13,19 +13,26 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from engine import catalogue
-from engine.events import Event, RunSummary
+from engine.comparison import compare
+from engine.events import Event, RunsCompared, RunSummary
 from engine.requests import DrawFigure, RequestError, Train
 from engine.runs import RunFolder
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.terminal import glyphs
+from tui.widgets.comparison import Comparison
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import ProgressLine
 from tui.widgets.rows import Row, Rows
 from tui.widgets.table import percent
 from tui.words import duration
 
+_OF_THE_COMPARISON = {"measure", "axis", "smooth"}
+_OF_THE_LIST = {
+    *("open", "resume", "stop", "note", "filter", "order", "duplicate", "rename", "delete", "undo", "mark"),
+    *("earlier_turn", "later_turn"),
+}
 LOOK_INTERVAL = 2.0
 """Seconds between two looks at the folder while the screen is in front."""
 
@@ -55,6 +62,8 @@ class RunsScreen(LabScreen):
         Binding("pagedown", "move(10)", show=False),
         Binding("home", "jump(0)", show=False),
         Binding("end", "jump(-1)", show=False),
+        Binding("left,h", "read(-1)", show=False),
+        Binding("right,l", "read(1)", show=False),
     ]
 
     def __init__(self) -> None:
@@ -65,12 +74,15 @@ class RunsScreen(LabScreen):
         self._deleted: list[tuple[RunFolder, str]] = []
         """What is in the trash folder through us, with its name, the last one last."""
         self._looking = False
+        self.marked: set[str] = set()
+        """The names of the runs to compare."""
         self._name = ""
         """Of the run that the cursor is on: it stays there when the order changes or a run is added."""
 
     def body(self) -> Iterable[Widget]:
         """The list, and a line for what the cursor is on."""
         yield Rows(empty="no run yet: r on screen 1 trains one", id="runs")
+        yield Comparison(id="comparison")
         yield ProgressLine(id="status")
 
     def on_mount(self) -> None:
@@ -92,13 +104,34 @@ class RunsScreen(LabScreen):
     async def _look(self) -> None:
         try:
             self.runs = await asyncio.to_thread(catalogue.summaries, self.lab_app.root)
+            self.marked &= {run.name for run in self.runs}
+            await self._compare()
         except RequestError as error:
-            self.runs, self.problem = [], str(error)
+            self.runs, self.problem = self.runs or [], str(error)
         finally:
             self._looking = False
         self.show(())
 
+    async def _compare(self) -> None:
+        """Compare the marked runs anew, where that is in view."""
+        compared: RunsCompared | None = None
+        if self.comparing:
+            self.problem = ""
+            # In the order of the list, the oldest first: what came first is what others are held against.
+            names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
+            folders = [RunFolder(self.lab_app.root / name) for name in names]
+            try:
+                compared = await asyncio.to_thread(compare, folders) if folders else None
+            except RequestError as error:
+                self.problem = str(error)
+            self.query_one(Comparison).show(compared)
+
     # What is shown
+
+    @property
+    def comparing(self) -> bool:
+        """Whether the comparison is in view, and not the list."""
+        return self.has_class("-comparing")
 
     @property
     def rows(self) -> Rows:
@@ -126,6 +159,8 @@ class RunsScreen(LabScreen):
 
     def folder(self) -> RunFolder | None:
         """The folder of the run under the cursor."""
+        if self.comparing:
+            return None
         return RunFolder(self.lab_app.root / here.name) if isinstance(here := self.here, RunSummary) else None
 
     def show(self, events: Iterable[Event]) -> None:
@@ -134,22 +169,31 @@ class RunsScreen(LabScreen):
         if not self.ready:
             return
         queue, shown = self.lab_app.queue, self.shown
-        head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>12}  note"
-        waiting = [Row(f"{f'in the queue, {n}':<30}{_experiment(each)}") for n, each in enumerate(queue, 1)]
+        head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>11}  note"
+        head, blank = (f"  {head}", (" ", "primary")) if self.marked else (head, ("", ""))
+        waiting = [
+            Row(f"{f'in the queue, {n}':<30}{_experiment(each)}", sample=blank) for n, each in enumerate(queue, 1)
+        ]
         open_run = self.lab_app.opened.path.name if isinstance(self.lab_app.opened, RunFolder) else ""
-        lines = [Row(_line(run, opened=run.name == open_run)) for run in shown]
+        lines = [self._row(run, opened=run.name == open_run) for run in shown]
         count = len(self.runs or ())
         title = f"{len(shown)} of {count} runs with {self.filter}" if self.filter else f"{count} runs"
         if self._name in (names := [run.name for run in shown]):
             self.rows.cursor = len(queue) + names.index(self._name)
         self.rows.show(f"{title}, by {self.order}", head, [*waiting, *lines])
-        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
+        self._keep_place()
         self._show_status()
+
+    def _row(self, run: RunSummary, *, opened: bool) -> Row:
+        mark = (glyphs().best if run.name in self.marked else " ", "primary") if self.marked else ("", "")
+        return Row(_line(run, opened=opened), sample=mark)
 
     def _show_status(self) -> None:
         line, here = self.query_one(ProgressLine), self.here
         if self.problem:
             line.show(self.problem, tone="error")
+        elif self.comparing:
+            line.show("left and right read the curves, y another one, b by epochs or seconds, w smooths", tone="quiet")
         elif self.runs is None:
             line.show(f"reading {self.lab_app.root}", tone="quiet")
         elif isinstance(here, Train):
@@ -161,13 +205,18 @@ class RunsScreen(LabScreen):
 
     def on_rows_moved(self) -> None:
         """Another line."""
-        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
+        self._keep_place()
         self.show(())
+
+    def _keep_place(self) -> None:
+        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
 
     def live_commands(self) -> tuple[Command, ...]:
         """What can be done with what the cursor is on."""
         here = self.here if self.ready else None
-        hidden = set() if self._deleted else {"undo"}
+        if self.comparing:
+            return tuple(command for command in super().live_commands() if command.name not in _OF_THE_LIST)
+        hidden = _OF_THE_COMPARISON if self._deleted else _OF_THE_COMPARISON | {"undo"}
         if isinstance(here, RunSummary):
             hidden |= {"earlier_turn", "later_turn"}
             under_way = here.state in ("running", "paused")
@@ -180,7 +229,10 @@ class RunsScreen(LabScreen):
         return tuple(command for command in super().live_commands() if command.name not in hidden)
 
     def figure(self) -> DrawFigure | None:
-        """The curves of the run under the cursor."""
+        """The comparison, or the curves of the run under the cursor."""
+        if self.comparing:
+            event = self.query_one(Comparison).event
+            return DrawFigure(subject=event, folder=str(self.lab_app.figures_folder)) if event else None
         folder = self.folder()
         if folder is None:
             return None
@@ -191,11 +243,60 @@ class RunsScreen(LabScreen):
 
     def action_move(self, by: int) -> None:
         """Another line."""
-        self.rows.move(0, by)
+        if self.comparing:
+            self.query_one(Comparison).rows.move(0, by)
+        else:
+            self.rows.move(0, by)
+            self._keep_place()
+
+    def action_read(self, by: int) -> None:
+        """Another epoch under the cursor of the chart."""
+        if self.comparing:
+            self.query_one(Comparison).move(by)
+
+    def action_mark(self) -> None:
+        """Take this run into the comparison, or out of it."""
+        if isinstance(here := self.here, RunSummary) and not self.comparing:
+            self.marked ^= {here.name}
+            self.action_move(1)
+            self.show(())
+
+    def action_compare(self) -> None:
+        """The marked runs over one another, or back; without any, all that the filter leaves."""
+        if not self.comparing and not self.marked:
+            self.marked = {run.name for run in self.shown if run.epoch}
+        self.toggle_class("-comparing")
+        self.problem = ""
+        self.look()
+        self.show(())
+
+    def action_back(self) -> None:
+        """To the list; there, all marks off."""
+        if self.comparing:
+            self.action_compare()
+        else:
+            self.marked.clear()
+            self.show(())
+
+    def action_measure(self) -> None:
+        """Another curve."""
+        if self.comparing:
+            self.query_one(Comparison).next_field()
+
+    def action_axis(self) -> None:
+        """By epochs or seconds."""
+        if self.comparing:
+            self.query_one(Comparison).turn_axis()
+
+    def action_smooth(self) -> None:
+        """Smoother, or as it was."""
+        if self.comparing:
+            self.query_one(Comparison).next_smoothing()
 
     def action_jump(self, index: int) -> None:
         """The first line, or the last."""
         self.rows.jump(index)
+        self._keep_place()
 
     def action_order(self) -> None:
         """Sort by something else."""
@@ -323,6 +424,7 @@ class RunsScreen(LabScreen):
         if at < len(queue) and 0 <= at + by < len(queue):
             queue[at], queue[at + by] = queue[at + by], queue[at]
             self.rows.go_to(at + by)
+            self._keep_place()
             self.show(())
 
 
@@ -345,4 +447,4 @@ def _line(run: RunSummary, *, opened: bool) -> str:
     marked = f"{name}{glyphs().best if opened else ''}"
     done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
     time = duration(run.seconds) if run.seconds else ""
-    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>12}  {run.note}"
+    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {run.note}"

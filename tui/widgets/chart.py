@@ -36,6 +36,8 @@ class Curve:
     """Its newest value, for the legend."""
     points: bool = False
     """Draw the measurements as points where there is no colour to tell the curves apart."""
+    marker: str = ""
+    """The character to draw it with there."""
 
     def finite(self) -> Curve:
         """The curve without the points whose value is no number."""
@@ -192,7 +194,10 @@ class Chart(CellWidget):
             inks[colour] = curve.ink
             alone = curve.points and self._colourless()
             draw = plotext.scatter if alone else plotext.plot
-            draw(xs, clipped, marker=glyphs().point if alone or len(xs) == 1 else glyphs().curve, color=colour)
+            marker = glyphs().point if alone or len(xs) == 1 else glyphs().curve
+            if curve.marker and self._colourless():
+                marker = curve.marker
+            draw(xs, clipped, marker=marker, color=colour)
         styles = {number: ink(self.app, name) for number, name in inks.items()}
         axis = ink(self.app, "quiet")
         return [_restyled(line, styles, axis) for line in plotext.build().rstrip("\n").split("\n")]

@@ -19,6 +19,8 @@ class Row:
     text: str
     mark: str = ""
     """Words after it that stand out."""
+    sample: tuple[str, str] = ("", "")
+    """Before it, a few characters and the name of their ink: how its curve is drawn."""
 
 
 class Rows(CellWidget):
@@ -91,7 +93,9 @@ class Rows(CellWidget):
             here = number == self.cursor
             # Without colour, bold alone is hardly seen.
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
-            rows.append(cells((f" {line.text}", style), (f"  {line.mark}", ink(self.app, "error"))))
+            sample, colour = line.sample
+            first = [(f" {sample}", ink(self.app, colour))] if sample else []
+            rows.append(cells(*first, (f" {line.text}", style), (f"  {line.mark}", ink(self.app, "error"))))
         if self.notes and height > len(self.notes) + 6:
             rows += [[], *(cells((f" {note}", quiet)) for note in self.notes)]
         return rows

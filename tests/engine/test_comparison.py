@@ -1,0 +1,173 @@
+"""Runs beside one another: groups, intervals, and sentences that follow from the numbers."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.stats
+from msgspec.structs import replace
+
+from engine.comparison import compare, sentence, spread, t_quantile, welch
+from engine.events import Contrast, EpochFinished, RunsCompared
+from engine.figures.drawing import figure_of, stem_of
+from engine.lab import perform
+from engine.requests import CompareRuns, RequestError, Train
+from engine.runs import RunFolder, RunRecord
+from tests.engine.test_figures import caption, inside
+
+
+def made(root: Path, name: str, request: Train, accuracies: list[float], seconds: float = 2.0) -> RunFolder:
+    """A run whose epochs had these test accuracies; the middle one has the lowest validation loss."""
+    (root / name / "resume").mkdir(parents=True)
+    folder = RunFolder(root / name)
+    folder.write_record(RunRecord(request, {}, "cpu", "2 threads", 2))
+    middle = len(accuracies) // 2
+    for number, accuracy in enumerate(accuracies):
+        folder.append(
+            EpochFinished(
+                epoch=number + 1,
+                epochs=len(accuracies),
+                train_loss=0.5 / (number + 1),
+                val_loss=0.1 + 0.01 * abs(number - middle) + 0.001 * request.seed,
+                val_accuracy=accuracy - 0.001,
+                test_accuracy=accuracy,
+                train_seconds=seconds - 0.5,
+                eval_seconds=0.5,
+                images_per_second=1000.0,
+                running_loss=(1.0, 0.5),
+            )
+        )
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[RunFolder]:
+    """Three seeds without batch norm, three with, a little better and slower."""
+    return [
+        made(
+            tmp_path,
+            f"{'bn' if normed else 'plain'}-{seed}",
+            Train(batch_norm=normed, seed=seed),
+            [0.97, 0.98 + 0.001 * seed + 0.005 * normed, 0.995],
+            2.0 + normed + 0.01 * seed,
+        )
+        for normed in (False, True)
+        for seed in (0, 1, 2)
+    ]
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.0, 3.7, 8.0, 30.0, 500.0])
+def test_students_t(freedom: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-6)
+    assert t_quantile(freedom, 0.5) == pytest.approx(scipy.stats.t.ppf(0.75, freedom), rel=1e-6)
+
+
+def test_intervals_are_scipys() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(3, 1, 5).tolist(), generator.normal(4, 2, 7).tolist()
+    expected = scipy.stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
+    found = welch(first, second)
+    assert found["difference"] == pytest.approx(np.mean(second) - np.mean(first))
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), rel=1e-6)
+    one = spread(first)
+    own = scipy.stats.ttest_1samp(first, 0).confidence_interval(0.95)
+    assert (one.low, one.high) == pytest.approx((own.low, own.high), rel=1e-6)
+    assert one.deviation == pytest.approx(np.std(first, ddof=1))
+
+
+def test_one_run_has_no_interval() -> None:
+    assert math.isnan(spread([1.0]).low)
+    assert math.isnan(welch([1.0], [1.0, 2.0])["low"])
+    same = welch([1.0, 1.0], [2.0, 2.0])
+    assert same == {"difference": 1.0, "low": 1.0, "high": 1.0}
+
+
+def test_runs_that_differ_by_their_seed_are_a_group(folders: list[RunFolder]) -> None:
+    event = compare([*folders, folders[0]])  # named twice, counted once
+    plain, normed = event.groups
+    assert event.differing == ("batch_norm",)
+    assert (plain.label, normed.label) == ("without batch norm", "with batch norm")
+    assert plain.runs == ("plain-0", "plain-1", "plain-2")
+    assert plain.seeds == (0, 1, 2)
+    assert plain.epochs == (1, 2, 3)
+    assert plain.seconds == pytest.approx((2.01, 4.02, 6.03))
+    # Of the epoch with the lowest validation loss, and not the highest.
+    assert plain.values["test accuracy"] == pytest.approx((0.98, 0.981, 0.982))
+    assert plain.values["highest test accuracy"] == pytest.approx((0.995, 0.995, 0.995))
+    assert plain.values["seconds an epoch"] == pytest.approx((2.0, 2.01, 2.02))
+    assert plain.curves["test_accuracy"][1].mean == pytest.approx(0.981)
+    assert plain.curves["test_accuracy"][1].deviation == pytest.approx(0.001)
+    accuracy = next(each for each in event.contrasts if each.measure == "test accuracy")
+    assert accuracy.difference == pytest.approx(0.005)
+    assert sentence(accuracy).startswith(
+        "test accuracy: with batch norm 0.50 points higher than without batch norm (95 % interval +0.27 to +0.73)"
+    )
+    assert sentence(accuracy).endswith(": a difference")
+
+
+def test_a_run_that_stopped_early_counts_as_far_as_it_came(tmp_path: Path) -> None:
+    event = compare(
+        [
+            made(tmp_path, "long", Train(), [0.9, 0.92, 0.94]),
+            made(tmp_path, "short", Train(seed=1), [0.8]),
+        ]
+    )
+    (group,) = event.groups
+    assert group.label == "long"  # nothing sets it apart from others
+    assert [each.count for each in group.curves["test_accuracy"]] == [2, 1, 1]
+    assert group.curves["test_accuracy"][0].mean == pytest.approx(0.85)
+    assert event.contrasts == ()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (-0.1, 0.3, "no difference is shown"),
+        (0.1, 0.3, "a difference"),
+        (math.nan, math.nan, "of one run there is no interval, so this is an anecdote"),
+    ],
+)
+def test_sentences(low: float, high: float, words: str) -> None:
+    for measure in ("test accuracy", "validation loss", "seconds an epoch"):
+        contrast = Contrast(measure=measure, first="A", second="B", difference=-0.2, low=low, high=high)
+        assert sentence(contrast).endswith(words)
+        assert "B" in sentence(contrast)
+        assert "lower than A" in sentence(contrast)
+
+
+def test_refusals(tmp_path: Path, folders: list[RunFolder]) -> None:
+    with pytest.raises(RequestError, match="two runs or more"):
+        CompareRuns(what=("a",))
+    with pytest.raises(RequestError, match="no finished epoch"):
+        compare([folders[0], made(tmp_path, "new", Train(), [])])
+    with pytest.raises(RequestError, match="is no run folder"):
+        list(perform(CompareRuns(what=("plain-0", "nowhere")), tmp_path))
+
+
+def test_by_name(folders: list[RunFolder], tmp_path: Path) -> None:
+    (event,) = perform(CompareRuns(what=("plain-0", str(folders[3].path))), tmp_path)
+    assert isinstance(event, RunsCompared)
+    assert [len(group.runs) for group in event.groups] == [1, 1]
+    assert all(math.isnan(each.low) for each in event.contrasts)
+
+
+def test_the_figure(folders: list[RunFolder], tmp_path: Path) -> None:
+    event = compare(folders)
+    figure = figure_of(event)
+    inside(figure)
+    assert stem_of(event) == "comparison"
+    assert "6 runs" in caption(figure)
+    losses, accuracies, results = figure.axes
+    assert np.asarray(losses.lines[0].get_ydata()) == pytest.approx(
+        [each.mean for each in event.groups[0].curves["val_loss"]]
+    )
+    assert len(accuracies.collections) == 2  # the bands
+    assert np.asarray(results.lines[0].get_ydata()) == pytest.approx([98.0, 98.1, 98.2])
+    many = [made(tmp_path, f"r{n}", Train(channels=n + 1), [0.9, 0.91]) for n in range(10)]
+    inside(figure := figure_of(compare(many)))
+    assert "2 more groups are left out" in caption(figure)
+    long = replace(event.groups[0], label="x" * 200)
+    inside(figure_of(replace(event, groups=(long, event.groups[1]))))

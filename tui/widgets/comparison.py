@@ -1,0 +1,170 @@
+"""Groups of runs over one another: a chart with a cursor that reads every curve, and a table of their results."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from engine.comparison import sentence
+from engine.events import RunGroup, RunsCompared
+from tui.tables import with_spread
+from tui.terminal import UNICODE, glyphs
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.rows import Row, Rows
+
+INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
+"""Of the groups; a colour-blind person tells them apart. Of more groups, the first are drawn."""
+FIELDS = {
+    "val_loss": "validation loss",
+    "test_accuracy": "test accuracy %",
+    "val_accuracy": "validation accuracy %",
+    "train_loss": "training loss",
+}
+SMOOTHING = (1, 3, 5, 9)
+"""Epochs that a point is the mean of."""
+NAME = 22
+"""Cells for the name of a group, at most."""
+TOLD, MOST_TOLD = ("test accuracy", "seconds an epoch"), 4
+"""The measures whose contrasts are told in words, and how many at most."""
+FEW = 3
+"""Groups at most that are drawn with their bands: more would be a thicket."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the curves are looked at."""
+
+    field: str = "val_loss"
+    by_seconds: bool = False
+    smoothing: int = 1
+    at: int = -1
+    """The number of the epoch that the cursor is on, from 0; -1 for the last."""
+
+
+class Comparison(Vertical):
+    """The chart above the table."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.event: RunsCompared | None = None
+        self.reading = Reading()
+
+    def compose(self) -> ComposeResult:
+        """Both."""
+        yield Chart("", empty="", id="compared-curves")
+        yield Rows(empty="space marks runs in the list, g compares them", id="compared")
+
+    @property
+    def rows(self) -> Rows:
+        """The table."""
+        return self.query_one(Rows)
+
+    def show(self, event: RunsCompared | None) -> None:
+        """This comparison from now on."""
+        self.event = event
+        self._draw()
+
+    # How to look at it
+
+    def next_field(self) -> None:
+        """Another curve."""
+        names = list(FIELDS)
+        self._read(field=names[(names.index(self.reading.field) + 1) % len(names)])
+
+    def turn_axis(self) -> None:
+        """By epochs or by seconds."""
+        self._read(by_seconds=not self.reading.by_seconds)
+
+    def next_smoothing(self) -> None:
+        """More of it, or none again."""
+        self._read(smoothing=SMOOTHING[(SMOOTHING.index(self.reading.smoothing) + 1) % len(SMOOTHING)])
+
+    def move(self, by: int) -> None:
+        """The cursor, by so many epochs."""
+        if last := self._last:
+            at = last if self.reading.at < 0 else min(self.reading.at, last)
+            self._read(at=min(max(at + by, 0), last))
+
+    def _read(self, **changes: object) -> None:
+        self.reading = replace(self.reading, **changes)  # type: ignore[arg-type]
+        self._draw()
+
+    @property
+    def _last(self) -> int:
+        return max((len(group.epochs) for group in self.event.groups), default=1) - 1 if self.event else 0
+
+    # Drawing
+
+    def _draw(self) -> None:
+        chart, event = self.query_one(Chart), self.event
+        if event is None:
+            chart.show([], (0.0, 1.0))
+            self.rows.show("", "", ())
+            return
+        reading, groups = self.reading, event.groups[: len(INKS)]
+        at = self._last if reading.at < 0 else min(reading.at, self._last)
+        curves = list(self._curves(groups))
+        values = [y for curve in curves for y in curve.ys]
+        room = 0.05 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
+        low, high = min(values) - room, max(values) + room
+        across = max(group.seconds[-1] if reading.by_seconds else float(group.epochs[-1]) for group in groups)
+        longest = max(groups, key=lambda group: len(group.epochs))
+        x = self._xs(longest)[at]
+        chart.title = FIELDS[reading.field] + (f", mean of {reading.smoothing}" if reading.smoothing > 1 else "")
+        chart.whole = not reading.by_seconds
+        cursor = Curve("", "rule", [x, x], [low, high])
+        begins = min(curve.xs[0] for curve in curves)
+        chart.show([cursor, *curves], (begins if begins < across else 0.0, across), (low, high))
+        chart.redraw()
+        unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
+        head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time an epoch':>18}"
+        lines = [self._row(number, group, at) for number, group in enumerate(groups)]
+        title = f"{sum(len(group.runs) for group in event.groups)} runs in {len(event.groups)} groups"
+        self.rows.show(title, head, lines, self._notes(event))
+
+    def _notes(self, event: RunsCompared) -> list[str]:
+        said = [f"differ in {', '.join(event.differing).replace('_', ' ')}"] if event.differing else []
+        said += [sentence(each) for each in event.contrasts if each.measure in TOLD][:MOST_TOLD]
+        return [line for each in said for line in textwrap.wrap(each, max(20, self.size.width - 2))]
+
+    def _row(self, number: int, group: RunGroup, at: int) -> Row:
+        factor, digits = (100.0, 2) if "accuracy" in self.reading.field else (1.0, 4)
+        ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
+        here = f"{ys[at]:.{digits}f}" if at < len(ys) else "not yet"
+        accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
+        name = (
+            group.label
+            if len(group.label) <= NAME
+            else group.label[: NAME - len(glyphs().ellipsis)] + glyphs().ellipsis
+        )
+        sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
+        text = f"{name:<23}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
+        return Row(text, sample=(sample, INKS[number]))
+
+    @property
+    def _colourless(self) -> bool:
+        return self.app.no_color or glyphs() is not UNICODE
+
+    def _xs(self, group: RunGroup) -> list[float]:
+        return list(group.seconds) if self.reading.by_seconds else [float(epoch) for epoch in group.epochs]
+
+    def _curves(self, groups: Sequence[RunGroup]) -> Iterable[Curve]:
+        factor = 100.0 if "accuracy" in self.reading.field else 1.0
+        for group in groups if len(groups) <= FEW else ():
+            if len(group.runs) > 1:
+                spreads = group.curves[self.reading.field]
+                for sign in (-1, 1):
+                    ys = [factor * (s.mean + sign * (s.deviation if s.count > 1 else 0.0)) for s in spreads]
+                    yield Curve("", "rule", self._xs(group), self._smooth(ys))
+        for number, group in enumerate(groups):
+            ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
+            yield Curve(group.label, INKS[number], self._xs(group), ys, marker=chr(ord("A") + number))
+
+    def _smooth(self, ys: list[float]) -> list[float]:
+        """Means of as many as the smoothing says, up to each: nothing is taken from the future."""
+        n = self.reading.smoothing
+        return [sum(part) / len(part) for part in (ys[max(0, i + 1 - n) : i + 1] for i in range(len(ys)))]
