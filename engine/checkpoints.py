@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,9 @@ from engine.paths import write_whole
 from engine.requests import Architecture, RequestError
 
 State = dict[str, Tensor]
+
+MOST_BYTES = 2 << 30
+"""Of a weights file, unpacked: what claims more is refused unread."""
 
 
 def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
@@ -73,6 +77,7 @@ def load_weights(path: Path) -> CNN:
     that does not fit, where the file holds another network or none.
     """
     metadata: dict[str, str] = {}
+    _check_size(path)
     if path.suffix in (".pth", ".pt"):
         state = _load_pth(path)
     else:
@@ -84,8 +89,8 @@ def load_weights(path: Path) -> CNN:
             raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
     else:
         architecture = infer_architecture(state, path)
-    model = CNN(architecture)
-    expected = model.state_dict()
+    with torch.device("meta"):  # a file may claim a network that no memory holds
+        expected = CNN(architecture).state_dict()
     for key in [*expected, *state]:
         want = tuple(expected[key].shape) if key in expected else None
         have = tuple(state[key].shape) if key in state else None
@@ -94,8 +99,22 @@ def load_weights(path: Path) -> CNN:
             raise RequestError(
                 f"{path} does not fit the network: {key} is {have or 'missing'}, wanted {want or 'nothing'}"
             )
-    model.load_state_dict(expected | state)
+    model = CNN(architecture)
+    model.load_state_dict(model.state_dict() | state)
     return model.eval()
+
+
+def _check_size(path: Path) -> None:
+    """Refuse what would not fit in memory: a large file, or a small one that unpacks to a large one."""
+    try:
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                size = max(size, sum(each.file_size for each in file.infolist()))
+    except (OSError, zipfile.BadZipFile):
+        return  # to read it will say what is wrong
+    if size > MOST_BYTES:
+        raise RequestError(f"{path} holds {size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
 
 
 def _load_pth(path: Path) -> State:
@@ -107,6 +126,10 @@ def _load_pth(path: Path) -> State:
         raise RequestError(f"{path} is no weights file that PyTorch can read without running code") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise RequestError(f"{path} holds no state dict: save model.state_dict(), not the model")
+    # A view that shows the same few numbers again and again is a large tensor in a small file.
+    for key, value in state.items():
+        if value.layout != torch.strided or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise RequestError(f"{path} holds no plain weights: {key} has more numbers than the file")
     return state
 
 

@@ -277,6 +277,14 @@ class WeightsOpened(Event, frozen=True):
     parameters: int
 
 
+class Exported(Event, frozen=True):
+    """Weights or curves were written in another form."""
+
+    path: str
+    what: str
+    """In words."""
+
+
 class NetworkEvent(Event, frozen=True):
     """The base of what was seen in a network."""
 

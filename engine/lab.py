@@ -37,6 +37,7 @@ from engine.requests import (
     CompareRuns,
     DrawFigure,
     Evaluate,
+    Export,
     ListRuns,
     MeasureRobustness,
     MeasureTransfer,
@@ -94,6 +95,7 @@ OPERATIONS: dict[type[Request], _Entry] = {
     SweepBeta: _Entry("analysis", "engine.attacks.penalty:sweep_beta"),
     MeasureRobustness: _Entry("analysis", "engine.attacks.robustness:measure_robustness"),
     MeasureTransfer: _Entry("analysis", "engine.attacks.transfer:measure_transfer"),
+    Export: _Entry("analysis", "engine.exchange:export", writes=True, computes=False),
     DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
 }
 

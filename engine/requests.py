@@ -252,6 +252,15 @@ class Summarise(Inspect, frozen=True, tag="summarise"):
     """Layers, shapes, parameters and neurons of a network (the notebook's sections 1.3 to 1.5)."""
 
 
+class Export(Inspect, frozen=True, tag="export"):
+    """Write weights as .pth or .safetensors, or a run's curves as .csv or for TensorBoard."""
+
+    to: Annotated[
+        str, Meta(description="a .pth or .safetensors for weights, a .csv for curves, a folder for TensorBoard")
+    ] = "model.pth"
+    weights: Annotated[Literal["last", "best"], Meta(description="of the last epoch, or by validation loss")] = "last"
+
+
 class InspectImages(Inspect, frozen=True, tag="inspect-images"):
     """Look at what a network makes of images: the base of what needs both."""
 

@@ -19,6 +19,7 @@ from engine.requests import (
     Attribute,
     CompareRuns,
     Evaluate,
+    Export,
     ListRuns,
     MeasureRobustness,
     MeasureTransfer,
@@ -70,6 +71,7 @@ COMMANDS = {
     "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
     "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
     "compare": CliCommand(CompareRuns, "runs beside one another, with intervals over their seeds"),
+    "export": CliCommand(Export, "weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
     "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
@@ -135,7 +137,8 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.training import train
 
         return train(arguments)
-    outputs: dict[type[Request], type[Output]] = {Resume: FigureOutput, CompareRuns: FigureOutput, ListRuns: Output}
+    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Export), Output)
+    outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.output import report
 

@@ -18,6 +18,7 @@ from engine.events import (
     DownloadAdvanced,
     EpochFinished,
     Event,
+    Exported,
     NetworkEvent,
     OcclusionMapAdvanced,
     Progress,
@@ -199,6 +200,8 @@ class _People:
                 self.console.print(results(event))
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):
                     self.console.print(images)
+            case Exported():
+                self.console.print(f"wrote {event.what} to {event.path}", markup=False, soft_wrap=True)
             case RunFailed():
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
             case _:

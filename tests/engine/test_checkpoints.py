@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import pickle
 import resource
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -234,3 +235,22 @@ def test_full_disk_leaves_the_old_file_and_raises_os_error(tmp_path: Path, name:
     assert caught.value.errno in (None, errno.EFBIG)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert torch.equal(load_weights(path).state_dict()["fc.3.weight"], old.state_dict()["fc.3.weight"])
+
+
+def test_a_small_file_that_claims_a_large_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Views of one number, metadata without tensors, a zip that unpacks to more: refused before any memory is."""
+    one = torch.zeros(1)
+    state = {"conv1.0.weight": one.expand(1024, 1, 3, 3), "fc.1.weight": one.expand(65536, 1024 * 7 * 7)}
+    torch.save(state, tmp_path / "views.pth")
+    with pytest.raises(RequestError, match=r"conv1.0.weight has more numbers than the file"):
+        load_weights(tmp_path / "views.pth")
+    claims = '{"request":"architecture","channels":1024,"hidden":65536}'
+    save_tensors(tmp_path / "claims.safetensors", {"conv1.0.weight": torch.zeros(1)}, {"architecture": claims})
+    with pytest.raises(RequestError, match=r"conv1.0.weight is \(1,\), wanted \(1024, 1, 3, 3\)"):
+        load_weights(tmp_path / "claims.safetensors")
+    monkeypatch.setattr("engine.checkpoints.MOST_BYTES", 4 << 20)
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("data", bytes(5 << 20))
+    assert (tmp_path / "bomb.pth").stat().st_size < 1 << 20
+    with pytest.raises(RequestError, match=r"bomb.pth holds 5 MiB"):
+        load_weights(tmp_path / "bomb.pth")

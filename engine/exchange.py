@@ -1,0 +1,92 @@
+"""Weights and curves in the forms that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+
+from engine.checkpoints import load_weights, save_weights
+from engine.events import EpochFinished, Event, Exported
+from engine.history import RunHistory
+from engine.paths import write_whole
+from engine.requests import Export, RequestError
+from engine.runs import WEIGHTS_SUFFIXES, RunFolder, find_network
+
+COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
+"""Of a CSV of curves: a line an epoch."""
+_CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
+
+
+def export(request: Export, root: Path) -> Generator[Event, None, None]:
+    """Write what `request.what` names to `request.to`, by its suffix; an existing file is replaced.
+
+    Raises RequestError where there is no such network or run, the form is none, or the disk does not let us.
+    """
+    found, to = find_network(request.what, root), Path(request.to)
+    try:
+        if to.suffix in WEIGHTS_SUFFIXES:
+            what = _weights(found, to, request)
+        elif to.suffix == ".csv":
+            what = _csv(_history(found), to)
+        elif not to.suffix:
+            what = _tensorboard(_run(found), to)
+        else:
+            raise RequestError(f"{to} must end in .pth, .safetensors or .csv, or be a folder for TensorBoard")
+    except OSError as error:
+        raise RequestError(f"cannot write {to} ({error.strerror or error}): give --to another place") from None
+    yield Exported(path=str(to), what=what)
+
+
+def _weights(found: RunFolder | Path, to: Path, request: Export) -> str:
+    if isinstance(found, RunFolder):
+        file = found.best_file if request.weights == "best" else found.model_file
+        if not file.is_file():
+            raise RequestError(f"run {found.name} has no file {file.name}: there are no {request.weights} weights")
+    else:
+        file = found
+    model = load_weights(file)
+    save_weights(to, model)
+    return f"{sum(p.numel() for p in model.parameters()):,} weights of {file}"
+
+
+def _run(found: RunFolder | Path) -> RunFolder:
+    if not isinstance(found, RunFolder):
+        raise RequestError(f"{found} is a weights file: curves are of a run")
+    return found
+
+
+def _history(found: RunFolder | Path) -> RunHistory:
+    history = _run(found).history()
+    if not history.epochs:
+        raise RequestError(f"run {history.name} has no finished epoch yet: there are no curves")
+    return history
+
+
+def _csv(history: RunHistory, to: Path) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in history.epochs)
+    write_whole(to, lambda path: path.write_text(text.getvalue(), encoding="utf-8"))
+    return f"{len(history.epochs)} epochs of {history.name}"
+
+
+def _tensorboard(run: RunFolder, to: Path) -> str:
+    history = _history(run)
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise RequestError("TensorBoard is not installed: pip install 'mnist-tui[tensorboard]'") from None
+    begun = datetime.fromisoformat(history.started.started).timestamp() if history.started else 0.0
+    with SummaryWriter(str(to)) as writer:
+        writer.add_text("request", f"```\n{(run.path / 'request.json').read_text()}\n```", 0, begun)
+        for epoch in history.epochs:
+            begun += epoch.train_seconds + epoch.eval_seconds
+            for name in _CURVES:
+                kind, _, measure = name.partition("_")
+                tag = f"{measure}/{kind}" if measure in ("loss", "accuracy") else name
+                writer.add_scalar(tag, getattr(epoch, name), epoch.epoch, begun)
+    return f"{len(history.epochs)} epochs of {history.name} for TensorBoard"

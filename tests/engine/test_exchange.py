@@ -1,0 +1,96 @@
+"""Weights and curves for other programs: what one writes, another reads."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from engine.checkpoints import load_weights
+from engine.events import Exported
+from engine.lab import perform
+from engine.requests import Export, RequestError
+from engine.runs import pretrained
+from tests import notebook
+
+
+def exported(what: str, to: Path, **options: str) -> Exported:
+    (event,) = perform(Export(what=what, to=str(to), **options), Path("nowhere"))  # type: ignore[arg-type]
+    assert isinstance(event, Exported)
+    return event
+
+
+@pytest.mark.parametrize("variant", ["cnn", "cnn-bn"])
+def test_the_notebook_loads_what_is_exported(tmp_path: Path, variant: str) -> None:
+    event = exported(f"pretrained:{variant}", tmp_path / "net.pth")
+    assert event.path == str(tmp_path / "net.pth")
+    theirs = notebook.network(variant == "cnn-bn")
+    theirs.load_state_dict(torch.load(tmp_path / "net.pth", weights_only=True))
+    exported(str(tmp_path / "net.pth"), tmp_path / "again.safetensors")
+    ours, again = (load_weights(path) for path in (pretrained(variant).model_file, tmp_path / "again.safetensors"))
+    for key, value in ours.state_dict().items():
+        assert torch.equal(value, theirs.state_dict()[key])
+        assert torch.equal(value, again.state_dict()[key])
+
+
+def test_the_best_weights(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no file best.safetensors"):
+        exported("pretrained:cnn", tmp_path / "best.pth", weights="best")
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("request.json", "events.jsonl", "model.safetensors"):
+        shutil.copy(pretrained("cnn").path / name, run / name)
+    shutil.copy(pretrained("cnn-bn").model_file, run / "best.safetensors")
+    exported(str(run), tmp_path / "best.pth", weights="best")
+    assert load_weights(tmp_path / "best.pth").architecture.batch_norm
+    exported(str(run), tmp_path / "last.pth")
+    assert not load_weights(tmp_path / "last.pth").architecture.batch_norm
+
+
+def test_curves(tmp_path: Path) -> None:
+    exported("pretrained:cnn", tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = pretrained("cnn").history().epochs
+    assert [int(row["epoch"]) for row in rows] == [epoch.epoch for epoch in epochs]
+    for name in ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "train_seconds"):
+        assert [float(row[name]) for row in rows] == [getattr(epoch, name) for epoch in epochs]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_tensorboard(tmp_path: Path) -> None:
+    exported("pretrained:cnn", tmp_path / "board")
+    board = EventAccumulator(str(tmp_path / "board"))
+    board.Reload()
+    epochs = pretrained("cnn").history().epochs
+    assert set(board.Tags()["scalars"]) == {
+        "loss/train",
+        "loss/val",
+        "accuracy/val",
+        "accuracy/test",
+        "images_per_second",
+    }
+    points = board.Scalars("loss/val")
+    assert [point.step for point in points] == [epoch.epoch for epoch in epochs]
+    assert [point.value for point in points] == pytest.approx([epoch.val_loss for epoch in epochs])
+
+
+def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exported("pretrained:cnn", weights := tmp_path / "net.pth")
+    for what, to, words in (
+        ("pretrained:cnn", tmp_path / "x.zip", "must end in .pth, .safetensors or .csv"),
+        (str(weights), tmp_path / "x.csv", "is a weights file: curves are of a run"),
+        ("pretrained:cnn", tmp_path / "no" / "x.pth", "cannot write"),
+        ("nowhere", tmp_path / "x.pth", "is no run folder"),
+    ):
+        with pytest.raises(RequestError, match=words) as caught:
+            exported(what, to)
+        assert "\n" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
+    with pytest.raises(RequestError, match="pip install"):
+        exported("pretrained:cnn", tmp_path / "board")
