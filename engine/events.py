@@ -285,6 +285,18 @@ class Exported(Event, frozen=True):
     """In words."""
 
 
+class ReportWritten(Event, frozen=True):
+    """A report is on disk."""
+
+    markdown: str
+    html: str
+    """One file with all figures in it."""
+    figures: int
+    claims: tuple[tuple[str, str], ...]
+    """Of the notebook: the section, and whether the numbers support it, contradict it, or both in part."""
+    seconds: float
+
+
 class NetworkEvent(Event, frozen=True):
     """The base of what was seen in a network."""
 

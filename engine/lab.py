@@ -43,6 +43,7 @@ from engine.requests import (
     MeasureTransfer,
     Occlude,
     OpenWeights,
+    Report,
     Request,
     RequestError,
     Resume,
@@ -96,6 +97,7 @@ OPERATIONS: dict[type[Request], _Entry] = {
     MeasureRobustness: _Entry("analysis", "engine.attacks.robustness:measure_robustness"),
     MeasureTransfer: _Entry("analysis", "engine.attacks.transfer:measure_transfer"),
     Export: _Entry("analysis", "engine.exchange:export", writes=True, computes=False),
+    Report: _Entry("analysis", "engine.report:report", writes=True),
     DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
 }
 

@@ -226,6 +226,21 @@ class CompareRuns(Request, frozen=True, tag="compare-runs"):
             raise RequestError("a comparison needs two runs or more: mnist-tui runs lists those there are")
 
 
+class Report(Request, frozen=True, tag="report"):
+    """The whole notebook redone on one network or two, as one document with measured numbers."""
+
+    what: Annotated[
+        tuple[str, ...], Meta(description="one or two: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
+    ] = ("pretrained:cnn", "pretrained:cnn-bn")
+    out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
+    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+
+    def check_together(self) -> None:
+        """Refuse none, and more than two."""
+        if not 1 <= len(self.what) <= 2:
+            raise RequestError(f"a report is of one network or two, not of {len(self.what)}")
+
+
 class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""
 

@@ -24,6 +24,7 @@ from engine.requests import (
     MeasureRobustness,
     MeasureTransfer,
     Occlude,
+    Report,
     Request,
     RequestError,
     Resume,
@@ -71,6 +72,7 @@ COMMANDS = {
     "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
     "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
     "compare": CliCommand(CompareRuns, "runs beside one another, with intervals over their seeds"),
+    "report": CliCommand(Report, "the whole notebook on one network or two, as Markdown and HTML"),
     "export": CliCommand(Export, "weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
@@ -137,7 +139,7 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.training import train
 
         return train(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Export), Output)
+    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.output import report

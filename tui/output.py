@@ -22,6 +22,7 @@ from engine.events import (
     NetworkEvent,
     OcclusionMapAdvanced,
     Progress,
+    ReportWritten,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -200,6 +201,11 @@ class _People:
                 self.console.print(results(event))
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):
                     self.console.print(images)
+            case ReportWritten():
+                claims = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in event.claims)
+                self.console.print(f"the notebook's observations:\n{claims}\n", markup=False)
+                told = f"wrote {event.html} and {event.markdown} with {event.figures} figures in {event.seconds:.0f} s"
+                self.console.print(told, markup=False, soft_wrap=True)
             case Exported():
                 self.console.print(f"wrote {event.what} to {event.path}", markup=False, soft_wrap=True)
             case RunFailed():
