@@ -103,6 +103,7 @@ COMMANDS = (
     Command("b", "axis", "by seconds", "by epochs, or by seconds", (RUNS,)),
     Command("w", "smooth", "smooth", "means of 3, 5 or 9 epochs", (RUNS,)),
     Command("escape", "back", "", "back to the list; there, all marks off", (RUNS,), shown_key="esc"),
+    Command("p", "report", "report", "the whole notebook redone on the marked runs, or on this one", (RUNS,)),
     Command("n", "note", "note", "note something of this run; words with # are tags", (RUNS,)),
     Command("slash", "filter", "filter", "show only runs with some words", (RUNS,), shown_key="/"),
     Command("o", "order", "order", "by date, name, loss, accuracy, time or state", (RUNS,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from textual.widgets import Input
 from engine import catalogue
 from engine.events import EpochFinished, RunSummary
 from engine.recording import train_run
-from engine.requests import Train
+from engine.requests import AttackNoise, Train
 from engine.runs import RunFolder
 from tests.engine.test_catalogue import copies
 from tests.engine.test_comparison import made
 from tests.tui.conftest import MakeApp, under_way
-from tests.tui.test_train_screen import app, keys, progress, tap, until, words
+from tests.tui.test_train_screen import app, progress, tap, until, words
 from tui.app import MnistTui
+from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
@@ -40,10 +42,16 @@ async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
 
 async def typed(pilot: Pilot[int], text: str) -> None:
     """Put `text` into the dialog and take it."""
-    await until(pilot, lambda: bool(pilot.app.screen.query(Input)))
-    pilot.app.screen.query_one(Input).value = text
+    await until(pilot, lambda: isinstance(pilot.app.screen, LineScreen) and bool(pilot.app.screen.query(Input)))
+    dialog = pilot.app.screen
+    dialog.query_one(Input).value = text
     await pilot.press("enter")
-    await pilot.pause()
+    await until(pilot, lambda: pilot.app.screen is not dialog or dialog.query_one("#line-hint").has_class("wrong"))
+
+
+def live(screen: RunsScreen) -> set[str]:
+    """The commands that do something now."""
+    return {command.name for command in screen.live_commands()}
 
 
 def listed(screen: RunsScreen) -> list[str]:
@@ -93,7 +101,7 @@ async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> Non
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 2)
-        assert "u undo" not in keys(app)
+        assert "undo" not in live(screen)
         await pilot.press("m")
         await typed(pilot, "a/b")
         await until(pilot, lambda: "a name is one word" in list(app._notifications)[-1].message)
@@ -105,7 +113,7 @@ async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> Non
         await pilot.press("d")
         await until(pilot, lambda: len(screen.runs or ()) == 1)
         assert (tmp_path / "runs" / ".trash" / name).is_dir()
-        await until(pilot, lambda: "u undo" in keys(app))
+        assert "undo" in live(screen)
         await pilot.press("u")
         await until(pilot, lambda: len(screen.runs or ()) == 2)
         assert {path.name for path in (tmp_path / "runs").iterdir()} == {"renamed", first.name, ".trash"}
@@ -236,3 +244,23 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         await pilot.press("g")
         await until(pilot, lambda: comparison.event is not None and len(comparison.event.groups[0].runs) == 2)
         assert len(screen.marked) == 4  # without marks, all
+
+
+@pytest.mark.usefixtures("few_images", "quick_keys")
+async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.report.AVERAGED", 2)
+    monkeypatch.setattr("engine.report.AttackNoise", partial(AttackNoise, steps=5))
+    list(train_run(SMALL, tmp_path / "runs"))
+    (path,) = (tmp_path / "runs").iterdir()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 1)
+        await tap(pilot, "p")
+        await until(pilot, lambda: "x stops" in progress(app))
+        assert "stop" in live(screen)
+        await tap(pilot, "x")
+        await until(pilot, lambda: "report" not in progress(app))
+        assert not (path / "report").exists()
+        await tap(pilot, "p")
+        await until(pilot, (path / "report" / "report.html").is_file, 120)
+        await until(pilot, lambda: "report.html" in list(app._notifications)[-1].message)
+    assert app.lab.close()

@@ -14,8 +14,9 @@ from textual.widget import Widget
 
 from engine import catalogue
 from engine.comparison import compare
-from engine.events import Event, RunsCompared, RunSummary
-from engine.requests import DrawFigure, RequestError, Train
+from engine.events import Event, JobFailed, ReportWritten, RunsCompared, RunSummary, WorkAdvanced
+from engine.lab import Job
+from engine.requests import DrawFigure, Report, RequestError, Train
 from engine.runs import RunFolder
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
@@ -23,12 +24,12 @@ from tui.screens.frame import LabScreen
 from tui.terminal import glyphs
 from tui.widgets.comparison import Comparison
 from tui.widgets.form import RequestForm
-from tui.widgets.lines import ProgressLine
+from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.rows import Row, Rows
 from tui.widgets.table import percent
 from tui.words import duration
 
-_OF_THE_COMPARISON = {"measure", "axis", "smooth"}
+_OF_THE_COMPARISON = frozenset({"measure", "axis", "smooth"})
 _OF_THE_LIST = {
     *("open", "resume", "stop", "note", "filter", "order", "duplicate", "rename", "delete", "undo", "mark"),
     *("earlier_turn", "later_turn"),
@@ -73,7 +74,11 @@ class RunsScreen(LabScreen):
         self.order, self.filter, self.problem = "newest", "", ""
         self._deleted: list[tuple[RunFolder, str]] = []
         """What is in the trash folder through us, with its name, the last one last."""
-        self._looking = False
+        self._looking = self._again = False
+        self._reporting: Job | None = None
+        """The report under way."""
+        self._advance: WorkAdvanced | None = None
+        """How far it is."""
         self.marked: set[str] = set()
         """The names of the runs to compare."""
         self._name = ""
@@ -97,6 +102,7 @@ class RunsScreen(LabScreen):
 
     def look(self) -> None:
         """Read the folder, in another thread: it may be far away."""
+        self._again = self._looking  # what was just changed may have been read already
         if self.app.screen is self and not self._looking:
             self._looking = True
             self.run_worker(self._look(), exit_on_error=False)
@@ -111,6 +117,8 @@ class RunsScreen(LabScreen):
         finally:
             self._looking = False
         self.show(())
+        if self._again:
+            self.look()
 
     async def _compare(self) -> None:
         """Compare the marked runs anew, where that is in view."""
@@ -190,8 +198,11 @@ class RunsScreen(LabScreen):
 
     def _show_status(self) -> None:
         line, here = self.query_one(ProgressLine), self.here
+        now = self._advance
         if self.problem:
             line.show(self.problem, tone="error")
+        elif now:
+            line.show(Bar("report", now.done / now.total), now.words, "x stops", tone="quiet")
         elif self.comparing:
             line.show("left and right read the curves, y another one, b by epochs or seconds, w smooths", tone="quiet")
         elif self.runs is None:
@@ -215,12 +226,13 @@ class RunsScreen(LabScreen):
         """What can be done with what the cursor is on."""
         here = self.here if self.ready else None
         if self.comparing:
-            return tuple(command for command in super().live_commands() if command.name not in _OF_THE_LIST)
-        hidden = _OF_THE_COMPARISON if self._deleted else _OF_THE_COMPARISON | {"undo"}
+            hidden = _OF_THE_LIST - {"stop"} if self._reporting else _OF_THE_LIST
+            return tuple(command for command in super().live_commands() if command.name not in hidden)
+        hidden = {*_OF_THE_COMPARISON, *(() if self._deleted else ("undo",))}
         if isinstance(here, RunSummary):
             hidden |= {"earlier_turn", "later_turn"}
             under_way = here.state in ("running", "paused")
-            hidden |= {"delete", "rename"} if under_way else {"stop"}
+            hidden |= {"delete", "rename"} if under_way else set() if self._reporting else {"stop"}
             if here.state not in ("cancelled", "interrupted", "failed"):
                 hidden.add("resume")
         else:
@@ -335,14 +347,52 @@ class RunsScreen(LabScreen):
             self.lab_app.resume(folder)
 
     def action_stop(self) -> None:
-        """Stop the run that trains, here or in another process of this machine."""
+        """Stop the report, or the run that trains, here or in another process of this machine."""
         folder, app = self.folder(), self.lab_app
+        if self._reporting:
+            self._reporting.cancel()
+            self._reporting = self._advance = None
+            self.show(())
+            return
         if folder is None:
             return
         if app.training and isinstance(app.opened, RunFolder) and app.history.name == folder.name:
             app.training.cancel()
         elif (process := folder.process()) and process.lives() and process.number != os.getpid():
             os.kill(process.number, signal.SIGTERM)
+
+    def action_report(self) -> None:
+        """Redo the notebook on the marked runs, or on the one under the cursor."""
+        names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
+        if not names and isinstance(here := self.here, RunSummary):
+            names = [here.name]
+        try:
+            folders = [self.lab_app.root / name for name in names]
+            out = str(folders[-1] / "report") if folders else "report"
+            request = Report(what=tuple(map(str, folders)), out=out)
+        except RequestError as error:
+            self.notify(f"{error}: space marks them", severity="warning", markup=False)
+            return
+        if self._reporting is None:
+            self.problem = ""
+            self._reporting = self.lab_app.ask(request, self._hear)
+            self.show(())
+
+    def _hear(self, job: Job, event: Event) -> None:
+        if job is not self._reporting:
+            return
+        match event:
+            case WorkAdvanced():
+                self._advance = event
+                return
+            case ReportWritten():
+                self.lab_app.copy_to_clipboard(event.html)
+                self.notify(event.html, title="report written, its path copied", markup=False)
+            case JobFailed():
+                self.problem = event.reason
+            case _:
+                pass
+        self._reporting = self._advance = None
 
     def action_note(self) -> None:
         """Ask for a note."""
