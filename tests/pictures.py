@@ -1,4 +1,8 @@
-"""The pictures of the README, from the real app: `python -m tests.pictures` (needs `rsvg-convert`)."""
+"""The pictures of the README, from the real app: `python -m tests.pictures` (needs `rsvg-convert`).
+
+With a folder of runs as argument (the README's: `mnist-tui train --seeds 5 --batch-norm both --epochs 4`), those of
+screen 8 alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import html
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +21,7 @@ from engine.paths import asset
 from engine.runs import pretrained
 from tui.app import MnistTui
 from tui.screens.inspect import InspectScreen
+from tui.screens.runs import RunsScreen
 
 FONT = "DejaVu Sans Mono"
 SIZE = (120, 40)
@@ -36,6 +42,7 @@ PICTURES = {
     "robustness": ("7", "g", "o", "p", "p", "p", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys that lead there."""
+OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "g", "y")}
 
 
 async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
@@ -44,12 +51,14 @@ async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
         await pilot.pause(0.05)
     while isinstance(screen := app.screen, InspectScreen) and not all(map(screen.answered, screen.wanted())):
         await pilot.pause(0.05)
+    while isinstance(screen := app.screen, RunsScreen) and screen.runs is None:
+        await pilot.pause(0.05)
     await pilot.pause(0.3)
 
 
-async def _svg(keys: tuple[str, ...]) -> str:
+async def _svg(keys: tuple[str, ...], runs: Path | None) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        app = MnistTui(Path(folder), pretrained("cnn-bn"))
+        app = MnistTui(runs or Path(folder), pretrained("cnn-bn"))
         async with app.run_test(size=SIZE) as pilot:
             await _ready(pilot, app)
             for key in keys:
@@ -81,9 +90,10 @@ def main() -> None:
     os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     folder = asset("screens")
     folder.mkdir(exist_ok=True)
-    for name, keys in PICTURES.items():
+    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    for name, keys in (OF_RUNS if runs else PICTURES).items():
         target = folder / f"{name}.png"
-        svg = asyncio.run(_svg(keys))
+        svg = asyncio.run(_svg(keys, runs))
         subprocess.run(["rsvg-convert", "-w", "1440", "-o", str(target)], input=svg.encode(), check=True)
         print(target)
 
