@@ -77,14 +77,15 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
     except RequestError as error:
         return RunSummary(name=folder.name, state="damaged", note=str(error).replace(f"{path}{os.sep}", ""))
     best, epochs = history.best, history.epochs
+    imported = not history.started and not folder.process_file.exists()
     return RunSummary(
         name=folder.name,
-        state=history.state,
+        state="imported" if imported else history.state,
         variant=request.variant,
         dataset=request.dataset,
         seed=request.seed,
         epoch=len(epochs),
-        epochs=request.epochs,
+        epochs=0 if imported else request.epochs,
         val_loss=best.val_loss if best else None,
         test_accuracy=best.test_accuracy if best else None,
         seconds=sum(epoch.train_seconds + epoch.eval_seconds for epoch in epochs),

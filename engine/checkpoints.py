@@ -104,6 +104,11 @@ def load_weights(path: Path) -> CNN:
     return model.eval()
 
 
+def damaged(model: CNN) -> int:
+    """How many weights of `model` are no finite number."""
+    return sum(int((~value.isfinite()).sum()) for value in model.state_dict().values())
+
+
 def _check_size(path: Path) -> None:
     """Refuse what would not fit in memory: a large file, or a small one that unpacks to a large one."""
     try:

@@ -181,7 +181,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 
     name: str
     state: str
-    """new, running, paused, finished, cancelled, failed, interrupted (its process died), damaged."""
+    """new, running, paused, finished, cancelled, failed, interrupted (its process died), imported, damaged."""
     variant: str = ""
     dataset: str = ""
     seed: int = 0
@@ -275,10 +275,12 @@ class WeightsOpened(Event, frozen=True):
     variant: str
     """`cnn` or `cnn-bn`, as its keys say."""
     parameters: int
+    damaged: int = 0
+    """How many of these are no finite number."""
 
 
 class Exported(Event, frozen=True):
-    """Weights or curves were written in another form."""
+    """Weights or curves were written in another form, or into a run folder."""
 
     path: str
     what: str

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
 
-from engine.checkpoints import load_weights, save_weights
+from engine.catalogue import rename, write_note
+from engine.checkpoints import damaged, load_weights, save_convolutions, save_weights
+from engine.devices import versions
 from engine.events import EpochFinished, Event, Exported
 from engine.history import RunHistory
 from engine.paths import write_whole
-from engine.requests import Export, RequestError
-from engine.runs import WEIGHTS_SUFFIXES, RunFolder, find_network
+from engine.requests import Architecture, Export, Import, RequestError, Train
+from engine.runs import WEIGHTS_SUFFIXES, RunFolder, RunRecord, find_network
 
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
 """Of a CSV of curves: a line an epoch."""
@@ -38,6 +41,35 @@ def export(request: Export, root: Path) -> Generator[Event, None, None]:
     except OSError as error:
         raise RequestError(f"cannot write {to} ({error.strerror or error}): give --to another place") from None
     yield Exported(path=str(to), what=what)
+
+
+def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
+    """Make a run folder of a weights file: its network, without a past.
+
+    Raises RequestError where there is no such file, it holds no network of ours or weights that are no finite numbers,
+    the name is taken, or the disk does not let us.
+    """
+    file = Path(request.what)
+    if file.suffix not in WEIGHTS_SUFFIXES:
+        raise RequestError(f"{file} must end in .pth, .pt or .safetensors")
+    model = load_weights(file)
+    if count := damaged(model):
+        raise RequestError(f"{file} is damaged: {count:,} of its weights are no finite numbers")
+    folder = RunFolder.create(root, model.architecture.variant)
+    try:
+        fields = {name: getattr(model.architecture, name) for name in Architecture.__struct_fields__}
+        folder.write_record(RunRecord(Train(**fields), versions(), "cpu", "", 0))
+        save_weights(folder.model_file, model)
+        save_convolutions(folder.convolutions_file(0), model)
+        write_note(folder, f"imported from {file.name}")
+        folder = rename(folder, request.name) if request.name else folder
+    except BaseException as error:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise RequestError(f"cannot write to {folder.path} ({error.strerror})") from None
+        raise
+    what = f"{sum(p.numel() for p in model.parameters()):,} weights of {file}"
+    yield Exported(path=str(folder.path), what=what)
 
 
 def _weights(found: RunFolder | Path, to: Path, request: Export) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints import load_weights
+from engine.checkpoints import damaged, load_weights
 from engine.data import load
 from engine.devices import choose_device, device_name
 from engine.events import EngineLoaded, Event, WeightsOpened
@@ -29,4 +29,5 @@ def open_weights(request: OpenWeights, _root: Path) -> Generator[Event, None, No
         name=Path(request.path).name,
         variant=model.architecture.variant,
         parameters=count_parameters(model),
+        damaged=damaged(model),
     )

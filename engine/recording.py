@@ -60,6 +60,8 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
     record, history = folder.read_record(), folder.history()
     if history.state == "finished":
         raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+    if not folder.process_file.exists():
+        raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
     if history.under_way and (process := folder.process()) and process.lives() is not False:
         where = f"process {process.number}" + ("" if process.here else f" on {process.host}")
         raise RequestError(f"run {folder.name} is under way in {where}: only one can train it")

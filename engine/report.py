@@ -200,6 +200,7 @@ def _layers(made: _Report) -> Generator[Event, None, None]:
         counts = (event.conv_parameters, event.fc_parameters, event.total_parameters)
         neurons = (event.conv_neurons, event.fc_neurons, event.total_neurons)
         totals.append((name, *(f"{count:,}" for count in (*counts, *neurons))))
+    document.heading(3, "In all")
     head = ("network", "conv parameters", "fc parameters", "all", "conv neurons", "fc neurons", "all")
     document.table(head, totals)
 

@@ -276,6 +276,18 @@ class Export(Inspect, frozen=True, tag="export"):
     weights: Annotated[Literal["last", "best"], Meta(description="of the last epoch, or by validation loss")] = "last"
 
 
+class Import(Request, frozen=True, tag="import"):
+    """Make a run folder of a weights file, so that it stands in the list and can be noted, compared and reported."""
+
+    what: Annotated[str, Meta(description="a .pth of the notebook, or a .safetensors")] = ""
+    name: Annotated[str, Meta(description="of the run folder (nothing: by the time and the variant)")] = ""
+
+    def check_together(self) -> None:
+        """Refuse nothing."""
+        if not self.what:
+            raise RequestError("which weights file? for example mnist-tui import net.pth")
+
+
 class InspectImages(Inspect, frozen=True, tag="inspect-images"):
     """Look at what a network makes of images: the base of what needs both."""
 

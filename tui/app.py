@@ -216,6 +216,9 @@ class MnistTui(App[int]):
                 self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
                 what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
                 self.notify(what, title="weights opened", markup=False)
+                if event.damaged:
+                    words = f"{event.damaged:,} weights are no finite numbers: the network is damaged"
+                    self.notify(words, title=event.name, severity="error", timeout=10, markup=False)
             case FigureSaved():
                 self.copy_to_clipboard(event.path)
                 self.notify(event.path, title="figure saved, its path copied", markup=False)
@@ -432,7 +435,7 @@ class MnistTui(App[int]):
         if self.training is None:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            self.push_screen(QuitScreen(), lambda leave: self.exit(0) if leave else None)
+            self.push_screen(QuitScreen(len(self.queue)), lambda leave: self.exit(0) if leave else None)
 
 
 def _collect_garbage_again() -> None:

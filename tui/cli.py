@@ -20,6 +20,7 @@ from engine.requests import (
     CompareRuns,
     Evaluate,
     Export,
+    Import,
     ListRuns,
     MeasureRobustness,
     MeasureTransfer,
@@ -73,6 +74,7 @@ COMMANDS = {
     "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
     "compare": CliCommand(CompareRuns, "runs beside one another, with intervals over their seeds"),
     "report": CliCommand(Report, "the whole notebook on one network or two, as Markdown and HTML"),
+    "import": CliCommand(Import, "make a run folder of a weights file, such as the notebook's .pth"),
     "export": CliCommand(Export, "weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
     "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
@@ -139,7 +141,7 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.training import train
 
         return train(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Export, Report), Output)
+    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.output import report

@@ -11,10 +11,11 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from engine.checkpoints import load_weights
-from engine.events import Exported
+from engine.catalogue import summaries
+from engine.checkpoints import load_weights, save_weights
+from engine.events import Exported, NetworkSummarised, WeightsOpened
 from engine.lab import perform
-from engine.requests import Export, RequestError
+from engine.requests import Export, Import, OpenWeights, RequestError, Resume, Summarise
 from engine.runs import pretrained
 from tests import notebook
 
@@ -94,3 +95,45 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(RequestError, match="pip install"):
         exported("pretrained:cnn", tmp_path / "board")
+
+
+def test_a_notebooks_file_becomes_a_run(tmp_path: Path) -> None:
+    torch.save(notebook.network(batch_norm=True).state_dict(), tmp_path / "net.pth")
+    root = tmp_path / "runs"
+    (event,) = perform(Import(what=str(tmp_path / "net.pth"), name="the notebook's"), root)
+    assert isinstance(event, Exported)
+    assert event.path == str(root / "the notebook's")
+    (run,) = summaries(root)
+    assert (run.name, run.state, run.variant, run.epochs) == ("the notebook's", "imported", "cnn-bn", 0)
+    assert run.note == "imported from net.pth"
+    *_, found = perform(Summarise(what="the notebook's"), root)
+    assert isinstance(found, NetworkSummarised)
+    with pytest.raises(RequestError, match="was not trained here"):
+        list(perform(Resume(what="the notebook's"), root))
+    list(perform(Import(what=str(tmp_path / "net.pth")), root))
+    assert len(summaries(root)) == 2
+
+
+def test_imports_that_are_none(tmp_path: Path) -> None:
+    model = load_weights(pretrained("cnn").model_file)
+    with torch.no_grad():
+        model.get_parameter("fc.3.bias")[:2] = float("nan")
+    save_weights(tmp_path / "nan.pth", model)
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    exported("pretrained:cnn", tmp_path / "good.pth")
+    for request, words in (
+        (Import(what=str(tmp_path / "nan.pth")), "2 of its weights are no finite numbers"),
+        (Import(what=str(tmp_path / "broken.pth")), "is no weights file"),
+        (Import(what=str(tmp_path / "nothing.pth")), "there is no file"),
+        (Import(what="pretrained:cnn"), "must end in .pth"),
+        (Import(what=str(tmp_path / "good.pth"), name="a/b"), "a name is one word"),
+    ):
+        with pytest.raises(RequestError, match=words) as caught:
+            list(perform(request, tmp_path / "runs"))
+        assert "\n" not in str(caught.value)
+    assert summaries(tmp_path / "runs") == []
+    with pytest.raises(RequestError, match="which weights file"):
+        Import()
+    (event,) = perform(OpenWeights(path=str(tmp_path / "nan.pth")), tmp_path)
+    assert isinstance(event, WeightsOpened)
+    assert event.damaged == 2

@@ -33,7 +33,7 @@ from tui.widgets.pictures import Legend, Raster, RasterGrid
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 S = TypeVar("S", bound=InspectScreen)
-INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode != "train"]
+INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode not in ("train", "runs")]
 
 
 async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:

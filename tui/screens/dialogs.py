@@ -43,12 +43,18 @@ class QuitScreen(ModalScreen[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
+    def __init__(self, waiting: int) -> None:
+        """With the number of runs that wait in the queue."""
+        super().__init__()
+        self.waiting = waiting
+
     def compose(self) -> ComposeResult:
         """The question."""
+        lost = f" The {self.waiting} in the queue are forgotten." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
             yield Static(
-                "A run is under way. Quitting stops it; the weights of its last finished epoch stay in its folder.\n\n"
+                f"A run is under way. Quitting stops it; R goes on with it after the next start.{lost}\n\n"
                 "[b]y[/b] quit    [b]n[/b] stay"
             )
 
