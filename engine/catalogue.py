@@ -14,6 +14,7 @@ from msgspec import Struct
 from engine.events import Event, RunsListed, RunSummary
 from engine.history import RunHistory
 from engine.paths import write_whole
+from engine.processes import claimed
 from engine.requests import ListRuns, RequestError
 from engine.runs import RunFolder
 
@@ -138,18 +139,21 @@ def restore(deleted: RunFolder, name: str) -> RunFolder:
 
 
 def _check_idle(folder: RunFolder, what: str) -> None:
+    process = folder.process()
     try:
-        busy = folder.history().under_way
+        elsewhere = folder.history().under_way and process is not None and not process.here
     except RequestError:  # what is damaged trains no more
-        busy = False
+        elsewhere = False
+    with claimed(folder.lock_file) as free:
+        busy = elsewhere or not free
     if busy:
         raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
 
 
 def _moved(folder: RunFolder, place: Path) -> RunFolder:
-    if place.exists():
-        raise RequestError(f"there is a run {place.name} already")
     try:
+        if place.exists():
+            raise RequestError(f"there is a run {place.name} already")
         folder.path.rename(place)
     except OSError as error:
         raise RequestError(f"cannot move {folder.path} to {place} ({error.strerror})") from None

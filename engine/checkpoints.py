@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.geometry import GeometryError, block_sizes
+from engine.geometry import IMAGE_SIZE, GeometryError, block_sizes
 from engine.model import CNN
 from engine.paths import write_whole
 from engine.requests import Architecture, RequestError
@@ -116,7 +116,7 @@ def _check_size(path: Path) -> None:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as file:
                 size = max(size, sum(each.file_size for each in file.infolist()))
-    except (OSError, zipfile.BadZipFile):
+    except Exception:  # a damaged directory of a zip can raise anything
         return  # to read it will say what is wrong
     if size > MOST_BYTES:
         raise RequestError(f"{path} holds {size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
@@ -150,6 +150,8 @@ def infer_architecture(state: State, path: Path) -> Architecture:
         hidden, flat = state["fc.1.weight"].shape
     except (KeyError, ValueError) as error:
         raise RequestError(f"{path} holds another network than ours: {error} is missing or misshapen") from None
+    if not 1 <= kernel_size <= IMAGE_SIZE:
+        raise RequestError(f"{path} holds another network than ours: its kernels are of {kernel_size} pixels")
     for stride in (1, 2, 3):
         for padding in sorted(range(kernel_size + 1), key=lambda p: p != 1):
             try:

@@ -46,7 +46,7 @@ def compare_runs(request: CompareRuns, root: Path) -> Generator[Event, None, Non
 
 def compare(folders: Sequence[RunFolder]) -> RunsCompared:
     """Compare runs, those that differ by their seed alone as one. Raises RequestError where one has no epoch yet."""
-    members: dict[Train, list[tuple[RunFolder, RunHistory]]] = {}
+    members: dict[Train, dict[int, tuple[RunFolder, RunHistory]]] = {}
     seen: set[Path] = set()
     for folder in folders:
         if (place := folder.path.resolve()) in seen:
@@ -55,10 +55,13 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
         asked, history = folder.read_record().request, folder.history()
         if not history.epochs:
             raise RequestError(f"run {folder.name} has no finished epoch yet: there is nothing to compare")
-        members.setdefault(replace(asked, seed=0), []).append((folder, history))
+        group = members.setdefault(replace(asked, seed=0), {})
+        # The same seed again is no other sample: of two runs the one that came further counts.
+        if asked.seed not in group or len(group[asked.seed][1].epochs) < len(history.epochs):
+            group[asked.seed] = (folder, history)
     requests = list(members)
     differing = [p.name for p in parameters(Train) if len({getattr(request, p.name) for request in requests}) > 1]
-    groups = [_group(request, runs, differing) for request, runs in members.items()]
+    groups = [_group(request, list(runs.values()), differing) for request, runs in members.items()]
     return RunsCompared(
         groups=tuple(groups),
         differing=tuple(differing),

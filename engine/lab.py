@@ -29,6 +29,7 @@ from engine.events import (
     JobFailed,
     PauseAsked,
     Progress,
+    RunFailed,
     RunStarted,
 )
 from engine.requests import (
@@ -275,7 +276,10 @@ class Job:
                 self.pause()
             if not self._go.is_set():
                 if isinstance(event, RunStarted | BatchTrained | BatchEvaluated | EpochFinished) and self.writes:
-                    stream.put(self, events.throw(PauseAsked()))
+                    said = events.throw(PauseAsked())
+                    stream.put(self, said)
+                    if isinstance(said, RunFailed):  # what it needs to go on could not be written
+                        continue
                 self.state = "paused"
                 stream.wake()
                 self._go.wait()

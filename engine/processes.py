@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct
@@ -42,6 +45,28 @@ class Process(Struct, frozen=True):
         except (PermissionError, OverflowError):
             pass  # somebody else's, or of a number that no system has
         return _started(self.number) == self.started
+
+
+@contextmanager
+def claimed(file: Path) -> Iterator[bool]:
+    """Hold `file` for this process alone while the context lasts; whether nobody else holds it.
+
+    The system lets go of it when the process ends, however it ends. Where a file system knows no locks, all is free.
+    """
+    try:
+        handle = file.open("ab")
+    except OSError:
+        yield True  # what cannot be written will be said by whoever tries to
+        return
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:
+            pass
+        yield True
 
 
 def _boot() -> str:

@@ -29,7 +29,7 @@ from engine.events import (
 )
 from engine.history import RunHistory
 from engine.model import count_parameters
-from engine.processes import Process
+from engine.processes import Process, claimed
 from engine.requests import RequestError, Resume, Train
 from engine.runs import RunFolder, RunRecord, find_run, newest_unfinished
 from engine.training import Sums, TrainingFailed, TrainingState, train
@@ -45,7 +45,8 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     device = choose_device(request.device)
     data = yield from _load(request, device)
     folder = RunFolder.create(root, request.variant)
-    yield from _recorded(_Run(folder, request, data, device))
+    with claimed(folder.lock_file):
+        yield from _recorded(_Run(folder, request, data, device))
 
 
 def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
@@ -57,20 +58,39 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
     folder = find_run(request.what, root) if request.what else newest_unfinished(root)
     if folder.bundled:
         raise RequestError(f"{folder.what} ships with the program and is finished: train one of your own")
-    record, history = folder.read_record(), folder.history()
-    if history.state == "finished":
-        raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+    record = folder.read_record()
+    _check_can_go_on(folder)
     if not folder.process_file.exists():
         raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
-    if history.under_way and (process := folder.process()) and process.lives() is not False:
-        where = f"process {process.number}" + ("" if process.here else f" on {process.host}")
-        raise RequestError(f"run {folder.name} is under way in {where}: only one can train it")
     asked = replace(record.request, threads=record.threads)
     device = choose_device(asked.device if request.device == "auto" else request.device)
     data = yield from _load(asked, device)
-    run = _Run(folder, asked, data, device, record)
-    run.restore(history)
-    yield from _recorded(run)
+    with claimed(folder.lock_file) as ours:
+        if not ours:
+            raise RequestError(_busy(folder))
+        history = folder.history()  # somebody else may have gone on with it while the images were loaded
+        if history.state == "finished":
+            raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+        run = _Run(folder, asked, data, device, record)
+        run.restore(history)
+        yield from _recorded(run)
+
+
+def _check_can_go_on(folder: RunFolder) -> None:
+    """Raise RequestError for a run that is finished, or that somebody trains."""
+    history, process = folder.history(), folder.process()
+    if history.state == "finished":
+        raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+    with claimed(folder.lock_file) as free:
+        if not free or (history.under_way and process is not None and not process.here):
+            raise RequestError(_busy(folder))
+
+
+def _busy(folder: RunFolder) -> str:
+    process = folder.process()
+    where = f" in process {process.number}" if process else ""
+    where += f" on {process.host}" if process and not process.here else ""
+    return f"run {folder.name} is under way{where}: only one can train it"
 
 
 def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
@@ -106,7 +126,9 @@ def _recorded(run: _Run) -> Generator[Event, None, None]:
             raise
         cancelled = RunCancelled(run=folder.name, epoch=len(history.epochs))
         with contextlib.suppress(OSError):
-            run.save()
+            if not isinstance(end, KeyboardInterrupt):  # it may come within a step: what is on disk stands
+                run.save()
+        with contextlib.suppress(OSError):
             folder.append(cancelled)
         if not isinstance(end, Cancelled):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ class RunFolder:
         self.best_file = path / "best.safetensors"
         self.state_file = path / "resume" / "state.safetensors"
         self.process_file = path / "resume" / "process.json"
+        self.lock_file = path / "resume" / "lock"
         self.note_file = path / "note.json"
         self.epochs_folder = path / "epochs"
         self.figures_folder = path / "figures"
@@ -184,6 +186,14 @@ class Tail:
         if self.history.under_way and (process := self.folder.process()) and process.lives() is False:
             self.history.state = "interrupted"
         return bool(whole) or self.history.state != before
+
+
+def stop_process(folder: RunFolder) -> None:
+    """Ask the process that trains a run on this machine to stop, unless it is this one; nothing where there is none."""
+    process = folder.process()
+    if process and process.number != os.getpid() and process.lives():
+        with contextlib.suppress(OSError):  # somebody else's, or it has just ended
+            os.kill(process.number, signal.SIGTERM)
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -87,7 +87,7 @@ class MnistTui(App[int]):
         self.picture_mode = ""
         """How pictures are drawn, where somebody chose that; else as the terminal can."""
         self._prepared = False
-        self._before: tuple[RunHistory, str, bool] | None = None
+        self._before: tuple[RunHistory, str, bool, RunFolder | Path | None] | None = None
         """What was open when a run was asked for."""
         self.export: Job | None = None
         """The figure being drawn."""
@@ -229,7 +229,7 @@ class MnistTui(App[int]):
             case JobFailed():
                 _collect_garbage_again()
                 if job is self.training and self._before:  # no run came of it: what was open still is
-                    self.history, self.variant, self.bundled = self._before
+                    self.history, self.variant, self.bundled, self.opened = self._before
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case _:
@@ -241,7 +241,8 @@ class MnistTui(App[int]):
         """What is said of the run."""
         match event:
             case RunStarted() if isinstance(job.request, Resume):
-                self.history.add(event)
+                with contextlib.suppress(RequestError):  # an epoch may have come to light that its kill left untold
+                    self.history = RunFolder(Path(job.request.what)).history()
                 if event.differences:
                     words = "last digits may differ: " + ", ".join(event.differences)
                     self.notify(words, title="not as before", severity="warning", timeout=10, markup=False)
@@ -261,7 +262,7 @@ class MnistTui(App[int]):
         """Hand a training request to the lab and follow it."""
         self.prepare()
         self.problem, self.waiting, self._tail = "", None, None
-        self._before = (self.history, self.variant, self.bundled)
+        self._before = (self.history, self.variant, self.bundled, self.opened)
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)

@@ -108,6 +108,12 @@ def test_runs_that_differ_by_their_seed_are_a_group(folders: list[RunFolder]) ->
     assert sentence(accuracy).endswith(": a difference")
 
 
+def test_the_same_seed_again_is_no_other_sample(tmp_path: Path) -> None:
+    first, longer = made(tmp_path, "a", Train(), [0.9]), made(tmp_path, "b", Train(), [0.9, 0.95])
+    (group,) = compare([first, longer]).groups
+    assert group.runs == ("b",)
+
+
 def test_a_run_that_stopped_early_counts_as_far_as_it_came(tmp_path: Path) -> None:
     event = compare(
         [

@@ -84,6 +84,7 @@ def test_a_run_folder_holds_what_it_says(recorded: Recorded) -> None:
         "events.jsonl",
         "model.safetensors",
         "request.json",
+        "resume/lock",
         "resume/process.json",
         "resume/state.safetensors",
     ]

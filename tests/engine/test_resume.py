@@ -88,6 +88,7 @@ def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) ->
     for _ in range(after):
         next(work)
     assert isinstance(work.throw(Cancelled()), RunCancelled)
+    assert list(work) == []
     folder = only(tmp_path)
     assert folder.history().state == "cancelled"
     before = len(folder.history().epochs)
@@ -171,6 +172,30 @@ def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
     assert_same(copy, whole)
     assert next(work) == RunContinued(run=folder.name)
     list(work)
+    assert_same(folder, whole)
+
+
+def test_one_process_at_a_time(tmp_path: Path, whole: RunFolder) -> None:
+    folder = stopped(tmp_path, 12)
+    first, second = (resume_run(Resume(what=str(folder.path)), tmp_path) for _ in range(2))
+    assert isinstance(next(first), RunStarted)
+    with pytest.raises(RequestError, match="only one can train it"):
+        next(second)
+    list(first)
+    assert_same(folder, whole)
+
+
+def test_an_interrupt_within_a_step_leaves_what_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
+    work = train_run(SHORT, tmp_path)
+    for event in work:
+        if isinstance(event, BatchTrained) and event.epoch == 2:
+            break
+    folder = only(tmp_path)
+    kept = folder.state_file.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        work.throw(KeyboardInterrupt())
+    assert folder.state_file.read_bytes() == kept
+    resumed(folder)
     assert_same(folder, whole)
 
 
@@ -301,6 +326,7 @@ def test_evaluation_goes_on_too(tmp_path: Path, whole: RunFolder) -> None:
         if isinstance(event, BatchEvaluated) and event.split == "test":
             break
     work.throw(Cancelled())
+    assert list(work) == []
     events = resumed(only(tmp_path))
     assert not [event for event in events if isinstance(event, BatchTrained) and event.epoch == 1]
     assert_same(only(tmp_path), whole)

@@ -264,3 +264,16 @@ async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: p
         await until(pilot, (path / "report" / "report.html").is_file, 120)
         await until(pilot, lambda: "report.html" in list(app._notifications)[-1].message)
     assert app.lab.close()
+
+
+async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> None:
+    for n in range(10):
+        made(tmp_path / "runs", f"r{9 - n}", Train(channels=n + 1), [0.9] * (1 + (n == 9)))
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 10)
+        await pilot.press("g")
+        await until(pilot, lambda: screen.query_one(Comparison).event is not None)
+        await pilot.press("y", "left", "left", "b", "w", "e")
+        assert app.is_running
+        assert "10 groups" in words(screen.query_one(Comparison).rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -361,9 +362,11 @@ async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_pa
     work = train_run(Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16), tmp_path / "runs")
     while not isinstance(next(work), EpochFinished):
         pass
-    (path,) = (tmp_path / "runs").iterdir()
-    folder = RunFolder(path)
-    folder.write_process(replace(Process.own(), started="1"))  # as if it had died
+    (alive,) = (tmp_path / "runs").iterdir()
+    path = alive.with_name("left-behind")
+    shutil.copytree(alive, path)
+    RunFolder(path).write_process(replace(Process.own(), started="1"))  # as if it had died
+    list(work)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
         await tap(pilot, "R")

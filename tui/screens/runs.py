@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
@@ -17,7 +15,7 @@ from engine.comparison import compare
 from engine.events import Event, JobFailed, ReportWritten, RunsCompared, RunSummary, WorkAdvanced
 from engine.lab import Job
 from engine.requests import DrawFigure, Report, RequestError, Train
-from engine.runs import RunFolder
+from engine.runs import RunFolder, stop_process
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
@@ -248,7 +246,10 @@ class RunsScreen(LabScreen):
         folder = self.folder()
         if folder is None:
             return None
-        history = folder.history()
+        try:
+            history = folder.history()
+        except RequestError:
+            return None
         return DrawFigure(subject=history, folder=str(folder.figures_folder)) if history.epochs else None
 
     # Keys
@@ -358,8 +359,8 @@ class RunsScreen(LabScreen):
             return
         if app.training and isinstance(app.opened, RunFolder) and app.history.name == folder.name:
             app.training.cancel()
-        elif (process := folder.process()) and process.lives() and process.number != os.getpid():
-            os.kill(process.number, signal.SIGTERM)
+        elif isinstance(self.here, RunSummary) and self.here.state in ("running", "paused"):
+            stop_process(folder)
 
     def action_report(self) -> None:
         """Redo the notebook on the marked runs, or on the one under the cursor."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -13,6 +11,7 @@ from textual.widget import Widget
 from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
 from engine.history import RunHistory
 from engine.requests import DrawFigure, RequestError, Train
+from engine.runs import RunFolder, stop_process
 from engine.sweeps import sweep
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
@@ -251,8 +250,8 @@ class TrainScreen(LabScreen):
         """Stop the run, also one that another process of this machine trains."""
         if job := self.lab_app.training:
             job.cancel()
-        elif (watched := self.lab_app.watched) and watched.lives():
-            os.kill(watched.number, signal.SIGTERM)
+        elif self.lab_app.watched and isinstance(run := self.lab_app.opened, RunFolder):
+            stop_process(run)
 
     def action_form(self) -> None:
         """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""

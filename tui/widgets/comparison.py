@@ -95,7 +95,7 @@ class Comparison(Vertical):
 
     @property
     def _last(self) -> int:
-        return max((len(group.epochs) for group in self.event.groups), default=1) - 1 if self.event else 0
+        return max((len(group.epochs) for group in self.event.groups[: len(INKS)]), default=1) - 1 if self.event else 0
 
     # Drawing
 
