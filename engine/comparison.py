@@ -158,6 +158,20 @@ def t_quantile(freedom: float, share: float = 0.95) -> float:
     return (low + high) / 2
 
 
+def differences(event: RunsCompared) -> list[tuple[str, tuple[str, ...]]]:
+    """Each field in which the requests of the groups differ, and its value in each group, in words."""
+    return [
+        (name.replace("_", " "), tuple(_value(group.settings[name]) for group in event.groups))
+        for name in event.differing
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def sentence(contrast: Contrast) -> str:
     """What a contrast says, in plain words, whichever it is."""
     about, number = contrast.measure, abs(contrast.difference)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
-from engine.comparison import sentence
+from engine.comparison import differences, sentence
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -353,8 +353,12 @@ def _compared(event: RunsCompared) -> list[RenderableType]:
     for group in event.groups:
         row = (group.label, str(len(group.runs)), str(group.epochs[-1]))
         table.add_row(*row, *(with_spread(name, value) for name, value in group.results.items()))
+    asked = _table("differs in", *(group.label for group in event.groups), left=1)
+    for name, values in differences(event):
+        asked.add_row(name, *values)
+    both: list[RenderableType] = [table, "", asked] if event.differing else [table]
     notes = ["mean +- standard deviation over seeds; test accuracy is of the epoch with the lowest validation loss"]
-    return [table, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
+    return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 from msgspec.structs import replace
 
-from engine.comparison import compare, sentence, spread, t_quantile, welch
+from engine.comparison import compare, differences, sentence, spread, t_quantile, welch
 from engine.events import Contrast, EpochFinished, RunsCompared
 from engine.figures.drawing import figure_of, stem_of
 from engine.lab import perform
@@ -90,6 +90,7 @@ def test_runs_that_differ_by_their_seed_are_a_group(folders: list[RunFolder]) ->
     plain, normed = event.groups
     assert event.differing == ("batch_norm",)
     assert (plain.label, normed.label) == ("without batch norm", "with batch norm")
+    assert differences(event) == [("batch norm", ("no", "yes"))]
     assert plain.runs == ("plain-0", "plain-1", "plain-2")
     assert plain.seeds == (0, 1, 2)
     assert plain.epochs == (1, 2, 3)

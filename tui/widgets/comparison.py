@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from engine.comparison import sentence
+from engine.comparison import differences, sentence
 from engine.events import RunGroup, RunsCompared
 from tui.tables import with_spread
 from tui.terminal import UNICODE, glyphs
@@ -127,7 +127,7 @@ class Comparison(Vertical):
         self.rows.show(title, head, lines, self._notes(event))
 
     def _notes(self, event: RunsCompared) -> list[str]:
-        said = [f"differ in {', '.join(event.differing).replace('_', ' ')}"] if event.differing else []
+        said = [f"{name}: {', '.join(values[: len(INKS)])}" for name, values in differences(event)]
         said += [sentence(each) for each in event.contrasts if each.measure in TOLD][:MOST_TOLD]
         return [line for each in said for line in textwrap.wrap(each, max(20, self.size.width - 2))]
 
