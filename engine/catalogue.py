@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from engine.events import Event, RunsListed, RunSummary
 from engine.history import RunHistory
-from engine.paths import write_whole
+from engine.paths import stamp, write_whole
 from engine.processes import claimed
 from engine.requests import ListRuns, RequestError
 from engine.runs import RunFolder
@@ -52,21 +52,13 @@ def summaries(root: Path) -> list[RunSummary]:
 def summary(folder: RunFolder) -> RunSummary | None:
     """What a list says of one run; None where it is no run. What cannot be read is said to be damaged."""
     files = (folder.path / "request.json", folder.events_file, folder.note_file)
-    versions = tuple(_version(file) for file in files)
+    versions = tuple(stamp(file) for file in files)
     if not versions[0] and not versions[1]:
         return None
     kept = _read(folder.path, versions)
     if kept.state in ("running", "paused") and (process := folder.process()) and process.lives() is False:
         return msgspec.structs.replace(kept, state="interrupted")
     return kept
-
-
-def _version(file: Path) -> tuple[int, ...]:
-    try:
-        status = file.stat()
-    except OSError:
-        return ()
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=10_000)
@@ -139,9 +131,8 @@ def restore(deleted: RunFolder, name: str) -> RunFolder:
 
 
 def _check_idle(folder: RunFolder, what: str) -> None:
-    process = folder.process()
     try:
-        elsewhere = folder.history().under_way and process is not None and not process.here
+        elsewhere = folder.trained_elsewhere()
     except RequestError:  # what is damaged trains no more
         elsewhere = False
     with claimed(folder.lock_file) as free:

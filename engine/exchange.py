@@ -14,6 +14,7 @@ from engine.checkpoints import damaged, load_weights, save_convolutions, save_we
 from engine.devices import versions
 from engine.events import EpochFinished, Event, Exported
 from engine.history import RunHistory
+from engine.model import count_parameters
 from engine.paths import write_whole
 from engine.requests import Architecture, Export, Import, RequestError, Train
 from engine.runs import WEIGHTS_SUFFIXES, RunFolder, RunRecord, find_network
@@ -68,7 +69,7 @@ def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
         if isinstance(error, OSError):
             raise RequestError(f"cannot write to {folder.path} ({error.strerror})") from None
         raise
-    what = f"{sum(p.numel() for p in model.parameters()):,} weights of {file}"
+    what = f"{count_parameters(model):,} weights of {file}"
     yield Exported(path=str(folder.path), what=what)
 
 
@@ -81,7 +82,7 @@ def _weights(found: RunFolder | Path, to: Path, request: Export) -> str:
         file = found
     model = load_weights(file)
     save_weights(to, model)
-    return f"{sum(p.numel() for p in model.parameters()):,} weights of {file}"
+    return f"{count_parameters(model):,} weights of {file}"
 
 
 def _run(found: RunFolder | Path) -> RunFolder:

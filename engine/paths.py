@@ -42,6 +42,15 @@ def reserve(folder: Path, stem: str, suffix: str) -> Path:
     raise AssertionError("numbers do not end")
 
 
+def stamp(file: Path) -> tuple[int, ...]:
+    """What changes with a file's content; empty where it cannot be looked at, for to read it will say why."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place at once.
 

@@ -59,38 +59,23 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
     if folder.bundled:
         raise RequestError(f"{folder.what} ships with the program and is finished: train one of your own")
     record = folder.read_record()
-    _check_can_go_on(folder)
-    if not folder.process_file.exists():
-        raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
-    asked = replace(record.request, threads=record.threads)
-    device = choose_device(asked.device if request.device == "auto" else request.device)
-    data = yield from _load(asked, device)
-    with claimed(folder.lock_file) as ours:
-        if not ours:
-            raise RequestError(_busy(folder))
-        history = folder.history()  # somebody else may have gone on with it while the images were loaded
+    with claimed(folder.lock_file) as free:
+        history = folder.history()
         if history.state == "finished":
             raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+        if not folder.process_file.exists():
+            raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
+        if not free or folder.trained_elsewhere():
+            process = folder.process()
+            where = f" in process {process.number}" if process else ""
+            where += f" on {process.host}" if process and not process.here else ""
+            raise RequestError(f"run {folder.name} is under way{where}: only one can train it")
+        asked = replace(record.request, threads=record.threads)
+        device = choose_device(asked.device if request.device == "auto" else request.device)
+        data = yield from _load(asked, device)
         run = _Run(folder, asked, data, device, record)
         run.restore(history)
         yield from _recorded(run)
-
-
-def _check_can_go_on(folder: RunFolder) -> None:
-    """Raise RequestError for a run that is finished, or that somebody trains."""
-    history, process = folder.history(), folder.process()
-    if history.state == "finished":
-        raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
-    with claimed(folder.lock_file) as free:
-        if not free or (history.under_way and process is not None and not process.here):
-            raise RequestError(_busy(folder))
-
-
-def _busy(folder: RunFolder) -> str:
-    process = folder.process()
-    where = f" in process {process.number}" if process else ""
-    where += f" on {process.host}" if process and not process.here else ""
-    return f"run {folder.name} is under way{where}: only one can train it"
 
 
 def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:

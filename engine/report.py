@@ -109,10 +109,9 @@ class _Report:
             self.claims.append(claim)
             self.document.claim(f"Section {claim.section}: {claim.said}", claim.verdict, claim.evidence)
 
-    def each(self) -> Iterator[tuple[str, str, Inspect]]:
-        """Name, word and the base of a request, of each network."""
-        for name, what in zip(self.names, self.what, strict=True):
-            yield name, what, Inspect(what=what, device=self.device)
+    def each(self) -> Iterator[tuple[str, str]]:
+        """Name and word of each network."""
+        return zip(self.names, self.what, strict=True)
 
 
 def report(request: Report, root: Path) -> Generator[Event, None, None]:
@@ -162,7 +161,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
         if subject.run is None:
             document.words(f"{name} is a weights file: how it was trained is not known.")
     rows = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         event = yield from made.ask(SplitEvaluated, Evaluate(what=what, device=made.device), f"{name}: evaluating")
         rows.append((name, f"{event.loss:.4f}", f"{100 * event.accuracy:.2f} %", str(event.mistakes)))
         made.draw(f"confusion-{event.variant}", event, f"Confusion matrix of {name} on the test images.")
@@ -171,7 +170,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
 
 def _digits(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "1.2 Randomly selected test images")
-    for name, what, _ in made.each():
+    for name, what in made.each():
         event = yield from made.ask(DigitsShown, ShowDigits(what=what, device=made.device), f"{name}: digits")
         right = sum(digit.actual == digit.predicted for digit in event.digits)
         made.draw(
@@ -183,7 +182,7 @@ def _layers(made: _Report) -> Generator[Event, None, None]:
     document = made.document
     document.heading(2, "1.3 to 1.5 Layers, parameters and neurons")
     totals = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         event = yield from made.ask(NetworkSummarised, Summarise(what=what, device=made.device), f"{name}: layers")
         document.heading(3, name)
         rows = [
@@ -222,7 +221,7 @@ def _batch_norm(made: _Report) -> Generator[Event, None, None]:
 def _filters(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "2.1 and 2.2 Filters of both convolutions")
     pairs = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         both = []
         for layer in ("conv1", "conv2"):
             asked = ShowFilters(what=what, device=made.device, layer=layer)
@@ -237,7 +236,7 @@ def _filters(made: _Report) -> Generator[Event, None, None]:
 def _activations(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "2.3 Activations")
     events = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         asked = ShowActivations(what=what, device=made.device)
         event = yield from made.ask(ActivationsComputed, asked, f"{name}: activations")
         for layer in ("conv1", "conv2"):
@@ -252,7 +251,7 @@ def _occlusion(made: _Report) -> Generator[Event, None, None]:
     singles: list[OcclusionMapReady] = []
     black: list[StrokeShare] = []
     white: list[StrokeShare] = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         asked = Occlude(what=what, device=made.device)
         event = yield from made.ask(OcclusionMapReady, asked, f"{name}: occlusion")
         caption = f"{name}: the probability of {event.actual} with a patch of 8x8 at each place of test image 61."
@@ -270,7 +269,7 @@ def _occlusion(made: _Report) -> Generator[Event, None, None]:
 def _noise(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.1 Non-targeted attack (activation maximisation from noise)")
     events: list[AttackFinished] = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         asked = AttackNoise(what=what, device=made.device)
         event = yield from made.ask(AttackFinished, asked, f"{name}: digits from noise")
         caption = f"{name}: images that it takes for each digit, and the logit on the way."
@@ -293,7 +292,7 @@ def _taken(event: AttackFinished, other: Subject) -> int:
 def _targeted(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.2 Targeted attack (logit ascent with a squared-error penalty)")
     pairs = []
-    for name, what, _ in made.each():
+    for name, what in made.each():
         asked = AttackTargeted(what=what, device=made.device)
         event = yield from made.ask(AttackFinished, asked, f"{name}: digits towards another class")
         caption = f"{name}: digits made to be taken for a {asked.target}."

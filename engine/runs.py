@@ -153,9 +153,18 @@ class RunFolder:
     def history(self) -> RunHistory:
         """The run's story so far. Whether a process that was at it has died is seen here."""
         history = RunHistory.of(self.name, self.events())
+        self.look_at_process(history)
+        return history
+
+    def look_at_process(self, history: RunHistory) -> None:
+        """Mark a run that its events call under way as interrupted, where its process has died."""
         if history.under_way and (process := self.process()) and process.lives() is False:
             history.state = "interrupted"
-        return history
+
+    def trained_elsewhere(self) -> bool:
+        """Whether its events call it under way, on a machine whose processes cannot be seen from here."""
+        process = self.process()
+        return self.history().under_way and process is not None and not process.here
 
 
 class Tail:
@@ -183,8 +192,7 @@ class Tail:
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
             for event in read_json_lines(whole):
                 self.history.add(event)
-        if self.history.under_way and (process := self.folder.process()) and process.lives() is False:
-            self.history.state = "interrupted"
+        self.folder.look_at_process(self.history)
         return bool(whole) or self.history.state != before
 
 

@@ -16,6 +16,7 @@ from engine.data import Dataset, Split, load
 from engine.devices import choose_device
 from engine.events import Event
 from engine.model import CNN
+from engine.paths import stamp
 from engine.requests import DatasetName, Inspect, InspectImages, RequestError
 from engine.runs import RunFolder, find_network
 
@@ -66,9 +67,9 @@ def find_subject(request: Inspect, root: Path) -> Subject:
     device = choose_device(request.device)
     if isinstance(found, RunFolder):
         # A run's weights are replaced a moment before its events say of which epoch they are.
-        version = _stamp(found.model_file) + _stamp(found.events_file)
+        version = stamp(found.model_file) + stamp(found.events_file)
         return _read(found.model_file, found.path, device, version)
-    return _read(found, None, device, _stamp(found))
+    return _read(found, None, device, stamp(found))
 
 
 def find_subjects(request: Inspect, others: Sequence[str], why: str, root: Path) -> list[Subject]:
@@ -80,14 +81,6 @@ def find_subjects(request: Inspect, others: Sequence[str], why: str, root: Path)
     if len({subject.name for subject in subjects}) < len(subjects):
         raise RequestError(f"name each network once: {why}")
     return subjects
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    try:
-        status = path.stat()
-    except OSError:
-        return ()  # to read it will say why
-    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _as_text(name: str) -> str:

@@ -52,6 +52,7 @@ from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 from tui.widgets.settings import Settings
 from tui.widgets.table import percent
+from tui.words import cut
 
 Page = Literal["attack", "curve", "beta", "transfer"]
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
@@ -392,7 +393,7 @@ class AttacksScreen(InspectScreen):
         head = f"{'network':<18} {'attack':<14}{'epsilon':>8}{'accuracy':>11}   95 % interval"
         lines = []
         for p in found.points:
-            name = _cut(p.name, 18)
+            name = cut(p.name, 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name:<18} {ATTACK_NAMES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, f"beaten by {ATTACK_NAMES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
@@ -474,7 +475,7 @@ class AttacksScreen(InspectScreen):
         if found is None:
             self.table.show("", "", ())
             return
-        names = [_cut(name, 20) for name in found.networks]
+        names = [cut(name, 20) for name in found.networks]
         head = f"{'made on':<20}" + "".join(f"{name:>20}" for name in names) + f"{'L2':>9}"
         lines = [
             Row(f"{name:<20}" + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")
@@ -794,10 +795,6 @@ class AttacksScreen(InspectScreen):
 def _goal(shown: Attack) -> str:
     """The class wanted, in words."""
     return "another" if shown.targets[0] < 0 else str(shown.targets[0])
-
-
-def _cut(name: str, most: int) -> str:
-    return name if len(name) <= most else name[: most - len(glyphs().ellipsis)] + glyphs().ellipsis
 
 
 def _shown(name: str, value: Any) -> str:

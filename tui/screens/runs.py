@@ -25,7 +25,7 @@ from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.rows import Row, Rows
 from tui.widgets.table import percent
-from tui.words import duration
+from tui.words import cut, duration
 
 _OF_THE_COMPARISON = frozenset({"measure", "axis", "smooth"})
 _OF_THE_LIST = {
@@ -492,10 +492,9 @@ def _experiment(request: Train) -> str:
 
 
 def _line(run: RunSummary, *, opened: bool) -> str:
-    name = run.name if len(run.name) <= WIDTH else run.name[: WIDTH - len(glyphs().ellipsis)] + glyphs().ellipsis
     loss = "" if run.val_loss is None else f"{run.val_loss:.4f}"
     accuracy = "" if run.test_accuracy is None else percent(run.test_accuracy)
-    marked = f"{name}{glyphs().best if opened else ''}"
+    marked = f"{cut(run.name, WIDTH)}{glyphs().best if opened else ''}"
     done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
     time = duration(run.seconds) if run.seconds else ""
     return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {run.note}"

@@ -194,6 +194,12 @@ class TrainScreen(LabScreen):
         if self.lab_app.training:
             self.notify("a run is under way: x cancels it", severity="warning")
             return
+        if request := self._experiment():
+            self.remove_class("-form")
+            self.lab_app.train(request)
+
+    def _experiment(self) -> Train | None:
+        """What the form asks for; where it is none it says so, and None."""
         form = self.query_one(RequestForm)
         problem = form.check()
         try:
@@ -201,21 +207,15 @@ class TrainScreen(LabScreen):
         except RequestError as error:
             self.notify(problem or str(error), title="not an experiment yet", severity="error", markup=False)
             self.add_class("-form")
-            return
-        self.remove_class("-form")
-        self.lab_app.train(request)
+            return None
+        assert isinstance(request, Train)
+        return request
 
     def action_queue(self) -> None:
         """Ask what to sweep over, and let it wait for its turn."""
-        form = self.query_one(RequestForm)
-        problem = form.check()
-        try:
-            request = form.request()
-        except RequestError as error:
-            self.notify(problem or str(error), title="not an experiment yet", severity="error", markup=False)
-            self.add_class("-form")
+        request = self._experiment()
+        if request is None:
             return
-        assert isinstance(request, Train)
 
         def wrong(text: str) -> str:
             try:

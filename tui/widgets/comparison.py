@@ -15,6 +15,7 @@ from tui.tables import with_spread
 from tui.terminal import UNICODE, glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
+from tui.words import cut
 
 INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
 """Of the groups; a colour-blind person tells them apart. Of more groups, the first are drawn."""
@@ -136,13 +137,8 @@ class Comparison(Vertical):
         ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
         here = f"{ys[at]:.{digits}f}" if at < len(ys) else "not yet"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
-        name = (
-            group.label
-            if len(group.label) <= NAME
-            else group.label[: NAME - len(glyphs().ellipsis)] + glyphs().ellipsis
-        )
         sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
-        text = f"{name:<23}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
+        text = f"{cut(group.label, NAME):<23}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
         return Row(text, sample=(sample, INKS[number]))
 
     @property
