@@ -336,9 +336,23 @@ class Explain(InspectImages, frozen=True, tag="explain"):
     stride: Annotated[
         int, Meta(ge=1, le=IMAGE_SIZE - 1, description="pixels from one place of the patch to the next")
     ] = 1
-    fill: Annotated[FillName, Meta(description="what the patch shows: 0, the image's mean, 1, or noise")] = "zero"
+    fill: Annotated[
+        str, Meta(description="what the patch shows: zero, mean (the image's), one, noise, or a gray from 0 to 1")
+    ] = "zero"
     watch: Annotated[WatchedClass, Meta(description="the class whose probability is watched")] = "true"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+
+    def check_together(self) -> None:
+        """Refuse a fill that is neither one of the names nor a gray."""
+        if self.fill in get_args(FillName):
+            return
+        try:
+            gray = float(self.fill)
+        except ValueError:
+            gray = math.nan
+        if not 0 <= gray <= 1:
+            names = ", ".join(get_args(FillName))
+            raise RequestError(f"fill must be {names}, or a number from 0 to 1 such as 0.5, not {self.fill!r}")
 
 
 class Occlude(Explain, frozen=True, tag="occlude"):
@@ -365,6 +379,7 @@ class Attribute(Explain, frozen=True, tag="attribute"):
 
     def check_together(self) -> None:
         """Refuse a randomisation over no images."""
+        Explain.check_together(self)
         if self.randomise and not self.digits:
             raise RequestError("randomise is measured over many images: give digits too, for example 16")
 

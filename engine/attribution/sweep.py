@@ -16,7 +16,6 @@ from torch.nn.functional import conv_transpose2d, max_pool2d, pad
 from engine.attribution.windows import WindowedImage, WindowedNetwork
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.model import CNN
-from engine.requests import FillName
 
 FIRST_ROWS = 2
 """Rows of a map in its first batch, so that somebody who watches has something to see."""
@@ -43,8 +42,11 @@ class OcclusionNetwork:
         self.quick = WindowedNetwork(model, torch.float32) if quick else None
 
 
-def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
-    """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place."""
+def cover(image: Tensor, fill: str, seed: int) -> Tensor:
+    """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place.
+
+    `fill` is a FillName, or a gray value from 0 to 1 as text.
+    """
     match fill:
         case "noise":
             noise = torch.rand((IMAGE_SIZE, IMAGE_SIZE), generator=torch.Generator().manual_seed(seed))
@@ -52,7 +54,7 @@ def cover(image: Tensor, fill: FillName, seed: int) -> Tensor:
         case "mean":
             return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
         case _:
-            return torch.full_like(image[0], 1.0 if fill == "one" else 0.0)
+            return torch.full_like(image[0], float({"zero": "0", "one": "1"}.get(fill, fill)))
 
 
 def balance(probabilities: Tensor) -> Tensor:

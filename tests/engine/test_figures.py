@@ -363,6 +363,11 @@ def test_occlusion_of_another_class_and_stride() -> None:
     inside(figure)
 
 
+def test_the_caption_names_the_gray_of_the_patch() -> None:
+    figure = figure_of(asked(Occlude(what=CNN, device="cpu", stride=13, patch_size=4, fill="0.5")))
+    assert "patch 4x4 of 0.5, stride 13" in caption(figure)
+
+
 def test_a_map_that_grows_is_not_drawn(occlusion: OcclusionMapReady) -> None:
     fields = {name: getattr(occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
     with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is whole"):

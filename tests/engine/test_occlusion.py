@@ -253,6 +253,8 @@ def test_what_the_patch_shows(mnist: Dataset) -> None:
     image = mnist.test.images[61]
     assert (cover(image, "zero", 0) == 0).all()
     assert (cover(image, "one", 0) == 1).all()
+    for gray in ("0", "0.15", "0.5", "1"):
+        assert (cover(image, gray, 0) == torch.tensor(float(gray))).all()
     torch.testing.assert_close(cover(image, "mean", 0), image.mean().expand(28, 28))
     noise = cover(image, "noise", 5)
     assert noise.min() >= 0
@@ -262,7 +264,7 @@ def test_what_the_patch_shows(mnist: Dataset) -> None:
     assert (noise != cover(image, "noise", 6)).any()
 
 
-@pytest.mark.parametrize("fill", ["zero", "mean", "one", "noise"])
+@pytest.mark.parametrize("fill", ["zero", "mean", "one", "noise", "0.5"])
 def test_each_fill_is_the_plain_networks(networks: tuple[CNN, nn.Module], mnist: Dataset, fill: Any) -> None:
     ours, theirs = networks
     image = mnist.test.images[18]

@@ -105,6 +105,7 @@ def test_what_is_asked_for_becomes_a_request() -> None:
     assert asked("activations", "--survey", "--layer", "conv2", "--index", "7", "--dataset", "kmnist") == (
         ShowActivations(survey=True, layer="conv2", index=7, dataset="kmnist")
     )
+    assert asked("occlude", "--fill", "0.15", CNN) == Occlude(what=CNN, fill="0.15")
     assert asked("occlude", "--patch-size", "4", "--stride", "2", "--fill", "one", "--watch", "3", CNN) == Occlude(
         what=CNN, patch_size=4, stride=2, fill="one", watch="3"
     )
@@ -252,7 +253,10 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
         (("occlude", "--patch-size", "28"), "patch size must be a whole number from 1 to 27, not 28"),
         (("occlude", "--patch-size", "0"), "patch size must be a whole number from 1 to 27, not 0"),
         (("occlude", "--stride", "0"), "stride must be a whole number from 1 to 27, not 0"),
-        (("occlude", "--fill", "red"), "invalid choice 'red' for argument '--fill'"),
+        (
+            ("occlude", "--fill", "red"),
+            "fill must be zero, mean, one, noise, or a number from 0 to 1 such as 0.5, not 'red'",
+        ),
         (("occlude", "--watch", "10"), "invalid choice '10' for argument '--watch'"),
         (("attribute", "--method", "lime"), "invalid choice 'lime' for argument '--method'"),
         (("attribute", "--noise", "0"), "noise must be a number more than 0 and at most 1, not 0.0"),

@@ -117,6 +117,10 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         await press(pilot, screen, ".", ".", ",")
         assert app.digit == ("test", 62)
         assert whole(screen).index == 62
+        await press(pilot, screen, *"fffff")
+        assert whole(screen).fill == "0.5"
+        assert (whole(screen).covers == 0.5).all()
+        assert "of 0.5, stride 2" in text(screen, Maps)
         screen.patch_size = screen.stride = 26
         await press(pilot, screen, "p", "p", "s", "s")
         assert (whole(screen).patch_size, whole(screen).stride) == (27, 27)

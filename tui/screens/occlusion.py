@@ -38,7 +38,8 @@ from tui.widgets.trust import TrustTable
 from tui.widgets.view import View
 
 Page = Literal["occlusion", "methods", "trust"]
-FILLS: tuple[FillName, ...] = get_args(FillName)
+FILLS: tuple[str, ...] = (*get_args(FillName), "0.15", "0.25", "0.5", "0.75")
+"""What a key goes through: the names, then grays."""
 WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
 SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 AVERAGED, MEASURED = 100, 50
@@ -57,7 +58,7 @@ class OcclusionScreen(InspectScreen):
     colours = "viridis"
     page: Page = "occlusion"
     patch_size, stride = 8, 1
-    fill: FillName = "zero"
+    fill = "zero"
     watched: WatchedClass = "true"
     third: Literal["winners", "drop"] = "winners"
     """What is beside the map."""
@@ -254,7 +255,7 @@ class OcclusionScreen(InspectScreen):
         p = f"p({here.watched})"
         sure = percent(float(here.baseline[here.predicted]))
         facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.baseline_probability)}")]
-        patch = f"{here.patch_size}x{here.patch_size} of {SHOWN_FILLS[here.fill]}, stride {here.stride}"
+        patch = f"{here.patch_size}x{here.patch_size} of {SHOWN_FILLS.get(here.fill, here.fill)}, stride {here.stride}"
         if not isinstance(here, OcclusionMapReady):
             done = int((here.winners >= 0).sum())
             return [*facts, ("patch", patch), ("positions", f"{done:,} of {here.winners.size:,}")]
@@ -280,7 +281,10 @@ class OcclusionScreen(InspectScreen):
             ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
             ("other answers", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
             ("over strokes", _strokes(mean.strokes)),
-            ("patch", f"{mean.patch_size}x{mean.patch_size} of {SHOWN_FILLS[mean.fill]}, stride {mean.stride}"),
+            (
+                "patch",
+                f"{mean.patch_size}x{mean.patch_size} of {SHOWN_FILLS.get(mean.fill, mean.fill)}, stride {mean.stride}",
+            ),
         ]
 
     def _draw_patched(self) -> None:
