@@ -22,6 +22,8 @@ from engine.runs import WEIGHTS_SUFFIXES, RunFolder, RunRecord, find_network
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
 """Of a CSV of curves: a line an epoch."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
+_BOARD_FILE = "events.out.tfevents."
+"""How the names of TensorBoard's files begin."""
 
 
 def export(request: Export, root: Path) -> Generator[Event, None, None]:
@@ -31,14 +33,16 @@ def export(request: Export, root: Path) -> Generator[Event, None, None]:
     """
     found, to = find_network(request.what, root), Path(request.to)
     try:
-        if to.suffix in WEIGHTS_SUFFIXES:
+        if _names_a_folder(request.to):
+            to, what = _tensorboard(_run(found), to)
+        elif to.suffix in WEIGHTS_SUFFIXES:
             what = _weights(found, to, request)
         elif to.suffix == ".csv":
             what = _csv(_history(found), to)
-        elif not to.suffix:
-            what = _tensorboard(_run(found), to)
         else:
-            raise RequestError(f"{to} must end in .pth, .safetensors or .csv, or be a folder for TensorBoard")
+            raise RequestError(
+                f"{to} must end in .pth, .safetensors or .csv; a folder for TensorBoard ends in / or is there already"
+            )
     except OSError as error:
         raise RequestError(f"cannot write {to} ({error.strerror or error}): give --to another place") from None
     yield Exported(path=str(to), what=what)
@@ -107,14 +111,35 @@ def _csv(history: RunHistory, to: Path) -> str:
     return f"{len(history.epochs)} epochs of {history.name}"
 
 
-def _tensorboard(run: RunFolder, to: Path) -> str:
+def _names_a_folder(to: str) -> bool:
+    """Whether `to` is a place for TensorBoard: `tb`, `tb/`, `lr-0.001`, or a folder that is there, whatever its name.
+
+    Raises RequestError for `-`.
+    """
+    if to == "-":
+        raise RequestError("nothing is exported to standard output: give --to a file, or a folder for TensorBoard")
+    path = Path(to)
+    # The endings of files are words; `.001` and `.v2` are parts of a name.
+    return to.endswith("/") or path.is_dir() or not path.suffix or any(map(str.isdigit, path.suffix))
+
+
+def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
+    """Write the curves of `run` into `to`, or into a folder of its own in there if `to` holds other curves.
+
+    TensorBoard takes all files of a folder for one run, and draws two in a zigzag. Earlier files of the same run are
+    replaced. Returns the folder.
+    """
     history = _history(run)
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise RequestError("TensorBoard is not installed: pip install 'mnist-tui[tensorboard]'") from None
+    ours = f".{run.name}"
+    if any(not file.name.endswith(ours) for file in to.glob(f"{_BOARD_FILE}*")):
+        to /= run.name
+    before = [file for file in to.glob(f"{_BOARD_FILE}*") if file.name.endswith(ours)]
     begun = datetime.fromisoformat(history.started.started).timestamp() if history.started else 0.0
-    with SummaryWriter(str(to)) as writer:
+    with SummaryWriter(str(to), filename_suffix=ours) as writer:
         writer.add_text("request", f"```\n{(run.path / 'request.json').read_text()}\n```", 0, begun)
         for epoch in history.epochs:
             begun += epoch.train_seconds + epoch.eval_seconds
@@ -122,4 +147,6 @@ def _tensorboard(run: RunFolder, to: Path) -> str:
                 kind, _, measure = name.partition("_")
                 tag = f"{measure}/{kind}" if measure in ("loss", "accuracy") else name
                 writer.add_scalar(tag, getattr(epoch, name), epoch.epoch, begun)
-    return f"{len(history.epochs)} epochs of {history.name} for TensorBoard"
+    for file in before:
+        file.unlink()
+    return to, f"{len(history.epochs)} epochs of {history.name} for TensorBoard"

@@ -271,7 +271,11 @@ class Export(Inspect, frozen=True, tag="export"):
     """Write weights as .pth or .safetensors, or a run's curves as .csv or for TensorBoard."""
 
     to: Annotated[
-        str, Meta(description="a .pth or .safetensors for weights, a .csv for curves, a folder for TensorBoard")
+        str,
+        Meta(
+            description="a .pth or .safetensors for weights, a .csv for curves; a folder for TensorBoard, which is one "
+            "that is there, or any name that ends in /, in no ending or in one with a number, such as lr-0.001"
+        ),
     ] = "model.pth"
     weights: Annotated[Literal["last", "best"], Meta(description="of the last epoch, or by validation loss")] = "last"
 

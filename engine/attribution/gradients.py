@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.geometry import IMAGE_SIZE
 from engine.model import CNN
+from engine.plotting import import_matplotlib
 from engine.requests import Attribute, MethodName
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
@@ -49,6 +50,7 @@ def maps_of(method: MethodName, network: Explained, images: Tensor, targets: Ten
     """
     if method == "occlusion":
         return _occlusion(network.occlusion, images, targets, settings)
+    import_matplotlib()  # Captum does
     with warnings.catch_warnings():  # Captum warns of what it does to the inputs and to ReLU
         warnings.simplefilter("ignore")
         maps = _METHODS[method](network.model, images.detach().clone().requires_grad_(), targets, settings)

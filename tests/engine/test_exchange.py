@@ -81,10 +81,36 @@ def test_tensorboard(tmp_path: Path) -> None:
     assert [point.value for point in points] == pytest.approx([epoch.val_loss for epoch in epochs])
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_of_tensorboard_holds_one_curve_a_run(tmp_path: Path) -> None:
+    to, other = tmp_path / "lr-0.001", pretrained("cnn-bn")
+    for _ in range(2):
+        assert exported("pretrained:cnn", to).path == str(to)
+        assert exported("pretrained:cnn-bn", to).path == str(to / other.name)
+    assert len(list(to.rglob("events.out.tfevents.*"))) == 2
+    for folder, variant in ((to, "cnn"), (to / other.name, "cnn-bn")):
+        board = EventAccumulator(str(folder))
+        board.Reload()
+        losses = [epoch.val_loss for epoch in pretrained(variant).history().epochs]
+        assert [point.value for point in board.Scalars("loss/val")] == pytest.approx(losses)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["lr-0.001", "runs.v2", "curves/", "old.runs/", "there.zip"])
+def test_names_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.zip").mkdir()
+    (event,) = perform(Export(what="pretrained:cnn", to=name), tmp_path)
+    assert isinstance(event, Exported)
+    assert Path(event.path) == Path(name)
+    assert list(Path(name).glob("events.out.tfevents.*"))
+
+
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exported("pretrained:cnn", weights := tmp_path / "net.pth")
     for what, to, words in (
         ("pretrained:cnn", tmp_path / "x.zip", "must end in .pth, .safetensors or .csv"),
+        ("pretrained:cnn", Path("-"), "nothing is exported to standard output"),
         (str(weights), tmp_path / "x.csv", "is a weights file: curves are of a run"),
         ("pretrained:cnn", tmp_path / "no" / "x.pth", "cannot write"),
         ("nowhere", tmp_path / "x.pth", "is no run folder"),
