@@ -32,6 +32,7 @@ from engine.events import (
     RunFailed,
     RunStarted,
 )
+from engine.libraries import not_loaded
 from engine.requests import (
     AnyAttack,
     Attribute,
@@ -258,7 +259,7 @@ class Job:
             put(self, JobFailed(reason=str(error), bad_request=True))
         except Exception as error:
             # A lane must outlive whatever a job does; the front end shows the reason.
-            put(self, JobFailed(reason=f"{type(error).__name__}: {error}", bad_request=False))
+            put(self, JobFailed(reason=not_loaded(error) or f"{type(error).__name__}: {error}", bad_request=False))
         finally:
             self.state = "done"
             self._ended.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,13 +18,19 @@ def asset(*parts: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """The user's cache of this program: `$XDG_CACHE_HOME/mnist-tui`, or `~/.cache/mnist-tui`."""
+    """The user's cache of this program: `$XDG_CACHE_HOME/mnist-tui`, or `~/.cache/mnist-tui`.
+
+    In `$TMPDIR` or `/tmp` for a user without a home, or with one that is not theirs to write to, as in some containers.
+    """
     if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "mnist-tui"
-    try:
-        return Path.home() / ".cache" / "mnist-tui"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / f"mnist-tui-{os.getuid()}"
+        return Path(os.path.expanduser(given)) / "mnist-tui"  # noqa: PTH111 (pathlib's raises where there is no home)
+    with contextlib.suppress(RuntimeError):
+        cache = Path.home() / ".cache" / "mnist-tui"
+        there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
+        if there == cache or os.access(there, os.W_OK | os.X_OK):
+            return cache
+    # Not tempfile's choice, which is an error where no folder can be written: whoever caches does without.
+    return Path(os.environ.get("TMPDIR") or "/tmp") / f"mnist-tui-{os.getuid()}"
 
 
 def reserve(folder: Path, stem: str, suffix: str) -> Path:

@@ -28,6 +28,7 @@ from engine.events import (
     RunStarted,
 )
 from engine.history import RunHistory
+from engine.libraries import not_loaded
 from engine.model import count_parameters
 from engine.processes import Process, claimed
 from engine.requests import RequestError, Resume, Train
@@ -249,6 +250,8 @@ def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
     """What went wrong and what to do about it, in one line; empty where it is a fault of ours."""
     if isinstance(error, TrainingFailed):
         return str(error)
+    if words := not_loaded(error):
+        return words
     if isinstance(error, OSError):
         return f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
     if isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error):  # the latter from CUDA's libraries

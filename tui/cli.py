@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.libraries import not_loaded
 from engine.requests import (
     AttackCarliniWagner,
     AttackDeepFool,
@@ -98,19 +99,30 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of `mnist-tui`; ends the process."""
     try:
-        code = run(list(sys.argv[1:] if argv is None else argv))
+        code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
     except RequestError as error:
         print(f"mnist-tui: {error}", file=sys.stderr)
         code = BAD_INPUT
     except KeyboardInterrupt:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # else whoever read our output has left, and needs no telling
-            print(f"mnist-tui: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter will flush once more
+    except Exception as error:
+        if words := not_loaded(error):
+            print(f"mnist-tui: {words}", file=sys.stderr)
+        elif isinstance(error, OSError):
+            if not isinstance(error, BrokenPipeError):  # else whoever read our output has left, and needs no telling
+                print(f"mnist-tui: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter will flush once more
+        else:
+            raise
         code = FAILED
     sys.exit(code)
+
+
+def _at_home(word: str) -> str:
+    """A leading `~` as the user's home, also in `--runs=~/x`, where no shell looks for one."""
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (os.path.expanduser(path) if path == "~" or path.startswith("~/") else path)  # noqa: PTH111
 
 
 def run(argv: list[str]) -> int:

@@ -13,6 +13,9 @@ from pathlib import Path
 from engine.events import RunStarted, read_json_lines
 from engine.requests import RequestError
 
+_OURS = Path(__file__).parent.parent
+"""The folder that holds this package, which need not be installed."""
+
 PATIENCE = 120.0
 """Seconds in which a run must begin: an import of PyTorch from a cold disk takes some."""
 
@@ -28,7 +31,9 @@ class Detached:
         except OSError as error:
             raise RequestError(f"cannot write to {root} ({error.strerror}): give another place with --runs") from None
         self._said = Path(name)
-        command = [sys.executable, "-m", "tui.cli", *arguments, "--json"]
+        # -P: the folder at hand may hold an engine.py, a random.py and the like of its own.
+        code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli import main; main()"
+        command = [sys.executable, "-P", "-c", code, *arguments, "--json"]
         with os.fdopen(handle, "wb") as said, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=said, stderr=errors, start_new_session=True

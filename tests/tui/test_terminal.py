@@ -179,8 +179,13 @@ def test_a_closed_terminal_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_a_detached_run_goes_on_without_the_app(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui.cli", "train", "--detach", "--train-size", "3000", "--epochs", "4", "--json"]
-    said = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    command = [sys.executable, "-P", "-m", "tui.cli", "train", "--detach", "--train-size", "3000", "--epochs", "4"]
+    theirs = [tmp_path / f"{name}.py" for name in ("engine", "random", "queue")]
+    for file in theirs:
+        file.write_text("raise ImportError('of another project')")
+    said = subprocess.run([*command, "--json"], check=True, cwd=tmp_path, capture_output=True, text=True).stdout
+    for file in theirs:
+        file.unlink()
     name = json.loads(said)["run"]
     folder = RunFolder(tmp_path / "runs" / name)
     for _ in range(2):
