@@ -1,0 +1,372 @@
+"""One app, from its start through steps to its end, and what went wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import unittest.mock
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.css.stylesheet import Stylesheet
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.geometry import Size
+from textual.keys import _character_to_key, key_to_character
+from textual.message import Message
+from textual.message_pump import MessagePump
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.worker import Worker, WorkerFailed, WorkerState
+
+from engine import lab
+from engine.events import Cancelled, Event, PauseAsked
+from engine.requests import Request, RequestError, Train
+from engine.runs import find_network
+from tests.canary import Canary
+from tests.walk.steps import size_of
+from tui.app import MnistTui
+
+UNDER_WAY = Train(epochs=2000, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")
+"""The run that trains while the walk goes on."""
+DEADLOCK = 60.0
+"""Seconds without an answer after which the process gives up."""
+_OURS = (f"{os.sep}tui{os.sep}", f"{os.sep}engine{os.sep}")
+
+
+@dataclass(frozen=True)
+class Start:
+    """How an app begins."""
+
+    columns: int
+    rows: int
+    what: str = ""
+    """What it opens, as the command line names it."""
+    training: bool = False
+    """Whether a run trains from the beginning."""
+
+    def __str__(self) -> str:
+        words = [f"start {self.columns} {self.rows}", *(["training"] if self.training else []), json.dumps(self.what)]
+        return " ".join(words)
+
+    @classmethod
+    def parse(cls, line: str) -> Start:
+        """What `str` wrote."""
+        _, columns, rows, *rest = line.split(" ", 3)
+        training = rest[0].startswith("training ")
+        return cls(int(columns), int(rows), json.loads(rest[0].removeprefix("training ")), training)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that must not happen."""
+
+    kind: str
+    words: str
+    """One line."""
+    place: str = ""
+    """The innermost of our own lines of code."""
+    trace: str = ""
+
+    @property
+    def signature(self) -> tuple[str, str, str]:
+        """Equal for what is the same fault."""
+        return self.kind, self.words.partition(":")[0], self.place
+
+
+@dataclass
+class Outcome:
+    """What came of one app."""
+
+    start: Start
+    steps: list[str] = field(default_factory=list)
+    """Those that were taken."""
+    failures: list[Failure] = field(default_factory=list)
+    slowest: float = 0.0
+    """Seconds until a step was answered, at most."""
+
+    @property
+    def keys(self) -> int:
+        """Keys, characters and turns of the mouse."""
+        return sum(map(size_of, self.steps))
+
+    def fail(self, failure: Failure) -> None:
+        """Keep a failure; of the same fault once more is no other."""
+        if failure.signature not in {each.signature for each in self.failures}:
+            self.failures.append(failure)
+
+
+def failure(kind: str, error: BaseException) -> Failure:
+    """An exception, with where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    words = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    ours = [frame for frame in frames if any(part in frame.filename for part in _OURS)] or frames
+    place = f"{Path(ours[-1].filename).name} in {ours[-1].name}" if ours else ""
+    innermost = f", from {Path(frames[-1].filename).name} in {frames[-1].name}" if frames and ours else ""
+    return Failure(kind, words, place + innermost, "".join(traceback.format_exception(error)))
+
+
+class SilentDriver(HeadlessDriver):
+    """Takes events as they come and writes nothing; the app draws all the same."""
+
+    @property
+    def is_headless(self) -> bool:
+        """A headless app does not turn what it draws into text."""
+        return False
+
+    def send_message(self, message: Message) -> None:
+        """In the order of their coming."""
+        self._app.post_message(message)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """As a terminal does."""
+        self._size = columns, rows
+        self._app.post_message(events.Resize(Size(columns, rows), Size(columns, rows)))
+
+
+def parse_once() -> None:
+    """Keep the rules of each style sheet: Textual parses all of them again at the first visit of each screen."""
+    parse, kept = Stylesheet._parse_rules, {}
+
+    def parsed(self: Stylesheet, css: str, read_from: Any, **options: Any) -> list[Any]:
+        key = css, read_from, tuple(sorted(options.items())), tuple(sorted(self._variables.items()))
+        if key not in kept:
+            kept[key] = parse(self, css, read_from, **options)
+        return kept[key]
+
+    Stylesheet._parse_rules = parsed  # type: ignore[assignment]
+
+
+class WalkedApp(MnistTui):
+    """The app, with its failures kept instead of printed."""
+
+    outcome: Outcome
+
+    def _handle_exception(self, error: Exception) -> None:
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        self.outcome.fail(failure("exception", cause))
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        self._close_messages_no_wait()
+
+    @property
+    def over(self) -> bool:
+        """Whether it ends, for whatever reason."""
+        return self._exit or self._closing or self._closed or self._exception is not None
+
+
+def _mouse(kind: type[events.MouseEvent], column: str, row: str, button: int) -> events.MouseEvent:
+    x, y = int(column), int(row)
+    return kind(None, x, y, 0, 0, button, False, False, False, x, y)
+
+
+def _scrolls(way: str) -> type[events.MouseEvent]:
+    return {
+        "up": events.MouseScrollUp,
+        "down": events.MouseScrollDown,
+        "left": events.MouseScrollLeft,
+        "right": events.MouseScrollRight,
+    }[way]
+
+
+def _inputs(step: str) -> Iterator[Message]:
+    """What a terminal sends for a step."""
+    kind, _, rest = step.partition(" ")
+    words = rest.split()
+    match kind:
+        case "keys":
+            for key in words:
+                name = _character_to_key(key) if len(key) == 1 else key
+                yield events.Key(name, key if len(key) == 1 else key_to_character(key))
+        case "text":
+            for character in json.loads(rest):
+                yield events.Key(_character_to_key(character), character)
+        case "paste":
+            yield events.Paste(json.loads(rest))
+        case "scroll":
+            yield _mouse(_scrolls(words[2]), words[0], words[1], 0)
+        case "move":
+            yield _mouse(events.MouseMove, words[0], words[1], 0)
+        case "click" | "drag":
+            yield _mouse(events.MouseDown, words[0], words[1], 1)
+            if kind == "drag":
+                yield _mouse(events.MouseMove, words[2], words[3], 1)
+            yield _mouse(events.MouseUp, words[-2], words[-1], 1)
+        case _:
+            raise ValueError(f"no step: {step}")
+
+
+async def _answered(app: WalkedApp) -> None:
+    """Wait until what was sent has gone through the app, the widget that has the focus, and all that hold it.
+
+    Textual's own pilot waits for an idle processor, and while a run trains there is none.
+    """
+    screen = app.screen_stack[-1] if app.screen_stack else None
+    focused = screen.focused if isinstance(screen, Screen) else None
+    pumps: list[MessagePump] = [app, *(focused.ancestors_with_self if focused else [screen] if screen else []), app]
+    for pump in pumps:
+        heard = asyncio.Event()
+        if not pump.call_later(heard.set):
+            continue
+        while not (heard.is_set() or app.over or pump._closing or pump._closed):
+            await asyncio.sleep(0.001)
+
+
+async def _rested(app: WalkedApp) -> None:
+    """Wait until the analysis lane is through, half a second at most."""
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until and app.lab.unfinished("analysis") and not app.over:
+        await asyncio.sleep(0.01)
+    await _answered(app)
+
+
+class _Watch:
+    """Looks from another thread at how long a step has gone unanswered, and at what the event loop does meanwhile."""
+
+    def __init__(self, outcome: Outcome, limit: float) -> None:
+        self.outcome, self.limit = outcome, limit
+        self.since: float | None = None
+        self.stack: list[traceback.FrameSummary] = []
+        self._loop_thread, self._ended = threading.get_ident(), threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.05):
+            taken = time.monotonic() - self.since if self.since is not None else 0.0
+            if taken > self.limit and not self.stack:
+                frame: FrameType | None = sys._current_frames().get(self._loop_thread)
+                self.stack = list(traceback.extract_stack(frame))
+            if taken > max(DEADLOCK, self.limit):
+                print(f"no answer within {taken:.0f} s, after these steps:", self.outcome.start, sep="\n")
+                print(*self.outcome.steps, sep="\n", flush=True)
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(3)
+
+
+async def play(start: Start, steps: Iterable[str], limit: float, canary: Canary) -> Outcome:
+    """Open an app where we are and take `steps` until they end, or the app does."""
+    outcome = Outcome(start)
+    root = Path("runs")
+    found = find_network(start.what, root) if start.what else None
+    app = WalkedApp(root, *((None, found) if isinstance(found, Path) else (found, None)))
+    app.outcome = outcome
+    app.driver_class = SilentDriver
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: _loop_failed(outcome, context))
+
+    async def drive(_: Pilot[object]) -> None:
+        watch = _Watch(outcome, limit)
+        try:
+            await _answered(app)
+            if start.training:
+                app.train(UNDER_WAY)
+            for step in steps:
+                watch.since, began = time.monotonic(), time.monotonic()
+                outcome.steps.append(step)
+                await _take(app, step)
+                taken, watch.since = time.monotonic() - began, None
+                outcome.slowest = max(outcome.slowest, taken)
+                if taken > limit and not app.over:
+                    outcome.fail(_hang(step, taken, watch.stack))
+                if app.over:
+                    break
+        finally:
+            watch.end()
+            app.exit()
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    canary.tell = lambda words: outcome.fail(Failure("outside", words, trace="".join(traceback.format_stack())))
+    with watched_operations(outcome), watched_workers(outcome):
+        canary.awake = True
+        try:
+            await app.run_async(headless=False, size=(start.columns, start.rows), auto_pilot=drive)
+        except Exception as error:
+            outcome.fail(failure("exception", error))
+        await asyncio.to_thread(_close, app)
+        canary.awake = False
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return outcome
+
+
+def _close(app: WalkedApp) -> None:
+    """End the lanes' work: else it would write into a folder that is no more."""
+    app.lab.close(30.0)
+    for job in (*app.lab.unfinished("training"), *app.lab.unfinished("analysis")):
+        job.wait(30.0)
+
+
+def _hang(step: str, taken: float, stack: list[traceback.FrameSummary]) -> Failure:
+    ours = [frame for frame in stack if any(part in frame.filename for part in _OURS)]
+    place = f"{Path(ours[-1].filename).name} in {ours[-1].name}" if ours else ""
+    return Failure("hang", f"no answer: to {step[:40]} for {taken:.1f} s", place, "".join(traceback.format_list(stack)))
+
+
+async def _take(app: WalkedApp, step: str) -> None:
+    driver = app._driver
+    assert isinstance(driver, SilentDriver)
+    if step == "rest":
+        await _rested(app)
+        return
+    if step.startswith("resize "):
+        columns, rows = map(int, step.split()[1:])
+        driver.resize(columns, rows)
+    else:
+        for message in _inputs(step):
+            driver.process_message(message)
+    await _answered(app)
+
+
+def _loop_failed(outcome: Outcome, context: dict[str, Any]) -> None:
+    error = context.get("exception")
+    if isinstance(error, BaseException):
+        outcome.fail(failure("loop", error))
+
+
+@contextlib.contextmanager
+def watched_operations(outcome: Outcome) -> Iterator[None]:
+    """Hear of what operations raise that is no fault of the request."""
+    perform = lab.perform
+
+    def watched(request: Request, root: Path) -> Generator[Event, None, None]:
+        try:
+            yield from perform(request, root)
+        except (RequestError, Cancelled, PauseAsked):
+            raise
+        except Exception as error:
+            outcome.fail(failure(f"job {type(request).__name__}", error))
+            raise
+
+    with unittest.mock.patch.object(lab, "perform", watched):
+        yield
+
+
+@contextlib.contextmanager
+def watched_workers(outcome: Outcome) -> Iterator[None]:
+    """Hear of each worker that fails, also of those whose error does not end the app."""
+    run = Worker._run
+
+    async def watched(self: Worker[Any], app: App[Any]) -> None:
+        await run(self, app)
+        if self.state is WorkerState.ERROR and self.error is not None:
+            outcome.fail(failure("worker", self.error))
+
+    with unittest.mock.patch.object(Worker, "_run", watched):
+        yield
