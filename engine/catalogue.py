@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from engine.events import Event, RunsListed, RunSummary
-from engine.history import RunHistory
 from engine.paths import stamp, write_whole
 from engine.processes import claimed
+from engine.reading import read_json
 from engine.requests import ListRuns, RequestError
-from engine.runs import RunFolder
+from engine.runs import RunFolder, folders
 
 TRASH = ".trash"
 """The folder of deleted runs, under that of all runs."""
@@ -39,14 +39,13 @@ def summaries(root: Path) -> list[RunSummary]:
     What has not changed since the last call is not read again. Raises RequestError where `root` cannot be read.
     """
     try:
-        with os.scandir(root) as entries:
-            names = sorted((e.name for e in entries if e.is_dir() and not e.name.startswith(".")), reverse=True)
+        runs = folders(root)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise RequestError(f"cannot read {root} ({error.strerror}): give another place with --runs") from None
-    found = (summary(RunFolder(root / name)) for name in names)
-    return [each for each in found if each is not None]
+    found = [each for each in map(summary, runs) if each is not None]
+    return sorted(found, key=lambda run: (run.began, run.name), reverse=True)
 
 
 def summary(folder: RunFolder) -> RunSummary | None:
@@ -65,10 +64,11 @@ def summary(folder: RunFolder) -> RunSummary | None:
 def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
     folder = RunFolder(path)
     try:
-        request = folder.read_record().request
-        history = RunHistory.of(folder.name, folder.events())
+        request, history = folder.read_record().request, folder.told()
     except RequestError as error:
-        return RunSummary(name=folder.name, state="damaged", note=str(error).replace(f"{path}{os.sep}", ""))
+        return _damaged(folder, str(error).replace(f"{path}{os.sep}", ""))
+    if history.damaged_lines and history.state == "new":
+        return _damaged(folder, "events.jsonl holds no event, only damaged lines")
     best, epochs = history.best, history.epochs
     imported = not history.started and not folder.process_file.exists()
     return RunSummary(
@@ -81,17 +81,35 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         epochs=0 if imported else request.epochs,
         val_loss=best.val_loss if best else None,
         test_accuracy=best.test_accuracy if best else None,
-        seconds=sum(epoch.train_seconds + epoch.eval_seconds for epoch in epochs),
+        seconds=history.seconds,
         started=history.started.started if history.started else "",
-        note=read_note(folder),
+        began=folder.began(),
+        note=_noted(folder),
+        damaged_lines=history.damaged_lines,
     )
 
 
-def read_note(folder: RunFolder) -> str:
-    """What somebody noted of a run, one line; words that begin with # are tags."""
+def _damaged(folder: RunFolder, why: str) -> RunSummary:
+    return RunSummary(name=folder.name, state="damaged", note=why, began=folder.began())
+
+
+def _noted(folder: RunFolder) -> str:
+    """The note, or that it cannot be read."""
     try:
-        return msgspec.json.decode(folder.note_file.read_bytes(), type=_Note).text
-    except (OSError, msgspec.DecodeError):
+        return _note(folder)
+    except RequestError as error:
+        return str(error).replace(f"{folder.path}{os.sep}", "")
+
+
+def _note(folder: RunFolder) -> str:
+    return read_json(folder.note_file, _Note).text if folder.note_file.exists() else ""
+
+
+def read_note(folder: RunFolder) -> str:
+    """What somebody noted of a run, one line; words that begin with # are tags. Of what cannot be read, nothing."""
+    try:
+        return _note(folder)
+    except RequestError:
         return ""
 
 

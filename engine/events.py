@@ -8,15 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from engine.words import shown
 
 if TYPE_CHECKING:  # NumPy takes a tenth of a second to import, which the first frame does without
     import numpy as np
 
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+
+Name = Annotated[str, Meta(max_length=255)]
+Words = Annotated[str, Meta(max_length=10_000)]
+Count = Annotated[int, Meta(ge=0, le=10**12)]
+Epoch = Annotated[int, Meta(ge=0, le=100_000)]
+"""As many as a request can ask for."""
+Amount = Annotated[float, Meta(ge=0, le=1e39)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+"""Bounds of what is read back from a disk: a number beyond them was not written by this program."""
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -64,41 +77,41 @@ class DownloadAdvanced(Progress, frozen=True):
 class RunStarted(Event, frozen=True):
     """A training run began (or went on)."""
 
-    run: str
+    run: Name
     """Name of the run folder."""
-    device: str
-    device_name: str
-    threads: int
+    device: Words
+    device_name: Words
+    threads: Count
     """CPU threads that PyTorch computes with."""
-    versions: dict[str, str]
+    versions: Annotated[dict[Words, Words], Meta(max_length=1000)]
     """Of Python, PyTorch and this program."""
-    train_size: int
-    val_size: int
-    test_size: int
-    image_shape: tuple[int, int, int]
+    train_size: Count
+    val_size: Count
+    test_size: Count
+    image_shape: tuple[Count, Count, Count]
     """(channels, rows, columns) of one image."""
-    parameters: int
+    parameters: Count
     """Trainable parameters of the network."""
-    started: str
+    started: Name
     """ISO 8601, with the time zone."""
-    resumed_from: int | None = None
+    resumed_from: Epoch | None = None
     """Of a run that goes on: the epochs it had finished. Null where it begins."""
-    differences: tuple[str, ...] = ()
+    differences: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
     """Of a run that goes on: what is no longer as it was, so that the numbers may differ in their last digits."""
 
 
 class RunPaused(Event, frozen=True):
     """The run waits for somebody to let it go on; all that it needs to go on is on disk."""
 
-    run: str
-    epoch: int
+    run: Name
+    epoch: Epoch
     """Epochs finished."""
 
 
 class RunContinued(Event, frozen=True):
     """The pause is over."""
 
-    run: str
+    run: Name
 
 
 class BatchTrained(Progress, frozen=True):
@@ -128,51 +141,51 @@ class BatchEvaluated(Progress, frozen=True):
 class EpochFinished(Event, frozen=True):
     """An epoch was trained and evaluated: a line of the notebook's table (its sections 1.1 and 1.6)."""
 
-    epoch: int
+    epoch: Annotated[int, Meta(ge=1, le=100_000)]
     """From 1."""
-    epochs: int
-    train_loss: float
+    epochs: Annotated[int, Meta(ge=1, le=100_000)]
+    train_loss: Amount
     """Mean over the epoch's steps of the cross-entropy of their batch, in nats, as the notebook takes it."""
-    val_loss: float
+    val_loss: Amount
     """Mean cross-entropy over the validation images, in nats."""
-    val_accuracy: float
+    val_accuracy: Share
     """0 to 1."""
-    test_accuracy: float
+    test_accuracy: Share
     """0 to 1."""
-    train_seconds: float
-    eval_seconds: float
-    images_per_second: float
+    train_seconds: Seconds
+    eval_seconds: Seconds
+    images_per_second: Amount
     """Training images over `train_seconds`."""
-    running_loss: tuple[float, ...]
+    running_loss: Annotated[tuple[Amount, ...], Meta(max_length=1000)]
     """As in BatchTrained, for the whole epoch."""
 
 
 class RunFinished(Event, frozen=True):
     """All epochs are done."""
 
-    run: str
-    best_epoch: int
+    run: Name
+    best_epoch: Epoch
     """The epoch of the lowest validation loss: the one in `best.safetensors`."""
-    best_val_loss: float
-    test_accuracy: float
+    best_val_loss: Amount
+    test_accuracy: Share
     """0 to 1, of the best epoch's weights."""
-    last_test_accuracy: float
+    last_test_accuracy: Share
     """0 to 1, after the last epoch."""
 
 
 class RunCancelled(Event, frozen=True):
     """The run was stopped; the weights of its last finished epoch are in its folder."""
 
-    run: str
-    epoch: int
+    run: Name
+    epoch: Epoch
     """The last epoch that finished; 0 where none did."""
 
 
 class RunFailed(Event, frozen=True):
     """The run could not go on; what it had is in its folder."""
 
-    run: str
-    reason: str
+    run: Name
+    reason: Words
     """One line: what happened and what to do."""
 
 
@@ -197,8 +210,12 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """Of all epochs together."""
     started: str = ""
     """ISO 8601, when it began or last went on."""
+    began: float = 0.0
+    """When it first began, in seconds since 1970."""
     note: str = ""
     """What somebody noted; of a damaged run, what is wrong with it."""
+    damaged_lines: int = 0
+    """Lines of its `events.jsonl` that hold no event, and are left out."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -713,6 +730,18 @@ RunEvent = RunStarted | EpochFinished | RunPaused | RunContinued | RunFinished |
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RunEvent)
+_KNOWN = frozenset(kind.__name__ for kind in get_args(RunEvent))
+
+
+class _Tag(Struct):
+    type: str
+
+
+_tag_decoder = msgspec.json.Decoder(_Tag)
+
+
+class DamagedLine(Struct, frozen=True):
+    """In the place of a line of an `events.jsonl` that holds no event: a crash or another program left it there."""
 
 
 def arrays(event: Event) -> dict[str, Array]:
@@ -722,21 +751,50 @@ def arrays(event: Event) -> dict[str, Array]:
 
 
 def to_json(event: Event) -> bytes:
-    """The event as one line of JSON, without its arrays and without the line's end. NaN and infinity become null."""
-    if not (left_out := arrays(event)):
-        return _encoder.encode(event)
-    plain = {name: getattr(event, name) for name in event.__struct_fields__ if name not in left_out}
-    return _encoder.encode({"type": type(event).__name__} | plain)
+    """The event as one line of JSON, without its arrays and without the line's end. NaN and infinity become null.
+
+    Names are bytes to the system and need not be text: those that are none are written as people are shown them.
+    """
+    left_out = arrays(event)
+    plain: Any = event
+    if left_out:
+        plain = {name: getattr(event, name) for name in event.__struct_fields__ if name not in left_out}
+        plain = {"type": type(event).__name__} | plain
+    try:
+        return _encoder.encode(plain)
+    except UnicodeEncodeError:
+        return _encoder.encode(_text(msgspec.to_builtins(plain)))
 
 
-def read_json_lines(data: bytes) -> Iterator[RunEvent]:
-    """The events of an `events.jsonl`.
+def _text(value: Any) -> Any:
+    """`value`, of plain kinds, with all that is no text escaped."""
+    match value:
+        case str():
+            return value if value.isascii() else "".join(shown(c) if "\ud800" <= c <= "\udfff" else c for c in value)
+        case dict():
+            return {_text(key): _text(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_text(each) for each in value]
+        case _:
+            return value
 
-    A last line without its end is being written, or was cut off by a kill: it is left out. A line of a type that this
-    version does not know is left out too. Raises msgspec.DecodeError for a line that is no JSON.
+
+def read_json_lines(data: bytes) -> Iterator[RunEvent | DamagedLine]:
+    """The events of an `events.jsonl`, and a mark in the place of each line that holds none.
+
+    A last line without its end is being written, or was cut off by a kill: it is left out. So is a line of a type that
+    this version does not know: a later one may have written it.
     """
     for line in data[: data.rfind(b"\n") + 1].splitlines():
         try:
             yield _decoder.decode(line)
-        except msgspec.ValidationError:
-            continue
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            if not _of_a_later_version(line):
+                yield DamagedLine()
+
+
+def _of_a_later_version(line: bytes) -> bool:
+    try:
+        return _tag_decoder.decode(line).type not in _KNOWN
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False

@@ -8,6 +8,7 @@ from typing import Literal
 
 from engine.events import (
     BatchTrained,
+    DamagedLine,
     EpochFinished,
     Event,
     RunCancelled,
@@ -35,27 +36,38 @@ class RunHistory:
     finished: RunFinished | None = None
     reason: str = ""
     """Why a failed run failed."""
+    begun: str = ""
+    """When it first began, ISO 8601; `started` is of the last time that it went on."""
+    damaged_lines: int = 0
+    """Lines of its events that hold none, and are left out."""
+    _bests: list[EpochFinished] = field(default_factory=list, init=False, repr=False, compare=False)
+    """The best epoch up to each, as far as somebody asked."""
 
     @classmethod
-    def of(cls, name: str, events: Iterable[Event]) -> RunHistory:
+    def of(cls, name: str, events: Iterable[Event | DamagedLine]) -> RunHistory:
         """The history that `events` tell."""
         history = cls(name)
         for event in events:
             history.add(event)
         return history
 
-    def add(self, event: Event) -> None:
+    def add(self, event: Event | DamagedLine) -> None:
         """Take one more event into account."""
         match event:
             case RunStarted():
                 self.name, self.started, self.state = event.run, event, "running"
+                self.begun = self.begun or event.started
                 self.finished, self.reason, self.progress = None, "", None
             case BatchTrained():
                 self.progress = event
             case EpochFinished():
-                # A run that goes on may train an epoch again.
-                self.epochs = [epoch for epoch in self.epochs if epoch.epoch < event.epoch] + [event]
-                self.progress = None
+                while self.epochs and self.epochs[-1].epoch >= event.epoch:  # a run that goes on trained it again
+                    self.epochs.pop()
+                del self._bests[len(self.epochs) :]
+                self.epochs.append(event)
+                self.state, self.progress = "running", None
+            case DamagedLine():
+                self.damaged_lines += 1
             case RunPaused():
                 self.state = "paused"
             case RunContinued():
@@ -89,7 +101,16 @@ class RunHistory:
     @property
     def best(self) -> EpochFinished | None:
         """The epoch of the lowest validation loss, the first of equals."""
-        return min(self.epochs, key=lambda epoch: epoch.val_loss, default=None)
+        bests = self._bests
+        del bests[len(self.epochs) :]
+        for epoch in self.epochs[len(bests) :]:
+            bests.append(epoch if not bests or epoch.val_loss < bests[-1].val_loss else bests[-1])
+        return bests[-1] if bests else None
+
+    @property
+    def seconds(self) -> float:
+        """Of all epochs together."""
+        return sum(epoch.train_seconds + epoch.eval_seconds for epoch in self.epochs)
 
     def seconds_left(self) -> float | None:
         """An estimate of what the run still takes, in seconds; None while there is nothing to go by."""

@@ -7,15 +7,18 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from engine.events import RunEvent, read_json_lines, to_json
+from engine.event_log import EventLog, read_ends, read_events, read_start
+from engine.events import DamagedLine, RunEvent, RunStarted, to_json
 from engine.history import RunHistory
 from engine.paths import asset, write_whole
 from engine.processes import Process
+from engine.reading import read_json, reason
 from engine.requests import RequestError, Train
 
 PRETRAINED = ("cnn", "cnn-bn")
@@ -103,11 +106,10 @@ class RunFolder:
 
     def read_record(self) -> RunRecord:
         """Read `request.json`; raises RequestError where it is missing or damaged."""
-        path = self.path / "request.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=RunRecord)
-        except (OSError, msgspec.DecodeError) as error:
-            raise RequestError(f"{path} cannot be read ({_reason(error)}): is {self.path} a run folder?") from None
+            return read_json(self.path / "request.json", RunRecord)
+        except RequestError as error:
+            raise RequestError(f"{error}: is {self.path} a run folder?") from None
 
     def write_process(self, process: Process) -> None:
         """Say which process writes here from now on; raises OSError."""
@@ -116,8 +118,8 @@ class RunFolder:
     def process(self) -> Process | None:
         """The process that writes here, or wrote last; None where that is not known."""
         try:
-            return msgspec.json.decode(self.process_file.read_bytes(), type=Process)
-        except (OSError, msgspec.DecodeError):
+            return read_json(self.process_file, Process)
+        except RequestError:
             return None
 
     def append(self, event: RunEvent) -> None:
@@ -142,19 +144,51 @@ class RunFolder:
                 raise
 
     def events(self) -> list[RunEvent]:
-        """The events so far, empty for a run that has none; raises RequestError where the file is damaged."""
+        """The events so far, empty for a run that has none; raises RequestError where the file cannot be read."""
+        return [event for event in self._events(read_events) if not isinstance(event, DamagedLine)]
+
+    def _events(self, read: Callable[[Path], list[RunEvent | DamagedLine]]) -> list[RunEvent | DamagedLine]:
         try:
-            return list(read_json_lines(self.events_file.read_bytes()))
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError) as error:  # bytes that are no JSON, or no UTF-8
-            raise RequestError(f"{self.events_file} cannot be read ({_reason(error)})") from None
+            return read(self.events_file)
+        except OSError as error:
+            raise RequestError(f"{self.events_file} cannot be read ({reason(error)})") from None
 
     def history(self) -> RunHistory:
-        """The run's story so far. Whether a process that was at it has died is seen here."""
-        history = RunHistory.of(self.name, self.events())
+        """The run's story so far. Whether a process that was at it has died is seen here.
+
+        Raises RequestError where the events cannot be read; damaged lines among them are counted and left out.
+        """
+        history = self.told()
         self.look_at_process(history)
         return history
+
+    def told(self) -> RunHistory:
+        """The history as its events tell it, whatever became of the process. Raises RequestError as `history` does."""
+        return RunHistory.of(self.name, self._events(read_events))
+
+    def outline(self) -> RunHistory:
+        """The history without the middle of a long one: when it began and how it stands, whatever its length.
+
+        Raises RequestError where the events cannot be read.
+        """
+        history = RunHistory.of(self.name, self._events(read_ends))
+        self.look_at_process(history)
+        return history
+
+    def began(self) -> float:
+        """When it first began, as seconds since 1970: by its first events, or by its name, or by its files.
+
+        That is an instant: neither time zones nor other names change what is newest.
+        """
+        with contextlib.suppress(OSError):
+            for event in read_start(self.events_file):
+                if isinstance(event, RunStarted) and (moment := instant(event.started)) is not None:
+                    return moment
+        with contextlib.suppress(ValueError, OverflowError):
+            return time.mktime(time.strptime(self.name[:15], "%Y%m%d-%H%M%S"))
+        with contextlib.suppress(OSError):
+            return (self.path / "request.json").stat().st_mtime
+        return 0.0
 
     def look_at_process(self, history: RunHistory) -> None:
         """Mark a run that its events call under way as interrupted, where its process has died."""
@@ -164,7 +198,7 @@ class RunFolder:
     def trained_elsewhere(self) -> bool:
         """Whether its events call it under way, on a machine whose processes cannot be seen from here."""
         process = self.process()
-        return self.history().under_way and process is not None and not process.here
+        return self.outline().under_way and process is not None and not process.here
 
 
 class Tail:
@@ -173,27 +207,33 @@ class Tail:
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.history = RunHistory(folder.name)
-        self._read = 0
+        self._log = EventLog(folder.events_file)
         self.more()
 
+    @property
+    def behind(self) -> bool:
+        """Whether more is at hand: a long story is taken in piece by piece, each of which takes a moment."""
+        return self._log.behind
+
+    @property
+    def vanished(self) -> bool:
+        """Whether somebody moved or deleted the folder."""
+        return not self.folder.path.is_dir()
+
     def more(self) -> bool:
-        """Take in what is new; whether there was anything. Of a file that cannot be read now, nothing is new."""
+        """Take in the next of what is new; whether there was anything. Of a file that cannot be read, nothing is."""
         before = self.history.state
         try:
-            with self.folder.events_file.open("rb") as file:
-                if file.seek(0, os.SEEK_END) < self._read:  # it was cut, or is another file: from its beginning
-                    self.history, self._read = RunHistory(self.folder.name), 0
-                file.seek(self._read)
-                data = file.read()
+            anew, events = self._log.more()
         except OSError:
-            data = b""
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read += len(whole)
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-            for event in read_json_lines(whole):
-                self.history.add(event)
-        self.folder.look_at_process(self.history)
-        return bool(whole) or self.history.state != before
+            anew, events, self._log.behind = False, [], False
+        if anew:
+            self.history = RunHistory(self.folder.name)
+        for event in events:
+            self.history.add(event)
+        if not self.behind:
+            self.folder.look_at_process(self.history)
+        return anew or bool(events) or self.history.state != before
 
 
 def stop_process(folder: RunFolder) -> None:
@@ -208,8 +248,12 @@ def _write_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+def instant(written: str) -> float | None:
+    """The seconds since 1970 of a time in ISO 8601, without a zone that of this machine; None where it is none."""
+    try:
+        return datetime.fromisoformat(written).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def pretrained(name: str) -> RunFolder:
@@ -222,16 +266,39 @@ def other_bundled(variant: str) -> str:
     return pretrained("cnn" if variant == "cnn-bn" else "cnn-bn").what
 
 
+def folders(root: Path) -> list[RunFolder]:
+    """The folders under `root` that may be runs, each once however many links lead there; raises OSError."""
+    with os.scandir(root) as entries:
+        found = [entry for entry in entries if not entry.name.startswith(".") and Path(entry.path).is_dir()]
+    seen: set[tuple[int, int]] = set()
+    once = []
+    for entry in sorted(found, key=lambda entry: (entry.is_symlink(), entry.name)):  # the folder before links to it
+        with contextlib.suppress(OSError):  # it vanished in between
+            status = entry.stat()
+            if (place := (status.st_dev, status.st_ino)) not in seen:
+                seen.add(place)
+                once.append(RunFolder(root / entry.name))
+    return once
+
+
+def newest_first(runs: Iterable[RunFolder]) -> list[RunFolder]:
+    """`runs` by when they began; what began at once by name."""
+    return sorted(runs, key=lambda run: (run.began(), run.name), reverse=True)
+
+
+def _with_file(root: Path, name: str) -> list[RunFolder]:
+    try:
+        return newest_first(run for run in folders(root) if (run.path / name).is_file())
+    except OSError:
+        return []
+
+
 def newest(root: Path) -> RunFolder | None:
     """The run under `root` that began last and has a finished epoch; None where there is none."""
-    try:
-        folders = sorted((p for p in root.iterdir() if (p / "model.safetensors").is_file()), reverse=True)
-    except OSError:
-        return None
-    for run in map(RunFolder, folders):
+    for run in _with_file(root, "model.safetensors"):
         with contextlib.suppress(RequestError):  # a damaged one is for whoever asks for it by name
             run.read_record()
-            if run.history().epochs:
+            if run.outline().epochs:
                 return run
     return None
 
@@ -241,13 +308,9 @@ def unfinished(root: Path, most: int | None = None) -> Iterator[RunFolder]:
 
     Of the `most` newest runs, or of all.
     """
-    try:
-        folders = sorted((p for p in root.iterdir() if (p / "request.json").is_file()), reverse=True)[:most]
-    except OSError:
-        return
-    for run in map(RunFolder, folders):
+    for run in _with_file(root, "request.json")[:most]:
         with contextlib.suppress(RequestError):  # a damaged one is for whoever asks for it by name
-            if run.history().unfinished:
+            if run.outline().unfinished:
                 yield run
 
 

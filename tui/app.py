@@ -46,6 +46,9 @@ FULL_COLLECTIONS = 1000
 FOLLOW_INTERVAL = 0.5
 """Seconds between two looks at the events of a run that another process writes."""
 
+READING_INTERVAL = 0.005
+"""Seconds for keys between two pieces of a long story."""
+
 NEWEST = 20
 """Runs that are looked at for one that waits to go on, when the app starts."""
 
@@ -111,10 +114,9 @@ class MnistTui(App[int]):
         self._tail: Tail | None = None
         """The open run, where another process may write it."""
         if run is not None:
-            self._tail = Tail(run)
-            self.history = self._tail.history
             self.variant = run.read_record().request.variant
             self.bundled = run.bundled
+            self._follow_from_now_on(Tail(run))
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -132,11 +134,15 @@ class MnistTui(App[int]):
         if isinstance(self.screen, LabScreen):
             await self.screen.complete()
         self.prepare()
+        if self._tail and self.reading:
+            self._read_on(self._tail)
         self.set_interval(FOLLOW_INTERVAL, self._follow)
         ours = isinstance(self.opened, RunFolder) and not self.opened.bundled
-        if not ours and not self.weights and (found := next(unfinished(self.root, NEWEST), None)):
-            self.waiting = found
-            self._show()
+        if not ours and not self.weights:
+            found = await asyncio.to_thread(lambda: next(unfinished(self.root, NEWEST), None))
+            if found and not self.training:
+                self.waiting = found
+                self._show()
 
     def prepare(self) -> None:
         """Begin to load PyTorch, once; whoever presses a key before the first frame is there comes second."""
@@ -230,6 +236,7 @@ class MnistTui(App[int]):
                 _collect_garbage_again()
                 if job is self.training and self._before:  # no run came of it: what was open still is
                     self.history, self.variant, self.bundled, self.opened = self._before
+                    self._tail = None
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case _:
@@ -241,8 +248,8 @@ class MnistTui(App[int]):
         """What is said of the run."""
         match event:
             case RunStarted() if isinstance(job.request, Resume):
-                with contextlib.suppress(RequestError):  # an epoch may have come to light that its kill left untold
-                    self.history = RunFolder(Path(job.request.what)).history()
+                # An epoch may have come to light that its kill left untold.
+                self._follow_from_now_on(Tail(RunFolder(Path(job.request.what))))
                 if event.differences:
                     words = "last digits may differ: " + ", ".join(event.differences)
                     self.notify(words, title="not as before", severity="warning", timeout=10, markup=False)
@@ -282,20 +289,21 @@ class MnistTui(App[int]):
         """Look into a run. Raises RequestError where it is damaged; while one trains here, that one stays open."""
         if self.training:
             raise RequestError("a run is under way here and stays open: stop it to open another one")
-        variant, tail = run.read_record().request.variant, Tail(run)
-        self._tail, self.history, self.variant = tail, tail.history, variant
+        self.variant = run.read_record().request.variant
         self.opened, self.bundled, self.problem, self.waiting = run, False, "", None
+        self._follow_from_now_on(Tail(run))
         self._show()
 
     def resume(self, run: RunFolder) -> None:
         """Go on with a run, and open it."""
         try:
-            history, variant = run.history(), run.read_record().request.variant
+            variant = run.read_record().request.variant
         except RequestError as error:
             self.notify(str(error), severity="error", timeout=10, markup=False)
             return
         self.train(Resume(what=str(run.path)))
-        self.history, self.variant, self.opened = history, variant, run
+        self.variant, self.opened = variant, run
+        self._follow_from_now_on(Tail(run))
         self._show()
 
     @property
@@ -311,8 +319,36 @@ class MnistTui(App[int]):
             return None
         return self._tail.folder.process()
 
+    @property
+    def reading(self) -> bool:
+        """Whether the story of the open run is still being read."""
+        return self._tail is not None and self._tail.behind
+
+    def _follow_from_now_on(self, tail: Tail) -> None:
+        self._tail, self.history = tail, RunHistory(tail.folder.name)
+        if not tail.behind:
+            self._caught_up(tail)
+        elif self.is_running:
+            self._read_on(tail)
+
+    def _read_on(self, tail: Tail) -> None:
+        """Take in the rest of a long story, a piece at a time: keys are answered in between."""
+        if tail is not self._tail:
+            return  # something else was opened
+        tail.more()
+        if tail.behind:
+            self.set_timer(READING_INTERVAL, partial(self._read_on, tail))
+        else:
+            self._caught_up(tail)
+            self._draw()
+
+    def _caught_up(self, tail: Tail) -> None:
+        self.history = tail.history
+        if self.training:  # it tells what comes next itself
+            self._tail = None
+
     def _follow(self) -> None:
-        if self._tail and not self.training and self._tail.more():
+        if self._tail and not self.reading and not self.training and self._tail.more():
             self.history = self._tail.history
             self._draw()
 

@@ -84,7 +84,9 @@ def test_what_is_damaged_is_listed_too(tmp_path: Path) -> None:
     other.events_file.write_bytes(b"\xff\xfe\n")
     runs = catalogue.summaries(tmp_path)
     assert [run.state for run in runs] == ["damaged", "damaged"]
-    assert all("cannot be read" in run.note and "\n" not in run.note for run in runs)
+    notes = {run.name: run.note for run in runs}
+    assert "cannot be read" in notes[folder.name]
+    assert notes[other.name] == "events.jsonl holds no event, only damaged lines"
     catalogue.delete(folder)
     assert len(catalogue.summaries(tmp_path)) == 1
 

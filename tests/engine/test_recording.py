@@ -30,9 +30,10 @@ from engine.lab import end
 from engine.model import seeded_cnn
 from engine.recording import train_run
 from engine.requests import RequestError, Train
-from engine.runs import RunFolder, RunRecord, find_run, newest
+from engine.runs import RunFolder, find_run
 from engine.training import TrainingFailed
 from tests.conftest import patch_load
+from tests.engine.test_run_files import GOOD, written
 
 SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
 
@@ -316,49 +317,6 @@ def test_a_fault_of_ours_is_not_hidden(small_runs: None, tmp_path: Path, monkeyp
         list(train_run(SHORT, tmp_path))
 
 
-def written(folder: Path, *parts: bytes) -> RunFolder:
-    folder.mkdir(parents=True)
-    run = RunFolder(folder)
-    run.events_file.write_bytes(b"".join(parts))
-    return run
-
-
-GOOD = b'{"type":"RunCancelled","run":"x","epoch":1}\n'
-EPOCH = (
-    b'{"type":"EpochFinished","epoch":1,"epochs":1,"train_loss":0.5,"val_loss":0.5,"val_accuracy":0.5,'
-    b'"test_accuracy":0.5,"train_seconds":1.0,"eval_seconds":1.0,"images_per_second":1.0,"running_loss":[]}\n'
-)
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        (GOOD,),
-        (GOOD, b'{"type":"RunFai'),
-        (GOOD, GOOD[:-1]),
-        (b'{"type":"FromTheFuture","x":1}\n', GOOD),
-        (b'{"type":"RunFailed","run":3}\n', GOOD),
-    ],
-)
-def test_events_of_a_cut_off_or_newer_file(tmp_path: Path, parts: tuple[bytes, ...]) -> None:
-    assert written(tmp_path / "run", *parts).events() == [RunCancelled(run="x", epoch=1)]
-
-
-@pytest.mark.parametrize("line", [b"garbage\n", b"\xff\xfe\n", b'{"type":\n', b"\0" * 40 + b"\n"])
-def test_garbage_line_is_refused(tmp_path: Path, line: bytes) -> None:
-    run = written(tmp_path / "run", GOOD, line, GOOD)
-    with pytest.raises(RequestError) as caught:
-        run.events()
-    assert str(run.events_file) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_no_events_file_is_a_run_that_has_not_begun(tmp_path: Path) -> None:
-    assert RunFolder(tmp_path).events() == []
-    with pytest.raises(RequestError, match=r"is .* a run folder"):
-        RunFolder(tmp_path).read_record()
-
-
 @pytest.mark.parametrize("cut", [10, 30])
 def test_a_line_cut_short_by_a_full_disk_is_not_run_into(tmp_path: Path, cut: int) -> None:
     import resource
@@ -380,25 +338,6 @@ def test_a_line_cut_short_by_a_full_disk_is_not_run_into(tmp_path: Path, cut: in
 def test_folders_of_one_second_do_not_collide(tmp_path: Path) -> None:
     folders = [RunFolder.create(tmp_path, "cnn") for _ in range(5)]
     assert len({folder.path for folder in folders}) == 5
-
-
-def test_newest(tmp_path: Path) -> None:
-    assert newest(tmp_path / "nowhere") is None
-    assert newest(tmp_path) is None
-    for day in range(1, 6):
-        run = written(tmp_path / f"2025010{day}-000000-cnn", EPOCH, GOOD)
-        if day != 3:
-            run.model_file.touch()
-        run.write_record(RunRecord(SHORT, {}, "cpu", "a CPU", 1))
-        if day == 4:  # stopped in its first epoch
-            run.events_file.write_bytes(GOOD)
-        if day == 5:  # damaged
-            run.events_file.write_bytes(b"no events\n")
-    (tmp_path / "zzz").touch()
-    (tmp_path / "zz").mkdir()
-    found = newest(tmp_path)
-    assert found is not None
-    assert found.name == "20250102-000000-cnn"
 
 
 def test_find_run(recorded: Recorded, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class InspectScreen(LabScreen):
     def ask(self) -> None:
         """Ask for the first thing wanted that was not answered: one at a time, since the newest displaces others."""
         app = self.lab_app
-        if app.screen is not self or not app.engine or not app.what:
+        if app.screen is not self or not app.engine or not app.what or app.reading:
             return
         if app.what != self._what:
             for job in self._jobs.values():

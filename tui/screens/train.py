@@ -140,6 +140,8 @@ class TrainScreen(LabScreen):
             line.show("loading PyTorch and the images" if not self.lab_app.engine else "starting", tone="quiet")
         elif self.lab_app.problem:
             line.show(self.lab_app.problem, tone="error")
+        elif self.lab_app.reading:
+            line.show(f"reading what run {history.name} did", tone="quiet")
         else:
             line.show(self._standing(history), tone="quiet")
 
