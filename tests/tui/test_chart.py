@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
+from engine.history import RunHistory
+from engine.runs import pretrained
 from tui.theme import DARK
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart, Curve, decimate, labels, log_ticks, ticks
+from tui.widgets.traces import AT_ONCE, MOST, RunTraces, Trace
 
 
 @pytest.mark.parametrize(
@@ -90,3 +94,44 @@ async def test_only_the_rows_that_changed_are_sent(monkeypatch: pytest.MonkeyPat
         chart.show([Curve("val", "curve-val", [0, 1, 2], [0.0, 0.1, 0.2], "0.3000")], (0, 2), (0, 0.2))
         ((region,),) = sent
         assert region == (34, 0, 1, 1)  # the one digit that changed
+
+
+def test_a_trace_of_few_points_is_those_points() -> None:
+    trace = Trace()
+    for x in range(MOST):
+        trace.add(x, -x)
+    trace.add(MOST, float("nan"))
+    assert trace.points() == (list(range(MOST)), [-x for x in range(MOST)])
+
+
+def test_a_trace_of_many_keeps_what_one_sees() -> None:
+    trace = Trace()
+    for x in range(10 * MOST):
+        trace.add(x, {7777: 9.0, 7778: -9.0}.get(x, x % 3))
+    xs, ys = trace.points()
+    assert len(xs) <= 2 * MOST + 1
+    assert xs == sorted(set(xs))
+    assert (ys[xs.index(7777)], ys[xs.index(7778)]) == (max(ys), min(ys)) == (9.0, -9.0)
+    assert xs[-1] == 10 * MOST - 1
+
+
+def test_traces_follow_a_run_that_trains_an_epoch_again() -> None:
+    history, traces = pretrained("cnn").history(), RunTraces()
+    assert traces.follow(history)
+    assert traces.fields["val_loss"].points()[1] == [epoch.val_loss for epoch in history.epochs]
+    assert traces.running.points()[1] == [loss for epoch in history.epochs for loss in epoch.running_loss]
+    history.add(replace(history.epochs[9], val_loss=0.5))
+    assert traces.follow(history)
+    assert traces.fields["val_loss"].points()[1] == [*(epoch.val_loss for epoch in history.epochs[:9]), 0.5]
+
+
+def test_the_curves_of_a_long_run_are_taken_in_by_parts() -> None:
+    epoch = pretrained("cnn").history().epochs[0]
+    history, traces = RunHistory(), RunTraces()
+    for n in range(1, AT_ONCE + 2):
+        history.add(replace(epoch, epoch=n, running_loss=(0.3, 0.2, 0.1, 0.2)))
+    assert not traces.follow(history)
+    assert traces.follow(history)
+    assert traces.fields["test_accuracy"].points()[0][-1] == AT_ONCE + 1
+    xs, ys = traces.running.points()
+    assert (min(ys), max(ys), xs[-1]) == (0.1, 0.3, AT_ONCE + 0.75)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from engine.events import BatchEvaluated, DownloadAdvanced, EpochFinished, Event
+from engine.events import BatchEvaluated, DownloadAdvanced, Event
 from engine.history import RunHistory
 from engine.requests import DrawFigure, RequestError, Train
 from engine.runs import RunFolder, stop_process
@@ -21,7 +21,11 @@ from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.table import EpochTable, percent
+from tui.widgets.traces import RunTraces
 from tui.words import duration
+
+BETWEEN_PARTS = 0.005
+"""Seconds for keys between two parts of the curves of a long run."""
 
 
 class TrainScreen(LabScreen):
@@ -31,6 +35,11 @@ class TrainScreen(LabScreen):
     BINDINGS = bindings("train")
     logarithmic = False
     """Whether the loss axis is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.traces = RunTraces()
+        """The curves of the open run."""
 
     def body(self) -> Iterable[Widget]:
         """Charts beside the form; the form folds away where there is no room for both."""
@@ -64,34 +73,37 @@ class TrainScreen(LabScreen):
         if not self.ready:
             return
         history = self.lab_app.history
-        self._show_loss(history)
-        self._show_accuracy(history)
+        if self.traces.follow(history):
+            self._show_loss(history)
+            self._show_accuracy(history)
+        else:
+            self.set_timer(BETWEEN_PARTS, self._show_again)
         self.query_one(EpochTable).show(history)
         self._show_progress(history, list(events))
 
+    def _show_again(self) -> None:
+        self.show(())
+
     def _show_loss(self, history: RunHistory) -> None:
-        epochs = history.epochs
-        points = [(e.epoch, e.running_loss) for e in epochs]
-        if history.progress:
-            points.append((history.progress.epoch, history.progress.running_loss))
-        running = [(n - 1 + (i + 1) / len(losses), y) for n, losses in points for i, y in enumerate(losses)]
-        if history.progress and history.progress.running_loss:
+        xs, ys = self.traces.running.points()
+        if (now := history.progress) and now.running_loss:
             # Stretches are of equal length: the share of the epoch that is done spans those of it that are known.
-            now = history.progress
             share = now.step / now.steps / len(now.running_loss)
-            done = len(running) - len(now.running_loss)
-            running[done:] = [(now.epoch - 1 + (i + 1) * share, y) for i, y in enumerate(now.running_loss)]
+            xs += [now.epoch - 1 + (i + 1) * share for i in range(len(now.running_loss))]
+            ys += now.running_loss
         chart = self.query_one("#loss", Chart)
-        latest = epochs[-1] if epochs else None
+        latest = history.epochs[-1] if history.epochs else None
         curves = [
-            Curve("running", "curve-running", [x for x, _ in running], [y for _, y in running]),
-            _curve("train", epochs, "train_loss", f"{latest.train_loss:.4f}" if latest else ""),
-            _curve("val", epochs, "val_loss", f"{latest.val_loss:.4f}" if latest else "", points=True),
+            Curve("running", "curve-running", xs, ys, f"{ys[-1]:.4f}" if ys and not latest else ""),
+            self._curve("train", "train_loss", f"{latest.train_loss:.4f}" if latest else ""),
+            self._curve("val", "val_loss", f"{latest.val_loss:.4f}" if latest else "", points=True),
         ]
-        if running and not epochs:
-            curves[0] = replace(curves[0], latest=f"{running[-1][1]:.4f}")
         span = self._loss_range(curves, self.logarithmic)
         chart.show(curves, self._epoch_range(history), span, logarithmic=self.logarithmic)
+
+    def _curve(self, name: str, field: str, latest: str, *, points: bool = False, scale: float = 1.0) -> Curve:
+        xs, ys = self.traces.fields[field].points()
+        return Curve(name, f"curve-{name}", xs, [y * scale for y in ys], latest, points)
 
     @staticmethod
     def _loss_range(curves: list[Curve], logarithmic: bool) -> tuple[float, float] | None:
@@ -102,13 +114,11 @@ class TrainScreen(LabScreen):
         return (min(values) * 0.8, max(values) * 1.25) if logarithmic else (0.0, max(values) * 1.1)
 
     def _show_accuracy(self, history: RunHistory) -> None:
-        epochs = history.epochs
-        latest = epochs[-1] if epochs else None
+        latest = history.epochs[-1] if history.epochs else None
+        val, test = (percent(latest.val_accuracy), percent(latest.test_accuracy)) if latest else ("", "")
         curves = [
-            _curve(
-                "val", epochs, "val_accuracy", percent(latest.val_accuracy) if latest else "", points=True, scale=100
-            ),
-            _curve("test", epochs, "test_accuracy", percent(latest.test_accuracy) if latest else "", scale=100),
+            self._curve("val", "val_accuracy", val, points=True, scale=100),
+            self._curve("test", "test_accuracy", test, scale=100),
         ]
         self.query_one("#accuracy", Chart).show(curves, self._epoch_range(history))
 
@@ -272,10 +282,3 @@ class TrainScreen(LabScreen):
         """Change the loss axis."""
         self.logarithmic = not self.logarithmic
         self._show_loss(self.lab_app.history)
-
-
-def _curve(
-    name: str, epochs: list[EpochFinished], field: str, latest: str, *, points: bool = False, scale: float = 1.0
-) -> Curve:
-    ys = [getattr(epoch, field) * scale for epoch in epochs]
-    return Curve(name, f"curve-{name}", [epoch.epoch for epoch in epochs], ys, latest, points)

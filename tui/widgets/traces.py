@@ -1,0 +1,101 @@
+"""Curves that grow: an epoch more costs the same however many there are, and so does to draw them."""
+
+from __future__ import annotations
+
+import math
+
+from engine.events import EpochFinished
+from engine.history import RunHistory
+
+MOST = 2000
+"""Stretches at most of a curve: several for each column of the widest terminal."""
+AT_ONCE = 5000
+"""Epochs taken in before a key is answered: some hundredths of a second."""
+WITHIN = 64
+"""Epochs whose running losses one can see apart; of later ones, the lowest and the highest."""
+FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
+
+Point = tuple[float, float]
+
+
+class Trace:
+    """Points in the order of their x; of more than MOST, the lowest and the highest of each stretch of equal length."""
+
+    def __init__(self) -> None:
+        self._stretches: list[tuple[Point, Point]] = []
+        """The lowest and the highest point of each."""
+        self._length = 1
+        """Points a full stretch."""
+        self._room = 0
+        """For more points in the last one."""
+        self._last: Point | None = None
+
+    def add(self, x: float, y: float) -> None:
+        """The next point; none where `y` is no finite number."""
+        if not math.isfinite(y):
+            return
+        self._last = point = (x, y)
+        stretches = self._stretches
+        if self._room:
+            low, high = stretches[-1]
+            stretches[-1] = (point if y < low[1] else low, point if y > high[1] else high)
+            self._room -= 1
+            return
+        if len(stretches) == MOST:
+            pairs = zip(stretches[::2], stretches[1::2], strict=True)
+            self._stretches = stretches = [
+                (min(a[0], b[0], key=_height), max(a[1], b[1], key=_height)) for a, b in pairs
+            ]
+            self._length *= 2
+        stretches.append((point, point))
+        self._room = self._length - 1
+
+    def points(self) -> tuple[list[float], list[float]]:
+        """Their x and y: of up to MOST points all, else at most two a stretch and the last one."""
+        found = [point for stretch in self._stretches for point in sorted(set(stretch))]
+        if self._last and found[-1] != self._last:
+            found.append(self._last)
+        return [x for x, _ in found], [y for _, y in found]
+
+
+def _height(point: Point) -> float:
+    return point[1]
+
+
+class RunTraces:
+    """The curves of one run after the other."""
+
+    def __init__(self) -> None:
+        self._begin(RunHistory())
+
+    def _begin(self, history: RunHistory) -> None:
+        self._history = history
+        self._last: EpochFinished | None = None
+        """The last epoch that was taken in."""
+        self.count = 0
+        """Epochs that were."""
+        self.fields = {name: Trace() for name in FIELDS}
+        self.running = Trace()
+
+    def follow(self, history: RunHistory) -> bool:
+        """Take in what is new of `history`, AT_ONCE epochs at most; whether that is all of it."""
+        epochs, n = history.epochs, self.count
+        if history is not self._history or n > len(epochs) or (n and epochs[n - 1] is not self._last):
+            self._begin(history)
+        new = epochs[self.count : self.count + AT_ONCE]
+        for epoch in new:
+            self._add(epoch)
+        self.count += len(new)
+        self._last = epochs[self.count - 1] if epochs else None
+        return self.count == len(epochs)
+
+    def _add(self, epoch: EpochFinished) -> None:
+        n, losses = epoch.epoch, epoch.running_loss
+        for name, trace in self.fields.items():
+            trace.add(n, getattr(epoch, name))
+        if n <= WITHIN:
+            for i, loss in enumerate(losses):
+                self.running.add(n - 1 + (i + 1) / len(losses), loss)
+        elif losses:
+            for i in sorted({losses.index(min(losses)), losses.index(max(losses))}):
+                self.running.add(n - 1 + (i + 1) / len(losses), losses[i])
