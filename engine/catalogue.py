@@ -17,9 +17,20 @@ from engine.processes import claimed
 from engine.reading import read_json
 from engine.requests import ListRuns, RequestError
 from engine.runs import RunFolder, folders
+from engine.words import shown
 
 TRASH = ".trash"
 """The folder of deleted runs, under that of all runs."""
+
+
+COMMAND_WORDS = frozenset(
+    {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
+    | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer"}
+)
+"""What the command line takes for commands."""
+WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
+MOST_OF_A_NAME = 200
+"""Bytes: file systems take 255, and the trash folder adds a number."""
 
 
 class _Note(Struct):
@@ -125,9 +136,29 @@ def write_note(folder: RunFolder, text: str) -> None:
 def rename(folder: RunFolder, name: str) -> RunFolder:
     """Give a run another name. Raises RequestError where it trains, or the name is taken or none."""
     _check_idle(folder, "renamed")
+    check_name(name)
+    return _moved(folder, folder.path.with_name(name))
+
+
+def check_name(name: str) -> None:
+    """Raise RequestError where a run of this name could not be made, found again or shown."""
     if not name or name != Path(name).name or name.startswith("."):
         raise RequestError(f"a name is one word for a folder, without / and not with a dot first, not {name!r}")
-    return _moved(folder, folder.path.with_name(name))
+    means = ""
+    if name.startswith("-"):
+        means = "would be read as an option"
+    elif name in COMMAND_WORDS:
+        means = "is a command of mnist-tui"
+    elif name.lower().endswith(WEIGHTS_ENDINGS):
+        means = "would be read as a weights file"
+    elif name.startswith("pretrained:"):
+        means = "is for the networks that ship with the program"
+    elif shown(name) != name or name != name.strip():
+        means = "has characters that nobody sees"
+    elif len(os.fsencode(name)) > MOST_OF_A_NAME:
+        means = f"is longer than {MOST_OF_A_NAME} bytes"
+    if means:
+        raise RequestError(f"{name!r} {means}: give the run another name")
 
 
 def delete(folder: RunFolder) -> RunFolder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.paths import write_whole
+from engine.words import shown
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -40,20 +41,20 @@ class Document:
     def heading(self, level: int, text: str) -> None:
         """Of level 2 or more: the title is the first."""
         self._markdown.append(f"{'#' * level} {_escaped(text)}")
-        self._html.append(f"<h{level}>{html.escape(text)}</h{level}>")
+        self._html.append(f"<h{level}>{_as_html(text)}</h{level}>")
 
     def words(self, text: str) -> None:
         """A paragraph."""
         self._markdown.append(_escaped(text))
-        self._html.append(f"<p>{html.escape(text)}</p>")
+        self._html.append(f"<p>{_as_html(text)}</p>")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """The first column holds words, the others numbers."""
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         cells = [[_escaped(cell) if row is not lines[1] else cell for cell in row] for row in lines]
         self._markdown.append("\n".join(f"| {' | '.join(row)} |" for row in cells))
-        top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        top = "".join(f"<th>{_as_html(cell)}</th>" for cell in head)
+        body = "".join("<tr>" + "".join(f"<td>{_as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         self._html.append(f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>')
 
     def figure(self, name: str, png: bytes, caption: str) -> None:
@@ -61,7 +62,7 @@ class Document:
         self.figures[file := f"{name}.png"] = png
         self._markdown.append(f"![{_escaped(caption)}](figures/{file})")
         data = base64.b64encode(png).decode()
-        words = html.escape(caption)
+        words = _as_html(caption)
         self._html.append(
             f'<figure><img alt="{words}" src="data:image/png;base64,{data}"><figcaption>{words}</figcaption></figure>'
         )
@@ -71,8 +72,8 @@ class Document:
         self._markdown.append(f"> {_escaped(said)}\n\n**{verdict}:** {_escaped(evidence)}")
         kind = verdict.split(maxsplit=1)[0].lower()
         self._html.append(
-            f"<blockquote>{html.escape(said)}</blockquote>"
-            f'<p><span class="verdict {kind}">{html.escape(verdict)}:</span> {html.escape(evidence)}</p>'
+            f"<blockquote>{_as_html(said)}</blockquote>"
+            f'<p><span class="verdict {kind}">{_as_html(verdict)}:</span> {_as_html(evidence)}</p>'
         )
 
     def write(self, folder: Path) -> tuple[Path, Path]:
@@ -83,7 +84,7 @@ class Document:
         markdown, page = folder / "report.md", folder / "report.html"
         text = "\n\n".join([f"# {_escaped(self.title)}", *self._markdown]) + "\n"
         write_whole(markdown, lambda path: path.write_text(text, encoding="utf-8"))
-        title = html.escape(self.title)
+        title = _as_html(self.title)
         whole = (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -95,8 +96,13 @@ class Document:
         return markdown, page
 
 
+def _as_html(text: str) -> str:
+    return html.escape(shown(text))
+
+
 def _escaped(text: str) -> str:
     """`text` as Markdown that shows it: a name may hold what Markdown reads as its own."""
+    text = shown(text)
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")
     return text

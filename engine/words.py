@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+V = TypeVar("V")
 
 _NEVER = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of what is no sign: a terminal would obey it, or it would turn other words around."""
@@ -13,9 +19,32 @@ def shown(text: str) -> str:
 
     For names, notes, reasons and keys that others chose, wherever people read them.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # which a few spaces are not, and nothing that is escaped is
         return text
     return "".join(_escaped(c) if unicodedata.category(c) in _NEVER else c for c in text)
+
+
+def shown_lines(text: str) -> str:
+    """The same of words that may have several lines."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def readable(value: V) -> V:
+    """A struct, or what is in one, with all text in it as it can be shown; the same object where nothing changes."""
+    new: Any = value
+    if isinstance(value, str):
+        new = shown(value)
+    elif isinstance(value, tuple):
+        parts = tuple(map(readable, value))
+        new = parts if any(a is not b for a, b in zip(parts, value, strict=True)) else value
+    elif isinstance(value, dict):
+        items = tuple(value.items())
+        new = dict(pairs) if (pairs := readable(items)) is not items else value
+    elif isinstance(value, Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        changed = {name: new for name, old in fields.items() if (new := readable(old)) is not old}
+        new = msgspec.structs.replace(value, **changed) if changed else value
+    return cast(V, new)
 
 
 def _escaped(character: str) -> str:

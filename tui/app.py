@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -28,6 +29,7 @@ from engine.paths import asset, reserve, write_whole
 from engine.processes import Process
 from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, Train, WarmUp
 from engine.runs import RunFolder, Tail, unfinished
+from engine.words import shown, shown_lines
 from tui.commands import SCREENS, Palette, bindings
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
@@ -373,6 +375,19 @@ class MnistTui(App[int]):
         run = self.opened
         ours = isinstance(run, RunFolder) and not run.bundled and run.path.is_dir()
         return run.figures_folder if isinstance(run, RunFolder) and ours else Path("figures")
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something: names and reasons from elsewhere are in most of it."""
+        said, over = shown_lines(message), shown(title)
+        super().notify(said, title=over, severity=severity, timeout=timeout, markup=markup)
 
     def _show(self) -> None:
         if isinstance(self.screen, LabScreen):

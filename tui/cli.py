@@ -37,6 +37,7 @@ from engine.requests import (
     SweepBeta,
     Train,
 )
+from engine.words import shown, shown_lines
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -101,17 +102,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
     except RequestError as error:
-        print(f"mnist-tui: {error}", file=sys.stderr)
+        print(f"mnist-tui: {shown_lines(str(error))}", file=sys.stderr)
         code = BAD_INPUT
     except KeyboardInterrupt:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED
     except Exception as error:
         if words := not_loaded(error):
-            print(f"mnist-tui: {words}", file=sys.stderr)
+            print(f"mnist-tui: {shown_lines(words)}", file=sys.stderr)
         elif isinstance(error, OSError):
             if not isinstance(error, BrokenPipeError):  # else whoever read our output has left, and needs no telling
-                print(f"mnist-tui: {error.filename or 'the output'}: {error.strerror}", file=sys.stderr)
+                print(f"mnist-tui: {shown(str(error.filename or 'the output'))}: {error.strerror}", file=sys.stderr)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter will flush once more
         else:
             raise

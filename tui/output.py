@@ -34,6 +34,7 @@ from engine.events import (
 )
 from engine.lab import end, perform
 from engine.requests import Request
+from engine.words import readable, shown
 from tui import saving
 from tui.arguments import Output
 from tui.cli import DONE, FAILED, INTERRUPTED
@@ -99,7 +100,7 @@ def report(request: Request, output: Output) -> int:
                 for path in saving.save(request, results, output):
                     printer.saved(path)
             except saving.SavingFailed as error:
-                print(f"mnist-tui: {error}", file=sys.stderr)
+                print(f"mnist-tui: {shown(str(error))}", file=sys.stderr)
                 failed = True
     if interrupt.number:
         return interrupt.code
@@ -136,14 +137,14 @@ class _People:
 
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a name may have characters that the terminal's encoding lacks
-        # A file has no width that a table would have to fit in.
-        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        # Names may have brackets and colons, which are no markup here. A file has no width that a table must fit in.
+        self.console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 160)
         self.bars: Bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(30),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[fact]}"),
+            TextColumn("{task.fields[fact]}", markup=False),
             console=self.console,
             transient=True,
             disable=not self.console.is_terminal,
@@ -160,6 +161,8 @@ class _People:
 
     def print(self, event: Event) -> None:  # noqa: PLR0912 (a case for each event)
         """Show it."""
+        if not isinstance(event, BatchTrained):  # of which there are thousands, without a word
+            event = readable(event)
         match event:
             case RunStarted():
                 self.training = True
@@ -203,11 +206,11 @@ class _People:
                     self.console.print(images)
             case ReportWritten():
                 claims = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in event.claims)
-                self.console.print(f"the notebook's observations:\n{claims}\n", markup=False)
+                self.console.print(f"the notebook's observations:\n{claims}\n")
                 told = f"wrote {event.html} and {event.markdown} with {event.figures} figures in {event.seconds:.0f} s"
-                self.console.print(told, markup=False, soft_wrap=True)
+                self.console.print(told, soft_wrap=True)
             case Exported():
-                self.console.print(f"wrote {event.what} to {event.path}", markup=False, soft_wrap=True)
+                self.console.print(f"wrote {event.what} to {event.path}", soft_wrap=True)
             case RunFailed():
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
             case _:
@@ -237,7 +240,7 @@ class _People:
 
     def saved(self, path: Path) -> None:
         """Say that a result was written."""
-        self.console.print(f"\nwrote {path}", markup=False, soft_wrap=True)
+        self.console.print(f"\nwrote {shown(str(path))}", soft_wrap=True)
 
     def _advance(self, words: str, done: float, total: float | None, fact: str) -> None:
         self.bars.update(self.task, description=words, completed=done, total=total, fact=fact)

@@ -32,7 +32,7 @@ from engine.events import (
     StrokeShare,
     with_batch,
 )
-from tui.words import duration
+from tui.words import duration, remark
 
 NOTHING = "."
 """A zero that should not catch the eye."""
@@ -335,7 +335,7 @@ def _runs(event: RunsListed) -> list[RenderableType]:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
         accuracy = NOTHING if run.test_accuracy is None else _percent(run.test_accuracy)
         row = (run.name, run.variant, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
-        table.add_row(*row, duration(run.seconds), Text(run.note))
+        table.add_row(*row, duration(run.seconds), remark(run))
     return [table]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from engine.events import to_json
 from engine.requests import RequestError, Train
 from engine.sweeps import expand, parse_axis
+from engine.words import shown
 from tui.arguments import Output, TrainOutput, parse
 from tui.cli import DONE, FAILED
 from tui.detach import Detached
@@ -55,7 +56,7 @@ def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
     detached = Detached(arguments, output.runs)
     began = detached.wait()
     if isinstance(began, str):
-        print(f"mnist-tui: {began}", file=sys.stderr)
+        print(f"mnist-tui: {shown(began)}", file=sys.stderr)
         return detached.process.wait() or FAILED
     if output.json:
         sys.stdout.buffer.write(to_json(began) + b"\n")
@@ -64,7 +65,7 @@ def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
     print(
         f"run {began.run} trains in process {detached.process.pid}, also when this terminal closes"
         + (f"; {runs - 1} more come after it" if runs > 1 else "")
-        + f"\nmnist-tui {folder if output.runs != Path('runs') else began.run} watches it"
+        + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} watches it"
         f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} goes on"
     )
     return DONE

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tui.terminal import glyphs
+
+if TYPE_CHECKING:
+    from engine.events import RunSummary
 
 
 def duration(seconds: float) -> str:
@@ -11,6 +16,16 @@ def duration(seconds: float) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def remark(run: RunSummary) -> str:
+    """What stands beside a run: its note, and before it how many of its lines are damaged."""
+    return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))
+
+
+def damaged_lines(count: int) -> str:
+    """How many lines were left out, in words; empty where none was."""
+    return f"{count:,} damaged line{'s' if count > 1 else ''} left out" if count else ""
 
 
 def cut(name: str, most: int) -> str:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from engine.events import ImagesEvent, NetworkEvent
+from engine.words import shown
 
 DPI = 200
 WIDTH = 7.2
@@ -103,7 +104,7 @@ def joined(*parts: str) -> str:
 
 def shortened(name: str, most: int = 48) -> str:
     """A name of at most `most` characters: of a longer one, its beginning and its end."""
-    half = most // 2
+    name, half = shown(name), most // 2
     return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
 
 

@@ -8,17 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from engine import catalogue
-from engine.events import EpochFinished, RunsListed
+from engine.events import EpochFinished, RunsListed, RunSummary
 from engine.lab import perform
 from engine.processes import Process
 from engine.recording import train_run
 from engine.requests import ListRuns, RequestError, Train
 from engine.runs import RunFolder, pretrained
+from engine.words import readable, shown
 from tests.engine.test_recording import only
+from tui.cli import COMMANDS, run
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
 
@@ -64,8 +67,8 @@ def test_states(tmp_path: Path) -> None:
     folder = only(tmp_path)
 
     def state() -> str:
-        (run,) = catalogue.summaries(tmp_path)
-        return run.state
+        (found,) = catalogue.summaries(tmp_path)
+        return found.state
 
     assert state() == "running"
     with pytest.raises(RequestError, match="is under way: stop it"):
@@ -137,3 +140,62 @@ def test_a_list_needs_no_torch(tmp_path: Path) -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
     assert said.stdout.count("finished") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("train", "is a command"),
+        ("-x", "an option"),
+        ("lenet.pth", "a weights file"),
+        ("LENET.PTH", "a weights file"),
+        ("pretrained:cnn", "ship with the program"),
+        ("a\x1b[31mb", "nobody sees"),
+        ("caf\udce9", "nobody sees"),
+        ("a\u202eb", "nobody sees"),
+        ("a\nb", "nobody sees"),
+        ("a ", "nobody sees"),
+        ("é" * 101, "longer than 200 bytes"),
+    ],
+)
+def test_names_that_mean_something_else(tmp_path: Path, name: str, why: str) -> None:
+    (folder,) = copies(tmp_path, 1)
+    with pytest.raises(RequestError, match=why) as caught:
+        catalogue.rename(folder, name)
+    assert str(caught.value).isprintable()
+
+
+def test_command_words_are_those_of_the_command_line() -> None:
+    assert {words.split()[0] for words in COMMANDS} == catalogue.COMMAND_WORDS
+
+
+ODD = ("[red]", "lr[bold]x", "a\x1b[31mb\x1b]0;title\x07", "caf\udce9", "a\u202eb", ":smile:")
+"""Names as other programs leave them."""
+
+
+def test_any_name_and_note_can_be_listed_and_opened(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    for number, folder in enumerate(copies(tmp_path, len(ODD))):
+        name = ODD[number]
+        folder.note_file.write_text('{"text":"\\u001b[2J[/] \\u202e"}')
+        folder.path.rename(tmp_path / name)
+    assert {run.name for run in catalogue.summaries(tmp_path)} == set(ODD)
+    assert run(["runs", "--runs", str(tmp_path)]) == 0
+    said = capfdbinary.readouterr().out.decode()
+    assert all(shown(name) in said for name in ODD)
+    assert "\\x1b[2J[/] \\u202e" in said
+    assert "\x1b" not in said
+    assert run(["runs", "--json", "--runs", str(tmp_path)]) == 0
+    told = msgspec.json.decode(capfdbinary.readouterr().out)
+    assert {each["name"] for each in told["runs"]} == {name.replace("\udce9", "\\xe9") for name in ODD}
+
+
+def test_what_is_shown() -> None:
+    for text in ("", "plain", "bn, 3×3 ✓", "ein Hügel", "数字", "a\u00a0b"):
+        assert shown(text) == text
+    assert shown("a\x1b\x00\x7f\x9b\n") == "a\\x1b\\x00\\x7f\\x9b\\x0a"
+    assert shown("\udcff\u202e\ud800\U000e0001") == "\\xff\\u202e\\ud800\\U000e0001"
+    event = RunsListed(folder="a\x1bb", runs=(RunSummary(name="\x07", state="new"), RunSummary(name="b", state="new")))
+    safe = readable(event)
+    assert (safe.folder, safe.runs[0].name) == ("a\\x1bb", "\\x07")
+    assert safe.runs[1] is event.runs[1]
+    assert readable(safe) is safe

@@ -204,7 +204,7 @@ async def test_no_size_is_too_small(still_app: MakeApp, tmp_path: Path, size: tu
 
 async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> None:
     root = tmp_path / "runs"
-    for normed in (False, True):
+    for normed in (True, False):
         for seed in (0, 1):
             name, request = f"{'bn' if normed else 'plain'}-{seed}", Train(batch_norm=normed, seed=seed)
             made(root, name, request, [0.9, 0.95 + 0.001 * seed + 0.01 * normed, 0.96])

@@ -8,10 +8,12 @@ from typing import get_args
 from rich.table import Table
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.requests import SplitName
+from engine.words import shown
 from tui.commands import MOVES, commands
 from tui.theme import ink
 
@@ -110,17 +112,17 @@ class LineScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The field, and under it what it is for."""
         with Vertical(classes="dialog") as box:
-            box.border_title = self.heading
+            box.border_title = Content(shown(self.heading))
             field = Input(self.text, compact=True, select_on_focus=False)
             field.cursor_blink = False  # each blink is sent over the line
             yield field
-            yield Static(self.hint, id="line-hint", markup=False)
+            yield Static(shown(self.hint), id="line-hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take it, or say why not."""
         if wrong := self.check(event.value):
             hint = self.query_one("#line-hint", Static)
             hint.set_class(True, "wrong")
-            hint.update(wrong)
+            hint.update(shown(wrong))
         else:
             self.dismiss(event.value)

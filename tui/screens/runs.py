@@ -16,6 +16,7 @@ from engine.events import Event, JobFailed, ReportWritten, RunsCompared, RunSumm
 from engine.lab import Job
 from engine.requests import DrawFigure, Report, RequestError, Train
 from engine.runs import RunFolder, stop_process
+from engine.words import shown
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
@@ -25,7 +26,7 @@ from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.rows import Row, Rows
 from tui.widgets.table import percent
-from tui.words import cut, duration
+from tui.words import cut, duration, remark
 
 _OF_THE_COMPARISON = frozenset({"measure", "axis", "smooth"})
 _OF_THE_LIST = {
@@ -210,7 +211,7 @@ class RunsScreen(LabScreen):
         elif here is None:
             line.show("nothing matches: / asks anew" if self.filter else "", tone="quiet")
         else:
-            line.show(here.note or f"{here.variant} on {here.dataset}: n notes something, with #tags", tone="quiet")
+            line.show(remark(here) or f"{here.variant} on {here.dataset}: n notes something, with #tags", tone="quiet")
 
     def on_rows_moved(self) -> None:
         """Another line."""
@@ -399,7 +400,7 @@ class RunsScreen(LabScreen):
         """Ask for a note."""
         if folder := self.folder():
             hint = "one line; words that begin with # are tags"
-            before = catalogue.read_note(folder)
+            before = shown(catalogue.read_note(folder))
 
             def noted(text: str | None) -> None:
                 if text is not None:
@@ -410,12 +411,13 @@ class RunsScreen(LabScreen):
     def action_rename(self) -> None:
         """Ask for another name."""
         if folder := self.folder():
+            before = shown(folder.name)
 
             def named(text: str | None) -> None:
-                if text is not None and text.strip() != folder.name:
+                if text is not None and text.strip() != before:
                     self._try(partial(self._rename, folder, text.strip()))
 
-            self.app.push_screen(LineScreen("rename the run", folder.name, "the new name of its folder"), named)
+            self.app.push_screen(LineScreen("rename the run", before, "the new name of its folder"), named)
 
     def _rename(self, folder: RunFolder, name: str) -> None:
         renamed = catalogue.rename(folder, name)
@@ -494,7 +496,7 @@ def _experiment(request: Train) -> str:
 def _line(run: RunSummary, *, opened: bool) -> str:
     loss = "" if run.val_loss is None else f"{run.val_loss:.4f}"
     accuracy = "" if run.test_accuracy is None else percent(run.test_accuracy)
-    marked = f"{cut(run.name, WIDTH)}{glyphs().best if opened else ''}"
+    marked = f"{cut(shown(run.name), WIDTH)}{glyphs().best if opened else ''}"
     done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
     time = duration(run.seconds) if run.seconds else ""
-    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {run.note}"
+    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {remark(run)}"

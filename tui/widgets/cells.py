@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from engine.words import shown
 from tui.terminal import glyphs
 from tui.theme import ink
 
@@ -24,7 +25,7 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
     """Texts and their styles as a row of cells."""
     row: list[Cell] = []
     for text, style in parts:
-        for character in text:
+        for character in shown(text):
             row.append((character, style))
             row.extend([("", style)] * (cell_len(character) - 1))
     return row
