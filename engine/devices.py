@@ -8,21 +8,54 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from engine.requests import DeviceName, RequestError
+from engine import gpu
+from engine.requests import RequestError
 
 
-def choose_device(name: DeviceName) -> torch.device:
-    """The device for `name`; `auto` takes the first GPU if there is one. Raises RequestError where there is none."""
+def choose_device(name: str) -> torch.device:
+    """The device for `name`: auto, cpu, cuda or cuda:N. `auto` takes the first GPU that can be used.
+
+    Raises RequestError where there is none such, and DeviceFailed where this process has lost its GPU. To ask a GPU
+    takes seconds the first time.
+    """
     if name == "cpu":
         return torch.device("cpu")
-    if torch.cuda.is_available():
-        # The same seed gives the same weights only if cuDNN takes the same algorithm every time.
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
-        return torch.device("cuda", torch.cuda.current_device())
-    if name == "cuda":
-        raise RequestError("there is no CUDA GPU that PyTorch can use: take --device cpu")
-    return torch.device("cpu")
+    gpu.check_not_lost()
+    device = _automatic()[0] if name == "auto" else _asked(name)
+    if device.type == "cuda":
+        gpu.compute_exactly()
+        torch.cuda.set_device(device)  # of this thread
+    return device
+
+
+def fallback() -> str:
+    """Why `auto` takes the CPU where there is a GPU, in one line; else empty."""
+    return _automatic()[1]
+
+
+def _asked(name: str) -> torch.device:
+    found, why = gpu.count()
+    if not found:
+        raise RequestError(f"{why or 'there is no CUDA GPU that PyTorch can use'}: take --device cpu")
+    device = torch.device("cuda", torch.device(name).index or 0)
+    if device.index >= found:
+        raise RequestError(f"there is no {device}: the last GPU is cuda:{found - 1}")
+    if why := gpu.probe(device):
+        raise RequestError(f"{why}: take --device cpu")
+    return device
+
+
+@cache
+def _automatic() -> tuple[torch.device, str]:
+    """What `auto` takes, and why it is not a GPU where there is one."""
+    found, why = gpu.count()
+    reasons = [why] if why else []
+    for device in (torch.device("cuda", number) for number in range(found)):
+        reason = gpu.probe(device) or gpu.short_of_memory(device)
+        if not reason:
+            return device, ""
+        reasons.append(reason)
+    return torch.device("cpu"), f"{'; '.join(reasons)}: on the CPU" if reasons else ""
 
 
 def device_name(device: torch.device) -> str:

@@ -63,6 +63,13 @@ class EngineLoaded(Event, frozen=True):
     """PyTorch's version."""
 
 
+class DeviceFellBack(Event, frozen=True):
+    """There is a GPU, and `auto` took the CPU."""
+
+    reason: str
+    """One line: `cuda:0 is too old for this PyTorch: on the CPU`."""
+
+
 class DownloadAdvanced(Progress, frozen=True):
     """A part of a data set arrived."""
 

@@ -17,13 +17,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from engine.allocator import keep_freed_memory
 from engine.events import (
     BatchEvaluated,
     BatchTrained,
     Cancelled,
+    DeviceFellBack,
     EpochFinished,
     Event,
     JobFailed,
@@ -37,6 +38,7 @@ from engine.requests import (
     AnyAttack,
     Attribute,
     CompareRuns,
+    DeviceFailed,
     DrawFigure,
     Evaluate,
     Export,
@@ -109,11 +111,24 @@ OPERATIONS: dict[type[Request], _Entry] = {
 def perform(request: Request, root: Path) -> Generator[Event, None, None]:
     """Carry out `request` in this thread: the generator of its events. `root` is where run folders go.
 
-    Raises RequestError, now or while iterating, where the input was wrong.
+    Raises, while iterating, RequestError where the input was wrong, and DeviceFailed where a GPU gave out.
     """
     module, _, function = OPERATIONS[type(request)].target.partition(":")
     operation: Operation = getattr(importlib.import_module(module), function)
-    return operation(request, root)
+    try:
+        if getattr(request, "device", "") == "auto" and (reason := _torch_module("engine.devices").fallback()):
+            yield DeviceFellBack(reason=reason)
+        yield from operation(request, root)
+    except RuntimeError as error:
+        # Most operations know nothing of devices, and what gives out below them comes up as PyTorch's own text.
+        if "torch" in sys.modules and (words := _torch_module("engine.gpu").failure(error)):
+            raise DeviceFailed(words) from error
+        raise
+
+
+def _torch_module(name: str) -> Any:
+    """A module that imports PyTorch, by name so that a front end does not import it with this one."""
+    return importlib.import_module(name)
 
 
 def end(events: Generator[Event, None, None]) -> Iterator[Event]:
@@ -257,6 +272,8 @@ class Job:
                 self._iterate(perform(self.request, root), stream, turns)
         except RequestError as error:
             put(self, JobFailed(reason=str(error), bad_request=True))
+        except DeviceFailed as error:
+            put(self, JobFailed(reason=str(error), bad_request=False))
         except Exception as error:
             # A lane must outlive whatever a job does; the front end shows the reason.
             put(self, JobFailed(reason=not_loaded(error) or f"{type(error).__name__}: {error}", bad_request=False))

@@ -27,6 +27,7 @@ from engine.events import (
     RunPaused,
     RunStarted,
 )
+from engine.gpu import check_precision, failure, out_of_memory
 from engine.history import RunHistory
 from engine.libraries import not_loaded
 from engine.model import count_parameters
@@ -44,6 +45,7 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     go on is then on disk, to the step. Raises RequestError where it could not even begin.
     """
     device = choose_device(request.device)
+    check_precision(request.precision, device)
     data = yield from _load(request, device)
     folder = RunFolder.create(root, request.variant)
     with claimed(folder.lock_file):
@@ -82,7 +84,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
 def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
     try:
         data = yield from load(request.dataset, device)
-    except (torch.OutOfMemoryError, MemoryError):
+    except MemoryError:
         raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some") from None
     if request.batch_size > (size := min(request.train_size, len(data.train))):
         raise RequestError(f"batch size {request.batch_size} is more than the {size} training images")
@@ -254,14 +256,7 @@ def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
         return words
     if isinstance(error, OSError):
         return f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
-    if isinstance(error, torch.OutOfMemoryError) or "ALLOC_FAILED" in str(error):  # the latter from CUDA's libraries
-        return (
-            f"out of GPU memory: lower --batch-size ({request.batch_size}), --channels ({request.channels}) "
-            f"or --hidden ({request.hidden}), or take --device cpu"
-        )
-    if isinstance(error, MemoryError) or "allocate memory" in str(error):
-        return (
-            f"out of memory: lower --batch-size ({request.batch_size}), --channels ({request.channels}) "
-            f"or --hidden ({request.hidden})"
-        )
-    return ""
+    lower = f"lower --batch-size ({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden})"
+    if words := failure(error):
+        return f"{words}, or {lower}" if out_of_memory(error) else words
+    return f"out of memory: {lower}" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""

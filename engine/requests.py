@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from engine.geometry import CLASSES, IMAGE_SIZE, GeometryError, block_sizes
 
 DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"]
-DeviceName = Literal["auto", "cpu", "cuda"]
+PrecisionName = Literal["fp32", "tf32"]
 SplitName = Literal["train", "val", "test"]
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
@@ -47,6 +47,23 @@ class RequestError(ValueError):
     """The input was wrong. The message is one line that says what was wrong and what to do."""
 
 
+class DeviceFailed(Exception):
+    """The device gave out, whatever was asked of it. The message is one line that says what happened and what to do."""
+
+
+def _device(auto: str) -> Meta:
+    """Of the name of a device, where `auto` says what auto takes; the examples are what a form offers."""
+    return Meta(
+        description=f"where to compute: cpu, cuda, cuda:1 for the second GPU; auto takes {auto}",
+        title="auto, cpu, cuda or cuda:N",
+        pattern=r"^(auto|cpu|cuda(:\d{1,2})?)\Z",
+        examples=["auto", "cpu", "cuda"],
+    )
+
+
+Device = Annotated[str, _device("a GPU that can be used")]
+
+
 class Parameter(Struct, frozen=True):
     """One field of a request, as forms and command lines show it."""
 
@@ -65,10 +82,10 @@ class Parameter(Struct, frozen=True):
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values allowed, where they are few; else empty."""
+        """The values allowed, or those worth offering, where they are few; else empty."""
         if self.type is bool:
             return (False, True)
-        return get_args(self.type) if get_origin(self.type) is Literal else ()
+        return get_args(self.type) if get_origin(self.type) is Literal else tuple(self.meta.examples or ())
 
     @property
     def many(self) -> bool:
@@ -101,7 +118,9 @@ class Parameter(Struct, frozen=True):
         try:
             msgspec.convert(value, Annotated[self.type, self.meta])
         except msgspec.ValidationError:
-            if self.choices:
+            if self.meta.title:
+                wanted = self.meta.title
+            elif self.choices:
                 wanted = "one of " + ", ".join(str(choice) for choice in self.choices)
             else:
                 kinds: dict[Any, str] = {int: "a whole number", float: "a number", tuple[int, ...]: "whole numbers"}
@@ -192,7 +211,10 @@ class Train(Architecture, frozen=True, tag="train"):
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the weights and of the order of images")] = 0
     dataset: Annotated[DatasetName, Meta(description="mnist is included, the others are downloaded")] = "mnist"
     train_size: Annotated[int, Meta(ge=2, le=1_000_000, description="train on the first n images at most")] = 50_000
-    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+    device: Device = "auto"
+    precision: Annotated[
+        PrecisionName, Meta(description="of products: fp32, or tf32, quicker and coarser, on NVIDIA GPUs that can")
+    ] = "fp32"
     threads: Annotated[int, Meta(ge=0, le=1024, description="CPU threads (0: as many as PyTorch takes)")] = 0
 
     def check_together(self) -> None:
@@ -206,9 +228,7 @@ class Resume(Request, frozen=True, tag="resume"):
     """Go on with a run that was stopped, or whose process died, from where it was."""
 
     what: Annotated[str, Meta(description="the run (nothing: the newest that is not finished)")] = ""
-    device: Annotated[DeviceName, Meta(description="where to compute; auto takes what the run was asked for on")] = (
-        "auto"
-    )
+    device: Annotated[str, _device("what the run was asked for on")] = "auto"
 
 
 class ListRuns(Request, frozen=True, tag="list-runs"):
@@ -233,7 +253,7 @@ class Report(Request, frozen=True, tag="report"):
         tuple[str, ...], Meta(description="one or two: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
-    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+    device: Device = "auto"
 
     def check_together(self) -> None:
         """Refuse none, and more than two."""
@@ -245,7 +265,7 @@ class WarmUp(Request, frozen=True, tag="warm-up"):
     """Load what the first job would wait for: PyTorch, the device, the data set."""
 
     dataset: Annotated[DatasetName, Meta(description="the data set to load")] = "mnist"
-    device: Annotated[DeviceName, Meta(description="the device to find")] = "auto"
+    device: Device = "auto"
 
 
 class OpenWeights(Request, frozen=True, tag="open-weights"):
@@ -260,7 +280,7 @@ class Inspect(Request, frozen=True, tag="inspect"):
     what: Annotated[
         str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (nothing: the newest run)")
     ] = ""
-    device: Annotated[DeviceName, Meta(description="where to compute; auto takes a GPU if there is one")] = "auto"
+    device: Device = "auto"
 
 
 class Summarise(Inspect, frozen=True, tag="summarise"):

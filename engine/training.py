@@ -20,6 +20,7 @@ from engine.allocator import keep_freed_memory
 from engine.data import Dataset, Split, epoch_permutation
 from engine.devices import set_threads
 from engine.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.gpu import precision
 from engine.kernels import training_logits
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Train
@@ -185,9 +186,10 @@ def _epoch(
 
     model.train()
     for step, batch in enumerate(batches[sums.step :], sums.step + 1):
-        loss = cross_entropy(logits(split.images.index_select(0, batch)), split.labels.index_select(0, batch))
-        torch.autograd.backward(loss)
-        adam_step()
+        with precision(request.precision):
+            loss = cross_entropy(logits(split.images.index_select(0, batch)), split.labels.index_select(0, batch))
+            torch.autograd.backward(loss)
+            adam_step()
         state.loss_sum += loss.detach()
         sums.images += len(batch)
         sums.step = step

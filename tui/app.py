@@ -22,7 +22,16 @@ from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
 
-from engine.events import EngineLoaded, Event, FigureSaved, JobFailed, RunFailed, RunStarted, WeightsOpened
+from engine.events import (
+    DeviceFellBack,
+    EngineLoaded,
+    Event,
+    FigureSaved,
+    JobFailed,
+    RunFailed,
+    RunStarted,
+    WeightsOpened,
+)
 from engine.history import RunHistory
 from engine.lab import Job, Lab
 from engine.paths import asset, reserve, write_whole
@@ -105,6 +114,8 @@ class MnistTui(App[int]):
         self.bundled = False
         """Whether the open network is one that ships with the program."""
         self.engine: EngineLoaded | None = None
+        self.fallback = ""
+        """Why there is a GPU and the CPU computes."""
         self.training: Job | None = None
         """The training job under way."""
         self.queue: list[Train] = []
@@ -220,6 +231,10 @@ class MnistTui(App[int]):
             case EngineLoaded():
                 self.engine = event
                 _collect_garbage_again()
+            case DeviceFellBack():
+                if event.reason != self.fallback:  # each job says it
+                    self.fallback = event.reason
+                    self.notify(event.reason, severity="warning", timeout=10, markup=False)
             case WeightsOpened() if not self.training:
                 self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
                 what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
@@ -413,6 +428,8 @@ class MnistTui(App[int]):
         if not self.engine:
             return ("loading PyTorch",)
         device = f"{self.engine.device} {self.engine.device_name}"
+        if self.fallback:
+            device = self.fallback
         now = self.history.progress
         return (device, f"{now.images_per_second / 1000:.1f}k img/s") if self.training and now else (device,)
 

@@ -19,6 +19,7 @@ from engine.requests import (
     AttackTargeted,
     Attribute,
     CompareRuns,
+    DeviceFailed,
     Evaluate,
     Export,
     Import,
@@ -104,6 +105,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except RequestError as error:
         print(f"mnist-tui: {shown_lines(str(error))}", file=sys.stderr)
         code = BAD_INPUT
+    except DeviceFailed as error:
+        print(f"mnist-tui: {error}", file=sys.stderr)
+        code = FAILED
     except KeyboardInterrupt:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED

@@ -15,6 +15,7 @@ from engine.attack_events import AttackAdvanced, RobustnessPointMeasured
 from engine.events import (
     BatchEvaluated,
     BatchTrained,
+    DeviceFellBack,
     DownloadAdvanced,
     EpochFinished,
     Event,
@@ -164,6 +165,8 @@ class _People:
         if not isinstance(event, BatchTrained):  # of which there are thousands, without a word
             event = readable(event)
         match event:
+            case DeviceFellBack():
+                self.console.print(event.reason, markup=False, soft_wrap=True)
             case RunStarted():
                 self.training = True
                 for difference in event.differences:

@@ -2,6 +2,63 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import devices, gpu, lab
+from engine.devices import choose_device, fallback
+from engine.events import DeviceFellBack, Event, JobFailed
+from engine.lab import Lab, perform
+from engine.requests import DeviceFailed, Evaluate, Request, RequestError, ShowFilters, Train
+
+NO_CODE = torch.AcceleratorError(
+    "CUDA error: no kernel image is available for execution on the device\nSearch for `cudaErrorNoKernelImageForDevice'"
+)
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB. GPU 0 has a total capacity of 79.10 GiB")
+ALONE = torch.AcceleratorError(
+    "CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCUDA kernel errors might"
+)
+LOST = torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be")
+
+
+def forget() -> None:
+    for cached in (gpu.count, gpu.probe, devices._automatic):
+        cached.cache_clear()
+    gpu._lost.clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[int, Exception | None]:
+    """Two old GPUs; by number what a look at each ends in: an error, or None for a convolution that works."""
+    found: dict[int, Exception | None] = {0: None, 1: None}
+    ones = torch.ones
+
+    def tried(size: Any, device: torch.device, requires_grad: bool = False) -> torch.Tensor:
+        if error := found[device.index]:
+            raise error
+        return ones(size, requires_grad=requires_grad)
+
+    monkeypatch.setattr(torch, "ones", tried)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (3, 7))
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_120", "compute_120"])
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (70_000 << 20, 80_000 << 20))
+    return found
 
 
 def test_the_default_number_of_threads_comes_back() -> None:
@@ -14,3 +71,202 @@ assert set_threads(0) == default
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_gpu_that_works_is_taken_and_computes_exactly(two_gpus: dict[int, Exception | None]) -> None:
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 0)
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+    assert not fallback()
+    assert gpu.precision_modes() == {"cuda products": "ieee", "cudnn convolutions": "ieee"}
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (NO_CODE, "cuda:0 is too old for this PyTorch"),
+        (FULL, "cuda:0 is out of memory: 70,000 MB are free"),
+        (ALONE, "cuda:0 is taken by a process that shares it with no other"),
+        (LOST, "cuda:0 failed (CUDA error: an illegal memory access was encountered)"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "cuda:0 is out of memory: 70,000 MB are free"),
+        (
+            RuntimeError("The NVIDIA driver on your system is too old (found version 11040). Please update your GPU"),
+            "cuda:0 cannot be used (The NVIDIA driver on your system is too old (found version 11040))",
+        ),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_refused_with_the_reason(
+    two_gpus: dict[int, Exception | None], error: Exception, why: str
+) -> None:
+    two_gpus[0] = error
+    with pytest.raises(RequestError) as refused:
+        choose_device("cuda")
+    assert str(refused.value) == f"{why}: take --device cpu"
+    assert choose_device("auto") == torch.device("cuda", 1)  # the other one works
+    assert not fallback()
+    forget()
+    two_gpus[1] = NO_CODE
+    assert choose_device("auto") == torch.device("cpu")
+    assert fallback() == f"{why}; cuda:1 is too old for this PyTorch: on the CPU"
+
+
+def test_auto_leaves_a_gpu_with_little_memory_alone(
+    two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (300 << 20, 80_000 << 20))
+    assert choose_device("auto") == torch.device("cpu")
+    assert fallback().startswith("cuda:0 has only 300 MB free; cuda:1")
+    assert choose_device("cuda") == torch.device("cuda", 0)  # who asks for it gets it
+
+
+def test_a_gpu_is_looked_at_once(two_gpus: dict[int, Exception | None]) -> None:
+    assert choose_device("auto").type == "cuda"
+    two_gpus[0] = NO_CODE
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 0)
+
+
+def test_a_gpu_that_is_not_there(two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match="there is no cuda:2: the last GPU is cuda:1"):
+        choose_device("cuda:2")
+    forget()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("cpu")
+    assert not fallback()
+    with pytest.raises(RequestError, match=r"there is no CUDA GPU that PyTorch can use: take --device cpu$"):
+        choose_device("cuda")
+
+
+def test_a_driver_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unavailable() -> bool:
+        warnings.warn(
+            "CUDA initialization: The NVIDIA driver is too old (found version 11040). Update it", stacklevel=1
+        )
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", unavailable)
+    assert choose_device("auto") == torch.device("cpu")
+    why = "PyTorch cannot use the GPU (CUDA initialization: The NVIDIA driver is too old (found version 11040))"
+    assert fallback() == f"{why}: on the CPU"
+
+
+def test_the_look_at_a_device_is_a_convolution_forth_and_back() -> None:
+    assert gpu.probe(torch.device("cpu")) == ""
+    with torch.inference_mode():
+        gpu.probe.cache_clear()
+        assert gpu.probe(torch.device("cpu")) == ""
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:-1", "cuda:123", "CUDA", "", "mps", "cuda:1\n"])
+def test_what_is_no_device_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="device must be auto, cpu, cuda or cuda:N, not"):
+        Train(device=name)
+
+
+def operation(error: Exception) -> Any:
+    def broken(_request: Request, _root: Path) -> Generator[Event, None, None]:
+        yield from ()
+        raise error
+
+    return broken
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let one operation meet an error."""
+
+    def fail(error: Exception) -> None:
+        monkeypatch.setattr("engine.inspection.filters.show_filters", operation(error))
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FULL, "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some"),
+        (
+            torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+            "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some",
+        ),
+        (NO_CODE, "cuda:0 is too old for this PyTorch: take --device cpu"),
+    ],
+)
+def test_what_gives_out_on_a_gpu_is_one_line(
+    two_gpus: dict[int, Exception | None], failing: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (212 << 20, 80_000 << 20))
+    failing(error)
+    with pytest.raises(DeviceFailed) as failed:
+        list(perform(ShowFilters(what="pretrained:cnn", device="cuda"), Path()))
+    assert str(failed.value) == said
+    choose_device("cuda")  # goes on: the context is as it was
+
+
+def test_where_even_to_ask_for_memory_takes_too_much(
+    two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: torch.device) -> tuple[int, int]:
+        raise FULL
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", full)
+    assert gpu.failure(FULL) == "cuda:0 is out of memory: take --device cpu, or free some"
+
+
+def test_after_an_error_that_costs_the_context_all_jobs_say_so(
+    two_gpus: dict[int, Exception | None], failing: Any, tmp_path: Path
+) -> None:
+    said = "the GPU failed (CUDA error: an illegal memory access was encountered) and is lost to this process"
+    failing(LOST)
+    for request in (ShowFilters(what="pretrained:cnn"), Train(epochs=1), Evaluate(what="pretrained:cnn-bn")):
+        lab_, jobs = Lab(tmp_path), []
+        jobs.append(lab_.submit(request))
+        assert jobs[0].wait(60)
+        (failed,) = [event for _, event in lab_.drain() if isinstance(event, JobFailed)]
+        assert failed.reason == f"{said}: start again, or take --device cpu"
+        assert not failed.bad_request
+        assert lab_.close()
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_errors_that_are_no_gpus_stay_what_they_are(failing: Any) -> None:
+    for error in (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("CUDA error: not one")):
+        assert not gpu.failure(error)
+        failing(error)
+        with pytest.raises(type(error)):
+            list(perform(ShowFilters(what="pretrained:cnn", device="cpu"), Path()))
+
+
+def test_each_job_says_why_the_cpu_computes(two_gpus: dict[int, Exception | None]) -> None:
+    two_gpus[0] = two_gpus[1] = NO_CODE
+    first, *_ = perform(ShowFilters(what="pretrained:cnn"), Path())
+    assert isinstance(first, DeviceFellBack)
+    assert first.reason.startswith("cuda:0 is too old for this PyTorch; cuda:1")
+    first, *_ = perform(ShowFilters(what="pretrained:cnn", device="cpu"), Path())
+    assert not isinstance(first, DeviceFellBack)
+
+
+def test_tf32_is_for_training_steps_alone_and_for_gpus_that_have_it(
+    two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu.compute_exactly()
+    exact = {"cuda products": "ieee", "cudnn convolutions": "ieee"}
+    assert gpu.precision_modes("fp32") == exact
+    assert gpu.precision_modes("tf32") == dict.fromkeys(exact, "tf32")
+    assert gpu.precision_modes("fp32") == exact
+    for device in (torch.device("cpu"), torch.device("cuda", 0)):  # the old GPU
+        gpu.check_precision("fp32", device)
+        with pytest.raises(RequestError, match=f"tf32 takes an NVIDIA GPU of the year 2020 or later, not {device}"):
+            gpu.check_precision("tf32", device)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    gpu.check_precision("tf32", torch.device("cuda", 0))
+
+
+def test_a_run_in_tf32_is_refused_on_a_cpu_before_it_has_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="--precision fp32"):
+        list(lab.perform(Train(precision="tf32", device="cpu"), tmp_path))
+    assert not list(tmp_path.iterdir())

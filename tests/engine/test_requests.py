@@ -44,6 +44,7 @@ BAD_VALUES = [
     ("train_size", 1),
     ("train_size", 1_000_001),
     ("device", "tpu"),
+    ("precision", "fp8"),
     ("threads", -1),
     ("threads", 1025),
     ("batch_norm", "yes"),
@@ -163,8 +164,10 @@ def test_message_gives_bounds_and_choices() -> None:
         Train(epochs=0)
     with pytest.raises(RequestError, match=r"^learning rate must be a number more than 0 and at most 10, not -1$"):
         Train(learning_rate=-1)
-    with pytest.raises(RequestError, match=r"^device must be one of auto, cpu, cuda, not 'tpu'$"):
-        Train(device="tpu")  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match=r"^device must be auto, cpu, cuda or cuda:N, not 'tpu'$"):
+        Train(device="tpu")
+    with pytest.raises(RequestError, match=r"^precision must be one of fp32, tf32, not 'fp8'$"):
+        Train(precision="fp8")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

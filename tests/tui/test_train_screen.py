@@ -264,8 +264,8 @@ async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeyp
         (("tab", "backspace", "backspace"), "epochs must be a whole number"),
         (("tab", "tab", "backspace", "backspace", "1"), "batch size must be a whole number from 2 to 60000, not 1"),
         (("tab", "tab", "tab", "home", "-"), "learning rate must be a number more than 0"),
-        (("tab",) * 10 + ("end", "9"), "kernel size must be a whole number from 1 to 28, not 39"),
-        (("tab",) * 10 + ("backspace", "2", "8"), "conv2: a kernel of 28 pixels is larger than the padded map of 3"),
+        (("tab",) * 11 + ("end", "9"), "kernel size must be a whole number from 1 to 28, not 39"),
+        (("tab",) * 11 + ("backspace", "2", "8"), "conv2: a kernel of 28 pixels is larger than the padded map of 3"),
     ],
 )
 async def test_bad_values_are_named_and_nothing_runs(still_app: MakeApp, keys: tuple[str, ...], reason: str) -> None:

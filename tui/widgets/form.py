@@ -61,6 +61,13 @@ class Choice(Static, can_focus=True):
         self._show()
         self.post_message(self.Changed())
 
+    def choose(self, value: Any) -> None:
+        """Take `value`, and offer it from now on where it was not among the choices."""
+        if value not in self.choices:
+            self.choices = (*self.choices, value)
+        self.value = value
+        self._show()
+
     def on_click(self) -> None:
         """The mouse takes the next one too."""
         self.action_step(1)
@@ -135,8 +142,7 @@ class RequestForm(VerticalScroll, can_focus=False):
             widget = self._find(field)
             value = getattr(request, field.name)
             if isinstance(widget, Choice):
-                widget.value = value
-                widget._show()
+                widget.choose(value)
             elif widget:
                 widget.value = _text(value)
 
