@@ -38,6 +38,8 @@ MethodName = Literal[
 
 NormName = Literal["linf", "l2"]
 AttackName = Literal["noise", "targeted", "fgsm", "pgd", "deepfool", "cw"]
+OptimizerName = Literal["adam", "plain"]
+StartName = Literal["digit", "noise"]
 CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
 """The notebook's test digits, one of each class in order."""
@@ -413,8 +415,11 @@ class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
 
     attack: ClassVar[AttackName] = "noise"
     classes: Annotated[str, Meta(description="which ones, for example 0123456789 or 38")] = "0123456789"
-    steps: Annotated[int, Meta(ge=1, le=100_000, description="of Adam")] = 1500
-    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam's, in pixel values")] = 0.01
+    steps: Annotated[int, Meta(ge=1, le=100_000, description="of the optimizer")] = 1500
+    optimizer: Annotated[OptimizerName, Meta(description="adam, or plain gradient ascent")] = "adam"
+    step_size: Annotated[
+        float, Meta(gt=0, le=1e12, description="of Adam in pixel values, of plain ascent times the gradient")
+    ] = 0.01
     total_variation: Annotated[float, Meta(ge=0, le=1000, description="weight of squared steps between pixels")] = 0.0
     l2: Annotated[float, Meta(ge=0, le=1000, description="weight of the sum of squared pixels")] = 0.0
     jitter: Annotated[int, Meta(ge=0, le=14, description="pixels by which each step shifts the image at most")] = 0
@@ -442,13 +447,21 @@ class AttackDigits(InspectImages, frozen=True, tag="attack-digits"):
 
 
 class AttackTargeted(AttackDigits, frozen=True, tag="attack-targeted"):
-    """Climb the logit of another class, with a squared-error penalty (the notebook's section 3.2, "targeted")."""
+    """Climb the logit of another class, with a squared-error penalty (the notebook's section 3.2, "targeted").
+
+    The penalty is on what differs from the digit, wherever the attack begins.
+    """
 
     attack = "targeted"
     target: Annotated[int, Meta(ge=0, lt=CLASSES, description="the class wanted; its own images are left out")] = 5
-    steps: Annotated[int, Meta(ge=1, le=100_000, description="of Adam")] = 25
-    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam's, in pixel values")] = 0.01
+    steps: Annotated[int, Meta(ge=1, le=100_000, description="of the optimizer")] = 25
+    optimizer: Annotated[OptimizerName, Meta(description="adam, or plain gradient ascent")] = "adam"
+    step_size: Annotated[
+        float, Meta(gt=0, le=1e12, description="of Adam in pixel values, of plain ascent times the gradient")
+    ] = 0.01
     beta: Annotated[float, Meta(ge=0, le=1e12, description="weight of the mean squared error")] = 1e-5
+    start: Annotated[StartName, Meta(description="begin at the digit, or at noise")] = "digit"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the noise")] = 0
 
 
 class AttackFgsm(AttackDigits, frozen=True, tag="attack-fgsm"):

@@ -1,29 +1,35 @@
 """The notebook's section 3: both of its attacks climb a logit with Adam, from noise or from a digit.
 
+Beside Adam stands plain gradient ascent, whose steps are as long as the gradient says.
+
 Neither bounds what it changes. All images of a call are one batch, and none has a say in what becomes of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from engine.attacks.adam import Adam
 from engine.attacks.network import AttackedNetwork, Iterate, Logit
+from engine.attacks.plain import PlainAscent
 from engine.geometry import IMAGE_SIZE
-from engine.requests import AttackNoise, AttackTargeted
+from engine.requests import AttackNoise, AttackTargeted, OptimizerName
 from engine.seeds import generator
 
 MEAN, DEVIATION = 0.5, 0.25
 """Of the notebook's normal noise, in pixel values."""
 
 
-def noise(classes: list[int], seed: int) -> Tensor:
-    """The start of each class, (n, 1, 28, 28), on the CPU: not clamped, as in the notebook."""
+_OPTIMIZERS: dict[OptimizerName, type[Adam] | type[PlainAscent]] = {"adam": Adam, "plain": PlainAscent}
+
+
+def noise(numbers: Sequence[int], seed: int) -> Tensor:
+    """A start for each class or index, (n, 1, 28, 28), on the CPU: not clamped, as in the notebook."""
     shape = (1, IMAGE_SIZE, IMAGE_SIZE)
-    return torch.stack([torch.randn(shape, generator=generator(seed, number)) * DEVIATION + MEAN for number in classes])
+    return torch.stack([torch.randn(shape, generator=generator(seed, number)) * DEVIATION + MEAN for number in numbers])
 
 
 @torch.inference_mode()
@@ -39,7 +45,7 @@ def from_noise(
     images = starts.to(network.device, copy=True)
     wish = Logit(torch.tensor(classes, device=network.device))
     shifts = _shifts(classes, settings).to(network.device)
-    adam = Adam(images, settings.step_size)
+    optimizer = _OPTIMIZERS[settings.optimizer](images, settings.step_size)
     for step in range(settings.steps):
         shift = shifts[:, step]
         logits, gradient = network.ascent(rolled(images, shift), wish)
@@ -49,24 +55,27 @@ def from_noise(
             gradient = gradient - 2 * settings.l2 * images
         if settings.total_variation:
             gradient = gradient - settings.total_variation * total_variation_gradient(images)
-        adam.climb(gradient)
+        optimizer.climb(gradient)
     yield Iterate(images, network.logits(images))
 
 
 @torch.inference_mode()
-def from_digits(network: AttackedNetwork, originals: Tensor, settings: AttackTargeted) -> Iterator[Iterate]:
+def from_digits(
+    network: AttackedNetwork, originals: Tensor, settings: AttackTargeted, starts: Tensor | None = None
+) -> Iterator[Iterate]:
     """`targeted_attack` of the notebook's section 3.2: logit ascent with a squared-error penalty.
 
-    `originals` (n, 1, 28, 28) as they are, and after each step. The mean of the squared error is each image's own.
+    `originals` (n, 1, 28, 28) as they are, and after each step; with `starts`, like them, these are where it begins.
+    The penalty is on the difference from the originals; the mean of the squared error is each image's own.
     """
-    images = originals.clone()
+    images = (originals if starts is None else starts).to(originals, copy=True)
     wish = Logit(torch.full((len(images),), settings.target, device=images.device))
-    adam = Adam(images, settings.step_size)
+    optimizer = _OPTIMIZERS[settings.optimizer](images, settings.step_size)
     pull = 2 * settings.beta / IMAGE_SIZE**2
     for _ in range(settings.steps):
         logits, gradient = network.ascent(images, wish)
         yield Iterate(images, logits)
-        adam.climb(gradient.sub_(images - originals, alpha=pull) if pull else gradient)
+        optimizer.climb(gradient.sub_(images - originals, alpha=pull) if pull else gradient)
     yield Iterate(images, network.logits(images))
 
 

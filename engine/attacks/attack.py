@@ -66,7 +66,8 @@ def iterates(
         case AttackNoise():
             return from_noise(network, originals, list(indices), request)
         case AttackTargeted():
-            return from_digits(network, originals, request)
+            starts = noise(indices, request.seed) if request.start == "noise" else None
+            return from_digits(network, originals, request, starts)
         case AttackFgsm():
             return fgsm(network, originals, goal, request.epsilon, request.norm)
         case AttackPgd():

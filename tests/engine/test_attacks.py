@@ -33,6 +33,7 @@ from engine.attack_events import (
 )
 from engine.attacks import ascent, robustness
 from engine.attacks.ascent import from_digits, from_noise, noise, rolled, total_variation_gradient
+from engine.attacks.attack import iterates
 from engine.attacks.bounded import fgsm, norms, pgd, random_starts
 from engine.attacks.minimum import carlini_wagner, deepfool
 from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate, Logit, Margin
@@ -278,6 +279,71 @@ def test_the_penalty_is_the_notebooks_too(mnist: Dataset) -> None:
         torch.testing.assert_close(found[number], image.detach()[0], rtol=0, atol=1e-9)
     free = last(from_digits(networks.attacked, originals, msgspec.structs.replace(request, beta=0.0))).images
     assert (free - found).abs().max() > 0.01
+
+
+# The same two by plain gradient ascent, and from noise, written out
+
+
+def plain_ascent(  # noqa: PLR0917
+    model: nn.Module, start: Tensor, original: Tensor, target: int, steps: int, step_size: float, beta: float
+) -> Tensor:
+    """`steps` times x <- clip(x + step_size * gradient of (logit - beta * mean squared difference)), by autograd."""
+    image = start.clone()
+    for _ in range(steps):
+        image.requires_grad_()
+        gain = model(image)[0][0, target] - beta * (image - original).square().mean()
+        (gradient,) = torch.autograd.grad(gain, image)
+        image = (image.detach() + step_size * gradient).clamp(0, 1)
+    return image
+
+
+@pytest.mark.parametrize(("steps", "step_size"), [(20, 0.003), (1, 40.0)])
+def test_noise_by_plain_gradient_ascent(networks: Networks, steps: int, step_size: float) -> None:
+    starts = noise([3, 8], 1).double()
+    request = AttackNoise(steps=steps, optimizer="plain", step_size=step_size)
+    found = last(from_noise(networks.attacked, starts, [3, 8], request)).images
+    for number, digit in enumerate([3, 8]):
+        start = starts[number : number + 1]
+        expected = plain_ascent(networks.theirs, start, start, digit, steps, step_size, 0.0)
+        torch.testing.assert_close(found[number], expected[0], rtol=0, atol=1e-9)
+        assert (expected - start.clamp(0, 1)).abs().max() > 0.05
+
+
+@pytest.mark.parametrize(("steps", "step_size", "beta"), [(20, 0.003, 1e-4), (10, 0.003, 180.0), (1, 40.0, 180.0)])
+def test_the_targeted_attack_from_noise(
+    networks: Networks, mnist: Dataset, steps: int, step_size: float, beta: float
+) -> None:
+    originals, starts = mnist.test.images[[61, 0]].double(), noise([61, 0], 2)
+    request = AttackTargeted(optimizer="plain", steps=steps, step_size=step_size, beta=beta, start="noise", seed=2)
+    found = last(iterates(networks.attacked, request, originals, Goal(torch.empty(0), torch.empty(0)), [61, 0])).images
+    for number in range(2):
+        start, original = (images[number : number + 1].double() for images in (starts, originals))
+        expected = plain_ascent(networks.theirs, start, original, 5, steps, step_size, beta)
+        torch.testing.assert_close(found[number], expected[0], rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_from_noise_a_strong_penalty_comes_back_to_the_digit() -> None:
+    """The penalty alone, with a step that halves the difference: 2 / 784 of beta times the step is one half."""
+    request = AttackTargeted(
+        what="pretrained:cnn",
+        indices=(61,),
+        start="noise",
+        optimizer="plain",
+        step_size=784 / 4e12,
+        beta=1e12,
+        steps=30,
+    )
+    event = finished(request)
+    assert event.settings["start"] == "noise"
+    assert (event.frames[0] < 0).any()  # normal noise, not clamped before the first step
+    assert np.abs(event.frames[0] - event.original).mean() > 0.3
+    assert event.linf.max() < 1e-6
+    assert event.images[0].before == 8  # the answer to the digit, not to the noise
+    assert (
+        finished(msgspec.structs.replace(request, steps=1, seed=1)).linf[0]
+        != finished(msgspec.structs.replace(request, steps=1)).linf[0]
+    )
 
 
 ALONE: list[tuple[AnyAttack, AnyAttack]] = [
@@ -575,6 +641,7 @@ ATTACKS: list[AnyAttack] = [
     AttackNoise(classes="073", steps=60),
     AttackNoise(classes="5", steps=300, jitter=1, l2=0.01),
     AttackTargeted(indices=(61, 3, 247), steps=30),
+    AttackTargeted(indices=(61, 3, 247), steps=120, start="noise", optimizer="plain", step_size=0.05, beta=1e-4),
     AttackFgsm(indices=(61, 3, 247)),
     AttackFgsm(indices=(61, 3, 18), norm="l2", epsilon=6.0, target=8),
     AttackPgd(indices=(61, 3, 247), steps=10),
@@ -613,6 +680,8 @@ def start_of(request: AnyAttack, event: AttackFinished) -> Any:
         originals = torch.from_numpy(event.original)[:, None].double()
         start = random_starts(originals, request.epsilon, request.norm, request.seed, event.indices)
         return start[:, 0].float().numpy()
+    if isinstance(request, AttackTargeted) and request.start == "noise":
+        return noise(event.indices, request.seed)[:, 0].numpy()
     return event.original
 
 

@@ -44,6 +44,10 @@ def test_what_is_asked_for_becomes_a_request() -> None:
     assert asked("attack targeted", "--target", "3", "--indices", "61", "0") == AttackTargeted(
         target=3, indices=(61, 0)
     )
+    plain = ("--optimizer", "plain", "--step-size", "40", "--start", "noise", "--beta", "180", "--seed", "3")
+    assert asked("attack targeted", *plain) == AttackTargeted(
+        optimizer="plain", step_size=40.0, start="noise", beta=180.0, seed=3
+    )
     assert asked("attack pgd", CNN, "--norm", "l2", "--epsilon", "2", "--restarts", "3") == AttackPgd(
         what=CNN, norm="l2", epsilon=2.0, restarts=3
     )

@@ -72,7 +72,7 @@ SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": 
 """Names of parameters where the field's is long."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "steps": (1, 2, 5, 10, 25, 40, 50, 100, 250, 500, 1000, 1500, 3000, 5000, 10_000),
-    "step_size": (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+    "step_size": (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000),
     "beta": (0, *(10.0**power for power in range(-5, 9))),
     "epsilon": (0, 0.01, 0.02, *(round(0.05 * n, 2) for n in range(1, 9)), 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 4, 5, 10),
     "total_variation": (0, 0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10),
