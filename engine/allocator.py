@@ -1,8 +1,9 @@
-"""How this process's memory is kept, which on Linux is a third of the speed of training."""
+"""How this process's memory is kept, which on Linux is a third of the speed of training; and how it is given back."""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from functools import cache
 
@@ -27,3 +28,10 @@ def keep_freed_memory() -> bool:
     if not (mallopt(M_MMAP_THRESHOLD, 1 << 30) or mallopt(M_MMAP_THRESHOLD, 32 << 20)):
         return False
     return bool(mallopt(M_TRIM_THRESHOLD, 2**31 - 1) and mallopt(M_ARENA_MAX, 1))
+
+
+def give_back_freed_memory() -> None:
+    """Let the kernel have what this process has freed and kept, so that a look at free memory counts it as free."""
+    gc.collect()
+    if sys.platform.startswith("linux") and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

@@ -120,6 +120,52 @@ class AttackFinished(Attack, frozen=True):
         return sum(image.success for image in self.images)
 
 
+class UniversalMade(ImagesEvent, frozen=True):
+    """One perturbation, added to each of many images and the sum clipped to [0, 1]. Shares are from 0 to 1."""
+
+    epsilon: float
+    """The bound on each pixel."""
+    target: int
+    """The class wanted; -1 for any other."""
+    steps: int
+    step_size: float
+    made_of: int
+    """Training images."""
+    averaged: int
+    """Images that it was tried on, none of which it was made of; with a target, of other classes."""
+    fooling_rate: float
+    """Share of these whose prediction it changes (Moosavi-Dezfooli et al.); with a target, that it makes the target."""
+    low: float
+    """Of the 95 % confidence interval (Wilson 1927)."""
+    high: float
+    by_chance: float
+    """The same share with a random perturbation, each of whose pixels is at the bound."""
+    accuracy_before: float
+    accuracy: float
+    """With the perturbation."""
+    taken_for: tuple[int, ...]
+    """How many images are taken for each class."""
+    history: tuple[float, ...]
+    """Share of the images it is made of that it fools, before the first step and after each: of predictions that are
+    not the actual class, or are the target."""
+    seconds: float
+    """For the steps."""
+    perturbation: Array
+    """(28, 28) float32 within the bound."""
+    fooled: Array
+    """(n,) bool: the images that `fooling_rate` counts."""
+    actual: Array
+    """(n,) int64: their classes."""
+    before: Array
+    """(n,) int64: predicted without the perturbation."""
+    predicted: Array
+    """(n,) int64: predicted with it."""
+    originals: Array
+    """(m, 28, 28) float32 in [0, 1]: the first of the images."""
+    adversarial: Array
+    """(m, 28, 28) float32 in [0, 1]: as they are shown with it."""
+
+
 class BetaPoint(Struct, frozen=True, kw_only=True):
     """The notebook's targeted attack with one weight of its penalty, over all images."""
 

@@ -165,6 +165,11 @@ KEPT = 2
 _kept: dict[tuple[str, torch.device], Dataset] = {}
 
 
+def is_loaded(name: DatasetName, device: torch.device) -> bool:
+    """Whether `load` would give the data set that is in memory already."""
+    return (name, device) in _kept
+
+
 def load(name: DatasetName, device: torch.device) -> Generator[DownloadAdvanced, None, Dataset]:
     """The data set `name` on `device`; a generator, since all but mnist may have to be downloaded first.
 

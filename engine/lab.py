@@ -36,6 +36,7 @@ from engine.events import (
 from engine.libraries import not_loaded
 from engine.requests import (
     AnyAttack,
+    AttackUniversal,
     Attribute,
     CompareRuns,
     DeviceFailed,
@@ -98,6 +99,7 @@ OPERATIONS: dict[type[Request], _Entry] = {
     Occlude: _Entry("analysis", "engine.attribution.occlusion:occlude"),
     Attribute: _Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: _Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
+    AttackUniversal: _Entry("analysis", "engine.attacks.universal:attack_universal"),
     SweepBeta: _Entry("analysis", "engine.attacks.penalty:sweep_beta"),
     MeasureRobustness: _Entry("analysis", "engine.attacks.robustness:measure_robustness"),
     MeasureTransfer: _Entry("analysis", "engine.attacks.transfer:measure_transfer"),

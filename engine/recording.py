@@ -12,8 +12,9 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.allocator import give_back_freed_memory
 from engine.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
-from engine.data import Dataset, load
+from engine.data import Dataset, is_loaded, load
 from engine.devices import choose_device, device_name, set_threads, versions
 from engine.events import (
     Cancelled,
@@ -30,6 +31,7 @@ from engine.events import (
 from engine.gpu import check_precision, failure, out_of_memory
 from engine.history import RunHistory
 from engine.libraries import not_loaded
+from engine.memory import check_fits, free_memory, training_need
 from engine.model import count_parameters
 from engine.processes import Process, claimed
 from engine.requests import RequestError, Resume, Train
@@ -81,7 +83,20 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
         yield from _recorded(run)
 
 
+def _check_memory(request: Train, device: torch.device) -> None:
+    """Raise RequestError where the run cannot fit; what is loaded already needs no room any more."""
+    need = training_need(request)
+    loaded = need.data if is_loaded(request.dataset, device) else 0
+    give_back_freed_memory()
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own to use again
+        check_fits(need.on_gpu - loaded, torch.cuda.mem_get_info(device)[0] + kept, request, f"on {device}")
+    else:
+        check_fits(need.peak - loaded, free_memory(), request, "in memory")
+
+
 def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
+    _check_memory(request, device)
     try:
         data = yield from load(request.dataset, device)
     except MemoryError:

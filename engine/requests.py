@@ -527,6 +527,28 @@ AnyAttack = AttackNoise | AttackTargeted | AttackFgsm | AttackPgd | AttackDeepFo
 """The requests for one attack."""
 
 
+class AttackUniversal(InspectImages, frozen=True, tag="attack-universal"):
+    """One perturbation for many digits (Moosavi-Dezfooli et al. 2017), made of training digits, tried on others."""
+
+    epsilon: Annotated[float, Meta(ge=0, le=1, description="the bound on each of its pixels, in pixel values")] = 0.3
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
+    digits: Annotated[int, Meta(ge=1, le=60_000, description="it is made of the first n training digits")] = 500
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="over all of these digits")] = 30
+    step_size: Annotated[float, Meta(ge=0, le=1, description="in pixel values (0: 2.5 epsilon / steps)")] = 0.0
+    count: Annotated[int, Meta(ge=1, le=60_000, description="it is tried on the first n of the split")] = 1000
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random one beside it")] = 0
+
+    def check_together(self) -> None:
+        """Refuse to try it on what it is made of."""
+        if self.split == "train":
+            raise RequestError("it is made of training digits and must be tried on others: split test or val")
+
+    @property
+    def step(self) -> float:
+        """The step size that is meant."""
+        return self.step_size or 2.5 * self.epsilon / self.steps
+
+
 class SweepBeta(InspectImages, frozen=True, tag="sweep-beta"):
     """Whether the penalty of the notebook's targeted attack keeps the image close: beta from 0 on, decade by decade."""
 

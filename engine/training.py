@@ -22,14 +22,13 @@ from engine.devices import set_threads
 from engine.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.gpu import precision
 from engine.kernels import training_logits
+from engine.memory import EVALUATION_BATCH
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Train
 
 E = TypeVar("E")
 R = TypeVar("R")
 
-EVALUATION_BATCH = 250
-"""Images: more are no faster, and their maps need memory that training never had."""
 RUNNING_POINTS = 32
 """Points of the running training loss an epoch: each costs one look at the device."""
 

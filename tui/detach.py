@@ -31,6 +31,8 @@ class Detached:
         except OSError as error:
             raise RequestError(f"cannot write to {root} ({error.strerror}): give another place with --runs") from None
         self._said = Path(name)
+        self.refused: list[str] = []
+        """The runs of a sweep that could not begin, in the words of the process, before the one that did."""
         # -P: the folder at hand may hold an engine.py, a random.py and the like of its own.
         code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli import main; main()"
         command = [sys.executable, "-P", "-c", code, *arguments, "--json"]
@@ -51,6 +53,8 @@ class Detached:
                 ended = self.process.poll() is not None
                 for event in read_json_lines(self._said.read_bytes()):
                     if isinstance(event, RunStarted):
+                        said = self._errors.read_text(errors="replace").splitlines()
+                        self.refused = [line for line in said if line.startswith("mnist-tui: run ")]
                         return event
                 if ended:
                     lines = self._errors.read_text(errors="replace").strip().splitlines()

@@ -76,15 +76,15 @@ class _Interrupt:
         return INTERRUPTED if self.number == signal.SIGINT else 128 + self.number
 
 
-def report(request: Request, output: Output) -> int:
+def report(request: Request, output: Output, results: list[Event] | None = None) -> int:
     """Carry out `request`, printing its events and saving what came of it; returns the exit code.
 
-    Raises RequestError where it cannot begin.
+    Events that are no progress are put into `results` too. Raises RequestError where it cannot begin.
     """
     saving.check(output)
     interrupt = _Interrupt()
     printer = _Lines() if output.json else _People(request)
-    results: list[Event] = []
+    results = [] if results is None else results
     with interrupt.caught(), printer:
         work = perform(request, output.runs)
         for event in work:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.events import (
     AttributionsComputed,
     ClassOcclusionReady,
@@ -128,6 +128,8 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
             for name in ("name", "attack", "epsilon", "count", "correct", "accuracy", "low", "high"):
                 tables[name] = np.array([getattr(point, name) for point in event.points])
             tables["fallen"] = np.array([image.index for image in event.fallen], np.int64)
+        case UniversalMade():
+            tables = {"fooling_rate": np.array(event.fooling_rate), "history": np.array(event.history)}
         case TransferMeasured():
             tables = {"networks": np.array(event.networks), "success": np.array(event.success)}
     return own | tables

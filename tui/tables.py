@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.comparison import differences, sentence
 from engine.events import (
     ActivationsComputed,
@@ -98,6 +98,8 @@ def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType: 
             lines = _robustness(event)
         case TransferMeasured():
             lines = _transfer(event)
+        case UniversalMade():
+            lines = _universal(event)
     return Group(_heading(event), "", *lines)
 
 
@@ -339,6 +341,14 @@ def _runs(event: RunsListed) -> list[RenderableType]:
     return [table]
 
 
+def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
+    """Of each run of a sweep that failed: what it was, its folder, and why."""
+    table = _table("run", "folder", "reason", left=3)
+    for words, folder, reason in failed:
+        table.add_row(*map(Text, (words, folder or NOTHING, reason)))
+    return table
+
+
 def with_spread(measure: str, value: Spread) -> str:
     """A mean and, of several runs, its standard deviation, in the unit of the measure."""
     factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
@@ -420,6 +430,26 @@ def _transfer(event: TransferMeasured) -> list[RenderableType]:
     bound = "" if event.epsilon is None else f", {event.norm} {event.epsilon:g}"
     over = f"{event.averaged:,} digits that all networks get right"
     return [f"{ATTACK_NAMES[event.attack]}{bound}, {over}; the share that each network mistakes:", "", table]
+
+
+def _universal(event: UniversalMade) -> list[RenderableType]:
+    wanted = "another answer" if event.target < 0 else f"the answer {event.target}"
+    table = _table("perturbation", wanted, "95 % interval", left=1)
+    table.add_row("universal", _percent(event.fooling_rate), f"{_percent(event.low)} to {_percent(event.high)}")
+    table.add_row("random, as large", _percent(event.by_chance), "")
+    classes = _table("taken for", *map(str, range(10)), left=1, gap=1)
+    classes.add_row("images", *(str(count) if count else NOTHING for count in event.taken_for))
+    return [
+        f"one perturbation, Linf {event.epsilon:g}, of {event.made_of:,} training digits in {event.steps} steps of "
+        f"{event.step_size:g}, {event.seconds:.2f} s",
+        f"it fools {_percent(event.history[-1])} of those; of {event.averaged:,} others:",
+        "",
+        table,
+        "",
+        f"accuracy {_percent(event.accuracy_before)} without it, {_percent(event.accuracy)} with it",
+        "",
+        classes,
+    ]
 
 
 def _number(change: float | None) -> str:

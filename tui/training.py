@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.events import to_json
+from engine.events import Event, RunFailed, RunStarted, to_json
 from engine.requests import RequestError, Train
 from engine.sweeps import expand, parse_axis
 from engine.words import shown
@@ -39,12 +40,55 @@ def train(arguments: Sequence[str]) -> int:
         if output.png:
             raise RequestError("--png needs somebody to wait for the run: leave --detach, or press e in the app")
         return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
-    for number, each in enumerate(requests, 1):
-        if len(requests) > 1 and not output.json:
-            print(f"\nrun {number} of {len(requests)}: {_told(each, axes)}", flush=True)
-        if code := report(each, output):
-            return code
-    return DONE
+    if len(requests) == 1:
+        return report(request, output)
+    return _sweep([(_told(each, axes), each) for each in requests], output)
+
+
+def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
+    """One run after the other, each of them whatever became of those before; at the end what failed."""
+    failures: list[tuple[str, str, str]] = []
+    refused: list[RequestError] = []
+    code = DONE
+    for number, (words, request) in enumerate(runs, 1):
+        of = f"run {number} of {len(runs)}: {words}"
+        if not output.json:
+            print(f"\n{of}", flush=True)
+        events: list[Event] = []
+        try:
+            code = report(request, output, events)
+        except RequestError as error:
+            print(f"mnist-tui: {of}: {error}", file=sys.stderr, flush=True)
+            refused.append(error)
+            failures.append((words, "", str(error)))
+            continue
+        except OSError:  # nobody reads what is printed: all the others would meet the same
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            failures.append((words, _folder(events), f"{type(error).__name__}: {error}".splitlines()[0]))
+            continue
+        if code == FAILED:
+            failed = next((event for event in events if isinstance(event, RunFailed)), None)
+            failures.append((words, _folder(events), failed.reason if failed else "its result could not be written"))
+        elif code:
+            break
+    if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
+        raise refused[0]  # none could begin, and for one reason: it is the input that was wrong
+    if failures:
+        from rich.console import Console
+
+        from tui import tables
+
+        Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160).print(
+            "", f"{len(failures)} of {len(runs)} runs failed:", tables.failures(failures), sep="\n"
+        )
+    return code if code not in (DONE, FAILED) else FAILED if failures else DONE
+
+
+def _folder(events: Sequence[Event]) -> str:
+    """The run folder that a run had; empty where it did not come to that."""
+    return next((event.run for event in events if isinstance(event, RunStarted)), "")
 
 
 def _told(request: Train, axes: Iterable[str]) -> str:
@@ -55,16 +99,18 @@ def _told(request: Train, axes: Iterable[str]) -> str:
 def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
     detached = Detached(arguments, output.runs)
     began = detached.wait()
+    for line in detached.refused:
+        print(line, file=sys.stderr)
     if isinstance(began, str):
         print(f"mnist-tui: {shown(began)}", file=sys.stderr)
         return detached.process.wait() or FAILED
     if output.json:
         sys.stdout.buffer.write(to_json(began) + b"\n")
         return DONE
-    folder = output.runs / began.run
+    folder, later = output.runs / began.run, runs - 1 - len(detached.refused)
     print(
         f"run {began.run} trains in process {detached.process.pid}, also when this terminal closes"
-        + (f"; {runs - 1} more come after it" if runs > 1 else "")
+        + (f"; {later} more come after it" if later else "")
         + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} watches it"
         f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} goes on"
     )

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from engine.events import FaithfulnessCurve
 from engine.geometry import IMAGE_SIZE
+from engine.memory import EVALUATION_BATCH
 from engine.seeds import generator
-from engine.training import EVALUATION_BATCH
 
 PIXELS = IMAGE_SIZE**2
 STEPS = IMAGE_SIZE

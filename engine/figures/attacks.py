@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, show
 from engine.figures.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
 
@@ -186,4 +186,38 @@ def transfer_figure(event: TransferMeasured) -> Figure:
     axes.set_yticks(range(count), labels=event.networks, fontsize=6)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
+    return figure
+
+
+def universal_figure(event: UniversalMade) -> Figure:
+    """The perturbation, and under it some of the images that it was tried on, without it and with it."""
+    count, side, label = len(event.originals), 1.6, 0.34
+    width = WIDTH - 0.9
+    tile = width / max(count, 5) * count - 0.08
+    rows = [Mosaic(images, count, tile, label, gap=0.1) for images in (event.originals, event.adversarial)]
+    wanted = "another answer" if event.target < 0 else f"the answer {event.target}"
+    notes = (
+        f"made of {event.made_of:,} training images",
+        f"L∞ {event.epsilon:g}, {event.steps} steps of {event.step_size:g}",
+        f"{wanted} for {percent(event.fooling_rate)} of {event.averaged:,} others",
+        f"{percent(event.by_chance)} by chance",
+    )
+    height = side + 0.2 + sum(row.height + label for row in rows)
+    figure = page(height, "One perturbation for many images", small_print(event, *notes))
+    left, top = 0.75, side + 0.2 + label
+    most = float(np.abs(event.perturbation).max()) or 1.0
+    axes = panel(figure, left, 0.1, side, side)
+    show(axes, event.perturbation, (-most, most), "diverging")
+    facts = (
+        f"the perturbation: from {event.perturbation.min():.3f} to {event.perturbation.max():.3f}\n"
+        f"accuracy {percent(event.accuracy_before)} without it, {percent(event.accuracy)} with it"
+    )
+    figure.text((left + side + 0.2) / WIDTH, 1 - (0.45 + side / 2) / (height + 0.75), facts, fontsize=7, va="center")
+    for row, name, predicted in zip(rows, ("original", "adversarial"), (event.before, event.predicted), strict=True):
+        axes, _ = row.draw(figure, (left, top), (0.0, 1.0), "gray")
+        for i in range(count):
+            colour = VERMILLION if name == "adversarial" and event.fooled[i] else "black"
+            row.write(axes, i, f"actual {event.actual[i]}\npredicted {predicted[i]}", 5.5, above=0.03, colour=colour)
+        figure.text(0.1 / WIDTH, 1 - (0.45 + top + row.height / 2) / (height + 0.75), name, fontsize=7, va="center")
+        top += row.height + label
     return figure

@@ -6,7 +6,7 @@ import re
 
 from matplotlib.figure import Figure
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.events import (
     ActivationsComputed,
     AttributionsComputed,
@@ -20,7 +20,7 @@ from engine.events import (
     SplitEvaluated,
 )
 from engine.figures.activations import activations_figure
-from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure
+from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure, universal_figure
 from engine.figures.attributions import attributions_figure, faithfulness_figure
 from engine.figures.comparison import comparison_figure
 from engine.figures.confusion import confusion_figure
@@ -74,6 +74,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = beta_figure(subject)
             case TransferMeasured():
                 figure = transfer_figure(subject)
+            case UniversalMade():
+                figure = universal_figure(subject)
             case _:
                 kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
                 raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
@@ -115,6 +117,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("beta", subject.averaged)
         case TransferMeasured():
             parts = ("transfer", subject.attack)
+        case UniversalMade():
+            parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
         case _:
             parts = ("figure",)
     return re.sub(r"[^\w.]+", "-", "-".join(str(part) for part in parts if part != ""))

@@ -13,8 +13,8 @@ from engine.events import Digit, DigitsShown, Event, SplitEvaluated
 from engine.geometry import CLASSES
 from engine.inspection.subject import Subject, find_images, find_subject
 from engine.inspection.survey import survey_of
+from engine.memory import EVALUATION_BATCH
 from engine.requests import Evaluate, RequestError, ShowDigits
-from engine.training import EVALUATION_BATCH
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from engine.data import Split
 from engine.events import BatchEvaluated, Excitation, LayerSurvey
 from engine.geometry import CLASSES, Field, block_fields
 from engine.inspection.subject import Subject
+from engine.memory import EVALUATION_BATCH
 from engine.model import inference_network
-from engine.training import EVALUATION_BATCH
 
 STRONGEST = 9
 """Images kept of each channel."""

@@ -54,6 +54,7 @@ from engine.requests import (
     AttackNoise,
     AttackPgd,
     AttackTargeted,
+    AttackUniversal,
     CurveAttackName,
     MeasureRobustness,
     MeasureTransfer,
@@ -569,6 +570,62 @@ def test_epsilon_0_leaves_images_as_they_are(norm: NormName, mnist: Dataset) -> 
     for name in attacks:
         setting = robustness.Setting(name, norm, 0.0, 3, 2, 0)
         assert torch.equal(last(attack_many(network, images, labels, range(20), setting)).images, images)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_pgd_sees_through_a_saturated_network(norm: NormName, mnist: Dataset) -> None:
+    """With logits ten thousand times as large the answers are the same, and gradients of cross-entropy vanish."""
+    saturated = copy.deepcopy(of("cnn").model)
+    with torch.no_grad():
+        for name in ("fc.3.weight", "fc.3.bias"):
+            saturated.state_dict()[name].mul_(10_000)
+    images, labels = mnist.test.images[:20], mnist.test.labels[:20]
+    setting = robustness.Setting("pgd", norm, 0.3 if norm == "linf" else 4.0, 10, 1, 0)
+    for model in (of("cnn").model, saturated):
+        found = last(attack_many(AttackedNetwork(model, torch.float32), images, labels, range(20), setting))
+        assert any_other(labels).reached(found.logits).sum() >= 19
+
+
+@pytest.mark.usefixtures("few_images", "unremembered")
+def test_a_larger_bound_never_saves_an_image_from_pgd(small: Dataset) -> None:
+    found = measured(what="pretrained:cnn-bn", attack=("pgd", "random"), epsilons=(0, 0.1, 0.2, 0.3), steps=5, count=60)
+    with torch.inference_mode():
+        right = int((of("cnn-bn").model(small.test.images[:60]).argmax(dim=1) == small.test.labels[:60]).sum())
+    for attack in ("pgd", "random"):
+        assert found.curve("pretrained:cnn-bn", attack)[0].correct == right
+    counts = [point.correct for point in found.curve("pretrained:cnn-bn", "pgd")]
+    assert counts == sorted(counts, reverse=True)
+
+
+MISTAKEN = 247
+"""A 4 among the test digits, which the network without batch norm takes for a 6."""
+
+
+@pytest.mark.usefixtures("few_images")
+@pytest.mark.parametrize(
+    "request_",
+    [
+        AttackCarliniWagner(indices=(MISTAKEN,), target=6, searches=2, steps=5),
+        AttackPgd(indices=(MISTAKEN,), target=6, epsilon=0.0, steps=3),
+        AttackFgsm(indices=(MISTAKEN,), epsilon=0.0),
+        AttackDeepFool(indices=(MISTAKEN,)),
+    ],
+    ids=lambda request: request.attack,
+)
+def test_what_is_mistaken_already_stays_as_it_is(request_: AnyAttack) -> None:
+    event = finished(msgspec.structs.replace(request_, what="pretrained:cnn"))
+    (image,) = event.images
+    assert (image.actual, image.before, image.predicted) == (4, 6, 6)
+    assert (image.success, image.steps_to_success) == (True, 0)
+    assert image.linf == image.l2 == 0
+    np.testing.assert_array_equal(event.adversarial, event.original)
+
+
+@pytest.mark.usefixtures("few_images")
+def test_within_nothing_no_target_is_reached() -> None:
+    event = finished(AttackPgd(what="pretrained:cnn", target=5, epsilon=0.0, steps=3))
+    np.testing.assert_array_equal(event.adversarial, event.original)
+    assert [(image.success, image.steps_to_success) for image in event.images] == [(False, None)] * 9
 
 
 # The smallest change
@@ -1356,6 +1413,7 @@ KINDS: list[type[Request]] = [
     AttackPgd,
     AttackDeepFool,
     AttackCarliniWagner,
+    AttackUniversal,
     SweepBeta,
     MeasureRobustness,
     MeasureTransfer,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from engine.catalogue import summaries
 from engine.checkpoints import load_weights, save_weights
-from engine.events import Exported, NetworkSummarised, WeightsOpened
+from engine.events import Exported, NetworkSummarised, WeightsOpened, to_json
 from engine.lab import perform
-from engine.requests import Export, Import, OpenWeights, RequestError, Resume, Summarise
+from engine.requests import CompareRuns, Export, Import, OpenWeights, RequestError, Resume, Summarise
 from engine.runs import pretrained
 from tests import notebook
 
@@ -61,6 +63,28 @@ def test_curves(tmp_path: Path) -> None:
     assert [int(row["epoch"]) for row in rows] == [epoch.epoch for epoch in epochs]
     for name in ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "train_seconds"):
         assert [float(row[name]) for row in rows] == [getattr(epoch, name) for epoch in epochs]
+
+
+def test_an_epoch_whose_loss_is_null_is_left_out(tmp_path: Path) -> None:
+    """Other programs write it for a loss that was no number: it is a value neither to plot nor to be the best."""
+    run = tmp_path / "diverged"
+    run.mkdir()
+    for name in ("request.json", "model.safetensors"):
+        shutil.copy(pretrained("cnn").path / name, run / name)
+    lines = (pretrained("cnn").path / "events.jsonl").read_text().splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if '"epoch":4,' in line)
+    lines[at] = re.sub(r'"val_loss":[^,]+', '"val_loss":null', lines[at])
+    (run / "events.jsonl").write_text("".join(lines))
+    exported(str(run), tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3, *range(5, 16)]
+    assert all(math.isfinite(float(value)) for row in rows for value in row.values())
+    (found,) = summaries(tmp_path)
+    assert found.name == "diverged"
+    assert found.val_loss == min(float(row["val_loss"]) for row in rows)
+    (compared,) = perform(CompareRuns(what=(str(run), "pretrained:cnn")), tmp_path)
+    assert b"NaN" not in to_json(compared)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 import engine.training
 from engine.data import Dataset, Split, epoch_permutation
 from engine.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.memory import EVALUATION_BATCH
 from engine.model import seeded_cnn
 from engine.requests import Train
-from engine.training import EVALUATION_BATCH, RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
+from engine.training import RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
 from tests import notebook
 from tests.conftest import returned
 

@@ -61,7 +61,9 @@ def test_what_is_asked_for_becomes_a_request() -> None:
     )
 
 
-@pytest.mark.parametrize("word", [*(f"attack {name}" for name in ATTACKS), "beta", "robustness", "transfer"])
+@pytest.mark.parametrize(
+    "word", [*(f"attack {name}" for name in ATTACKS), "attack universal", "beta", "robustness", "transfer"]
+)
 def test_each_command_has_help(call: Call, word: str) -> None:
     assert f"  {word} " in call("--help")[1]
     code, out, err = call(*word.split(), "--help")
@@ -93,6 +95,22 @@ def test_an_attack_in_a_table_in_json_in_arrays_and_as_a_figure(call: Call, tmp_
     assert max(map(len, rows)) <= 110
     for image in event["images"]:
         assert f"{image['l2']:.4f}" in out
+
+
+def test_one_perturbation_for_many(call: Call, tmp_path: Path) -> None:
+    arguments = ("attack", "universal", CNN, "--digits", 30, "--steps", 3, "--count", 40, "--epsilon", 0.4)
+    (event,) = lines(call, *arguments, "--npz", "result.npz", "--png", "result.png")
+    assert (event["type"], event["made_of"], event["averaged"]) == ("UniversalMade", 30, 40)
+    with np.load(tmp_path / "result.npz", allow_pickle=False) as file:
+        assert file["perturbation"].shape == (28, 28)
+        assert file["fooled"].mean() == pytest.approx(event["fooling_rate"]) == file["fooling_rate"]
+        assert file["originals"].shape == file["adversarial"].shape == (10, 28, 28)
+    assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
+    code, out, err = call(*arguments)
+    assert (code, err) == (0, "")
+    assert "one perturbation, Linf 0.4, of 30 training digits in 3 steps of 0.333333" in out
+    assert f"{event['fooling_rate']:.2%}".replace("%", " %") in out
+    assert "random, as large" in out
 
 
 def test_robustness_is_an_object_a_point(call: Call, tmp_path: Path) -> None:
@@ -142,7 +160,7 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("attack",), "which attack? noise, targeted, fgsm, pgd, deepfool, cw; for example"),
+        (("attack",), "which attack? noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
         (("attack", "bim"), "which attack? noise"),
         (("attack", "noise", CNN, "--classes", "33"), "classes must be different digits, for example 38, not '33'"),
         (("attack", "targeted", CNN, "--indices", "8"), "all of these images are of class 5 already"),

@@ -135,3 +135,17 @@ def test_the_curves_of_a_long_run_are_taken_in_by_parts() -> None:
     assert traces.fields["test_accuracy"].points()[0][-1] == AT_ONCE + 1
     xs, ys = traces.running.points()
     assert (min(ys), max(ys), xs[-1]) == (0.1, 0.3, AT_ONCE + 0.75)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+@pytest.mark.parametrize("ys", [[0.0] * 3, [0.0, float("nan"), 0.1], [float("nan")] * 3, [float("inf"), 0.1, 0.2]])
+async def test_zeros_and_what_is_no_number_leave_a_chart(ys: list[float], logarithmic: bool) -> None:
+    app = ChartApp()
+    async with app.run_test() as pilot:
+        chart = app.query_one(Chart)
+        for span in (None, (0.0, 1.0), (min(ys) * 0.8, max(ys) * 1.25)):
+            chart.show([Curve("val", "curve-val", [1, 2, 3], ys, "0.1")], (0, 3), span, logarithmic=logarithmic)
+            chart.redraw()
+            await pilot.pause()
+            assert "val 0.1" in text(chart)[0]
+            assert "1" in text(chart)[-1]

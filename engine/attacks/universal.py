@@ -1,0 +1,151 @@
+"""One perturbation for many digits (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401).
+
+Found by projected gradient ascent (Shafahi et al. 2020, arXiv:1811.11304) on training digits, and tried on digits that
+it was not made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.attack_events import UniversalMade
+from engine.attacks.attack import attacked
+from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Wish
+from engine.attacks.robustness import wilson
+from engine.events import Event, WorkAdvanced
+from engine.geometry import CLASSES
+from engine.inspection.predictions import answers
+from engine.inspection.subject import find_images, find_subject
+from engine.requests import AttackUniversal, InspectImages, RequestError
+from engine.seeds import generator
+
+CAP = 9.0
+"""Nats of cross-entropy beyond which an image counts no more: a few that are lost anyway would decide alone."""
+SHOWN = 10
+"""Images that an event shows, as they are and perturbed."""
+
+
+class CappedCrossEntropy(Wish):
+    """The cross-entropy of each image's class, up to CAP; with a target less that of the target."""
+
+    def __init__(self, labels: Tensor, target: int = ANY) -> None:
+        """Of classes `labels` (n,) int64."""
+        self._pivot = labels if target == ANY else torch.full_like(labels, target)
+        self._away = target == ANY
+
+    def gradient(self, logits: Tensor) -> Tensor:
+        """By logits (n, 10), like them."""
+        logs = logits.log_softmax(dim=1)
+        pivot = self._pivot[:, None]
+        gradient = logs.exp().scatter_add(1, pivot, -torch.ones_like(logs[:, :1]))
+        if not self._away:
+            return -gradient
+        return gradient * (-logs.gather(1, pivot) <= CAP)
+
+
+class Perturbation(NamedTuple):
+    """Where the ascent is."""
+
+    pixels: Tensor
+    """(1, 28, 28) within the bound."""
+    fooled: float
+    """Share of the images it is made of that it has what it wants of, 0 to 1."""
+
+
+def shown_with(images: Tensor, perturbation: Tensor) -> Tensor:
+    """`images` (n, 1, 28, 28) with `perturbation` (1, 28, 28) added to each, clipped to [0, 1]."""
+    return (images + perturbation).clamp(0, 1)
+
+
+def ascend(
+    network: AttackedNetwork, images: Tensor, labels: Tensor, settings: AttackUniversal
+) -> Iterator[Perturbation]:
+    """The perturbation before the first step, which is none, and after each: v <- clip(v + step * sign(gradient)).
+
+    Of the mean over all of `images` (n, 1, 28, 28) of classes `labels` (n,), to which v is added and the sum clipped to
+    [0, 1]. The gradient is that by the pixels as they are shown: clipping would hide the background from it, where a
+    pixel of v below zero changes nothing, and so could never rise again.
+    """
+    found = torch.zeros_like(images[0])
+    for step in range(settings.steps + 1):
+        gradient, fooled = torch.zeros_like(found), 0
+        for batch, classes in zip(torch.split(images, AT_ONCE), torch.split(labels, AT_ONCE), strict=True):
+            logits, each = network.ascent(shown_with(batch, found), CappedCrossEntropy(classes, settings.target))
+            gradient += each.sum(dim=0)
+            answer = logits.argmax(dim=1)
+            fooled += int((answer != classes if settings.target == ANY else answer == settings.target).sum())
+        yield Perturbation(found, fooled / len(images))
+        if step < settings.steps:
+            found = (found + settings.step * gradient.sign()).clamp(-settings.epsilon, settings.epsilon)
+
+
+def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, None, None]:
+    """Make one perturbation of training images, and say how many others it fools.
+
+    Raises RequestError where there is no such network or data set, or with a target no image of another class.
+    """
+    subject = find_subject(request, root)
+    training = InspectImages(what=request.what, split="train", dataset=request.dataset)
+    _, made_of = yield from find_images(training, subject)
+    dataset, split = yield from find_images(request, subject)
+    images, labels = _others(made_of.images, made_of.labels, request.target, request.digits)
+    held_out, actual = _others(split.images, split.labels, request.target, request.count)
+    if not len(images) or not len(held_out):
+        raise RequestError(f"there is nothing to attack: all of these images are of class {request.target} already")
+    history, began = [], perf_counter()
+    with torch.inference_mode():
+        for step, now in enumerate(ascend(attacked(subject, subject.dtype), images, labels, request)):
+            history.append(now.fooled)
+            yield WorkAdvanced(words=f"of {len(images):,} digits", done=step, total=request.steps)
+    noise = request.epsilon * (2 * torch.randint(0, 2, now.pixels.shape, generator=generator(request.seed)) - 1)
+    shown = shown_with(held_out, now.pixels)
+    before, after = answers(subject, held_out), answers(subject, shown)
+    by_chance = answers(subject, shown_with(held_out, noise.to(now.pixels)))
+    changed = after != before if request.target == ANY else after == request.target
+    low, high = wilson(int(changed.sum()), len(changed))
+    yield UniversalMade(
+        name=subject.name,
+        variant=subject.variant,
+        epoch=subject.epoch,
+        dataset=dataset,
+        split=request.split,
+        epsilon=request.epsilon,
+        target=request.target,
+        steps=request.steps,
+        step_size=request.step,
+        made_of=len(images),
+        averaged=len(held_out),
+        fooling_rate=int(changed.sum()) / len(changed),
+        low=low,
+        high=high,
+        by_chance=_share(by_chance != before if request.target == ANY else by_chance == request.target),
+        accuracy_before=_share(before == actual),
+        accuracy=_share(after == actual),
+        taken_for=tuple(torch.bincount(after, minlength=CLASSES).tolist()),
+        history=tuple(history),
+        seconds=perf_counter() - began,
+        perturbation=now.pixels[0].cpu().numpy().copy(),
+        fooled=changed.cpu().numpy().copy(),
+        actual=actual.cpu().numpy().copy(),
+        before=before.cpu().numpy().copy(),
+        predicted=after.cpu().numpy().copy(),
+        originals=np.array(held_out[:SHOWN, 0].cpu().numpy(), copy=True),
+        adversarial=np.array(shown[:SHOWN, 0].cpu().numpy(), copy=True),
+    )
+
+
+def _others(images: Tensor, labels: Tensor, target: int, count: int) -> tuple[Tensor, Tensor]:
+    """The first `count` images that are not of the target, and their labels."""
+    chosen = (labels != target).nonzero()[:count, 0]
+    return images[chosen], labels[chosen]
+
+
+def _share(chosen: Tensor) -> float:
+    return chosen.double().mean().item()

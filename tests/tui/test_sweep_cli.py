@@ -1,0 +1,82 @@
+"""`mnist-tui train --sweep`: what one run does is no other's affair, and at the end stands what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import recording
+from engine.runs import RunFolder
+from engine.training import TrainingFailed, train
+from tests.tui.test_inspect_cli import Call, call
+
+__all__ = ["call"]
+
+SMALL = ("train", "--epochs", "1", "--train-size", "640", "--hidden", "8", "--device", "cpu")
+
+
+@pytest.fixture
+def troubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two gigabytes; and training that fails with 3 channels, and that has a fault of ours with 5."""
+
+    def troubled(request: Any, *rest: Any) -> Iterator[Any]:
+        if request.channels == 3:
+            raise TrainingFailed("the loss is no longer a finite number")
+        if request.channels == 5:
+            raise ZeroDivisionError("division by zero")
+        return train(request, *rest)
+
+    monkeypatch.setattr(recording, "free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(recording, "train", troubled)
+
+
+@pytest.mark.usefixtures("troubles")
+def test_a_sweep_goes_on_past_what_failed_and_ends_with_a_table(call: Call) -> None:
+    code, out, err = call(*SMALL, "--batch-size", "640", "--sweep", "channels=1024,3,5,4")
+    assert code == 1
+    assert [f"run {n} of 4: channels {c}, seed 0" in out for n, c in ((1, 1024), (2, 3), (3, 5), (4, 4))] == [True] * 4
+    assert out.count("best validation loss") == 1
+    table = err[err.index("3 of 4 runs failed:") :]
+    names = {run.read_record().request.channels: run.name for run in map(RunFolder, Path("runs").iterdir())}
+    assert names.keys() == {3, 5, 4}  # what was refused leaves no folder
+    rows = table.splitlines()
+    assert rows[1].split() == ["run", "folder", "reason"]
+    for channels, words in (
+        (1024, "this run needs about "),
+        (3, "the loss is no longer a finite number"),
+        (5, "ZeroDivisionError: division by zero"),
+    ):
+        (row,) = (row for row in rows if row.startswith(f"channels {channels}, seed 0 "))
+        assert names.get(channels, " . ") in row
+        assert words in row
+    assert RunFolder(Path("runs") / names[4]).history().state == "finished"
+
+
+@pytest.mark.usefixtures("troubles")
+def test_in_json_standard_output_is_events_alone(call: Call) -> None:
+    code, out, err = call(*SMALL, "--batch-size", "640", "--sweep", "channels=1024,4", "--json")
+    assert code == 1
+    kinds = [json.loads(line)["type"] for line in out.splitlines()]
+    assert kinds == ["RunStarted", "EpochFinished", "RunFinished"]
+    assert err.startswith("mnist-tui: run 1 of 2: channels 1024, seed 0: this run needs about ")
+    assert "1 of 2 runs failed:" in err
+
+
+@pytest.mark.usefixtures("troubles")
+def test_where_no_run_can_begin_for_one_reason_the_input_was_wrong(call: Call) -> None:
+    code, _, err = call(*SMALL, "--batch-size", "640", "--channels", "1024", "--seeds", "2")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("mnist-tui: this run needs about ")
+    assert "failed" not in err
+
+
+@pytest.mark.usefixtures("troubles")
+def test_one_run_that_cannot_fit_is_bad_input(call: Call) -> None:
+    code, out, err = call(*SMALL, "--batch-size", "640", "--channels", "1024")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "2.0 GB are free in memory" in err
+    assert not Path("runs").exists()
