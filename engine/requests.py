@@ -532,7 +532,7 @@ class AttackUniversal(InspectImages, frozen=True, tag="attack-universal"):
 
     epsilon: Annotated[float, Meta(ge=0, le=1, description="the bound on each of its pixels, in pixel values")] = 0.3
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
-    digits: Annotated[int, Meta(ge=1, le=60_000, description="it is made of the first n training digits")] = 500
+    made_of: Annotated[int, Meta(ge=1, le=60_000, description="the first n training digits")] = 500
     steps: Annotated[int, Meta(ge=1, le=10_000, description="over all of these digits")] = 30
     step_size: Annotated[float, Meta(ge=0, le=1, description="in pixel values (0: 2.5 epsilon / steps)")] = 0.0
     count: Annotated[int, Meta(ge=1, le=60_000, description="it is tried on the first n of the split")] = 1000

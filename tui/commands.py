@@ -94,6 +94,7 @@ COMMANDS = (
     Command("g", "curve", "curve", "accuracy by how much an attack may change, or back", (ATTACKS,)),
     Command("b", "beta", "beta", "does the penalty keep the image close? or back", (ATTACKS,)),
     Command("y", "transfer", "transfer", "do they fool another network too? or back", (ATTACKS,)),
+    Command("u", "universal", "", "one perturbation that fools many digits, or back", (ATTACKS,)),
     Command("enter", "open", "open", "look into this run: the other screens are about it then", (RUNS,)),
     Command("R", "resume", "resume", "go on with this run from where it was left", (RUNS,)),
     Command("x", "stop", "stop", "stop this run, here or in another process of this machine", (RUNS,)),

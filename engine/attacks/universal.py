@@ -95,7 +95,7 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
     training = InspectImages(what=request.what, split="train", dataset=request.dataset)
     _, made_of = yield from find_images(training, subject)
     dataset, split = yield from find_images(request, subject)
-    images, labels = _others(made_of.images, made_of.labels, request.target, request.digits)
+    images, labels = _others(made_of.images, made_of.labels, request.target, request.made_of)
     held_out, actual = _others(split.images, split.labels, request.target, request.count)
     if not len(images) or not len(held_out):
         raise RequestError(f"there is nothing to attack: all of these images are of class {request.target} already")

@@ -84,7 +84,7 @@ def test_gradients_of_the_loss_are_autograds(target: int) -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_it_is_tried_on_images_that_it_was_not_made_of(small: Dataset) -> None:
-    event = made(digits=250, steps=8, count=200)
+    event = made(made_of=250, steps=8, count=200)
     assert (event.dataset, event.split, event.made_of, event.averaged) == ("mnist", "test", 250, 200)
     assert np.abs(event.perturbation).max() == pytest.approx(0.3)
     model = load_weights(pretrained("cnn").model_file).eval()
@@ -110,7 +110,7 @@ def test_it_is_tried_on_images_that_it_was_not_made_of(small: Dataset) -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_with_a_target_all_are_of_other_classes(small: Dataset) -> None:
-    event = made(digits=60, steps=4, count=10_000, target=8, epsilon=0.5)
+    event = made(made_of=60, steps=4, count=10_000, target=8, epsilon=0.5)
     assert event.averaged == int((small.test.labels != 8).sum())
     assert (event.actual != 8).all()
     np.testing.assert_array_equal(event.fooled, event.predicted == 8)
@@ -119,7 +119,7 @@ def test_with_a_target_all_are_of_other_classes(small: Dataset) -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_within_nothing_nothing_changes() -> None:
-    event = made(digits=5, steps=2, count=50, epsilon=0.0)
+    event = made(made_of=5, steps=2, count=50, epsilon=0.0)
     assert not event.perturbation.any()
     assert event.fooling_rate == event.by_chance == 0
     assert event.accuracy == event.accuracy_before
@@ -127,7 +127,7 @@ def test_within_nothing_nothing_changes() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_it_can_be_watched_kept_and_drawn() -> None:
-    *progress, event = perform(AttackUniversal(what="pretrained:cnn", digits=20, steps=3, count=30), NOWHERE)
+    *progress, event = perform(AttackUniversal(what="pretrained:cnn", made_of=20, steps=3, count=30), NOWHERE)
     assert [p.done for p in progress if isinstance(p, WorkAdvanced)] == [0, 1, 2, 3]
     assert b'"fooling_rate":' in to_json(event)
     assert b"perturbation" not in to_json(event)

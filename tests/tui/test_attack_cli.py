@@ -98,7 +98,7 @@ def test_an_attack_in_a_table_in_json_in_arrays_and_as_a_figure(call: Call, tmp_
 
 
 def test_one_perturbation_for_many(call: Call, tmp_path: Path) -> None:
-    arguments = ("attack", "universal", CNN, "--digits", 30, "--steps", 3, "--count", 40, "--epsilon", 0.4)
+    arguments = ("attack", "universal", CNN, "--made-of", 30, "--steps", 3, "--count", 40, "--epsilon", 0.4)
     (event,) = lines(call, *arguments, "--npz", "result.npz", "--png", "result.png")
     assert (event["type"], event["made_of"], event["averaged"]) == ("UniversalMade", 30, 40)
     with np.load(tmp_path / "result.npz", allow_pickle=False) as file:

@@ -10,7 +10,7 @@ import torch
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.checkpoints import load_weights, save_weights
 from engine.data import Dataset
 from engine.lab import Job
@@ -20,6 +20,7 @@ from engine.requests import (
     AttackNoise,
     AttackPgd,
     AttackTargeted,
+    AttackUniversal,
     CurveAttackName,
     MeasureRobustness,
     MeasureTransfer,
@@ -38,7 +39,7 @@ from tui.tables import beta_answer
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar
-from tui.widgets.pictures import Legend, Raster
+from tui.widgets.pictures import Legend, Raster, RasterGrid
 from tui.widgets.rows import Rows
 from tui.widgets.settings import Settings
 
@@ -288,6 +289,27 @@ async def test_beta_and_transfer(still_app: MakeApp) -> None:
         assert isinstance(screen.transferred, TransferMeasured)
         assert "over 10 digits that all of them get right" in text(screen, Rows, "transfer-table")
         await press(pilot, screen, "escape")
+        assert screen.page == "attack"
+
+
+async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "u", "o", "o", "o", *["P"] * 8, "o", "o", "P", "P", "P")
+        await press(pilot, screen, "r")
+        assert screen.wanted() == [AttackUniversal(what=CNN, made_of=10, steps=1, count=100)]
+        found = screen.universal
+        assert isinstance(found, UniversalMade)
+        assert found.averaged == 100
+        assert f"{100 * found.fooling_rate:.2f} %" in text(screen, Rows, "universal-table")
+        assert "made of 10 training digits" in text(screen, Rows, "universal-table")
+        assert f"{found.actual[0]}→{found.predicted[0]}" in words(screen.query_one("#universal-shown", RasterGrid))
+        assert screen.figure() is not None
+        await press(pilot, screen, "w")  # a target: what was found is no answer to that
+        assert screen.universal is None
+        assert screen.wanted() == []
+        await press(pilot, screen, "u")
         assert screen.page == "attack"
 
 

@@ -22,6 +22,7 @@ from engine.attack_events import (
     RobustnessMeasured,
     RobustnessPointMeasured,
     TransferMeasured,
+    UniversalMade,
 )
 from engine.events import DownloadAdvanced, Event, JobFailed, NetworkEvent
 from engine.lab import Job
@@ -29,6 +30,7 @@ from engine.requests import (
     GALLERY,
     AnyAttack,
     AttackName,
+    AttackUniversal,
     DrawFigure,
     MeasureRobustness,
     MeasureTransfer,
@@ -54,18 +56,20 @@ from tui.widgets.settings import Settings
 from tui.widgets.table import percent
 from tui.words import cut
 
-Page = Literal["attack", "curve", "beta", "transfer"]
+Page = Literal["attack", "curve", "beta", "transfer", "universal"]
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
-MEASUREMENTS: dict[Page, type[MeasureRobustness] | type[SweepBeta] | type[MeasureTransfer]] = {
+MEASUREMENTS: dict[Page, type[Request]] = {
     "curve": MeasureRobustness,
     "beta": SweepBeta,
     "transfer": MeasureTransfer,
+    "universal": AttackUniversal,
 }
 TITLES: dict[Page, str] = {
     "attack": "one attack",
     "curve": "accuracy under attack",
     "beta": "beta: closer?",
     "transfer": "transfer",
+    "universal": "universal",
 }
 PIXEL = Span(0.0, 1.0)
 SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": "random start", "count": "digits"}
@@ -81,6 +85,7 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "confidence": (0, 1, 2, 5, 10, 20, 50, 100),
     "restarts": (1, 2, 3, 5, 10, 20),
     "count": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+    "made_of": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
 }
 """The values that a key goes through; of other numbers each one."""
 SHOWN_IN_A_CURVE = 100
@@ -102,6 +107,7 @@ class AttacksScreen(InspectScreen):
     curve: RobustnessMeasured | None = None
     swept: BetaSwept | None = None
     transferred: TransferMeasured | None = None
+    universal: UniversalMade | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +115,7 @@ class AttacksScreen(InspectScreen):
             "curve": {"count": SHOWN_IN_A_CURVE},
             "beta": {"count": SHOWN_IN_A_CURVE},
             "transfer": {"count": SHOWN_IN_A_CURVE},
+            "universal": {"made_of": SHOWN_IN_A_CURVE},
         }
         """What was set, for each attack and each measurement, where it is not the default."""
         self._option: dict[str, int] = {}
@@ -131,7 +138,7 @@ class AttacksScreen(InspectScreen):
         self.add_class("-attacks")
 
     def body(self) -> Iterable[Widget]:
-        """The first of four pages; the others are made when somebody turns to them."""
+        """The first of five pages; the others are made when somebody turns to them."""
         yield Settings()
         yield self._made("attack")
         yield Legend()
@@ -164,6 +171,11 @@ class AttacksScreen(InspectScreen):
                     "r makes images on this network and on the bundled one of the other kind,\nand shows them to both"
                 )
                 return Vertical(Rows(empty=empty, id="transfer-table"), classes="desk page", id=name)
+            case "universal":
+                pictures = (Raster(id="universal-perturbation"), RasterGrid(empty="", id="universal-shown"))
+                empty = "r makes one perturbation of training digits\nand adds it to others"
+                table = Rows(empty=empty, id="universal-table")
+                return Vertical(Horizontal(*pictures, id="universal-pictures"), table, classes="desk page", id=name)
 
     # What is asked for
 
@@ -228,6 +240,8 @@ class AttacksScreen(InspectScreen):
                 self.swept = event
             case TransferMeasured():
                 self.transferred = event
+            case UniversalMade():
+                self.universal = event
             case _:
                 pass
 
@@ -250,7 +264,7 @@ class AttacksScreen(InspectScreen):
 
     def forget(self) -> None:
         """Another network falls to other images."""
-        self.shown = self.curve = self.swept = self.transferred = None
+        self.shown = self.curve = self.swept = self.transferred = self.universal = None
         self._frame, self._step, self._halted, self._last_words = None, 0, False, None
         self._asked.clear()
         self._last.clear()
@@ -295,6 +309,7 @@ class AttacksScreen(InspectScreen):
             "curve": self._draw_curve,
             "beta": self._draw_beta,
             "transfer": self._draw_transfer,
+            "universal": self._draw_universal,
         }[self.page]()
 
     def _draw_settings(self) -> None:
@@ -486,6 +501,37 @@ class AttacksScreen(InspectScreen):
         note = f"over {found.averaged:,} digits that all of them get right"
         self.table.show(title, head, lines, [note])
 
+    def _draw_universal(self) -> None:
+        found, gray, apart = self.universal, replace(self.view, colours="gray"), replace(self.view, colours="diverging")
+        raster, grid = self.query_one("#universal-perturbation", Raster), self.query_one("#universal-shown", RasterGrid)
+        self.query_one(Legend).show(self.view, None)
+        if found is None:
+            raster.show("perturbation", "", None, apart)
+            grid.show("", "", EMPTY, gray)
+            self.table.show("", "", ())
+            return
+        span = Span.of(found.perturbation, "diverging")
+        raster.show("perturbation", f"up to {np.abs(found.perturbation).max():.2f}", found.perturbation, apart, span)
+        answers = [f"{a}{glyphs().arrow}{p}" for a, p in zip(found.actual, found.predicted, strict=True)]
+        shown = len(found.adversarial)
+        inks = ["warning" if fooled else "quiet" for fooled in found.fooled[:shown]]
+        sheet = Sheet(found.adversarial, labels=answers[:shown], inks=inks)
+        grid.show(f"{found.dataset} {found.split}, with it", "", sheet, gray, PIXEL)
+        wanted = "another answer" if found.target < 0 else f"answer {found.target}"
+        interval = f"{100 * found.low:6.2f} to {100 * found.high:6.2f} %"
+        lines = [
+            Row(f"{'universal':<20}{percent(found.fooling_rate):>14}   {interval}"),
+            Row(f"{'random, as large':<20}{percent(found.by_chance):>14}"),
+        ]
+        taken = " ".join(f"{digit}:{count}" for digit, count in enumerate(found.taken_for))
+        notes = [
+            f"made of {found.made_of:,} training digits, of which it fools {percent(found.history[-1])}",
+            f"accuracy {percent(found.accuracy_before)} without it, {percent(found.accuracy)} with it",
+            f"taken for: {taken}",
+        ]
+        head = f"{'perturbation':<20}{wanted:>14}   95 % interval"
+        self.table.show(f"tried on {found.averaged:,} other digits", head, lines, notes)
+
     # Words
 
     def _show_status(self) -> None:
@@ -543,6 +589,7 @@ class AttacksScreen(InspectScreen):
             "curve": None if isinstance(self.curve, RobustnessAdvanced) else self.curve,
             "beta": None if isinstance(self.swept, BetaSweepAdvanced) else self.swept,
             "transfer": self.transferred,
+            "universal": self.universal,
         }
         return self.as_drawn(whole[self.page])
 
@@ -621,6 +668,10 @@ class AttacksScreen(InspectScreen):
         """Whether it fools another network, or back."""
         await self._turn_to("transfer")
 
+    async def action_universal(self) -> None:
+        """One perturbation for many digits, or back."""
+        await self._turn_to("universal")
+
     def _anew(self) -> None:
         """Something else is asked for: what is in view is no answer to it any more."""
         self.problem = ""
@@ -634,6 +685,8 @@ class AttacksScreen(InspectScreen):
                 self.swept = None
             case "transfer":
                 self.transferred = None
+            case "universal":
+                self.universal = None
         self.show(())
 
     def action_next_attack(self) -> None:
