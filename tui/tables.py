@@ -32,6 +32,7 @@ from engine.events import (
     StrokeShare,
     with_batch,
 )
+from engine.words import shown
 from tui.words import duration, remark
 
 NOTHING = "."
@@ -345,7 +346,7 @@ def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
     """Of each run of a sweep that failed: what it was, its folder, and why."""
     table = _table("run", "folder", "reason", left=3)
     for words, folder, reason in failed:
-        table.add_row(*map(Text, (words, folder or NOTHING, reason)))
+        table.add_row(*(Text(shown(cell)) for cell in (words, folder or NOTHING, reason)))
     return table
 
 

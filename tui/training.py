@@ -58,7 +58,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         try:
             code = report(request, output, events)
         except RequestError as error:
-            print(f"mnist-tui: {of}: {error}", file=sys.stderr, flush=True)
+            print(f"mnist-tui: {of}: {shown(str(error))}", file=sys.stderr, flush=True)
             refused.append(error)
             failures.append((words, "", str(error)))
             continue
