@@ -82,7 +82,8 @@ def training_need(request: Train) -> Need:
     forth = image + kept * (maps1 + maps2) + pools + connected
     back = kept * max(maps1, maps2) + pooled1 * _FLOAT
     batch = min(a.batch_size, a.train_size)
-    evaluated = EVALUATION_BATCH * (image + max(maps1 * 7 // 4, maps2 * 7 // 4 + pooled1 * _FLOAT) + connected)
+    halves = maps1 // 2 + maps1 // 4  # an evaluation takes the maxima of rows, and of these those of columns
+    evaluated = EVALUATION_BATCH * (image + maps1 + max(halves, maps2) + connected)
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
         weights=_COPIES * weights,
@@ -103,9 +104,8 @@ def check_fits(need: int, free: int | None, request: Train, where: str) -> None:
 
 
 def gigabytes(size: int) -> str:
-    """`size` bytes for people: `0.2 GB`, `33 GB`."""
-    number = size / 1e9
-    return f"{number:,.0f} GB" if number >= 10 else f"{number:.1f} GB"
+    """`size` bytes for people, for example `33.1 GB`."""
+    return f"{size / 1e9:,.1f} GB"
 
 
 def free_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
