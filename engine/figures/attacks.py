@@ -199,8 +199,6 @@ def universal_figure(event: UniversalMade) -> Figure:
     notes = (
         f"made of {event.made_of:,} training images",
         f"L∞ {event.epsilon:g}, {event.steps} steps of {event.step_size:g}",
-        f"{wanted} for {percent(event.fooling_rate)} of {event.averaged:,} others",
-        f"{percent(event.by_chance)} by chance",
     )
     height = side + 0.2 + sum(row.height + label for row in rows)
     figure = page(height, "One perturbation for many images", small_print(event, *notes))
@@ -210,6 +208,8 @@ def universal_figure(event: UniversalMade) -> Figure:
     show(axes, event.perturbation, (-most, most), "diverging")
     facts = (
         f"the perturbation: from {event.perturbation.min():.3f} to {event.perturbation.max():.3f}\n"
+        f"{wanted} for {percent(event.fooling_rate)} of {event.averaged:,} images that it was not made of\n"
+        f"(for {percent(event.by_chance)} with a random one as large)\n"
         f"accuracy {percent(event.accuracy_before)} without it, {percent(event.accuracy)} with it"
     )
     figure.text((left + side + 0.2) / WIDTH, 1 - (0.45 + side / 2) / (height + 0.75), facts, fontsize=7, va="center")

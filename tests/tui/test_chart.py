@@ -148,4 +148,4 @@ async def test_zeros_and_what_is_no_number_leave_a_chart(ys: list[float], logari
             chart.redraw()
             await pilot.pause()
             assert "val 0.1" in text(chart)[0]
-            assert "1" in text(chart)[-1]
+            assert all(style is not None for row in chart._rows for _, style in row)
