@@ -31,11 +31,12 @@ def attack_figure(event: AttackFinished) -> Figure:
 
 
 def _settings(event: AttackFinished) -> str:
-    parts = []
+    parts, at_digit = [], event.settings.get("start") == "digit"
     for name, value in event.settings.items():
-        if name in ("target", "confidence") and value in (-1, 0.0):
+        if name in ("target", "confidence") and value in (-1, 0.0) or at_digit and name in ("start", "seed"):
             continue
-        parts.append(f"{name.replace('_', ' ')} {f'{value:g}' if isinstance(value, float) else value}")
+        words = {"optimizer": "", "start": "from "}.get(name, f"{name.replace('_', ' ')} ")
+        parts.append(f"{words}{f'{value:g}' if isinstance(value, float) else value}")
     return ", ".join(parts)
 
 
@@ -76,7 +77,7 @@ def _gallery(event: AttackFinished) -> Figure:
     height = sum(mosaic.height + label for mosaic in mosaics) + BAR + 0.1
     title = _TITLES.get(event.attack, NAMES.get(event.attack, event.attack))
     success = f"{event.successes} of {len(event.images)} fooled"
-    left_out = f", the first {count} shown" if count < len(event.images) else ""
+    left_out = f", {count} shown" if count < len(event.images) else ""
     notes = (event.source, success + left_out, _settings(event))
     figure = page(height, title, small_print(event, *notes))
     most = float(np.abs(difference).max()) or 1.0

@@ -57,8 +57,15 @@ def test_noise_is_the_notebooks_figure() -> None:
         assert np.asarray(image.images[0].get_array()) == pytest.approx(event.adversarial[number])
         assert chart.get_title() == f"Cost History for Target {wanted}"
         assert np.asarray(chart.lines[0].get_ydata()) == pytest.approx(event.history[number])
-    assert "steps 30, step size 0.01" in caption(figure)
+    assert "steps 30, adam, step size 0.01" in caption(figure)
     assert stem_of(event) == "attack-noise"
+
+
+def test_a_gallery_from_noise_says_so() -> None:
+    request = AttackTargeted(what=CNN, indices=tuple(range(20)), start="noise", optimizer="plain", step_size=0.05)
+    figure = figure_of(asked(request))
+    inside(figure)
+    assert "target 5, steps 25, plain, step size 0.05, beta 1e-05, from noise, seed 0" in caption(figure)
 
 
 @pytest.mark.parametrize("indices", [(61,), (3, 2, 1, 18, 4, 8, 11, 0, 61, 7), tuple(range(20))])
@@ -72,7 +79,7 @@ def test_the_gallery(indices: tuple[int, ...]) -> None:
         assert f"{made.index}: actual {made.actual}\npredicted {made.before}" in shown
         assert f"L∞ {made.linf:.3f}\nL2 {made.l2:.3f}" in shown
     assert f"{event.successes} of {len(event.images)} fooled" in caption(figure)
-    assert ("the first 10 shown" in caption(figure)) == (len(event.images) > 10)
+    assert ("fooled, 10 shown" in caption(figure)) == (len(event.images) > 10)
     assert title(figure).startswith("Targeted adversarial attack")
     assert title(figure_of(asked(AttackPgd(what=CNN, indices=(0,), steps=2)))) == "PGD"
 
