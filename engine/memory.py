@@ -93,13 +93,16 @@ def training_need(request: Train) -> Need:
     )
 
 
-def check_fits(need: int, free: int | None, request: Train, where: str) -> None:
-    """Raise RequestError, with the numbers, where `need` bytes are more than are `free` `where`; None: not known."""
+def check_fits(need: int, free: int | None, request: Train, where: str = "in memory", otherwise: str = "") -> None:
+    """Raise RequestError, with the numbers, where `need` bytes are more than are `free` `where`; None: not known.
+
+    `otherwise` is what else one can do, at the end of the message.
+    """
     if free is None or need <= free:
         return
     raise RequestError(
         f"this run needs about {gigabytes(need)}, and {gigabytes(free)} are free {where}: lower --batch-size "
-        f"({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden})"
+        f"({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden}){otherwise}"
     )
 
 

@@ -90,9 +90,10 @@ def _check_memory(request: Train, device: torch.device) -> None:
     give_back_freed_memory()
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own to use again
-        check_fits(need.on_gpu - loaded, torch.cuda.mem_get_info(device)[0] + kept, request, f"on {device}")
+        free = torch.cuda.mem_get_info(device)[0] + kept
+        check_fits(need.on_gpu - loaded, free, request, f"on {device}", ", or take --device cpu")
     else:
-        check_fits(need.peak - loaded, free_memory(), request, "in memory")
+        check_fits(need.peak - loaded, free_memory(), request)
 
 
 def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:

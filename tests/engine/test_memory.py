@@ -123,7 +123,7 @@ def test_free_memory_in_a_container_of_version_1(tmp_path: Path) -> None:
 
 def test_where_the_system_does_not_say_nothing_is_refused(tmp_path: Path) -> None:
     assert free_memory(tmp_path / "proc", tmp_path / "cgroup") is None
-    check_fits(10**15, None, Train(), "in memory")
+    check_fits(10**15, None, Train())
 
 
 @pytest.mark.usefixtures("small_runs")
