@@ -1,26 +1,32 @@
-"""Weights in and out: safetensors, our own; `.pth`, the notebook's."""
+"""Weights in and out: safetensors, our own; `.pth`, the notebook's; and what others save of this network."""
 
 from __future__ import annotations
 
 import io
-import zipfile
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import torch
+from msgspec.structs import replace
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.geometry import IMAGE_SIZE, GeometryError, block_sizes
+from engine.geometry import GeometryError, block_sizes
+from engine.matching import Match, NoMatch, StateDict, match, state_dicts
 from engine.model import CNN
 from engine.paths import write_whole
-from engine.requests import Architecture, RequestError
+from engine.requests import NOTEBOOKS_NORMS, Architecture, Reading, RequestError
+from engine.tensorfiles import OURS, opened
+from engine.text import printable
 
 State = dict[str, Tensor]
 
-MOST_BYTES = 2 << 30
-"""Of a weights file, unpacked: what claims more is refused unread."""
+MOST_STRIDE = MOST_PADDING = 14
+"""That a network can have."""
 
 
 def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
@@ -39,17 +45,21 @@ def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
 def save_weights(path: Path, model: CNN) -> None:
     """Write the weights of `model`: `.pth` as the notebook's `torch.save(model.state_dict())`, else safetensors.
 
-    The architecture goes along in the safetensors' metadata. Raises OSError.
+    The architecture goes along: in the safetensors' metadata, and for `.pth` in those of the state dict, which
+    `load_state_dict` looks at for the names of modules alone. Raises OSError.
     """
-    if path.suffix in (".pth", ".pt"):
-        state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    a = model.architecture
+    plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
+    metadata = {"architecture": msgspec.json.encode(plain).decode()}
+    if path.suffix.lower() in (".pth", ".pt"):
+        whole = model.state_dict()
+        state = OrderedDict((key, value.detach().cpu().contiguous()) for key, value in whole.items())
+        vars(state)["_metadata"] = {**vars(whole)["_metadata"], OURS: metadata}
         buffer = io.BytesIO()  # torch.save hides the disk's own errors
         torch.save(state, buffer)
         write_whole(path, lambda partial: partial.write_bytes(buffer.getvalue()))
         return
-    a = model.architecture
-    plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
-    save_tensors(path, model.state_dict(), {"architecture": msgspec.json.encode(plain).decode()})
+    save_tensors(path, model.state_dict(), metadata)
 
 
 def save_convolutions(path: Path, model: CNN) -> None:
@@ -70,105 +80,146 @@ def load_tensors(path: Path) -> tuple[State, dict[str, str]]:
         raise RequestError(f"{path} is no whole safetensors file ({error})") from None
 
 
-def load_weights(path: Path) -> CNN:
-    """The network in a weights file, on the CPU, in evaluation mode.
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The network in a weights file."""
 
-    The architecture is read from the metadata, or from the keys and shapes. Raises RequestError, naming the first key
-    that does not fit, where the file holds another network or none.
+    model: CNN
+    """On the CPU, in evaluation mode."""
+    ours: bool
+    """Whether the file says of itself what network it holds."""
+    notes: tuple[str, ...]
+    """What a person should know of how the file was read: a line each."""
+
+
+def load_weights(path: Path) -> CNN:
+    """The network in a weights file, on the CPU, in evaluation mode. Raises RequestError as `read_weights` does."""
+    return read_weights(path).model
+
+
+def read_weights(path: Path, reading: Reading | None = None) -> Weights:
+    """The network in a weights file of anybody's, whatever its ending and the names of its layers.
+
+    The architecture is what the file says, else what fits its shapes; `reading` goes before both. Raises RequestError,
+    with what was found and what is wanted, where the file holds another network or none.
     """
-    metadata: dict[str, str] = {}
-    _check_size(path)
-    if path.suffix in (".pth", ".pt"):
-        state = _load_pth(path)
-    else:
-        state, metadata = load_tensors(path)
-    if "architecture" in metadata:
+    reading = reading or Reading()
+    with opened(path) as file:
+        state, found = _only(state_dicts(file), path)
+        notes = []
+        if not found.named_as_here():
+            notes.append(found.described() + (f" (from {printable(state.name)})" if state.name else ""))
+        if written := state.metadata.get("architecture"):
+            try:
+                architecture = msgspec.json.decode(written, type=Architecture)
+            except (ValueError, RecursionError) as error:
+                raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
+            architecture = _otherwise(architecture, reading, path)
+        else:
+            architecture, choice = _inferred(found, reading, path)
+            notes += choice
+        model = _filled(architecture, state, found, path)
+    return Weights(model.eval(), bool(written), tuple(notes))
+
+
+def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
+    """The one state dict that is of this network, and which tensor is which."""
+    found, reasons = [], []
+    for state in states:
         try:
-            architecture = msgspec.json.decode(metadata["architecture"], type=Architecture)
-        except msgspec.DecodeError as error:
-            raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
-    else:
-        architecture = infer_architecture(state, path)
+            found.append((state, match(state)))
+        except NoMatch as error:
+            reasons.append(str(error))
+    if len(found) > 1:
+        names = ", ".join(printable(state.name or "the whole file") for state, _ in found)
+        raise RequestError(f"{path} holds this network {len(found)} times ({names}): save one of them alone")
+    if not found:
+        reason = reasons[0] if reasons else "holds no state dict: save model.state_dict(), not something else"
+        raise RequestError(f"{path} {reason}")
+    return found[0]
+
+
+def _otherwise(architecture: Architecture, reading: Reading, path: Path) -> Architecture:
+    """`architecture` with what `reading` says instead."""
+    said = {name: value for name, value in msgspec.structs.asdict(reading).items() if value is not None}
+    try:
+        return replace(architecture, **said)
+    except RequestError as error:
+        raise RequestError(f"{path} cannot be read so: {error}") from None
+
+
+def _inferred(found: Match, reading: Reading, path: Path) -> tuple[Architecture, list[str]]:
+    """The architecture that fits the shapes, and a note where stride and padding were a choice."""
+    fits = geometries(found.kernel_size, found.channels, found.flat)
+    wanted = [each for each in fits if reading.stride in (None, each[0]) and reading.padding in (None, each[1])]
+    if not wanted:
+        why = f"kernels of {found.kernel_size} pixels and {found.channels} channels make no {found.flat} numbers"
+        asked = f" with stride {reading.stride} and padding {reading.padding}" if fits else ""
+        raise RequestError(f"{path} does not fit a 28x28 image: {why}{asked}".replace("stride None and ", ""))
+    # Padding as wide as the kernel gives it nothing but zeros to look at: that is meant only where nothing else fits.
+    sensible = [each for each in wanted if each[1] < found.kernel_size] or wanted
+    stride, padding = sensible[0]
+    notes = []
+    if len(sensible) > 1:
+        others = ", ".join(f"{stride}/{padding}" for stride, padding in sensible[1:6])
+        notes.append(
+            f"stride {stride} and padding {padding} are taken, but its shapes fit {others} too: "
+            "--stride and --padding say otherwise, also on import, after which the run keeps them"
+        )
+    try:
+        architecture = Architecture(
+            batch_norm=found.norm_layers == NOTEBOOKS_NORMS,
+            norm_layers=() if found.norm_layers == NOTEBOOKS_NORMS else found.norm_layers,
+            channels=found.channels,
+            kernel_size=found.kernel_size,
+            stride=stride,
+            padding=padding,
+            hidden=found.hidden,
+        )
+    except RequestError as error:
+        raise RequestError(f"{path} holds another network than ours: {error}") from None
+    return _otherwise(architecture, reading, path), notes
+
+
+def geometries(kernel_size: int, channels: int, flat: int) -> list[tuple[int, int]]:
+    """Stride and padding of which the second block's maps have `flat` numbers, the likeliest first.
+
+    They leave no trace in a single shape. The notebook's padding of 1 comes first, then what keeps a map's size.
+    """
+    side = math.isqrt(flat // channels)
+    found = []
+    for stride in range(1, MOST_STRIDE + 1):
+        for padding in sorted(range(MOST_PADDING + 1), key=lambda p: (p != 1, p != (kernel_size - 1) // 2, p)):
+            try:
+                fits = block_sizes(kernel_size, stride, padding)[-1][1] == side
+            except GeometryError:
+                continue
+            if fits and channels * side * side == flat:
+                found.append((stride, padding))
+    return found
+
+
+def _filled(architecture: Architecture, state: StateDict, found: Match, path: Path) -> CNN:
+    """The network, its weights those of the file, in single precision."""
     with torch.device("meta"):  # a file may claim a network that no memory holds
-        expected = CNN(architecture).state_dict()
-    for key in [*expected, *state]:
-        want = tuple(expected[key].shape) if key in expected else None
-        have = tuple(state[key].shape) if key in state else None
-        # `num_batches_tracked` is missing in files of old PyTorch versions, and nothing depends on it.
-        if want != have and not (have is None and key.endswith("num_batches_tracked")):
-            raise RequestError(
-                f"{path} does not fit the network: {key} is {have or 'missing'}, wanted {want or 'nothing'}"
-            )
-    model = CNN(architecture)
-    model.load_state_dict(model.state_dict() | state)
-    return model.eval()
+        model = CNN(architecture)
+    weights: State = {}
+    for key, expected in model.state_dict().items():
+        source = found.sources.get(key)
+        want, have = tuple(expected.shape), state.tensors[source].shape if isinstance(source, str) else ()
+        if source is None or (isinstance(source, str) and have != want):
+            named = printable(source) if isinstance(source, str) else key
+            raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, wanted {want}")
+        if isinstance(source, str):
+            weights[key] = state.tensors[source].load().to(expected.dtype)
+        else:
+            weights[key] = torch.full(want, source, dtype=expected.dtype)
+    if surplus := [key for key in found.sources if key not in weights]:
+        raise RequestError(f"{path} does not fit the network: {surplus[0]} is wanted nowhere")
+    model.load_state_dict(weights, assign=True)
+    return model
 
 
 def damaged(model: CNN) -> int:
     """How many weights of `model` are no finite number."""
     return sum(int((~value.isfinite()).sum()) for value in model.state_dict().values())
-
-
-def _check_size(path: Path) -> None:
-    """Refuse what would not fit in memory: a large file, or a small one that unpacks to a large one."""
-    try:
-        size = path.stat().st_size
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as file:
-                size = max(size, sum(each.file_size for each in file.infolist()))
-    except Exception:  # a damaged directory of a zip can raise anything
-        return  # to read it will say what is wrong
-    if size > MOST_BYTES:
-        raise RequestError(f"{path} holds {size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
-
-
-def _load_pth(path: Path) -> State:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise RequestError(f"there is no file {path}") from None
-    except Exception:  # what is no pickle of tensors can raise anything, a KeyError among it
-        raise RequestError(f"{path} is no weights file that PyTorch can read without running code") from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise RequestError(f"{path} holds no state dict: save model.state_dict(), not the model")
-    # A view that shows the same few numbers again and again is a large tensor in a small file.
-    for key, value in state.items():
-        if value.layout != torch.strided or value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise RequestError(f"{path} holds no plain weights: {key} has more numbers than the file")
-    return state
-
-
-def infer_architecture(state: State, path: Path) -> Architecture:
-    """The architecture that the keys and shapes of `state` fit; raises RequestError where there is none.
-
-    Stride and padding leave no trace in a single shape: of those that give the first linear layer its width, the
-    notebook's (1, 1) is tried first.
-    """
-    batch_norm = "conv1.1.weight" in state
-    try:
-        channels, in_channels, kernel_size, _ = state["conv1.0.weight"].shape
-        hidden, flat = state["fc.1.weight"].shape
-    except (KeyError, ValueError) as error:
-        raise RequestError(f"{path} holds another network than ours: {error} is missing or misshapen") from None
-    if not 1 <= kernel_size <= IMAGE_SIZE:
-        raise RequestError(f"{path} holds another network than ours: its kernels are of {kernel_size} pixels")
-    for stride in (1, 2, 3):
-        for padding in sorted(range(kernel_size + 1), key=lambda p: p != 1):
-            try:
-                side = block_sizes(kernel_size, stride, padding)[-1][1]
-            except GeometryError:
-                continue
-            if channels * side * side == flat:
-                try:
-                    return Architecture(
-                        batch_norm=batch_norm,
-                        channels=channels,
-                        kernel_size=kernel_size,
-                        stride=stride,
-                        padding=padding,
-                        hidden=hidden,
-                        in_channels=in_channels,
-                    )
-                except RequestError as error:
-                    raise RequestError(f"{path} holds another network than ours: {error}") from None
-    raise RequestError(f"{path} does not fit a 28x28 image: fc.1.weight takes {flat} inputs")

@@ -311,6 +311,15 @@ class Exported(Event, frozen=True):
     """In words."""
 
 
+class WeightsRead(Event, frozen=True):
+    """A weights file that does not say what network it holds was read, and somebody should know how."""
+
+    name: str
+    """Of the file."""
+    notes: tuple[str, ...]
+    """A line each."""
+
+
 class ReportWritten(Event, frozen=True):
     """A report is on disk."""
 

@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.catalogue import rename, write_note
-from engine.checkpoints import damaged, load_weights, save_convolutions, save_weights
+from engine.checkpoints import damaged, load_weights, read_weights, save_convolutions, save_weights
 from engine.devices import versions
 from engine.events import EpochFinished, Event, Exported
 from engine.history import RunHistory
+from engine.inspection.pixels import told
 from engine.model import count_parameters
 from engine.paths import write_whole
 from engine.requests import Architecture, Export, Import, RequestError, Train
@@ -35,7 +36,7 @@ def export(request: Export, root: Path) -> Generator[Event, None, None]:
     try:
         if _names_a_folder(request.to):
             to, what = _tensorboard(_run(found), to)
-        elif to.suffix in WEIGHTS_SUFFIXES:
+        elif to.suffix.lower() in WEIGHTS_SUFFIXES:
             what = _weights(found, to, request)
         elif to.suffix == ".csv":
             what = _csv(_history(found), to)
@@ -55,9 +56,9 @@ def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
     the name is taken, or the disk does not let us.
     """
     file = Path(request.what)
-    if file.suffix not in WEIGHTS_SUFFIXES:
-        raise RequestError(f"{file} must end in .pth, .pt or .safetensors")
-    model = load_weights(file)
+    weights = read_weights(file, request.reading)
+    model = weights.model
+    yield from told(weights, file.name)
     if count := damaged(model):
         raise RequestError(f"{file} is damaged: {count:,} of its weights are no finite numbers")
     folder = RunFolder.create(root, model.architecture.variant)

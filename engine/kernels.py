@@ -27,7 +27,7 @@ def training_logits(model: CNN, images: Tensor) -> Tensor:
 
     Biases that batch norm cancels take no part (`bias.grad` stays None): their gradient is zero but for rounding.
     """
-    maps = _block(model.conv2, _block(model.conv1, images))
+    maps = _block(model.conv2, _block(model.conv1, model.inputs(images)))
     hidden = _Linear.apply(maps.flatten(1), model.fc[1].weight, model.fc[1].bias)
     for layer in model.fc[2:]:
         hidden = layer(hidden)

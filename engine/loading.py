@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints import damaged, load_weights
+from engine.checkpoints import damaged, read_weights
 from engine.data import load
 from engine.devices import choose_device, device_name
 from engine.events import EngineLoaded, Event, WeightsOpened
+from engine.inspection.pixels import told
 from engine.model import count_parameters
 from engine.requests import OpenWeights, WarmUp
 
@@ -24,9 +25,12 @@ def warm_up(request: WarmUp, _root: Path) -> Generator[Event, None, None]:
 
 def open_weights(request: OpenWeights, _root: Path) -> Generator[Event, None, None]:
     """Read a weights file and report what it holds; raises RequestError where it holds no network of ours."""
-    model = load_weights(Path(request.path))
+    path = Path(request.path)
+    weights = read_weights(path)
+    model = weights.model
+    yield from told(weights, path.name)
     yield WeightsOpened(
-        name=Path(request.path).name,
+        name=path.name,
         variant=model.architecture.variant,
         parameters=count_parameters(model),
         damaged=damaged(model),

@@ -9,42 +9,60 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from engine.geometry import CLASSES, POOL, block_sizes
-from engine.requests import Architecture
+from engine.requests import Architecture, NormedLayer
+
+
+class Standardise(nn.Module):
+    """Pixels less `mean`, divided by `std`; the images themselves for 0 and 1.
+
+    Before the first convolution's padding, which is zeros of what comes out here.
+    """
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images like `images`."""
+        return images if (self.mean, self.std) == (0.0, 1.0) else (images - self.mean) / self.std
 
 
 class CNN(nn.Module):
     """Two blocks of convolution (and batch norm), 2x2 max-pooling and ReLU; then two fully connected layers.
 
     The keys of its state dict are the notebook's: conv1.0, conv2.0, fc.1, fc.3, and with batch norm conv1.1, conv2.1,
-    fc.2, fc.4. Pooling comes before ReLU: the two commute bit for bit, and ReLU then does a quarter of the work.
+    fc.2, fc.4. Pooling comes before ReLU: the two commute bit for bit, and ReLU then does a quarter of the work. A
+    network of standardised pixels standardises them itself, so that images are in [0, 1] for all who ask it.
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
         self.architecture = a = architecture or Architecture()
         (_, _), (_, side) = block_sizes(a.kernel_size, a.stride, a.padding)
-        self.conv1 = self._block(a.in_channels)
-        self.conv2 = self._block(a.channels)
+        self.inputs = Standardise(a.mean, a.std)
+        self.conv1 = self._block("conv1", a.in_channels)
+        self.conv2 = self._block("conv2", a.channels)
         self.fc = nn.Sequential(
             nn.Flatten(),  # (B, C, side, side) -> (B, C * side * side)
             nn.Linear(a.channels * side * side, a.hidden),
-            *([nn.BatchNorm1d(a.hidden)] if a.batch_norm else []),
+            *([nn.BatchNorm1d(a.hidden)] if "fc1" in a.norms else []),
             nn.ReLU(),
             nn.Linear(a.hidden, CLASSES),
+            *([nn.BatchNorm1d(CLASSES)] if "logits" in a.norms else []),
         )
 
-    def _block(self, in_channels: int) -> nn.Sequential:
+    def _block(self, name: NormedLayer, in_channels: int) -> nn.Sequential:
         a = self.architecture
         return nn.Sequential(
             nn.Conv2d(in_channels, a.channels, a.kernel_size, a.stride, a.padding),
-            *([nn.BatchNorm2d(a.channels)] if a.batch_norm else []),
+            *([nn.BatchNorm2d(a.channels)] if name in a.norms else []),
             nn.MaxPool2d(POOL, POOL),
             nn.ReLU(),
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, 10) of images (B, 1, 28, 28) in [0, 1]: the first of the two values that the notebook returns."""
-        return cast(Tensor, self.fc(self.conv2(self.conv1(images))))
+        return cast(Tensor, self.fc(self.conv2(self.conv1(self.inputs(images)))))
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Softmax of the logits, (B, 10): the second of the two values that the notebook returns."""
@@ -69,7 +87,7 @@ def inference_network(model: CNN, *, gradients: bool = False) -> nn.Sequential:
     """
     model.eval()
     layers: list[nn.Module] = []
-    for layer in (*model.conv1, *model.conv2, *model.fc):
+    for layer in (model.inputs, *model.conv1, *model.conv2, *model.fc):
         match layer:
             case nn.BatchNorm2d():
                 layers[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[-1]), layer)

@@ -36,7 +36,7 @@ from engine.model import count_parameters
 from engine.processes import Process, claimed
 from engine.requests import RequestError, Resume, Train
 from engine.runs import RunFolder, RunRecord, find_run, newest_unfinished
-from engine.training import Sums, TrainingFailed, TrainingState, train
+from engine.training import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
 
 
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
@@ -178,10 +178,15 @@ class _Run:
             tensors, metadata = load_tensors(folder.state_file)
             try:
                 progress = msgspec.json.decode(metadata["progress"], type=_Progress)
-                state.restore(tensors)
-            except (KeyError, ValueError, RuntimeError, msgspec.DecodeError):
-                raise RequestError(f"{folder.state_file} is not the state of this run: it cannot go on") from None
-            state.epoch, state.sums = progress.epoch, progress.sums
+                images = min(self.request.train_size, len(self.data.train))
+                state.restore(tensors, progress.sums, steps_an_epoch(self.request, images))
+            except KeyError:
+                raise RequestError(f"{folder.state_file} is no state of a run: it cannot go on") from None
+            except (ValueError, RecursionError) as error:  # msgspec's among them
+                raise RequestError(
+                    f"{folder.state_file} is not the state of this run ({error}): it cannot go on"
+                ) from None
+            state.epoch = progress.epoch
         told, untold = len(history.epochs), progress.last if progress and not progress.sums.step else None
         if untold and state.epoch == told + 1:
             self._finish(untold)

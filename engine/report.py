@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from engine.events import (
     ReportWritten,
     SplitEvaluated,
     StrokeShare,
+    WeightsRead,
     WorkAdvanced,
     with_batch,
 )
@@ -52,6 +53,7 @@ from engine.requests import (
 )
 
 E = TypeVar("E", bound=Event)
+Q = TypeVar("Q", bound=Inspect)
 
 PARTS = 11
 """That a report makes of each network."""
@@ -64,9 +66,16 @@ class _Report:
 
     def __init__(self, request: Report, root: Path) -> None:
         self.root = root
-        self.subjects: list[Subject] = [
-            find_subject(Inspect(what=what, device=request.device), root) for what in request.what
-        ]
+        self.subjects: list[Subject] = []
+        self._readings: dict[str, dict[str, Any]] = {}
+        """What is said of the inputs of files of others, by the word that names them."""
+        for what in request.what:
+            asked = Inspect(what=what, device=request.device)
+            subject = find_subject(asked, root)
+            if subject.foreign is not None:
+                self._readings[what] = {"mean": request.mean, "std": request.std}
+                subject = find_subject(replace(asked, **self._readings[what]), root)
+            self.subjects.append(subject)
         self.what, self.device = request.what, request.device
         self.names = [subject.name for subject in self.subjects]
         if len(set(self.names)) < len(self.names):
@@ -74,6 +83,10 @@ class _Report:
         self.document = Document(f"A convolutional network on MNIST: {' and '.join(self.names)}")
         self.claims: list[Claim] = []
         self.done = 0
+
+    def about(self, kind: type[Q], what: str, **fields: Any) -> Q:
+        """A request about the network that `what` names."""
+        return kind(what=what, device=self.device, **self._readings.get(what, {}), **fields)
 
     def ask(self, kind: type[E], request: Request, words: str) -> Generator[Event, None, E]:
         """The event of `kind` that answers `request`; how far the report is after each step of the work."""
@@ -123,6 +136,9 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: give --out the name of a folder")
     made = _Report(request, root)
+    for subject in made.subjects:
+        if subject.foreign:
+            yield WeightsRead(name=subject.name, notes=subject.foreign)
     for part in (_training, _digits, _layers, _batch_norm, _filters, _activations, _occlusion, _noise, _targeted):
         yield from part(made)
     _contents(made)
@@ -162,7 +178,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
             document.words(f"{name} is a weights file: how it was trained is not known.")
     rows = []
     for name, what in made.each():
-        event = yield from made.ask(SplitEvaluated, Evaluate(what=what, device=made.device), f"{name}: evaluating")
+        event = yield from made.ask(SplitEvaluated, made.about(Evaluate, what), f"{name}: evaluating")
         rows.append((name, f"{event.loss:.4f}", f"{100 * event.accuracy:.2f} %", str(event.mistakes)))
         made.draw(f"confusion-{event.variant}", event, f"Confusion matrix of {name} on the test images.")
     document.table(("network, on the test images", "loss", "accuracy", "mistakes"), rows)
@@ -171,7 +187,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
 def _digits(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "1.2 Randomly selected test images")
     for name, what in made.each():
-        event = yield from made.ask(DigitsShown, ShowDigits(what=what, device=made.device), f"{name}: digits")
+        event = yield from made.ask(DigitsShown, made.about(ShowDigits, what), f"{name}: digits")
         right = sum(digit.actual == digit.predicted for digit in event.digits)
         made.draw(
             f"digits-{event.variant}", event, f"{name}: {right} of {len(event.digits)} random test images are right."
@@ -183,7 +199,7 @@ def _layers(made: _Report) -> Generator[Event, None, None]:
     document.heading(2, "1.3 to 1.5 Layers, parameters and neurons")
     totals = []
     for name, what in made.each():
-        event = yield from made.ask(NetworkSummarised, Summarise(what=what, device=made.device), f"{name}: layers")
+        event = yield from made.ask(NetworkSummarised, made.about(Summarise, what), f"{name}: layers")
         document.heading(3, name)
         rows = [
             (
@@ -224,7 +240,7 @@ def _filters(made: _Report) -> Generator[Event, None, None]:
     for name, what in made.each():
         both = []
         for layer in ("conv1", "conv2"):
-            asked = ShowFilters(what=what, device=made.device, layer=layer)
+            asked = made.about(ShowFilters, what, layer=layer)
             event = yield from made.ask(FiltersShown, asked, f"{name}: filters")
             caption = f"{name}: all {event.weights.shape[0] * event.weights.shape[1]:,} kernels of {layer}."
             made.draw(f"filters-{layer}-{event.variant}", event, caption, colours="diverging")
@@ -237,7 +253,7 @@ def _activations(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "2.3 Activations")
     events = []
     for name, what in made.each():
-        asked = ShowActivations(what=what, device=made.device)
+        asked = made.about(ShowActivations, what)
         event = yield from made.ask(ActivationsComputed, asked, f"{name}: activations")
         for layer in ("conv1", "conv2"):
             caption = f"{name}: what {layer} makes of test image {event.index}, a {event.actual}."
@@ -252,7 +268,7 @@ def _occlusion(made: _Report) -> Generator[Event, None, None]:
     black: list[StrokeShare] = []
     white: list[StrokeShare] = []
     for name, what in made.each():
-        asked = Occlude(what=what, device=made.device)
+        asked = made.about(Occlude, what)
         event = yield from made.ask(OcclusionMapReady, asked, f"{name}: occlusion")
         caption = f"{name}: the probability of {event.actual} with a patch of 8x8 at each place of test image 61."
         made.draw(f"occlusion-{event.variant}", event, caption, colours="viridis")
@@ -270,7 +286,7 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.1 Non-targeted attack (activation maximisation from noise)")
     events: list[AttackFinished] = []
     for name, what in made.each():
-        asked = AttackNoise(what=what, device=made.device)
+        asked = made.about(AttackNoise, what)
         event = yield from made.ask(AttackFinished, asked, f"{name}: digits from noise")
         caption = f"{name}: images that it takes for each digit, and the logit on the way."
         made.draw(f"noise-{event.variant}", event, caption)
@@ -293,7 +309,7 @@ def _targeted(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.2 Targeted attack (logit ascent with a squared-error penalty)")
     pairs = []
     for name, what in made.each():
-        asked = AttackTargeted(what=what, device=made.device)
+        asked = made.about(AttackTargeted, what)
         event = yield from made.ask(AttackFinished, asked, f"{name}: digits towards another class")
         caption = f"{name}: digits made to be taken for a {asked.target}."
         made.draw(f"targeted-{event.variant}", event, caption)

@@ -45,6 +45,14 @@ GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
 """The notebook's test digits, one of each class in order."""
 
 
+NormedLayer = Literal["conv1", "conv2", "fc1", "logits"]
+NOTEBOOKS_NORMS: tuple[NormedLayer, ...] = ("conv1", "conv2", "fc1")
+"""The layers that the notebook's network with batch norm has it behind."""
+
+OF_FILES = {"of": "files"}
+"""In the Meta of a field of an architecture that is read from a file of weights, and never asked of a person."""
+
+
 class RequestError(ValueError):
     """The input was wrong. The message is one line that says what was wrong and what to do."""
 
@@ -76,6 +84,8 @@ class Parameter(Struct, frozen=True):
     help: str
     """One line, with the unit where there is one."""
     meta: Meta
+    optional: bool = False
+    """Whether None is a value too."""
 
     @property
     def label(self) -> str:
@@ -109,11 +119,13 @@ class Parameter(Struct, frozen=True):
 
     @property
     def fixed(self) -> bool:
-        """Whether only one value is allowed: then it is no question to a person."""
-        return self.meta.ge is not None and self.meta.ge == self.meta.le
+        """Whether it is no question to a person: only one value is allowed, or a file of weights alone says it."""
+        return (self.meta.ge is not None and self.meta.ge == self.meta.le) or self.meta.extra == OF_FILES
 
     def check(self, value: Any) -> None:
         """Raise RequestError where `value` has the wrong type or is out of bounds."""
+        if self.optional and value is None:
+            return
         for one in value if self.many and isinstance(value, list | tuple) else (value,):
             if isinstance(one, float) and not math.isfinite(one):
                 raise RequestError(f"{self.label} must be a finite number, not {one}")
@@ -175,9 +187,11 @@ def parameters(request: type[Request]) -> tuple[Parameter, ...]:
 def _parameters(request: type[Request]) -> Iterator[Parameter]:
     hints = get_type_hints(request, include_extras=True)
     for field in msgspec.structs.fields(request):
-        kind, *notes = get_args(hints[field.name])
+        hint = hints[field.name]
+        optional = get_origin(hint) is not Annotated
+        kind, *notes = get_args(get_args(hint)[0] if optional else hint)
         meta = next(note for note in notes if isinstance(note, Meta))
-        yield Parameter(field.name, kind, field.default, meta.description or "", meta)
+        yield Parameter(field.name, kind, field.default, meta.description or "", meta, optional)
 
 
 class Architecture(Request, frozen=True, tag="architecture"):
@@ -190,18 +204,60 @@ class Architecture(Request, frozen=True, tag="architecture"):
     padding: Annotated[int, Meta(ge=0, le=14, description="zeros around each map, in pixels")] = 1
     hidden: Annotated[int, Meta(ge=1, le=65536, description="neurons of the hidden fully connected layer")] = 500
     in_channels: Annotated[int, Meta(ge=1, le=1, description="channels of the image (1: gray)")] = 1
+    norm_layers: Annotated[
+        tuple[NormedLayer, ...],
+        Meta(max_length=4, description="what batch norm stands behind, where not as batch_norm says", extra=OF_FILES),
+    ] = ()
+    mean: Annotated[float, Meta(ge=-100, le=100, description="taken from each pixel", extra=OF_FILES)] = 0.0
+    std: Annotated[float, Meta(gt=0, le=100, description="by which each is then divided", extra=OF_FILES)] = 1.0
 
     def check_together(self) -> None:
-        """Refuse layers that do not fit on a 28x28 image."""
+        """Refuse layers that do not fit on a 28x28 image, and batch norm that is said in two ways."""
         try:
             block_sizes(self.kernel_size, self.stride, self.padding)
         except GeometryError as error:
             raise RequestError(str(error)) from None
+        named = self.norm_layers
+        in_order = tuple(layer for layer in get_args(NormedLayer) if layer in named)
+        if named and (self.batch_norm or named == NOTEBOOKS_NORMS or named != in_order):
+            raise RequestError("norm layers say where batch norm stands, where not as in the notebook's network")
+
+    @property
+    def norms(self) -> tuple[NormedLayer, ...]:
+        """The layers that batch norm stands behind."""
+        return NOTEBOOKS_NORMS if self.batch_norm else self.norm_layers
 
     @property
     def variant(self) -> str:
         """`cnn`, or `cnn-bn` with batch norm."""
-        return "cnn-bn" if self.batch_norm else "cnn"
+        return "cnn-bn" if self.norms else "cnn"
+
+
+class Reading(Struct, frozen=True):
+    """What a person says of a file of weights; None where the file is to say it."""
+
+    mean: float | None = None
+    std: float | None = None
+    stride: int | None = None
+    padding: int | None = None
+
+
+MeanOfInputs = (
+    Annotated[float, Meta(ge=-100, le=100, description="what training took from each pixel (none: as the file says)")]
+    | None
+)
+DeviationOfInputs = (
+    Annotated[float, Meta(gt=0, le=100, description="what it then divided each pixel by (none: as the file says)")]
+    | None
+)
+StrideOfKernels = (
+    Annotated[int, Meta(ge=1, le=14, description="of the network's kernels (none: as the file says, or its shapes)")]
+    | None
+)
+PaddingOfMaps = (
+    Annotated[int, Meta(ge=0, le=14, description="of the network's maps (none: as the file says, or its shapes)")]
+    | None
+)
 
 
 class Train(Architecture, frozen=True, tag="train"):
@@ -255,6 +311,8 @@ class Report(Request, frozen=True, tag="report"):
         tuple[str, ...], Meta(description="one or two: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
+    mean: MeanOfInputs = None
+    std: DeviationOfInputs = None
     device: Device = "auto"
 
     def check_together(self) -> None:
@@ -283,6 +341,15 @@ class Inspect(Request, frozen=True, tag="inspect"):
         str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (nothing: the newest run)")
     ] = ""
     device: Device = "auto"
+    mean: MeanOfInputs = None
+    std: DeviationOfInputs = None
+    stride: StrideOfKernels = None
+    padding: PaddingOfMaps = None
+
+    @property
+    def reading(self) -> Reading:
+        """What it says of the file of weights."""
+        return Reading(self.mean, self.std, self.stride, self.padding)
 
 
 class Summarise(Inspect, frozen=True, tag="summarise"):
@@ -305,8 +372,17 @@ class Export(Inspect, frozen=True, tag="export"):
 class Import(Request, frozen=True, tag="import"):
     """Make a run folder of a weights file, so that it stands in the list and can be noted, compared and reported."""
 
-    what: Annotated[str, Meta(description="a .pth of the notebook, or a .safetensors")] = ""
+    what: Annotated[str, Meta(description="a file of torch.save or safetensors, whatever its ending")] = ""
     name: Annotated[str, Meta(description="of the run folder (nothing: by the time and the variant)")] = ""
+    mean: MeanOfInputs = None
+    std: DeviationOfInputs = None
+    stride: StrideOfKernels = None
+    padding: PaddingOfMaps = None
+
+    @property
+    def reading(self) -> Reading:
+        """What it says of the file of weights."""
+        return Reading(self.mean, self.std, self.stride, self.padding)
 
     def check_together(self) -> None:
         """Refuse nothing."""
@@ -367,6 +443,11 @@ class Explain(InspectImages, frozen=True, tag="explain"):
     ] = "zero"
     watch: Annotated[WatchedClass, Meta(description="the class whose probability is watched")] = "true"
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+
+    @property
+    def reading(self) -> Reading:
+        """What it says of the file of weights: the stride is the patch's."""
+        return Reading(self.mean, self.std, None, self.padding)
 
     def check_together(self) -> None:
         """Refuse a fill that is neither one of the names nor a gray."""

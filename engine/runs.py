@@ -23,6 +23,7 @@ from engine.requests import RequestError, Train
 
 PRETRAINED = ("cnn", "cnn-bn")
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
+"""Of the files that are written; any other name can be read."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -329,10 +330,10 @@ def find_network(what: str, root: Path) -> RunFolder | Path:
     try:
         if not what:
             return newest(root) or pretrained("cnn-bn")
-        if Path(what).suffix in WEIGHTS_SUFFIXES:
-            if not Path(what).is_file():
-                raise RequestError(f"there is no file {what}")
-            return Path(what)
+        if (file := Path(what)).exists() and not file.is_dir():
+            return file  # what it holds is told by its content, not by its ending
+        if file.suffix.lower() in WEIGHTS_SUFFIXES and not (root / what).is_dir():
+            raise RequestError(f"there is no file {what}")
         return find_run(what, root)
     except OSError as error:  # a name that is too long, a folder that nobody may look into
         raise RequestError(f"cannot open {what or root} ({error.strerror})") from None
@@ -352,5 +353,5 @@ def find_run(what: str, root: Path) -> RunFolder:
         if (path / "events.jsonl").is_file() or (path / "request.json").is_file():
             return RunFolder(path)
     raise RequestError(
-        f"{what} is no run folder, nor the name of one under {root}, nor pretrained:cnn or pretrained:cnn-bn"
+        f"{what} is no run folder or file, nor the name of a run under {root}, nor pretrained:cnn or pretrained:cnn-bn"
     )

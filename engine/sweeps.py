@@ -23,10 +23,10 @@ def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] |
     if seeds < 1:
         raise RequestError(f"seeds must be at least 1, not {seeds}")
     axes = dict(values or {})
-    known = {parameter.name for parameter in parameters(Train)}
+    known = {parameter.name for parameter in parameters(Train) if not parameter.fixed}
     for name, choices in axes.items():
         if name not in known or name == "seed":
-            fields = ", ".join(sorted(known - {"seed", "in_channels"}))
+            fields = ", ".join(sorted(known - {"seed"}))
             raise RequestError(f"{name} is no field to sweep over: {fields} are; --seeds is for seeds")
         if not choices:
             raise RequestError(f"no value is given for {name}")

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 import torch
 from msgspec import Struct, field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim.adam import adam
 
@@ -25,6 +25,7 @@ from engine.kernels import training_logits
 from engine.memory import EVALUATION_BATCH
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Train
+from engine.text import printable
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -79,27 +80,82 @@ class TrainingState:
             tensors |= {f"optimizer.{number}.{name}": value for name, value in memory.items()}
         return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors()` gave; the numbers beside it are the caller's. Raises KeyError, RuntimeError or
-        ValueError where they are another network's.
+    def restore(self, tensors: dict[str, Tensor], sums: Sums, steps: int) -> None:
+        """Take back what `tensors()` gave, and `sums` of an epoch of `steps` steps; how many epochs is the caller's.
+
+        Raises ValueError, with what does not fit, before anything is changed: fused Adam would read and write beyond a
+        moment that is too small.
         """
-        if "loss_sum" in tensors:
-            self.loss_sum = tensors["loss_sum"].to(next(self.model.parameters()).device)
-        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.model.load_state_dict(weights)
+        _check_sums(sums, steps, "loss_sum" in tensors)
+        expected = {f"model.{key}": value for key, value in self.model.state_dict().items()}
+        parameters = dict(self.model.named_parameters())
+        for number, (key, like) in enumerate(parameters.items()):
+            if _cancelled(self.model, key) and not any(each.startswith(f"optimizer.{number}.") for each in tensors):
+                continue  # a bias that batch norm cancels has moments only where it was trained as a module
+            shapes: dict[str, Tensor] = {"exp_avg": like, "exp_avg_sq": like, "step": torch.tensor(0.0)}
+            expected |= {f"optimizer.{number}.{name}": value for name, value in shapes.items()}
+        if sums.step:
+            expected["loss_sum"] = torch.tensor(0.0)
+        _check_tensors(tensors, expected)
+        device = next(iter(parameters.values())).device
+        if sums.step:
+            self.loss_sum = tensors["loss_sum"].to(device)
+        self.sums = sums
+        self.model.load_state_dict({key: tensors[f"model.{key}"] for key in self.model.state_dict()})
         memory: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, number, name = key.split(".")
-                memory.setdefault(int(number), {})[name] = value
-        if memory:
-            whole = self.optimizer.state_dict()
-            self.optimizer.load_state_dict({"state": memory, "param_groups": whole["param_groups"]})
-            for parameter, moments in self.optimizer.state.items():
-                for name, value in moments.items():
-                    if value.shape == parameter.shape:
-                        # Fused Adam walks over memory, so a moment must lie there as its parameter does.
-                        moments[name] = torch.empty_like(parameter).copy_(value)
+        for number in range(len(parameters)):
+            names = [name for name in ("step", "exp_avg", "exp_avg_sq") if f"optimizer.{number}.{name}" in tensors]
+            if names:
+                memory[number] = {name: tensors[f"optimizer.{number}.{name}"] for name in names}
+        whole = self.optimizer.state_dict()
+        self.optimizer.load_state_dict({"state": memory, "param_groups": whole["param_groups"]})
+        for parameter, moments in self.optimizer.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                # Fused Adam walks over memory, so a moment must lie there as its parameter does.
+                moments[name] = torch.empty_like(parameter).copy_(moments[name])
+
+
+def _cancelled(model: CNN, key: str) -> bool:
+    """Whether `key` is a bias that batch norm, which stands right behind it, cancels."""
+    block, number, name = key.split(".")
+    layers = model.get_submodule(block)
+    assert isinstance(layers, nn.Sequential)
+    behind = layers[int(number) + 1 :][:1]
+    return name == "bias" and any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in behind)
+
+
+def _check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raise ValueError where a tensor is missing, surplus, of another shape or type, or has values that none has."""
+    for key in [*wanted, *found]:
+        if key not in found or key not in wanted:
+            raise ValueError(f"{printable(key)} is {'surplus' if key in found else 'missing'}")
+        have, want = found[key], wanted[key]
+        if have.shape != want.shape or have.dtype != want.dtype:
+            kinds = (f"{tuple(each.shape)} of {str(each.dtype).removeprefix('torch.')}" for each in (have, want))
+            raise ValueError("{} is {}, wanted {}".format(key, *kinds))
+        if not have.isfinite().all():
+            raise ValueError(f"{key} has values that are no finite numbers")
+        if key.endswith(".exp_avg_sq") and (have < 0).any():
+            raise ValueError(f"{key} has squares below 0")
+        if key.endswith(".step") and not (have >= 1 and have == have.round()):
+            raise ValueError(f"{key} is {have.item():g}, wanted a count of steps")
+
+
+def _check_sums(sums: Sums, steps: int, begun: bool) -> None:
+    """Raise ValueError where `sums` are of no epoch of `steps` steps, `begun` or not."""
+    stretch = math.ceil(steps / RUNNING_POINTS)
+    points = sums.step // stretch + (sums.step == steps and steps % stretch > 0)
+    sensible = math.isfinite(sums.seen) and math.isfinite(sums.seconds) and sums.images >= sums.step
+    if not 0 <= sums.step <= steps or len(sums.running) != points or begun != (sums.step > 0) or not sensible:
+        raise ValueError(f"step {sums.step} of {steps} with {len(sums.running)} points of its loss is no such epoch")
+    if sums.step and sums.seconds <= 0:
+        raise ValueError(f"step {sums.step} after {sums.seconds:g} seconds is no such epoch")
+
+
+def steps_an_epoch(request: Train, images: int) -> int:
+    """Steps that `request` makes of an epoch over `images` images."""
+    alone = bool(request.norms) and images % request.batch_size == 1
+    return math.ceil(images / request.batch_size) - alone
 
 
 def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, tuple[float, float]]:
@@ -175,7 +231,7 @@ def _epoch(
     sums, watch = state.sums, _Watch(state.sums.seconds)
     order = epoch_permutation(request.seed, epoch, len(split)).to(device)
     batches = torch.split(order, request.batch_size)
-    if request.batch_norm and len(batches[-1]) == 1:
+    if request.norms and len(batches[-1]) == 1:
         # Batch norm knows no variance of one image, so the last but one batch takes it along.
         batches = (*batches[:-2], torch.cat(batches[-2:]))
     steps = len(batches)

@@ -31,6 +31,7 @@ from engine.events import (
     RunFailed,
     RunStarted,
     WeightsOpened,
+    WeightsRead,
 )
 from engine.history import RunHistory
 from engine.lab import Job, Lab
@@ -235,13 +236,8 @@ class MnistTui(App[int]):
                 if event.reason != self.fallback:  # each job says it
                     self.fallback = event.reason
                     self.notify(event.reason, severity="warning", timeout=10, markup=False)
-            case WeightsOpened() if not self.training:
-                self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
-                what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
-                self.notify(what, title="weights opened", markup=False)
-                if event.damaged:
-                    words = f"{event.damaged:,} weights are no finite numbers: the network is damaged"
-                    self.notify(words, title=event.name, severity="error", timeout=10, markup=False)
+            case WeightsOpened() | WeightsRead() if isinstance(job.request, OpenWeights):
+                self._take_weights(event)
             case FigureSaved():
                 self.copy_to_clipboard(event.path)
                 self.notify(event.path, title="figure saved, its path copied", markup=False)
@@ -260,6 +256,19 @@ class MnistTui(App[int]):
                 self._take_run(job, event)
         if job is self.training and job.lane == "training" and _ends(event):
             self.training = None
+
+    def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
+        """What is said of the weights file that the app was opened on."""
+        if isinstance(event, WeightsRead):
+            for note in event.notes:
+                self.notify(note, title=event.name, severity="warning", timeout=20, markup=False)
+        elif not self.training:
+            self.history, self.variant, self.opened = RunHistory(event.name), event.variant, self.weights
+            what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
+            self.notify(what, title="weights opened", markup=False)
+            if event.damaged:
+                words = f"{event.damaged:,} weights are no finite numbers: the network is damaged"
+                self.notify(words, title=event.name, severity="error", timeout=10, markup=False)
 
     def _take_run(self, job: Job, event: Event) -> None:
         """What is said of the run."""

@@ -91,7 +91,7 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
     for field in parameters(info.type):
         if not field.fixed:
             bounds = f" ({field.bounds})" if field.bounds else ""
-            kind = field.type
+            kind = field.type | None if field.optional else field.type
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
             fields.append(StructFieldSpec(field.name, kind, field.default, helptext=field.help + bounds))

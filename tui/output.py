@@ -30,6 +30,7 @@ from engine.events import (
     RunsCompared,
     RunsListed,
     RunStarted,
+    WeightsRead,
     WorkAdvanced,
     to_json,
 )
@@ -194,6 +195,9 @@ class _People:
                 )
             case RunCancelled():
                 self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} goes on")
+            case WeightsRead():
+                for note in event.notes:
+                    self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
             case RobustnessPointMeasured():
                 pass  # all of them stand in one table
             case RunsListed() | RunsCompared():

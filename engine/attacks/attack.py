@@ -20,7 +20,7 @@ from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate
 from engine.attacks.record import Record, pixels, softmax
 from engine.events import Cancelled, Event
 from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.subject import Subject, find_images, open_subject
 from engine.requests import (
     AnyAttack,
     AttackCarliniWagner,
@@ -30,6 +30,7 @@ from engine.requests import (
     AttackNoise,
     AttackPgd,
     AttackTargeted,
+    Inspect,
     RequestError,
     parameters,
 )
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 PAUSE = 0.03
 """Seconds between two looks at an attack under way, at least: to take one costs a tenth of a step."""
 
-_OF_THE_BASES = {"what", "device", "split", "dataset", "indices", "classes"}
+_OF_THE_BASES = {*Inspect.__struct_fields__, "split", "dataset", "indices", "classes"}
 
 
 @lru_cache(maxsize=16)
@@ -204,7 +205,7 @@ def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image, or none to attack.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     case = _Case(request, subject)
     yield from case.prepare()
     record, stopped, seconds = Record(len(case.indices)), False, 0.0

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from engine.geometry import POOL
+from engine.model import Standardise
 
 # The overloads themselves: to look for the right one at each call takes as long as a small layer.
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
@@ -127,6 +128,7 @@ class Passes:
     """The notebook's network in evaluation mode, its batch norm folded: two blocks and two fully connected layers."""
 
     def __init__(self, layers: nn.Sequential) -> None:
+        (self.inputs,) = (layer for layer in layers if isinstance(layer, Standardise))
         self.blocks = [block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
         hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
         # Its features as channels-last maps have them, so that nothing is copied on the way.
@@ -137,7 +139,7 @@ class Passes:
     def forth(self, images: Tensor) -> tuple[Tensor, Way]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the way back from a gradient by them to one by the images."""
         with torch.no_grad():
-            maps, ways = images, []
+            maps, ways = self.inputs(images), []
             for block in self.blocks:
                 maps, way = block.forth(maps)
                 ways.append(way)
@@ -152,6 +154,6 @@ class Passes:
                 gradient = (gradient.t() @ self.matrix).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
                 for way in reversed(ways):
                     gradient = way(gradient.contiguous(memory_format=torch.channels_last))
-            return gradient
+            return gradient if self.inputs.std == 1 else gradient / self.inputs.std
 
         return logits, back

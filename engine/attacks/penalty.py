@@ -15,7 +15,7 @@ from engine.attacks.ascent import from_digits
 from engine.attacks.attack import attacked
 from engine.attacks.network import AT_ONCE
 from engine.events import Event, WorkAdvanced
-from engine.inspection.subject import find_images, find_subject
+from engine.inspection.subject import find_images, open_subject
 from engine.requests import AttackTargeted, RequestError, SweepBeta
 
 DECADES = range(-5, 9)
@@ -29,7 +29,7 @@ def sweep_beta(request: SweepBeta, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network or data set, or no digit of another class.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     chosen = (split.labels != request.target).nonzero()[: request.count, 0]
     if len(chosen) < 2:

@@ -27,7 +27,7 @@ from engine.data import Split
 from engine.events import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.predictions import answers
-from engine.inspection.subject import Subject, find_images, find_subjects
+from engine.inspection.subject import Subject, find_images, open_subjects
 from engine.paths import write_whole
 from engine.requests import (
     AnyAttack,
@@ -337,7 +337,7 @@ def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Even
 
     Raises RequestError where there is no such network or data set.
     """
-    subjects = find_subjects(request, request.others, "two curves of one name cannot be told apart", root)
+    subjects = yield from open_subjects(request, request.others, "two curves of one name cannot be told apart", root)
     dataset, split = yield from find_images(request, subjects[0])
     work = _Measurement(request, subjects, dataset, split)
     words = f"{work.count:,} digits under {', '.join(request.attack)}"

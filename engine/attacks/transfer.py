@@ -15,7 +15,7 @@ from engine.attacks.robustness import MINIMISES, Setting, attack_many
 from engine.data import Split
 from engine.events import Event, WorkAdvanced
 from engine.inspection.predictions import answers
-from engine.inspection.subject import Subject, find_images, find_subject, find_subjects
+from engine.inspection.subject import Subject, find_images, find_subject, open_subjects
 from engine.requests import MeasureTransfer, RequestError
 from engine.runs import other_bundled
 
@@ -28,7 +28,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     """
     main = find_subject(request, root)
     others = request.others or (other_bundled(main.variant),)
-    subjects = find_subjects(request, others, "a transfer is from one network to another", root)
+    subjects = yield from open_subjects(request, others, "a transfer is from one network to another", root)
     dataset, split = yield from find_images(request, main)
     chosen = _right(subjects, split)[: request.count]
     if not len(chosen):

@@ -19,7 +19,7 @@ from engine.attribution.sweep import OcclusionNetwork
 from engine.data import Split
 from engine.events import AttributionsComputed, Event, Faithfulness, FaithfulnessMeasured, WorkAdvanced
 from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.subject import Subject, find_images, open_subject
 from engine.model import inference_network
 from engine.requests import Attribute, MethodName
 from engine.seeds import generator
@@ -85,7 +85,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     check_index(request.index, split, f"the {request.split} split")
     bench = _Bench(subject, request)

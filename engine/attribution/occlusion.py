@@ -28,7 +28,7 @@ from engine.events import (
 )
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.subject import Subject, find_images, open_subject
 from engine.requests import Occlude, WatchedClass
 
 STROKE = 0.5
@@ -76,7 +76,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     check_index(request.index, split, f"the {request.split} split")
     network, began = network_of(subject), perf_counter()

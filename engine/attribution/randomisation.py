@@ -25,7 +25,8 @@ def randomised(model: CNN, seed: int) -> Iterator[CNN]:
     for number, stage in enumerate(STAGES):
         # A network that was trained from `seed` began with the very weights that the bare seed would give it back.
         own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
-        layers = {"fc2": model.fc[-1:], "fc1": model.fc[:-1], "conv2": model.conv2, "conv1": model.conv1}[stage]
+        last = max(place for place, layer in enumerate(model.fc) if isinstance(layer, nn.Linear))
+        layers = {"fc2": model.fc[last:], "fc1": model.fc[:last], "conv2": model.conv2, "conv1": model.conv1}[stage]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(own)
             for layer in layers:

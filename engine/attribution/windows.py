@@ -53,6 +53,7 @@ class WindowedNetwork:
         # Folded in double precision: to fold in single precision moves the logits more than all that follows.
         layers = inference_network(copy.deepcopy(model).double()).to(dtype)
         self.dtype = dtype
+        self.inputs = model.inputs
         self.blocks = [
             _Block(
                 conv.weight.detach().contiguous(memory_format=torch.channels_last),
@@ -85,7 +86,7 @@ class WindowedImage:
         """What goes into each block, and into the head: padded (H * W, C), and its side H."""
         self._sides: list[int] = []
         """Of what comes out of each block."""
-        x = image.to(network.dtype)[None].permute(0, 2, 3, 1)  # (1, H, W, C)
+        x = network.inputs(image.to(network.dtype))[None].permute(0, 2, 3, 1)  # (1, H, W, C)
         for block in network.blocks:
             x = pad(x, (0, 0, *(block.padding,) * 4))
             self._maps.append((x.flatten(0, 2), x.shape[1]))
@@ -109,7 +110,7 @@ class WindowedImage:
         Their left top pixels are at `rows` and `columns` (n,), int64, each from 0 to 28 - p. Call it in inference mode.
         """
         squares = _Squares(rows, columns, patches.shape[-1])
-        values = patches.reshape(-1, 1).to(self._network.dtype)
+        values = self._network.inputs(patches.reshape(-1, 1).to(self._network.dtype))
         for block, side, (maps, width) in zip(self._network.blocks, self._sides, self._maps[:-1], strict=True):
             results, step = self._changed(block, squares, side), POOL * block.stride
             window = (POOL * results.side - 1) * block.stride + block.kernel_size

@@ -10,7 +10,7 @@ import torch
 
 from engine.events import ActivationsComputed, ChannelsSurveyed, Event
 from engine.inspection.predictions import check_index, describe
-from engine.inspection.subject import find_images, find_subject
+from engine.inspection.subject import find_images, open_subject
 from engine.inspection.survey import survey_of
 from engine.requests import ShowActivations
 
@@ -20,13 +20,13 @@ def show_activations(request: ShowActivations, root: Path) -> Generator[Event, N
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     check_index(request.index, split, f"the {request.split} split")
     (digit,) = describe(subject, split, torch.tensor([request.index], device=subject.device))
     with torch.inference_mode():
         image = split.images[request.index : request.index + 1]  # (1, 1, 28, 28)
-        first = subject.model.conv1(image)  # (1, C, 14, 14)
+        first = subject.model.conv1(subject.model.inputs(image))  # (1, C, 14, 14)
         second = subject.model.conv2(first)[0].cpu().numpy()  # (C, 7, 7)
     conv1 = first[0].cpu().numpy()
     yield ActivationsComputed(

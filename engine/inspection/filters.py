@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from engine.checkpoints import load_tensors
-from engine.events import FiltersShown
-from engine.inspection.subject import Subject, find_subject
+from engine.events import Event, FiltersShown
+from engine.inspection.subject import Subject, open_subject
 from engine.requests import RequestError, ShowFilters
 
 
-def show_filters(request: ShowFilters, root: Path) -> Generator[FiltersShown, None, None]:
+def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, None]:
     """The kernels of one convolution; raises RequestError where there is no such network or epoch."""
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     kept = subject.run.kept_epochs() if subject.run else ()
     epoch = subject.epoch if request.epoch < 0 else request.epoch
     weights = _weights(request, subject, epoch, kept)

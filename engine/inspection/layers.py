@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engine.events import LayerSummary, NetworkSummarised
+from engine.events import Event, LayerSummary, NetworkSummarised
 from engine.geometry import IMAGE_SIZE, POOL, Field
-from engine.inspection.subject import find_subject
+from engine.inspection.subject import open_subject
 from engine.model import CNN
 from engine.requests import Summarise
 
@@ -65,9 +65,9 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
     return tuple(summaries)
 
 
-def summarise(request: Summarise, root: Path) -> Generator[NetworkSummarised, None, None]:
+def summarise(request: Summarise, root: Path) -> Generator[Event, None, None]:
     """The layers of a network and the notebook's totals; raises RequestError where there is no such network."""
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     layers = layer_summaries(subject.model)
 
     def total(field: str, wanted: tuple[str, ...] = ("conv", "fc", "maxpool", "batch_norm")) -> int:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from engine.data import Split
-from engine.events import Digit, DigitsShown, Event, SplitEvaluated
+from engine.events import Digit, DigitsShown, Event, SplitEvaluated, WeightsRead
 from engine.geometry import CLASSES
-from engine.inspection.subject import Subject, find_images, find_subject
+from engine.inspection.pixels import standardised_hint
+from engine.inspection.subject import Subject, find_images, open_subject
 from engine.inspection.survey import survey_of
 from engine.memory import EVALUATION_BATCH
 from engine.requests import Evaluate, RequestError, ShowDigits
@@ -27,8 +28,10 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
 
     Raises RequestError where there is no such network or data set.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
+    if subject.foreign is not None and (hint := standardised_hint(subject.model, split)):
+        yield WeightsRead(name=subject.name, notes=(hint,))
     survey = survey_of(subject, split)
     yield from survey.finish(request.split)
     predictions = survey.logits.argmax(dim=1)
@@ -56,7 +59,7 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
     A random order needs these images alone; the others need the whole split first, whose batches come as progress.
     Raises RequestError where there is no such network or data set.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     dataset, split = yield from find_images(request, subject)
     if request.order == "random":
         order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(subject.device)

@@ -9,15 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from msgspec.structs import replace
 
-from engine.checkpoints import load_weights
+from engine.checkpoints import read_weights
 from engine.data import Dataset, Split, load
 from engine.devices import choose_device
-from engine.events import Event
+from engine.events import Event, WeightsRead
 from engine.model import CNN
 from engine.paths import stamp
-from engine.requests import DatasetName, Inspect, InspectImages, RequestError
+from engine.requests import DatasetName, Inspect, InspectImages, Reading, RequestError
 from engine.runs import RunFolder, find_network
 
 
@@ -35,6 +34,8 @@ class Subject:
     """What it was trained on, as far as known."""
     run: RunFolder | None
     """None for a weights file."""
+    foreign: tuple[str, ...] | None = None
+    """Of a weights file that does not say what network it holds: how it was read, a line each; else None."""
 
     @property
     def device(self) -> torch.device:
@@ -48,14 +49,24 @@ class Subject:
 
 
 @lru_cache(maxsize=8)  # as many as one measurement compares
-def _read(path: Path, run: Path | None, device: torch.device, _version: tuple[int, ...]) -> Subject:
-    model = load_weights(path).to(device).eval()
+def _read(path: Path, run: Path | None, device: torch.device, reading: Reading, _version: tuple[int, ...]) -> Subject:
+    weights = read_weights(path, reading)
+    model = weights.model.to(device)
     if run is None:
-        return Subject(model, _as_text(path.name), model.architecture.variant, None, "mnist", None)
+        foreign = None if weights.ours else weights.notes
+        return Subject(model, _as_text(path.name), model.architecture.variant, None, "mnist", None, foreign)
     folder = RunFolder(run)
     name = folder.what if folder.bundled else _as_text(folder.path.absolute().name)
     request, epoch = folder.read_record().request, len(folder.history().epochs)
     return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
+
+
+def open_subject(request: Inspect, root: Path) -> Generator[Event, None, Subject]:
+    """The network of `request`, and before it how a file of others was read. Raises RequestError as `find_subject`."""
+    subject = find_subject(request, root)
+    if subject.foreign:
+        yield WeightsRead(name=subject.name, notes=subject.foreign)
+    return subject
 
 
 def find_subject(request: Inspect, root: Path) -> Subject:
@@ -68,16 +79,20 @@ def find_subject(request: Inspect, root: Path) -> Subject:
     if isinstance(found, RunFolder):
         # A run's weights are replaced a moment before its events say of which epoch they are.
         version = stamp(found.model_file) + stamp(found.events_file)
-        return _read(found.model_file, found.path, device, version)
-    return _read(found, None, device, stamp(found))
+        return _read(found.model_file, found.path, device, request.reading, version)
+    return _read(found, None, device, request.reading, stamp(found))
 
 
-def find_subjects(request: Inspect, others: Sequence[str], why: str, root: Path) -> list[Subject]:
-    """The network of `request`, and on the same device those that `others` name.
+def open_subjects(
+    request: Inspect, others: Sequence[str], why: str, root: Path
+) -> Generator[Event, None, list[Subject]]:
+    """The network of `request`, and on the same device those that `others` name, as their files say they are.
 
     Raises RequestError where there is none, and where two have one name: `why` says why that will not do.
     """
-    subjects = [find_subject(request, root), *(find_subject(replace(request, what=what), root) for what in others)]
+    subjects = [(yield from open_subject(request, root))]
+    for what in others:
+        subjects.append((yield from open_subject(Inspect(what=what, device=request.device), root)))
     if len({subject.name for subject in subjects}) < len(subjects):
         raise RequestError(f"name each network once: {why}")
     return subjects

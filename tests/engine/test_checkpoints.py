@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import pickle
 import resource
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,30 +146,44 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing safetensors": (lambda folder: folder / "bad.safetensors", "no file"),
     "folder pth": (folder_as_file("bad.pth"), "bad.pth"),
     "folder safetensors": (folder_as_file("bad.safetensors"), "bad.safetensors"),
-    "truncated pth": (truncated("bad.pth", 0.5), "no weights file"),
+    "truncated pth": (truncated("bad.pth", 0.5), "is cut off or damaged"),
     "truncated safetensors": (truncated("bad.safetensors", 0.5), "no whole safetensors"),
     "truncated header": (truncated("bad.safetensors", 0.00001), "no whole safetensors"),
-    "empty pth": (raw("bad.pth", b""), "no weights file"),
-    "empty safetensors": (raw("bad.safetensors", b""), "no whole safetensors"),
-    "zeros pth": (raw("bad.pth", bytes(100)), "no weights file"),
-    "text pth": (raw("bad.pth", b"hello, I am no weights file\n" * 9), "no weights file"),
-    "text safetensors": (raw("bad.safetensors", b"hello, I am no weights file\n" * 9), "no whole safetensors"),
+    "empty pth": (raw("bad.pth", b""), "is empty"),
+    "empty safetensors": (raw("bad.safetensors", b""), "is empty"),
+    "zeros pth": (raw("bad.pth", bytes(100)), "nothing but zeros"),
+    "text pth": (raw("bad.pth", b"hello, I am no weights file\n" * 9), "is a text file"),
+    "text safetensors": (raw("bad.safetensors", b"hello, I am no weights file\n" * 9), "is a text file"),
     "random pth": (raw("bad.pth", random_bytes := bytes(i * 7919 % 251 for i in range(4000))), "no weights file"),
-    "random safetensors": (raw("bad.safetensors", random_bytes), "no whole safetensors"),
+    "random safetensors": (raw("bad.safetensors", random_bytes), "no weights file"),
     "a plain pickle": (raw("bad.pth", pickle.dumps({"a": 1}, protocol=2)), "bad.pth"),
     "a whole model": (pth(notebook.CNN()), "without running code"),
     "a list": (pth([torch.zeros(3)]), "no state dict"),
-    "a training checkpoint": (pth({"model": state(), "epoch": 3}), "no state dict"),
-    "another network": (pth({"layer.weight": torch.zeros(3, 3)}), "conv1.0.weight"),
-    "an empty state dict": (pth({}), "conv1.0.weight"),
+    "another network": (
+        pth({"layer.weight": torch.zeros(3, 3)}),
+        "0 convolutions and 1 fully connected layers. It has layer.weight (3, 3);",
+    ),
+    "an empty state dict": (pth({}), "no state dict"),
     "a missing key": (pth(without("conv2.0.bias")), "conv2.0.bias is missing"),
-    "a missing first key": (safetensors(without("conv1.0.weight")), "conv1.0.weight"),
+    "a missing first key": (safetensors(without("conv1.0.weight")), "1 convolutions and 2 fully connected layers"),
     "one key too many": (pth(state() | {"fc.9.weight": torch.zeros(2)}), "fc.9.weight"),
-    "a wrong shape": (pth(state() | {"fc.3.weight": torch.zeros(7, 500)}), "fc.3.weight is (7, 500)"),
-    "a wrong rank": (pth(state() | {"conv1.0.weight": torch.zeros(32, 9)}), "bad.pth"),
-    "a linear layer that fits nothing": (pth(state() | {"fc.1.weight": torch.zeros(500, 1569)}), "fc.1.weight"),
-    "colour images": (pth(state() | {"conv1.0.weight": torch.zeros(32, 3, 3, 3)}), "bad.pth"),
-    "batch norm half there": (pth(state() | {"conv1.1.weight": torch.zeros(32)}), "conv1.1.bias"),
+    "a wrong shape": (pth(state() | {"fc.3.weight": torch.zeros(7, 500)}), "fc.3.weight (7, 500) answers 7 classes"),
+    "a wrong rank": (
+        pth(state() | {"conv1.0.weight": torch.zeros(32, 9)}),
+        "1 convolutions and 3 fully connected layers",
+    ),
+    "a linear layer that fits nothing": (
+        pth(state() | {"fc.1.weight": torch.zeros(500, 1569)}),
+        "does not fit a 28x28 image",
+    ),
+    "colour images": (
+        pth(state() | {"conv1.0.weight": torch.zeros(32, 3, 3, 3)}),
+        "conv1.0.weight (32, 3, 3, 3) takes 3 channels",
+    ),
+    "batch norm half there": (
+        pth(state() | {"conv1.1.weight": torch.zeros(32)}),
+        "conv1.1.weight is of no layer of ours",
+    ),
     "metadata of no network": (safetensors(state(), {"architecture": "{"}), "metadata"),
     "metadata out of bounds": (
         safetensors(state(), {"architecture": '{"request":"architecture","channels":0}'}),
@@ -237,20 +250,14 @@ def test_full_disk_leaves_the_old_file_and_raises_os_error(tmp_path: Path, name:
     assert torch.equal(load_weights(path).state_dict()["fc.3.weight"], old.state_dict()["fc.3.weight"])
 
 
-def test_a_small_file_that_claims_a_large_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Views of one number, metadata without tensors, a zip that unpacks to more: refused before any memory is."""
+def test_a_small_file_that_claims_a_large_network(tmp_path: Path) -> None:
+    """Views of one number, metadata without tensors: refused before any memory is taken."""
     one = torch.zeros(1)
     state = {"conv1.0.weight": one.expand(1024, 1, 3, 3), "fc.1.weight": one.expand(65536, 1024 * 7 * 7)}
     torch.save(state, tmp_path / "views.pth")
-    with pytest.raises(RequestError, match=r"conv1.0.weight has more numbers than the file"):
+    with pytest.raises(RequestError, match=r"conv1.0.weight is of more numbers than the file has"):
         load_weights(tmp_path / "views.pth")
     claims = '{"request":"architecture","channels":1024,"hidden":65536}'
     save_tensors(tmp_path / "claims.safetensors", {"conv1.0.weight": torch.zeros(1)}, {"architecture": claims})
-    with pytest.raises(RequestError, match=r"conv1.0.weight is \(1,\), wanted \(1024, 1, 3, 3\)"):
+    with pytest.raises(RequestError, match=r"0 convolutions and 0 fully connected layers"):
         load_weights(tmp_path / "claims.safetensors")
-    monkeypatch.setattr("engine.checkpoints.MOST_BYTES", 4 << 20)
-    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("data", bytes(5 << 20))
-    assert (tmp_path / "bomb.pth").stat().st_size < 1 << 20
-    with pytest.raises(RequestError, match=r"bomb.pth holds 5 MiB"):
-        load_weights(tmp_path / "bomb.pth")

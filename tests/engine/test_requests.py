@@ -12,6 +12,7 @@ from engine.requests import (
     Inspect,
     Occlude,
     Parameter,
+    Reading,
     Request,
     RequestError,
     ShowActivations,
@@ -61,6 +62,24 @@ BAD_VALUES = [
     ("hidden", 0),
     ("hidden", 65_537),
     ("in_channels", 3),
+    ("norm_layers", ("conv3",)),
+    ("mean", 101.0),
+    ("std", 0.0),
+    ("std", float("nan")),
+]
+
+QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
+
+READING: list[tuple[str, Any]] = [
+    ("mean", "half"),
+    ("mean", -100.5),
+    ("mean", float("nan")),
+    ("std", 0.0),
+    ("std", 101.0),
+    ("stride", 0),
+    ("stride", "two"),
+    ("padding", -1),
+    ("padding", 15),
 ]
 
 EXPLAINING: list[tuple[str, Any]] = [
@@ -117,6 +136,7 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowActivations, "layer", "fc1"),
     (ShowActivations, "survey", 1),
     *((kind, field, value) for kind in (Occlude, Attribute) for field, value in EXPLAINING),
+    *((kind, field, value) for kind in QUESTIONS for field, value in READING),
     (Occlude, "average", -1),
     (Occlude, "average", 10_001),
     (Attribute, "method", "lime"),
@@ -128,8 +148,6 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Attribute, "randomise", "yes"),
 ]
 """Of what looks into a network: the request, its field, a value that it refuses."""
-
-QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
 
 
 def parameter(name: str) -> Parameter:
@@ -281,7 +299,7 @@ def test_every_parameter_has_help_and_a_default_that_passes() -> None:
         assert one.help
         assert "\n" not in one.help
         one.check(one.default)
-    assert [one.name for one in parameters(Train) if one.fixed] == ["in_channels"]
+    assert [one.name for one in parameters(Train) if one.fixed] == ["in_channels", "norm_layers", "mean", "std"]
     assert parameters(Train)[0].name == "batch_norm"
     assert parameter("batch_norm").choices == (False, True)
     assert parameter("device").choices == ("auto", "cpu", "cuda")
@@ -321,9 +339,29 @@ def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
         "survey",
         "what",
         "device",
+        "mean",
+        "std",
+        "stride",
+        "padding",
         "split",
         "dataset",
     ]
+
+
+def test_batch_norm_is_said_in_one_way() -> None:
+    assert Train(batch_norm=True).norms == ("conv1", "conv2", "fc1")
+    assert Train(norm_layers=("conv1", "logits")).norms == ("conv1", "logits")
+    assert Train(norm_layers=("logits",)).variant == "cnn-bn"
+    for wrong in (("conv2", "conv1"), ("conv1", "conv1"), ("conv1", "conv2", "fc1")):
+        with pytest.raises(RequestError, match="norm layers say where batch norm stands"):
+            Train(norm_layers=wrong)
+    with pytest.raises(RequestError, match="norm layers say where batch norm stands"):
+        Train(batch_norm=True, norm_layers=("logits",))
+
+
+def test_the_stride_of_an_explanation_is_the_patchs() -> None:
+    assert Summarise(mean=0.1, std=0.3, stride=2, padding=1).reading == Reading(0.1, 0.3, 2, 1)
+    assert Occlude(mean=0.1, std=0.3, stride=2, padding=1).reading == Reading(0.1, 0.3, None, 1)
 
 
 @pytest.mark.parametrize(

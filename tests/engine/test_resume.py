@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from msgspec.structs import asdict, replace
 
 import engine.recording
-from engine.checkpoints import save_weights
+from engine.checkpoints import load_tensors, save_tensors, save_weights
 from engine.data import Dataset
 from engine.events import (
     BatchEvaluated,
@@ -276,6 +279,51 @@ def test_a_state_that_is_damaged(tmp_path: Path, whole: RunFolder, damage: str) 
     assert str(folder.state_file) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert folder.events_file.read_bytes() == kept
+
+
+MISFITS: dict[str, tuple[str, torch.Tensor | None, str]] = {
+    "a moment of one number": ("optimizer.4.exp_avg", torch.zeros(1), "optimizer.4.exp_avg is (1,) of float32"),
+    "a moment of half the precision": ("optimizer.2.exp_avg", torch.zeros(4).half(), "is (4,) of float16"),
+    "a missing moment": ("optimizer.4.exp_avg_sq", None, "optimizer.4.exp_avg_sq is missing"),
+    "a surplus moment": ("optimizer.99.exp_avg", torch.zeros(1), "optimizer.99.exp_avg is surplus"),
+    "an odd name": ("optimizer.\x1b[2J", torch.zeros(1), "optimizer.\\x1b[2J is surplus"),
+    "a count of no steps": ("optimizer.4.step", torch.tensor(0.0), "optimizer.4.step is 0, wanted a count of steps"),
+    "a count in whole numbers": ("optimizer.4.step", torch.tensor(7), "optimizer.4.step is () of int64"),
+    "squares below zero": ("optimizer.3.exp_avg_sq", -torch.ones(4), "has squares below 0"),
+    "a moment that is no number": ("optimizer.3.exp_avg", torch.full((4,), math.nan), "no finite numbers"),
+    "weights in double precision": ("model.fc.1.bias", torch.zeros(16).double(), "model.fc.1.bias is (16,) of float64"),
+    "no sum of losses": ("loss_sum", None, "step 2 of 5"),
+}
+
+
+@pytest.mark.parametrize("misfit", list(MISFITS))
+def test_a_state_that_does_not_fit_its_model(tmp_path: Path, misfit: str) -> None:
+    """Fused Adam takes a moment's size from its parameter: it must be refused before a step is made."""
+    folder = stopped(tmp_path, 3)
+    key, value, words = MISFITS[misfit]
+    tensors, metadata = load_tensors(folder.state_file)
+    tensors.pop(key, None)
+    save_tensors(folder.state_file, tensors if value is None else tensors | {key: value}, metadata)
+    kept = folder.events_file.read_bytes()
+    with pytest.raises(RequestError) as caught:
+        resumed(folder)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert folder.events_file.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    "change", [{"step": 6}, {"step": 10**9}, {"step": -1}, {"running": []}, {"seconds": 0.0}, {"images": -5}]
+)
+def test_a_state_of_no_such_step(tmp_path: Path, change: dict[str, Any]) -> None:
+    folder = stopped(tmp_path, 3)
+    tensors, metadata = load_tensors(folder.state_file)
+    progress = json.loads(metadata["progress"])
+    assert progress["sums"]["step"] == 2
+    progress["sums"] |= change
+    save_tensors(folder.state_file, tensors, {"progress": json.dumps(progress)})
+    with pytest.raises(RequestError, match="is no such epoch"):
+        resumed(folder)
 
 
 def test_which_runs_wait(tmp_path: Path) -> None:

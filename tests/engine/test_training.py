@@ -14,7 +14,7 @@ from engine.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.memory import EVALUATION_BATCH
 from engine.model import seeded_cnn
 from engine.requests import Train
-from engine.training import RUNNING_POINTS, TrainingFailed, TrainingState, evaluate, train
+from engine.training import RUNNING_POINTS, Sums, TrainingFailed, TrainingState, evaluate, train
 from tests import notebook
 from tests.conftest import returned
 
@@ -137,7 +137,7 @@ def test_going_on_is_the_same_as_never_having_stopped(small: Dataset, batch_norm
     assert all(value.device == CPU for value in kept.values())
 
     again = TrainingState.fresh(Train(train_size=640, seed=99, batch_norm=batch_norm), CPU)
-    again.restore(kept)
+    again.restore(kept, Sums(), 10)
     again.epoch = 1
     assert same(again.tensors(), kept)
     _, more = run(whole, small, again)

@@ -135,11 +135,17 @@ def exact_dataset(mnist: Dataset) -> Dataset:
 @pytest.fixture
 def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Networks computed in double precision: what is drawn is the same on every processor, to the last shade."""
-    from engine.checkpoints import load_weights
+    from engine.checkpoints import Weights, read_weights
     from engine.inspection import subject
+    from engine.requests import Reading
+
+    def double(path: Path, reading: Reading) -> Weights:
+        weights = read_weights(path, reading)
+        weights.model.double()
+        return weights
 
     patch_load(monkeypatch, exact_dataset, "engine.inspection.subject")
-    monkeypatch.setattr("engine.inspection.subject.load_weights", lambda path: load_weights(path).double())
+    monkeypatch.setattr("engine.inspection.subject.read_weights", double)
     monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # times are on the screen too
     subject._read.cache_clear()
     yield

@@ -13,7 +13,7 @@ import pytest
 import torch
 from textual.pilot import Pilot
 
-from engine.checkpoints import load_weights, save_weights
+from engine.checkpoints import load_weights, read_weights, save_weights
 from engine.data import Dataset
 from engine.events import EngineLoaded
 from engine.requests import Train
@@ -307,7 +307,7 @@ async def test_the_view_is_chosen_from_the_terminal(
 
 
 async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.inspection.subject.load_weights", load_weights)
+    monkeypatch.setattr("engine.inspection.subject.read_weights", read_weights)
     app = MnistTui(tmp_path / "runs", pretrained("cnn"))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.engine is not None)
