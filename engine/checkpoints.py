@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
+import os
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +39,9 @@ def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
     def write(partial: Path) -> None:
         try:
             save_file(plain, partial, metadata)
-        except SafetensorError as error:  # it wraps the disk's own errors
-            raise OSError(None, str(error)) from None
+        except SafetensorError as error:  # it wraps the disk's own errors, with their number in its words
+            number = int(found[1]) if (found := re.search(r"\(os error (\d+)\)", str(error))) else errno.EIO
+            raise OSError(number, os.strerror(number) if found else str(error)) from None
 
     write_whole(path, write)
 

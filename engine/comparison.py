@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, median, stdev
 
@@ -30,6 +32,8 @@ second was: it is what people quote, and too high.
 """
 FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
 """Of an epoch, that have curves."""
+MOST = 2000
+"""Epochs that a curve tells of: more than a terminal or a page can show apart."""
 
 
 def _best(run: RunHistory) -> EpochFinished:
@@ -61,7 +65,8 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
             group[asked.seed] = (folder, history)
     requests = list(members)
     differing = [p.name for p in parameters(Train) if len({getattr(request, p.name) for request in requests}) > 1]
-    groups = [_group(request, list(runs.values()), differing) for request, runs in members.items()]
+    epochs = told_epochs([len(history.epochs) for runs in members.values() for _, history in runs.values()])
+    groups = [_group(request, list(runs.values()), differing, epochs) for request, runs in members.items()]
     return RunsCompared(
         groups=tuple(groups),
         differing=tuple(differing),
@@ -69,30 +74,38 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
     )
 
 
-def _group(request: Train, runs: Sequence[tuple[RunFolder, RunHistory]], differing: Sequence[str]) -> RunGroup:
+def told_epochs(lengths: Sequence[int]) -> list[int]:
+    """The epochs, from 1, of which curves tell: all, or of runs of more than MOST every second, fourth or so on.
+
+    The first, and the last of each run, are always among them.
+    """
+    last, stride = max(lengths), 1
+    while last // stride > MOST:
+        stride *= 2
+    return sorted({1, *lengths, *range(stride, last + 1, stride)})
+
+
+def _group(
+    request: Train, runs: Sequence[tuple[RunFolder, RunHistory]], differing: Sequence[str], epochs: Sequence[int]
+) -> RunGroup:
     histories = [history for _, history in runs]
     settings = {name: getattr(request, name) for name in differing}
     names = tuple(folder.name for folder, _ in runs)
     label = ", ".join(_setting(name, value) for name, value in settings.items())
     last = max(len(history.epochs) for history in histories)
+    told = [epoch for epoch in epochs if epoch <= last]
+    ends = [list(accumulate(e.train_seconds + e.eval_seconds for e in history.epochs)) for history in histories]
     return RunGroup(
         label=label or names[0],
         runs=names,
         seeds=tuple(folder.read_record().request.seed for folder, _ in runs),
         settings=settings,
-        epochs=tuple(range(1, last + 1)),
-        seconds=tuple(
-            fmean(
-                sum(e.train_seconds + e.eval_seconds for e in history.epochs[: n + 1])
-                for history in histories
-                if len(history.epochs) > n
-            )
-            for n in range(last)
-        ),
+        epochs=tuple(told),
+        seconds=tuple(fmean(each[n - 1] for each in ends if len(each) >= n) for n in told),
         curves={
             field: tuple(
-                spread([getattr(history.epochs[n], field) for history in histories if len(history.epochs) > n])
-                for n in range(last)
+                spread([getattr(history.epochs[n - 1], field) for history in histories if len(history.epochs) >= n])
+                for n in told
             )
             for field in FIELDS
         },
@@ -141,6 +154,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
     return {"difference": difference, "low": difference - half, "high": difference + half}
 
 
+@lru_cache(maxsize=1000)
 def t_quantile(freedom: float, share: float = 0.95) -> float:
     """The t that holds `share` of Student's distribution between -t and t; `freedom` more than 0."""
     log_norm = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from engine.events import DownloadAdvanced
 from engine.geometry import CLASSES, IMAGE_SIZE
+from engine.integrity import intact
 from engine.paths import asset, cache_folder, write_whole
 from engine.requests import DatasetName, RequestError
 
@@ -27,13 +30,6 @@ MNIST_SHA256 = {
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-
-MNIST_BYTES = {
-    "train-images-idx3-ubyte": 60_000 * 28 * 28,
-    "train-labels-idx1-ubyte": 60_000,
-    "t10k-images-idx3-ubyte": 10_000 * 28 * 28,
-    "t10k-labels-idx1-ubyte": 10_000,
 }
 
 
@@ -94,28 +90,32 @@ def epoch_permutation(seed: int, epoch: int, size: int) -> Tensor:
     return torch.randperm(size, generator=torch.Generator().manual_seed(mixed))
 
 
+IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
+"""The kinds of numbers in IDX files that MNIST and its relatives use."""
+
+
 def parse_idx(data: bytes, name: str) -> np.ndarray:
-    """The array in a file of MNIST's IDX format (unsigned bytes); raises RequestError, naming the file, if damaged."""
-    if len(data) >= 4 and data[:3] == b"\0\0\x08":
+    """The array in a file of MNIST's IDX format; raises RequestError, naming the file, if damaged."""
+    if len(data) >= 4 and data[:2] == b"\0\0" and (kind := IDX_TYPES.get(data[2])):
         rank = data[3]
         start = 4 + 4 * rank
         shape = tuple(int.from_bytes(data[at : at + 4], "big") for at in range(4, start, 4))
-        if len(data) == start + int(np.prod(shape)):
-            return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+        if len(data) == start + math.prod(shape) * kind.itemsize:
+            return np.frombuffer(data, kind, offset=start).reshape(shape)
     raise RequestError(f"{name} is damaged: it is not the IDX file that it should be")
 
 
 def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
     """One of MNIST's four files, unpacked from `folder` into `cache` at the first use.
 
-    The SHA-256 is checked when it is unpacked. Raises RequestError that names a damaged or missing file. A cache that
-    cannot be written is done without; a cached file of another length than it should have is unpacked anew.
+    Both are checked by SHA-256: what is unpacked each time, what is cached once for each change of the file. (The
+    bundled networks are taken as they were installed.) Raises RequestError that names a damaged or missing file. A
+    cache that cannot be written is done without; a cached file with other bytes is unpacked anew.
     """
-    cached = cache / name
+    cached, digest = cache / name, MNIST_SHA256[name]
     with contextlib.suppress(OSError, RequestError):
-        array = parse_idx(cached.read_bytes(), str(cached))
-        if array.nbytes == MNIST_BYTES[name]:
-            return array
+        if intact(cached, digest, "sha256"):
+            return parse_idx(cached.read_bytes(), str(cached))
     packed = folder / f"{name}.gz"
     try:
         data = gzip.decompress(packed.read_bytes())
@@ -123,11 +123,12 @@ def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
         raise RequestError(f"{packed} is missing: install mnist-tui again") from None
     except (OSError, EOFError, ValueError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
         raise RequestError(f"{packed} is damaged ({error}): install mnist-tui again") from None
-    if hashlib.sha256(data).hexdigest() != MNIST_SHA256[name]:
+    if hashlib.sha256(data).hexdigest() != digest:
         raise RequestError(f"{packed} is damaged (its SHA-256 is wrong): install mnist-tui again")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         write_whole(cached, lambda path: path.write_bytes(data))
+        intact(cached, digest, "sha256")
     except OSError:
         pass  # a read-only or full home costs time at the next start, nothing else
     return parse_idx(data, str(packed))

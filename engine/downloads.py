@@ -1,25 +1,35 @@
-"""The data sets that do not ship with the program: sources, checks and formats are torchvision's."""
+"""The data sets that do not ship with the program: their sources and checksums are those that torchvision lists."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import gzip
+import hashlib
+import os
 import urllib.request
+import zipfile
+import zlib
 from collections.abc import Generator
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 import torchvision.datasets as sets
-from torchvision.datasets.utils import check_integrity
 
-from engine.data import Raw
+from engine.data import Raw, parse_idx
 from engine.events import DownloadAdvanced
-from engine.paths import write_whole
+from engine.integrity import intact
+from engine.paths import PARTIAL, write_whole
 from engine.requests import DatasetName, RequestError
 
 CHUNK = 1 << 16
 TIMEOUT = 15.0  # seconds without a byte
+MOST_BYTES = 1 << 28
+"""Of an array unpacked: the largest, EMNIST's training images, has 188 MB."""
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 def sources(name: DatasetName) -> list[tuple[str, list[str], str]]:
@@ -37,16 +47,12 @@ def sources(name: DatasetName) -> list[tuple[str, list[str], str]]:
             raise RequestError(f"{name} is not downloaded: it ships with the program")
 
 
-def _kind(name: DatasetName, root: Path, train: bool) -> Any:
-    match name:
-        case "fashion-mnist":
-            return sets.FashionMNIST(root, train=train, download=True)
-        case "kmnist":
-            return sets.KMNIST(root, train=train, download=True)
-        case "emnist-digits":
-            return sets.EMNIST(root, split="digits", train=train, download=True)
-        case _:
-            return sets.QMNIST(root, what="train" if train else "test", compat=True, download=True)
+def _arrays(name: DatasetName) -> list[tuple[str, str]]:
+    """Training images and labels, test images and labels of `name`: the file, and of an archive the member in it."""
+    if name == "emnist-digits":
+        parts = [(half, kind) for half in ("train", "test") for kind in ("images-idx3", "labels-idx1")]
+        return [(sources(name)[0][0], f"gzip/emnist-digits-{half}-{kind}-ubyte.gz") for half, kind in parts]
+    return [(file, "") for file, _, _ in sources(name)]
 
 
 FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-digits": "EMNIST", "qmnist": "QMNIST"}
@@ -55,48 +61,63 @@ FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-digits":
 def download(name: DatasetName, root: Path) -> Generator[DownloadAdvanced, None, Raw]:
     """Fetch what is missing of `name` into `root` and read it.
 
-    We fetch the files ourselves, to say how far it is and to stop when asked; torchvision then finds them in place,
-    unpacks and parses them. Raises RequestError in one line when offline.
+    Each file is checked by the MD5 that torchvision lists, once for each change of it, and fetched again where that is
+    another; what is in it is unpacked in memory, with its own checksum. Raises RequestError in one line when offline.
     """
     folder = root / FOLDERS[name] / "raw"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, addresses, md5 in sources(name):
-            if not check_integrity(folder / file, md5):
+            if not intact(folder / file, md5, "md5"):
                 yield from _fetch(name, folder / file, addresses, md5)
-        train, test = _kind(name, root, train=True), _kind(name, root, train=False)
     except OSError as error:
         raise RequestError(
             f"cannot keep {name} in {folder} ({error.strerror or error}): free the disk or set XDG_CACHE_HOME"
         ) from None
-    arrays = [np.asarray(array) for split in (train, test) for array in (split.data, split.targets)]
+    arrays = [_read(folder / file, member) for file, member in _arrays(name)]
     if name == "emnist-digits":  # EMNIST stores its images with rows and columns exchanged
         arrays[0], arrays[2] = arrays[0].transpose(0, 2, 1), arrays[2].transpose(0, 2, 1)
     if name == "qmnist":  # its labels are rows of which the first column is the class
-        arrays[1], arrays[3] = (labels.reshape(len(labels), -1)[:, 0] for labels in (arrays[1], arrays[3]))
+        arrays[1], arrays[3] = arrays[1][:, 0], arrays[3][:, 0]
     return arrays[0], arrays[1], arrays[2], arrays[3]
+
+
+def _read(file: Path, member: str) -> np.ndarray:
+    try:
+        with contextlib.ExitStack() as stack:
+            packed: Path | IO[bytes] = file
+            if member:
+                packed = stack.enter_context(stack.enter_context(zipfile.ZipFile(file)).open(member))
+            data = stack.enter_context(gzip.open(packed)).read(MOST_BYTES)
+    except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise RequestError(f"{file} is damaged ({error}): delete it, and it is fetched again") from None
+    return parse_idx(data, f"{file} {member}".rstrip())
 
 
 def _fetch(name: str, path: Path, addresses: list[str], md5: str) -> Generator[DownloadAdvanced, None, None]:
     problem = "no address"
+    partial = path.with_name(f".{path.name}.{os.getpid()}.download{PARTIAL}")
     for address in addresses:
-        parts: list[bytes] = []
+        digest = hashlib.md5(usedforsecurity=False)
         try:
             request = urllib.request.Request(address, headers={"User-Agent": "mnist-tui"})
-            with closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as response:
+            with closing(urllib.request.urlopen(request, timeout=TIMEOUT)) as response, partial.open("wb") as file:
                 total, received = int(response.headers.get("Content-Length") or 0), 0
                 while part := response.read(CHUNK):
-                    parts.append(part)
+                    file.write(part)
+                    digest.update(part)
                     received += len(part)
                     yield DownloadAdvanced(dataset=name, file=path.name, received=received, total=total)
+            if digest.hexdigest() == md5:
+                write_whole(path, partial.replace)
+                return
+            problem = "what came has the wrong MD5"
         except (OSError, HTTPException, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+                raise
             problem = str(getattr(error, "reason", error))
-            continue
-        write_whole(path, lambda partial, parts=parts: partial.write_bytes(b"".join(parts)))  # type: ignore[misc]
-        if check_integrity(path, md5):
-            return
-        path.unlink()
-        problem = "what came has the wrong MD5"
+        finally:
+            partial.unlink(missing_ok=True)
     raise RequestError(
         f"cannot download {path.name} of {name} ({problem}): check the connection, or train on mnist, which is included"
     )

@@ -105,6 +105,8 @@ class RunStarted(Event, frozen=True):
     """Of a run that goes on: the epochs it had finished. Null where it begins."""
     differences: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
     """Of a run that goes on: what is no longer as it was, so that the numbers may differ in their last digits."""
+    cautions: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
+    """What the file system of its folder does not do, and what may come of that; each one line."""
 
 
 class RunPaused(Event, frozen=True):
@@ -259,6 +261,7 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     """The fields in which the groups differ."""
     epochs: tuple[int, ...]
+    """Of which the curves tell: of thousands some at equal distances, the same in all groups, and the last."""
     seconds: tuple[float, ...]
     """Mean time at which each of these ends."""
     curves: dict[str, tuple[Spread, ...]]

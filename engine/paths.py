@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+PARTIAL = ".partial"
+"""The end of the name of a file that is being written."""
+_REFUSALS = frozenset(
+    {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOTTY}
+)
+"""With which SMB, FUSE and NFS say that they do not do a thing; a full or broken disk has other numbers."""
+_COSTS = {
+    "chmod": "sets no permissions: others may not be able to read the run",
+    "fsync": "does not wait for the disk: a power cut may take the last epochs",
+    "flock": "knows no locks: do not train one run in two processes",
+}
+_refused: dict[int, set[str]] = {}
+"""By the number of the device."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -56,17 +71,37 @@ def stamp(file: Path) -> tuple[int, ...]:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
+def best_effort(what: str, place: Path, do: Callable[[], object]) -> None:
+    """Do what some file systems refuse to: then it stays undone, and `cautions` says so. Raises OSError else."""
+    try:
+        do()
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        with contextlib.suppress(OSError):
+            _refused.setdefault(place.stat().st_dev, set()).add(what)
+
+
+def cautions(place: Path) -> tuple[str, ...]:
+    """What the file system of `place` has refused to this process so far, and what may come of it, a line each."""
+    try:
+        refused = _refused.get(place.stat().st_dev, set())
+    except OSError:
+        return ()
+    return tuple(f"the file system of {place} {what}" for name, what in _COSTS.items() if name in refused)
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then put it in place at once.
 
     A kill at any instant leaves the previous whole file. Raises OSError where the disk is full or read-only.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         write(partial)
-        partial.chmod(0o644)  # safetensors makes its files private; a run folder is for anybody to read
+        best_effort("chmod", partial, lambda: partial.chmod(0o644))  # safetensors makes its files private
         with partial.open("rb+") as file:
-            os.fsync(file.fileno())
+            best_effort("fsync", partial, lambda: os.fsync(file.fileno()))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

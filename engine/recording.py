@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
@@ -33,9 +34,10 @@ from engine.history import RunHistory
 from engine.libraries import not_loaded
 from engine.memory import check_fits, free_memory, training_need
 from engine.model import count_parameters
+from engine.paths import cautions
 from engine.processes import Process, claimed
 from engine.requests import RequestError, Resume, Train
-from engine.runs import RunFolder, RunRecord, find_run, newest_unfinished
+from engine.runs import MOST_EPOCHS, RunFolder, RunRecord, find_run, kept_at, newest_unfinished
 from engine.training import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
 
 
@@ -50,8 +52,14 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     check_precision(request.precision, device)
     data = yield from _load(request, device)
     folder = RunFolder.create(root, request.variant)
-    with claimed(folder.lock_file):
-        yield from _recorded(_Run(folder, request, data, device))
+    run: _Run | None = None
+    try:
+        with claimed(folder.lock_file):
+            run = _Run(folder, request, data, device)
+            yield from _recorded(run)
+    finally:
+        if (run is None or run.history.started is None) and not folder.told_of:  # as on a full disk
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
@@ -206,6 +214,7 @@ class _Run:
     def events(self) -> Generator[Event, None, None]:
         """From RunStarted to RunFinished."""
         folder, state = self.folder, self.state
+        folder.sweep()
         folder.write_process(Process.own())
         if self._before is None:
             folder.write_record(self.record)
@@ -240,7 +249,10 @@ class _Run:
         if self.history.best is event:
             save_weights(folder.best_file, model)
         save_weights(folder.model_file, model)
-        save_convolutions(folder.convolutions_file(event.epoch), model)
+        if kept_at(event.epoch, event.epoch):
+            save_convolutions(folder.convolutions_file(event.epoch), model)
+        if event.epoch % MOST_EPOCHS == 0:
+            folder.thin_epochs(event.epoch)
         folder.append(event)
 
     def _started(self) -> RunStarted:
@@ -256,7 +268,8 @@ class _Run:
             test_size=len(data.test),
             image_shape=data.image_shape,
             parameters=count_parameters(self.state.model),
-            started=datetime.now().astimezone().isoformat(timespec="seconds"),
+            started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            cautions=cautions(self.folder.path),
             resumed_from=None if self._before is None else self.state.epoch,
             differences=() if self._before is None else _differences(self._before, self.record),
         )
@@ -276,7 +289,9 @@ def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
     if words := not_loaded(error):
         return words
     if isinstance(error, OSError):
-        return f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
+        full = f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
+        gone = f"{folder.path} has vanished: somebody moved or deleted it while the run trained"
+        return full if folder.path.is_dir() else gone
     lower = f"lower --batch-size ({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden})"
     if words := failure(error):
         return f"{words}, or {lower}" if out_of_memory(error) else words

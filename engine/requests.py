@@ -690,7 +690,7 @@ class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
 class DrawFigure(Request, frozen=True, tag="draw-figure"):
     """Draw what an event holds as a PNG."""
 
-    subject: Annotated[Any, Meta(description="the event, or the history of a run")] = None
+    subject: Annotated[Any, Meta(description="the event, a run, or its history")] = None
     path: Annotated[str, Meta(description="the file to write; an existing one is replaced")] = ""
     folder: Annotated[str, Meta(description="without a path: the folder for a file of a new name")] = "figures"
     layer: Annotated[LayerName, Meta(description="which convolution, where the event holds both")] = "conv1"

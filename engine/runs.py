@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +17,14 @@ import msgspec
 from engine.event_log import EventLog, read_ends, read_events, read_start
 from engine.events import DamagedLine, RunEvent, RunStarted, to_json
 from engine.history import RunHistory
-from engine.paths import asset, write_whole
+from engine.paths import PARTIAL, asset, best_effort, write_whole
 from engine.processes import Process
 from engine.reading import read_json, reason
 from engine.requests import RequestError, Train
 
 PRETRAINED = ("cnn", "cnn-bn")
+MOST_EPOCHS = 200
+"""Epochs whose convolutions a run keeps: 8 MB of the notebook's network."""
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 """Of the files that are written; any other name can be read."""
 
@@ -40,8 +43,8 @@ class RunFolder:
     """A run on disk.
 
     request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
-    validation loss), epochs/ (the convolutions after each epoch), resume/ (all that it needs to go on, and which
-    process is at it), figures/.
+    validation loss), epochs/ (the convolutions after each epoch, of many epochs after some), resume/ (all that it needs
+    to go on, and which process is at it), figures/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -68,8 +71,12 @@ class RunFolder:
             path = root / (f"{stamp}-{variant}" if count == 1 else f"{stamp}-{variant}-{count}")
             try:
                 path.mkdir(parents=True)
-                (path / "resume").mkdir()
-                (path / "epochs").mkdir()
+                try:
+                    (path / "resume").mkdir()
+                    (path / "epochs").mkdir()
+                except OSError:
+                    shutil.rmtree(path, ignore_errors=True)
+                    raise
             except FileExistsError:
                 if not path.is_dir():
                     raise RequestError(f"{root} is not a folder: give another one with --runs") from None
@@ -98,7 +105,33 @@ class RunFolder:
     def kept_epochs(self) -> tuple[int, ...]:
         """The epochs whose convolutions are kept, ascending."""
         names = (path.stem for path in self.epochs_folder.glob("*.safetensors"))
-        return tuple(sorted(int(name) for name in names if name.isdigit()))
+        return tuple(sorted(int(name) for name in names if name.isascii() and name.isdecimal()))
+
+    def thin_epochs(self, epoch: int) -> None:
+        """Of a run that has finished `epoch`, remove the kept convolutions that `kept_at` leaves out."""
+        with contextlib.suppress(OSError):  # too many are no harm
+            for kept in self.kept_epochs():
+                if not kept_at(kept, epoch):
+                    self.convolutions_file(kept).unlink()
+
+    @property
+    def told_of(self) -> bool:
+        """Whether there is any event of it."""
+        return self.events_file.is_file() and self.events_file.stat().st_size > 0
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written.
+
+        For who holds the lock: of these files nobody else is a writer, so that none is being written.
+        """
+        places = [(self.path, f".{name}.*") for name in ("request.json", self.model_file.name, self.best_file.name)]
+        places += [(self.state_file.parent, ".*"), (self.epochs_folder, ".*")]
+        left = [file for folder, name in places for file in folder.glob(f"{name}{PARTIAL}")]
+        # What safetensors calls its own.
+        left += [file for folder in {folder for folder, _ in places} for file in folder.glob(".tmp??????")]
+        for file in left:
+            with contextlib.suppress(OSError):
+                file.unlink()
 
     def write_record(self, record: RunRecord) -> None:
         """Write `request.json`; raises OSError."""
@@ -138,7 +171,7 @@ class RunFolder:
             try:
                 if (written := file.write(line)) != len(line):
                     raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
-                os.fsync(file.fileno())
+                best_effort("fsync", self.path, lambda: os.fsync(file.fileno()))
             except OSError:
                 with contextlib.suppress(OSError):
                     file.truncate(size)  # half a line would swallow the next one
@@ -200,6 +233,18 @@ class RunFolder:
         """Whether its events call it under way, on a machine whose processes cannot be seen from here."""
         process = self.process()
         return self.outline().under_way and process is not None and not process.here
+
+
+def kept_at(epoch: int, now: int) -> bool:
+    """Whether a run that has finished epoch `now` keeps the convolutions of `epoch`.
+
+    All up to MOST_EPOCHS, then every second, every fourth and so on: evenly, MOST_EPOCHS at most, whatever stopped it
+    in between. Those of the last epoch are in its weights.
+    """
+    stride = 1
+    while now // stride >= MOST_EPOCHS:
+        stride *= 2
+    return epoch % stride == 0
 
 
 class Tail:
@@ -352,6 +397,8 @@ def find_run(what: str, root: Path) -> RunFolder:
     for path in (Path(what), root / what):
         if (path / "events.jsonl").is_file() or (path / "request.json").is_file():
             return RunFolder(path)
+    if os.sep in what and not Path(what).exists():
+        raise RequestError(f"there is no {what}: it was moved or deleted, or never was")
     raise RequestError(
         f"{what} is no run folder or file, nor the name of a run under {root}, nor pretrained:cnn or pretrained:cnn-bn"
     )

@@ -172,6 +172,8 @@ class _People:
                 self.training = True
                 for difference in event.differences:
                     self.console.print(f"not as before, so that last digits may differ: {difference}")
+                for caution in event.cautions:
+                    self.console.print(f"caution: {caution}", soft_wrap=True)
                 if event.resumed_from is not None:
                     self.console.print(f"going on after epoch {event.resumed_from}")
                 self.console.print(

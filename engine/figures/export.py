@@ -15,6 +15,7 @@ from engine.figures.drawing import figure_of, stem_of
 from engine.figures.page import DPI, look
 from engine.paths import reserve, write_whole
 from engine.requests import DrawFigure, RequestError
+from engine.runs import RunFolder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -35,14 +36,14 @@ def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None
     """
     if request.path and Path(request.path).suffix.lower() != ".png":
         raise RequestError(f"{request.path} must end in .png: figures are written as PNG")
-    png = png_of(
-        figure_of(request.subject, layer=request.layer, colours=request.colours, shared_range=request.shared_range)
-    )
+    # A run is read here, in a lane: a front end should not wait for a long one.
+    subject = request.subject.history() if isinstance(request.subject, RunFolder) else request.subject
+    png = png_of(figure_of(subject, layer=request.layer, colours=request.colours, shared_range=request.shared_range))
     if request.path:
         path = Path(request.path)
         _write(path, png)
     else:
-        path = _reserve(Path(request.folder), stem_of(request.subject, request.layer))
+        path = _reserve(Path(request.folder), stem_of(subject, request.layer))
         try:
             _write(path, png)
         except BaseException:

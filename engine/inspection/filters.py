@@ -18,13 +18,14 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
     subject = yield from open_subject(request, root)
     kept = subject.run.kept_epochs() if subject.run else ()
     epoch = subject.epoch if request.epoch < 0 else request.epoch
+    epochs = (*kept, subject.epoch) if subject.epoch is not None and kept and kept[-1] < subject.epoch else kept
     weights = _weights(request, subject, epoch, kept)
     yield FiltersShown(
         name=subject.name,
         variant=subject.variant,
         epoch=epoch,
         layer=request.layer,
-        epochs=kept,
+        epochs=epochs,
         shape=weights.shape,
         minimum=float(weights.min()),
         maximum=float(weights.max()),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import scipy.stats
 from msgspec.structs import replace
 
-from engine.comparison import compare, differences, sentence, spread, t_quantile, welch
+from engine.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
 from engine.events import Contrast, EpochFinished, RunsCompared
 from engine.figures.drawing import figure_of, stem_of
 from engine.lab import perform
@@ -178,3 +179,25 @@ def test_the_figure(folders: list[RunFolder], tmp_path: Path) -> None:
     assert "2 more groups are left out" in caption(figure)
     long = replace(event.groups[0], label="x" * 200)
     inside(figure_of(replace(event, groups=(long, event.groups[1]))))
+
+
+def test_long_runs_are_compared_at_some_of_their_epochs(tmp_path: Path) -> None:
+    assert told_epochs([3, 2]) == [1, 2, 3]
+    told = told_epochs([100_000, 70_001])
+    assert len(told) <= MOST + 3
+    assert (told[0], told[-1]) == (1, 100_000)
+    assert 70_001 in told
+    runs = [made(tmp_path, name, Train(seed=seed), [0.9] * 5) for seed, name in ((0, "a"), (1, "b"))]
+    for run, count in zip(runs, (2 * MOST + 1, 3 * MOST), strict=True):
+        line = run.events_file.read_bytes().splitlines()[0]
+        epoch = msgspec.json.decode(line)
+        lines = [msgspec.json.encode(epoch | {"epoch": n, "epochs": count, "val_loss": n}) for n in range(1, count + 1)]
+        run.events_file.write_bytes(b"\n".join(lines) + b"\n")
+    (group,) = compare(runs).groups
+    assert group.epochs[:3] == (1, 4, 8)
+    assert group.epochs[-1] == 3 * MOST
+    assert len(group.epochs) == len(group.seconds) == len(group.curves["val_loss"])
+    assert [each.mean for each in group.curves["val_loss"]] == list(group.epochs)
+    assert list(group.seconds) == pytest.approx([2.0 * n for n in group.epochs])
+    at_the_end = dict(zip(group.epochs, group.curves["val_loss"], strict=True))
+    assert (at_the_end[2 * MOST + 1].count, at_the_end[3 * MOST].count) == (2, 1)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import torch
 from torch.utils.data import random_split
 from torchvision.transforms import ToTensor
 
-from engine.data import Dataset, epoch_permutation, load_mnist_file, one_hot, split_indices
+from engine.data import Dataset, epoch_permutation, load_mnist_file, one_hot, parse_idx, split_indices
 from engine.paths import asset
 from engine.requests import RequestError
 
@@ -150,12 +152,46 @@ def test_damaged_cache_is_replaced(tmp_path: Path, content: bytes | str) -> None
     (tmp_path / LABELS).write_bytes(good[:-1] if isinstance(content, str) else content)
     assert load_mnist_file(LABELS, asset("mnist"), tmp_path).tolist() == list(good[8:])
     assert (tmp_path / LABELS).read_bytes() == good
-    assert [path.name for path in tmp_path.iterdir()] == [LABELS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".{LABELS}.verified", LABELS]
 
 
 def test_cached_idx_of_another_length_is_replaced(tmp_path: Path) -> None:
     (tmp_path / LABELS).write_bytes(b"\0\0\x08\x01" + (3).to_bytes(4, "big") + b"\1\2\3")
     assert len(load_mnist_file(LABELS, asset("mnist"), tmp_path)) == 10_000
+
+
+def test_a_cached_file_of_the_right_length_with_other_bytes_is_replaced(tmp_path: Path) -> None:
+    good = load_mnist_file(LABELS, asset("mnist"), tmp_path)
+    data = (tmp_path / LABELS).read_bytes()
+    (tmp_path / LABELS).write_bytes(data[:8] + bytes(10_000))
+    assert np.array_equal(load_mnist_file(LABELS, asset("mnist"), tmp_path), good)
+    assert (tmp_path / LABELS).read_bytes() == data
+
+
+def test_a_cached_file_is_hashed_once_for_each_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_mnist_file(LABELS, asset("mnist"), tmp_path)
+    hashed = []
+    digest = hashlib.file_digest
+
+    def file_digest(*rest: Any) -> Any:
+        hashed.append(rest)
+        return digest(*rest)
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    load_mnist_file(LABELS, asset("mnist"), tmp_path)
+    assert hashed == []
+    os.utime(tmp_path / LABELS, (1, 1))
+    load_mnist_file(LABELS, tmp_path / "no-assets", tmp_path)
+    load_mnist_file(LABELS, tmp_path / "no-assets", tmp_path)
+    assert len(hashed) == 1
+    (tmp_path / f".{LABELS}.verified").write_bytes(b"[" * 100_000)
+    load_mnist_file(LABELS, tmp_path / "no-assets", tmp_path)
+    assert len(hashed) == 2
+
+
+def test_integers_of_four_bytes(tmp_path: Path) -> None:
+    rows = parse_idx(b"\0\0\x0c\2" + b"\0\0\0\2\0\0\0\3" + b"".join(n.to_bytes(4, "big") for n in range(6)), "x")
+    assert rows.tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_cache_is_used(tmp_path: Path) -> None:

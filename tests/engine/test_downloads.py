@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import socket
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import FashionMNIST
+from torchvision.datasets import EMNIST, QMNIST, FashionMNIST
 
 from engine.data import Raw
 from engine.downloads import download
 from engine.events import DownloadAdvanced
-from engine.requests import RequestError
+from engine.requests import DatasetName, RequestError
 
 NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 
@@ -32,7 +34,7 @@ class Mirror:
 
 def idx(array: np.ndarray) -> bytes:
     shape = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
+    return bytes([0, 0, 8 if array.itemsize == 1 else 12, array.ndim]) + shape + array.tobytes()
 
 
 @pytest.fixture
@@ -74,8 +76,8 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     thread.join()
 
 
-def fetch(root: Path) -> tuple[list[DownloadAdvanced], Raw]:
-    generator, events = download("fashion-mnist", root), []
+def fetch(root: Path, name: DatasetName = "fashion-mnist") -> tuple[list[DownloadAdvanced], Raw]:
+    generator, events = download(name, root), []
     while True:
         try:
             events.append(next(generator))
@@ -126,6 +128,50 @@ def test_only_the_damaged_file_is_fetched_again(mirror: Mirror, tmp_path: Path) 
     (tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").write_bytes(b"cut off")
     fetch(tmp_path)
     assert mirror.asked == ["/t10k-labels-idx1-ubyte.gz"]
+
+
+def test_files_that_others_unpacked_are_not_believed(mirror: Mirror, tmp_path: Path) -> None:
+    fetch(tmp_path)
+    for name in NAMES:
+        (tmp_path / "FashionMNIST" / "raw" / name).write_bytes(bytes(1000))
+    _, raw = fetch(tmp_path)
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(raw, mirror.arrays, strict=True))
+
+
+def test_a_file_of_the_right_length_with_other_bytes_is_fetched_again(mirror: Mirror, tmp_path: Path) -> None:
+    fetch(tmp_path)
+    mirror.asked.clear()
+    file = tmp_path / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
+    data = file.read_bytes()
+    file.write_bytes(bytes(len(data)))
+    fetch(tmp_path)
+    assert mirror.asked == ["/t10k-labels-idx1-ubyte.gz"]
+    assert file.read_bytes() == data
+
+
+def test_an_archive_and_labels_in_rows(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels, test_images, test_labels = mirror.arrays
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for half, pair in (("train", (images, labels)), ("test", (test_images, test_labels))):
+            for kind, array in zip(("images-idx3", "labels-idx1"), pair, strict=True):
+                archive.writestr(f"gzip/emnist-digits-{half}-{kind}-ubyte.gz", gzip.compress(idx(array)))
+    mirror.files["gzip.zip"] = packed.getvalue()
+    monkeypatch.setattr(EMNIST, "url", f"{mirror.address}gzip.zip")
+    monkeypatch.setattr(EMNIST, "md5", hashlib.md5(packed.getvalue()).hexdigest())
+    _, raw = fetch(tmp_path, "emnist-digits")
+    assert np.array_equal(raw[0], images.transpose(0, 2, 1))
+    assert np.array_equal(raw[3], test_labels)
+
+    rows = np.stack([labels, *[np.zeros_like(labels)] * 7], axis=1).astype(">i4")
+    test_rows = np.stack([test_labels, *[np.zeros_like(test_labels)] * 7], axis=1).astype(">i4")
+    resources = []
+    for name, array in (("a", images), ("b", rows), ("c", test_images), ("d", test_rows)):
+        mirror.files[f"{name}.gz"] = data = gzip.compress(idx(array))
+        resources.append((f"{mirror.address}{name}.gz", hashlib.md5(data).hexdigest()))
+    monkeypatch.setattr(QMNIST, "resources", {"train": resources[:2], "test": resources[2:]})
+    _, raw = fetch(tmp_path, "qmnist")
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(raw, mirror.arrays, strict=True))
 
 
 def test_wrong_md5_is_refused(mirror: Mirror, tmp_path: Path) -> None:

@@ -244,14 +244,10 @@ class RunsScreen(LabScreen):
         if self.comparing:
             event = self.query_one(Comparison).event
             return DrawFigure(subject=event, folder=str(self.lab_app.figures_folder)) if event else None
-        folder = self.folder()
-        if folder is None:
+        here, folder = self.here, self.folder()
+        if folder is None or not isinstance(here, RunSummary) or not here.epoch:
             return None
-        try:
-            history = folder.history()
-        except RequestError:
-            return None
-        return DrawFigure(subject=history, folder=str(folder.figures_folder)) if history.epochs else None
+        return DrawFigure(subject=folder, folder=str(folder.figures_folder))
 
     # Keys
 
