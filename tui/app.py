@@ -58,7 +58,7 @@ FULL_COLLECTIONS = 1000
 FOLLOW_INTERVAL = 0.5
 """Seconds between two looks at the events of a run that another process writes."""
 
-READING_INTERVAL = 0.005
+READING_INTERVAL = 0.001
 """Seconds for keys between two pieces of a long story."""
 
 NEWEST = 20
@@ -125,6 +125,8 @@ class MnistTui(App[int]):
         """Why the last job failed, in one line."""
         self.waiting: RunFolder | None = None
         """A run that was stopped or whose process died: it can go on."""
+        self.vanished = False
+        """Whether the folder of the open run was moved or deleted."""
         self._tail: Tail | None = None
         """The open run, where another process may write it."""
         if run is not None:
@@ -279,10 +281,12 @@ class MnistTui(App[int]):
                 if event.differences:
                     words = "last digits may differ: " + ", ".join(event.differences)
                     self.notify(words, title="not as before", severity="warning", timeout=10, markup=False)
+                self._caution(event)
             case RunStarted():
                 self.history, self.bundled = RunHistory(), False
                 self.history.add(event)
                 self.opened = RunFolder(self.root / event.run)
+                self._caution(event)
             case RunFailed():
                 self.history.add(event)
                 self.notify(event.reason, title="the run failed", severity="error", timeout=10, markup=False)
@@ -291,10 +295,14 @@ class MnistTui(App[int]):
             case _:
                 pass
 
+    def _caution(self, event: RunStarted) -> None:
+        if event.cautions:
+            self.notify("\n".join(event.cautions), title="caution", severity="warning", timeout=10)
+
     def train(self, request: Request) -> None:
         """Hand a training request to the lab and follow it."""
         self.prepare()
-        self.problem, self.waiting, self._tail = "", None, None
+        self.problem, self.waiting, self._tail, self.vanished = "", None, None, False
         self._before = (self.history, self.variant, self.bundled, self.opened)
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
@@ -351,7 +359,7 @@ class MnistTui(App[int]):
         return self._tail is not None and self._tail.behind
 
     def _follow_from_now_on(self, tail: Tail) -> None:
-        self._tail, self.history = tail, RunHistory(tail.folder.name)
+        self._tail, self.history, self.vanished = tail, RunHistory(tail.folder.name), False
         if not tail.behind:
             self._caught_up(tail)
         elif self.is_running:
@@ -374,9 +382,11 @@ class MnistTui(App[int]):
             self._tail = None
 
     def _follow(self) -> None:
-        if self._tail and not self.reading and not self.training and self._tail.more():
-            self.history = self._tail.history
-            self._draw()
+        if self._tail and not self.reading and not self.training:
+            gone, self.vanished = self.vanished, self._tail.vanished
+            if self._tail.more() or gone != self.vanished:
+                self.history = self._tail.history
+                self._draw()
 
     def ask(self, request: Request, listener: Callable[[Job, Event], None]) -> Job:
         """Hand a request to the lab; `listener` is called with the job and each of its events."""

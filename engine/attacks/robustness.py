@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import zipfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -29,6 +31,7 @@ from engine.geometry import CLASSES
 from engine.inspection.predictions import answers
 from engine.inspection.subject import Subject, find_images, open_subjects
 from engine.paths import write_whole
+from engine.reading import read_bytes
 from engine.requests import (
     AnyAttack,
     AttackCarliniWagner,
@@ -43,6 +46,8 @@ from engine.requests import (
 if TYPE_CHECKING:
     from engine.events import Array
 
+MOST_BYTES = 1 << 20
+"""Of a file of verdicts, packed or not: thrice those of 60,000 images."""
 VERSION = 1
 """Of the attacks as they are implemented: other verdicts on disk are not believed."""
 STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "deepfool": 2, "pgd": 3, "cw": 3}
@@ -132,9 +137,14 @@ class Verdicts:
 
     def _read(self, file: Path) -> None:
         # Whatever is wrong with it, it can be computed again.
-        with contextlib.suppress(Exception), np.load(file, allow_pickle=False) as kept:
-            taken, sizes = kept["taken"], kept["sizes"]
+        with contextlib.suppress(Exception):
+            packed = io.BytesIO(read_bytes(file, MOST_BYTES))
+            if sum(part.file_size for part in zipfile.ZipFile(packed).infolist()) > MOST_BYTES:
+                return
+            with np.load(packed, allow_pickle=False) as kept:
+                taken, sizes = kept["taken"], kept["sizes"]
             sound = taken.dtype == np.int8 and taken.shape == sizes.shape == (taken.size,) and taken.size > 0
+            sound = sound and bool(np.isfinite(sizes).all() and sizes.min() >= 0)
             if sound and taken.size <= len(self._split) and 0 <= taken.min() <= taken.max() < CLASSES:
                 self.taken, self.sizes = taken, sizes.astype(np.float32)
 

@@ -134,7 +134,7 @@ def test_the_curves_of_a_long_run_are_taken_in_by_parts() -> None:
     assert traces.follow(history)
     assert traces.fields["test_accuracy"].points()[0][-1] == AT_ONCE + 1
     xs, ys = traces.running.points()
-    assert (min(ys), max(ys), xs[-1]) == (0.1, 0.3, AT_ONCE + 0.75)
+    assert (min(ys), max(ys), xs[-1]) == (0.1, 0.3, AT_ONCE + 0.5)
 
 
 @pytest.mark.parametrize("logarithmic", [False, True])

@@ -22,9 +22,9 @@ from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.table import EpochTable, percent
 from tui.widgets.traces import RunTraces
-from tui.words import duration
+from tui.words import damaged_lines, duration
 
-BETWEEN_PARTS = 0.005
+BETWEEN_PARTS = 0.001
 """Seconds for keys between two parts of the curves of a long run."""
 
 
@@ -152,8 +152,11 @@ class TrainScreen(LabScreen):
             line.show(self.lab_app.problem, tone="error")
         elif self.lab_app.reading:
             line.show(f"reading what run {history.name} did", tone="quiet")
+        elif self.lab_app.vanished:
+            line.show(f"the folder of run {history.name} has vanished: 8 lists those there are", tone="error")
         else:
-            line.show(self._standing(history), tone="quiet")
+            damaged = damaged_lines(history.damaged_lines)
+            line.show(*filter(None, (damaged, self._standing(history))), tone="quiet")
 
     def _standing(self, history: RunHistory) -> str:
         dot = f" {glyphs().dot} "

@@ -9,7 +9,7 @@ from engine.history import RunHistory
 
 MOST = 2000
 """Stretches at most of a curve: several for each column of the widest terminal."""
-AT_ONCE = 5000
+AT_ONCE = 2500
 """Epochs taken in before a key is answered: some hundredths of a second."""
 WITHIN = 64
 """Epochs whose running losses one can see apart; of later ones, the lowest and the highest."""
@@ -97,5 +97,5 @@ class RunTraces:
             for i, loss in enumerate(losses):
                 self.running.add(n - 1 + (i + 1) / len(losses), loss)
         elif losses:
-            for i in sorted({losses.index(min(losses)), losses.index(max(losses))}):
-                self.running.add(n - 1 + (i + 1) / len(losses), losses[i])
+            self.running.add(n - 0.5, min(losses))
+            self.running.add(n - 0.5, max(losses))
