@@ -58,7 +58,7 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
             run = _Run(folder, request, data, device)
             yield from _recorded(run)
     finally:
-        if (run is None or run.history.started is None) and not folder.told_of:  # as on a full disk
+        if run is None or run.history.started is None:  # it never began, as on a full disk
             shutil.rmtree(folder.path, ignore_errors=True)
 
 

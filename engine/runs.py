@@ -114,11 +114,6 @@ class RunFolder:
                 if not kept_at(kept, epoch):
                     self.convolutions_file(kept).unlink()
 
-    @property
-    def told_of(self) -> bool:
-        """Whether there is any event of it."""
-        return self.events_file.is_file() and self.events_file.stat().st_size > 0
-
     def sweep(self) -> None:
         """Remove what a killed process left half written.
 
