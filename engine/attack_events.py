@@ -45,7 +45,8 @@ class Attack(NetworkEvent, frozen=True):
     steps: int
     """Steps at most."""
     original: Array
-    """What the attack began with; of noise what is outside of [0, 1] is as it was drawn."""
+    """What the attack began with; of noise what is outside of [0, 1] is as it was drawn. Of a targeted attack that
+    began with noise, the digits that its penalty holds it to."""
     adversarial: Array
     """What came of it."""
     prediction: Array

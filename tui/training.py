@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.events import Event, RunFailed, RunStarted, to_json
-from engine.requests import RequestError, Train
+from engine.requests import DeviceFailed, RequestError, Train
 from engine.sweeps import expand, parse_axis
 from engine.words import shown
 from tui.arguments import Output, TrainOutput, parse
@@ -48,7 +48,7 @@ def train(arguments: Sequence[str]) -> int:
 def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
     """One run after the other, each of them whatever became of those before; at the end what failed."""
     failures: list[tuple[str, str, str]] = []
-    refused: list[RequestError] = []
+    refused: list[Exception] = []
     code = DONE
     for number, (words, request) in enumerate(runs, 1):
         of = f"run {number} of {len(runs)}: {words}"
@@ -57,10 +57,10 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         events: list[Event] = []
         try:
             code = report(request, output, events)
-        except RequestError as error:
+        except (RequestError, DeviceFailed) as error:
             print(f"mnist-tui: {of}: {shown(str(error))}", file=sys.stderr, flush=True)
             refused.append(error)
-            failures.append((words, "", str(error)))
+            failures.append((words, _folder(events), str(error)))
             continue
         except OSError:  # nobody reads what is printed: all the others would meet the same
             raise
@@ -74,7 +74,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         elif code:
             break
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
-        raise refused[0]  # none could begin, and for one reason: it is the input that was wrong
+        raise refused[0]  # none could begin, and for one reason: then it is that of all
     if failures:
         from rich.console import Console
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -166,9 +167,12 @@ async def test_the_queue(still_app: MakeApp) -> None:
         assert "waits for its turn" in progress(app)
 
 
-async def test_a_queue_is_worked_off(app: MnistTui, tmp_path: Path) -> None:
+async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past a run that cannot fit, of which there is then no folder."""
+    monkeypatch.setattr("engine.recording.free_memory", lambda: 2 * 10**9)
+    large = replace(SMALL, batch_size=640, channels=1024)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.enqueue([SMALL, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)])
+        app.enqueue([SMALL, large, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)])
         await until(pilot, lambda: app.history.state == "finished" and app.variant == "cnn-bn")
         assert app.queue == []
         screen = await opened(pilot, 2)
