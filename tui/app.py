@@ -14,13 +14,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.color import ColorSystem
+from textual import events
 from textual.app import App
+from textual.geometry import Size
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import AwaitMount
 
 from engine.events import (
     DeviceFellBack,
@@ -40,11 +44,14 @@ from engine.processes import Process
 from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, Train, WarmUp
 from engine.runs import RunFolder, Tail, unfinished
 from engine.words import shown, shown_lines
-from tui.commands import SCREENS, Palette, bindings
+from tui.commands import SCREENS, Palette, PaletteScreen, bindings
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
 from tui.terminal import ASCII, glyphs
 from tui.theme import THEMES
+
+if TYPE_CHECKING:
+    from tui.raster import Mode
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the current digit until somebody takes another."""
@@ -63,6 +70,9 @@ READING_INTERVAL = 0.001
 
 NEWEST = 20
 """Runs that are looked at for one that waits to go on, when the app starts."""
+
+SMALLEST = Size(10, 1)
+"""Columns and rows that are laid out at least; of a smaller terminal the rest is cut off."""
 
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
@@ -101,6 +111,8 @@ class MnistTui(App[int]):
         """Split and index of the current digit."""
         self.picture_mode = ""
         """How pictures are drawn, where somebody chose that; else as the terminal can."""
+        self._colour_system = self.console._color_system
+        """What the terminal is known to show."""
         self._prepared = False
         self._before: tuple[RunHistory, str, bool, RunFolder | Path | None] | None = None
         """What was open when a run was asked for."""
@@ -191,6 +203,21 @@ class MnistTui(App[int]):
         with contextlib.suppress(RuntimeError):
             self.call_later(self.exit, code, code)
             self._event_loop.call_soon_threadsafe(lambda: None)  # it may sleep, with nothing else to wake it
+
+    async def on_event(self, event: events.Event) -> None:
+        """As Textual does, in a terminal of at least `SMALLEST`: some of its widgets cannot be narrower."""
+        if isinstance(event, events.Resize):
+            event = events.Resize.from_dimensions(_at_least_smallest(event.size), None)
+        await super().on_event(event)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """To another screen; not where a key comes after the one that leaves: the screens are being closed."""
+        return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
+
+    def action_command_palette(self) -> None:
+        """Every action by name."""
+        if not isinstance(self.screen, PaletteScreen):
+            self.push_screen(PaletteScreen())
 
     # Events
 
@@ -352,6 +379,14 @@ class MnistTui(App[int]):
         if self.training or not self._tail or not self.history.under_way:
             return None
         return self._tail.folder.process()
+
+    def draw_pictures(self, mode: Mode) -> None:
+        """Draw them in `mode` from now on, in as many colours as that takes, whatever the terminal says of itself."""
+        needed = {"24-bit": ColorSystem.TRUECOLOR, "256 colours": ColorSystem.EIGHT_BIT}.get(mode)
+        if needed and self._colour_system:
+            needed = max(needed, self._colour_system)
+        self.picture_mode, self.console._color_system = mode, needed or self._colour_system
+        self.screen.query("*").refresh()
 
     @property
     def reading(self) -> bool:
@@ -537,6 +572,10 @@ def _collect_garbage_again() -> None:
         young, middle, _ = gc.get_threshold()
         gc.set_threshold(young, middle, FULL_COLLECTIONS)
         gc.enable()
+
+
+def _at_least_smallest(size: Size) -> Size:
+    return Size(max(size.width, SMALLEST.width), max(size.height, SMALLEST.height))
 
 
 def _ends(event: Event) -> bool:

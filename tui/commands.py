@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding, BindingType
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -215,6 +215,16 @@ class Palette(Provider):
     async def _perform(self, name: str) -> None:
         app: MnistTui = self.app  # type: ignore[assignment]
         await app.run_action(name, app.screen if hasattr(app.screen, f"action_{name}") else app)
+
+
+class PaletteScreen(CommandPalette):
+    """Textual's command palette, for people who type faster than it appears."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing moves in a list that is not there yet, or has no place on the screen yet."""
+        lists = self.query(CommandList)
+        there = any(each.scrollable_content_region for each in lists) if action == "command_list" else bool(lists)
+        return there and super().check_action(action, parameters)
 
 
 def _mode(screen: Screen[object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -40,6 +40,8 @@ from engine.words import readable, shown
 from tui import saving
 from tui.arguments import Output
 from tui.cli import DONE, FAILED, INTERRUPTED
+from tui.descriptors import output_to_ourselves
+from tui.terminal import colour_system
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -113,16 +115,18 @@ class _Lines:
     """One event a line, as it is written to `events.jsonl`."""
 
     def __enter__(self) -> _Lines:
+        self._ends = ExitStack()
+        self._out = self._ends.enter_context(output_to_ourselves())
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
+        self._ends.close()
 
     def print(self, event: Event) -> None:
         """Print it, unless the next of its kind replaces it."""
         if not isinstance(event, Progress):
-            sys.stdout.buffer.write(to_json(event) + b"\n")
-            sys.stdout.buffer.flush()
+            self._out.write(to_json(event) + b"\n")
+            self._out.flush()
 
     def saved(self, path: Path) -> None:
         """Say nothing of it: standard output is for events."""
@@ -140,7 +144,14 @@ class _People:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a name may have characters that the terminal's encoding lacks
         # Names may have brackets and colons, which are no markup here. A file has no width that a table must fit in.
-        self.console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 160)
+        on_terminal = sys.stdout.isatty()
+        self.console = Console(
+            highlight=False,
+            markup=False,
+            emoji=False,
+            width=None if on_terminal else 160,
+            color_system=colour_system() if on_terminal else "auto",
+        )
         self.bars: Bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(30),
@@ -149,7 +160,8 @@ class _People:
             TextColumn("{task.fields[fact]}", markup=False),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
+            # FORCE_COLOR and its like ask for colour, not for a bar that moves in a file.
+            disable=not (on_terminal and self.console.is_terminal),
         )
         self.task = self.bars.add_task("loading PyTorch", total=None, fact="")
         self.training = False

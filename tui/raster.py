@@ -55,10 +55,14 @@ STEPS = {"gray": 64, "viridis": 64, "diverging": 65}
 
 
 def modes_of(console: Console, *, no_color: bool) -> tuple[Mode, ...]:
-    """The modes that a terminal can show, its best first."""
-    if no_color or glyphs() is not UNICODE or console.color_system not in ("truecolor", "256"):
+    """The modes to draw in, the best that the terminal is known to show first, then the others on their turn.
+
+    What a terminal says of itself may be too little. Glyphs alone where it wants no colour, or shows no half blocks.
+    """
+    if no_color or glyphs() is not UNICODE or console.color_system is None:
         return MODES[2:]
-    return MODES if console.color_system == "truecolor" else MODES[1:]
+    best = {"truecolor": 0, "256": 1}.get(console.color_system, 2)
+    return MODES[best:] + MODES[:best]
 
 
 def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:

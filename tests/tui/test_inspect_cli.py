@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -339,11 +340,23 @@ def test_a_name_that_the_terminal_cannot_show(
 
 
 def test_a_terminal_shows_how_far_it_is(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     code, out, _ = call("evaluate", "pretrained:cnn-bn")
     assert code == 0
     assert "evaluating test" in out
     assert "\x1b[" in out
+
+
+@pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
+def test_a_file_may_have_colour_but_no_bar(call: Call, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(variable, "1")
+    code, out, _ = call("digits", "pretrained:cnn-bn", "--count", "2")
+    assert code == 0
+    assert "\x1b[" in out
+    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", out)) == {"m"}  # colours, and no moves of the cursor
 
 
 def test_narrow_terminals_lose_no_digit(small: Dataset) -> None:

@@ -17,7 +17,7 @@ from engine.events import RunCancelled
 from engine.runs import RunFolder, pretrained
 from tests.pty_app import PtyApp
 from tui.app import LAST_RESORT
-from tui.terminal import ASCII, UNICODE, glyphs
+from tui.terminal import ASCII, UNICODE, colour_system, glyphs
 
 
 def _train(app: PtyApp, cwd: Path) -> Path:
@@ -116,8 +116,9 @@ def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) ->
         {"TERM": "xterm", "COLORTERM": ""},
         {"COLORTERM": ""},
         {"LC_ALL": "C"},
+        {"PYTHONIOENCODING": "latin-1"},
     ],
-    ids=["no-colour", "dumb", "16-colours", "256-colours", "c-locale"],
+    ids=["no-colour", "dumb", "16-colours", "256-colours", "c-locale", "latin-1"],
 )
 def test_terminals_that_can_do_little(tmp_path: Path, environment: Mapping[str, str]) -> None:
     best = pretrained("cnn").history().best
@@ -125,7 +126,7 @@ def test_terminals_that_can_do_little(tmp_path: Path, environment: Mapping[str, 
     with PtyApp(("pretrained:cnn",), cwd=tmp_path, environment=environment, columns=80, rows=24) as app:
         app.wait_for("quit")
         app.wait_for(f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}")
-        if "LC_ALL" in environment or environment.get("TERM") == "dumb":
+        if not {"LC_ALL", "PYTHONIOENCODING"}.isdisjoint(environment) or environment.get("TERM") == "dumb":
             assert all(ord(character) < 128 for character in app.text)
         app.send("q")
         assert app.wait() == 0
@@ -138,6 +139,79 @@ def test_glyphs_follow_the_locale() -> None:
     assert glyphs({"LC_CTYPE": "C.UTF-8", "LANG": "C"}) is UNICODE
     assert glyphs({}) is UNICODE
     assert glyphs({"TERM": "dumb"}) is ASCII
+
+
+def test_glyphs_are_what_the_encoding_holds() -> None:
+    for encoding in ("latin-1", "ascii", "cp437", "euc-jp"):
+        assert glyphs({"LANG": "de_DE"}, encoding) is ASCII
+    for encoding in ("utf-8", "gb18030"):
+        assert glyphs({"LANG": "de_DE"}, encoding) is UNICODE
+
+
+@pytest.mark.parametrize(
+    ("environment", "colours"),
+    [
+        ({"TERM": "alacritty"}, "truecolor"),
+        ({"TERM": "foot-extra"}, "truecolor"),
+        ({"TERM": "xterm-ghostty", "COLORTERM": ""}, "truecolor"),
+        ({"TERM": "xterm-kitty"}, "truecolor"),
+        ({"TERM": "wezterm"}, "truecolor"),
+        ({"TERM": "xterm-direct"}, "truecolor"),
+        ({"TERM": "tmux-256color"}, "auto"),
+        ({"TERM": "alacritty", "COLORTERM": "truecolor"}, "auto"),
+        ({"TERM": "dumb"}, "auto"),
+        ({}, "auto"),
+        ({"TERM": "no-such-terminal"}, "auto"),
+    ],
+)
+def test_terminals_are_known_by_name(environment: dict[str, str], colours: str) -> None:
+    assert colour_system(environment) == colours
+
+
+def test_libraries_that_print_do_so_in_a_log(tmp_path: Path) -> None:
+    """Into a terminal whose shell has exported the size that it had."""
+    code = """
+import os
+from tui.app import MnistTui
+from tui.cli import main
+
+mount = MnistTui.on_mount
+
+def prints(app):
+    os.write(1, b"NOISE on 1\\n")
+    os.write(2, b"NOISE on 2\\n")
+    mount(app)
+
+MnistTui.on_mount = prints
+main()
+"""
+    environment = {"XDG_CACHE_HOME": str(tmp_path), "COLUMNS": "30", "LINES": "5"}
+    with PtyApp(cwd=tmp_path, environment=environment, program=(sys.executable, "-c", code)) as app:
+        app.wait_for("quit")
+        assert "8 Runs" in app.text
+        assert "NOISE" not in app.text
+        app.send("q")
+        assert app.wait() == 0
+        assert "what libraries printed" in app.text
+    assert (tmp_path / "mnist-tui" / "libraries.log").read_text() == "NOISE on 1\nNOISE on 2\n"
+
+
+def test_standard_output_is_for_events_alone() -> None:
+    code = """
+import os, sys
+from tui.descriptors import output_to_ourselves
+
+for number in (b"1", b"2"):
+    with output_to_ourselves() as out:
+        os.write(1, b"noise ")
+        print("of Python", flush=True)
+        out.write(number)
+        out.flush()
+print("after")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "12after\n"
+    assert done.stderr == "noise of Python\n" * 2
 
 
 def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:

@@ -271,7 +271,8 @@ class InspectScreen(LabScreen):
         can = modes(self.app)
         if len(can) == 1:
             self.notify("this terminal can show pictures in no other way")
-        self.lab_app.picture_mode = can[(can.index(self.view.mode) + 1) % len(can)] if self.view.mode in can else can[0]
+        next_one = can[(can.index(self.view.mode) + 1) % len(can)] if self.view.mode in can else can[0]
+        self.lab_app.draw_pictures(next_one)
         self.refresh_panels()
 
     def action_colours(self) -> None:
