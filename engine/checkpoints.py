@@ -22,6 +22,7 @@ from engine.geometry import GeometryError, block_sizes
 from engine.matching import Match, NoMatch, StateDict, match, state_dicts
 from engine.model import CNN
 from engine.paths import write_whole
+from engine.reading import open_regular
 from engine.requests import NOTEBOOKS_NORMS, Architecture, Reading, RequestError
 from engine.tensorfiles import OURS, opened
 from engine.text import printable
@@ -76,6 +77,7 @@ def save_convolutions(path: Path, model: CNN) -> None:
 def load_tensors(path: Path) -> tuple[State, dict[str, str]]:
     """The tensors and the metadata of a safetensors file; raises RequestError where it cannot be read."""
     try:
+        open_regular(path).close()  # the library would wait for the writer of a pipe
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError:

@@ -6,8 +6,9 @@ import csv
 import io
 import shutil
 from collections.abc import Generator
-from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from engine.catalogue import rename, write_note
 from engine.checkpoints import damaged, load_weights, read_weights, save_convolutions, save_weights
@@ -139,9 +140,10 @@ def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
     if any(not file.name.endswith(ours) for file in to.glob(f"{_BOARD_FILE}*")):
         to /= run.name
     before = [file for file in to.glob(f"{_BOARD_FILE}*") if file.name.endswith(ours)]
-    begun = datetime.fromisoformat(history.started.started).timestamp() if history.started else 0.0
+    begun = run.began()
+    request = msgspec.json.format(msgspec.json.encode(run.read_record()), indent=2).decode()
     with SummaryWriter(str(to), filename_suffix=ours) as writer:
-        writer.add_text("request", f"```\n{(run.path / 'request.json').read_text()}\n```", 0, begun)
+        writer.add_text("request", f"```\n{request}\n```", 0, begun)
         for epoch in history.epochs:
             begun += epoch.train_seconds + epoch.eval_seconds
             for name in _CURVES:

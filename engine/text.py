@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from engine.words import shown
+
 
 def printable(text: str, most: int = 80) -> str:
     r"""`text` on one line of at most `most` characters: what no terminal should get is written as an escape, `\x1b`."""
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[: most + 1])
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    words = shown(text[: most + 1])
+    return words if len(words) <= most else words[: most - 1] + "…"
