@@ -537,6 +537,15 @@ def test_filters_of_each_epoch_of_a_run(trained: RunFolder, layer: LayerName) ->
     assert not np.array_equal(weights(1), weights(2))
 
 
+def test_the_last_epoch_has_its_filters_in_the_weights(trained: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(trained.path, tmp_path / "run")))
+    run.convolutions_file(2).unlink()  # as of a run that keeps some of its epochs alone
+    for epoch in (-1, 2):
+        shown = result(ShowFilters(what=str(run.path), epoch=epoch), FiltersShown)
+        assert (shown.epoch, shown.epochs) == (2, (0, 1, 2))
+        assert np.array_equal(shown.weights, load_file(run.model_file)["conv1.0.weight"])
+
+
 # The network that a request names.
 
 
