@@ -1,8 +1,9 @@
 """Attacks by the notebook's loops, by torchattacks and by ours: `python -m tests.benchmarks.attacks`.
 
-In one process, both bundled networks. Arguments: rounds of the gallery (9); `minimum` for DeepFool and Carlini-Wagner
-too. The notebook and torchattacks compute in single precision, as they do by themselves; ours takes double for the
-notebook's attacks. Ours is timed from request to the last event, its progress and its fresh predictions included.
+In one process, both bundled networks. Arguments: rounds of the gallery (9), steps from noise (1,500), digits of a curve
+(1,000); `minimum` for DeepFool and Carlini-Wagner too. The notebook and torchattacks compute in single precision, as
+they do by themselves; ours takes double for the notebook's attacks. Ours is timed from request to the last
+event, its progress and its fresh predictions included.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,17 @@ def networks(variant: str) -> tuple[CNN, nn.Module]:
     return ours, theirs.eval()
 
 
-def from_noise(variant: str) -> None:
-    """Print what ten classes from noise take, 1,500 steps each."""
+def from_noise(variant: str, steps: int) -> None:
+    """Print what ten classes from noise take."""
     _, theirs = networks(variant)
     starts = noise(list(range(10)), 0)
-    request = AttackNoise(what=f"pretrained:{variant}")
+    request = AttackNoise(what=f"pretrained:{variant}", steps=steps)
     found: list[int] = []
 
     def by_notebook() -> None:
         for digit in range(10):
-            image, _ = notebook.non_targeted_attack(theirs, starts[digit : digit + 1].clone().requires_grad_(), digit)
+            start = starts[digit : digit + 1].clone().requires_grad_()
+            image, _ = notebook.non_targeted_attack(theirs, start, digit, steps)
             found.append(int(theirs(image)[0].argmax()))
 
     result(AttackNoise(what=request.what, steps=20))
@@ -120,7 +122,7 @@ def ratios(times: dict[str, list[float]]) -> str:
     return f"{statistics.median(found):.1f} (from {min(found):.1f} to {max(found):.1f})"
 
 
-def curve(variant: str, split: Split, count: int = 1000) -> None:
+def curve(variant: str, split: Split, count: int) -> None:
     """Print what a curve of PGD with 40 steps takes, and its points."""
     model, _ = networks(variant)
     images, labels = split.images[:count], split.labels[:count]
@@ -161,7 +163,7 @@ def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return zip(torch.split(images, AT_ONCE), torch.split(labels, AT_ONCE), strict=True)
 
 
-def smallest(variant: str, split: Split, count: int = 200) -> None:
+def smallest(variant: str, split: Split, count: int) -> None:
     """Print how small the changes are that DeepFool and Carlini-Wagner find, and what they take."""
     model, _ = networks(variant)
     images, labels = split.images[:count], split.labels[:count]
@@ -201,23 +203,23 @@ def smallest(variant: str, split: Split, count: int = 200) -> None:
         )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print all experiments."""
-    arguments = sys.argv[1:]
-    rounds = next((int(each) for each in arguments if each.isdigit()), 9)
+    given = [int(word) for word in arguments if word.isdigit()]
+    rounds, steps, count = given + [9, 1500, 1000][len(given) :]
     keep_freed_memory()
     split = returned(load("mnist", torch.device("cpu"))).test
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, {torch.get_num_threads()} threads")
     for variant in VARIANTS:
-        from_noise(variant)
+        from_noise(variant, steps)
     for variant in VARIANTS:
         from_digits(variant, split, rounds)
     for variant in VARIANTS:
-        curve(variant, split)
+        curve(variant, split, count)
     if "minimum" in arguments:
         for variant in VARIANTS:
-            smallest(variant, split)
+            smallest(variant, split, min(200, count))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

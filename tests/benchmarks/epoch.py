@@ -1,9 +1,9 @@
-"""The notebook's own loop against ours: `python -m tests.benchmarks.epoch [ROUNDS]`.
+"""The notebook's own loop against ours: `python -m tests.benchmarks.epoch [ROUNDS [IMAGES]]`.
 
-In turn, in one process, on the same 50,000/10,000/10,000 images: a whole epoch of training, validation and test, for
-both variants. The notebook's side is its code: a DataLoader over torchvision's MNIST with ToTensor, plain Adam, one
-`.item()` a step. It runs with the limits that glibc's allocator adapts by itself at their most generous; ours as the
-program sets them.
+In turn, in one process, on the same 50,000/10,000/10,000 images (or the first IMAGES of each): a whole epoch of
+training, validation and test, for both variants. The notebook's side is its code: a DataLoader over
+torchvision's MNIST with ToTensor, plain Adam, one `.item()` a step. It runs
+with the limits that glibc's allocator adapts by itself at their most generous; ours as the program sets them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torchvision
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, random_split
+from torch.utils.data import DataLoader, Dataset, Subset, random_split
 
 from engine.allocator import M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 from engine.data import MNIST_SHA256, load, load_mnist_file
@@ -39,8 +41,8 @@ def allocator(mmap: int, trim: int) -> None:
         assert libc.mallopt(name, value)
 
 
-def torchvision_mnist(root: Path) -> tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]]:
-    """The notebook's three data sets, from the files that ship with the program."""
+def torchvision_mnist(root: Path, most: int) -> tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]]:
+    """The notebook's three data sets, from the files that ship with the program; of each the first `most` images."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in MNIST_SHA256:
@@ -50,7 +52,8 @@ def torchvision_mnist(root: Path) -> tuple[Dataset[Pair], Dataset[Pair], Dataset
         for train in (True, False)
     ]
     train_data, val_data = random_split(both[0], [50_000, 10_000])
-    return train_data, val_data, both[1]
+    first, second, third = (Subset(data, range(min(most, len(data)))) for data in (train_data, val_data, both[1]))
+    return first, second, third
 
 
 def notebooks_epoch(sets: tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]], batch_norm: bool) -> float:
@@ -67,11 +70,12 @@ def notebooks_epoch(sets: tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]], ba
     return time.perf_counter() - began
 
 
-def our_epoch(batch_norm: bool) -> float:
+def our_epoch(batch_norm: bool, most: int) -> float:
     """Seconds of an epoch as the engine does it."""
     allocator(1 << 30, 2**31 - 1)
     request = Train(batch_norm=batch_norm, epochs=1, device="cpu")
-    data = returned(load("mnist", torch.device("cpu")))
+    whole = returned(load("mnist", torch.device("cpu")))
+    data = replace(whole, **{name: getattr(whole, name).first(most) for name in ("train", "val", "test")})
     state = TrainingState.fresh(request, torch.device("cpu"))
     began = time.perf_counter()
     for _ in train(request, data, state):
@@ -79,17 +83,18 @@ def our_epoch(batch_norm: bool) -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the ratio for each variant."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    given = [int(word) for word in arguments]
+    rounds, most = given + [3, 50_000][len(given) :]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads of {platform.machine()}")
     with tempfile.TemporaryDirectory() as folder:
-        sets = torchvision_mnist(Path(folder))
+        sets = torchvision_mnist(Path(folder), most)
         for batch_norm in (False, True):
             theirs, ours = [], []
             for _ in range(rounds):
                 theirs.append(notebooks_epoch(sets, batch_norm))
-                ours.append(our_epoch(batch_norm))
+                ours.append(our_epoch(batch_norm, most))
             ratios = [a / b for a, b in zip(theirs, ours, strict=True)]
             name = "cnn-bn" if batch_norm else "cnn"
             seconds = f"notebook {statistics.median(theirs):.1f} s  ours {statistics.median(ours):.1f} s"
@@ -98,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,6 @@
 """Occlusion maps by the notebook's loop, by Captum and by ours: `python -m tests.benchmarks.occlusion`.
 
-In turn, in one process. Arguments: rounds (9). Test digit 61, stride 1, patches of 8 and 4, both bundled networks.
+In turn, in one process. Arguments: rounds (9), sides of the patches (8 4). Test digit 61, stride 1, both networks.
 Captum gets the number of perturbations an evaluation with which it is fastest here. Ours is timed with the network made
 ready, as it is for every map but the first of a network; what that costs is printed too.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from captum.attr import Occlusion
@@ -66,7 +66,10 @@ def compare(variant: str, image: Tensor, label: int, patch_size: int, rounds: in
 
     by_us()
     by_notebook()
-    best = min(PERTURBATIONS, key=lambda n: statistics.median(milliseconds(lambda: by_captum(n)) for _ in range(3)))
+    best = min(
+        PERTURBATIONS,
+        key=lambda n: statistics.median(milliseconds(lambda: by_captum(n)) for _ in range(min(3, rounds))),
+    )
     times: dict[str, list[float]] = {"notebook": [], "Captum": [], "ours": []}
     for _ in range(rounds):
         times["notebook"].append(milliseconds(by_notebook))
@@ -84,17 +87,18 @@ def compare(variant: str, image: Tensor, label: int, patch_size: int, rounds: in
     print(f"{'':<17} to make the network ready, once: {made:.1f} ms")
 
 
-def main() -> None:
-    """Print all four experiments."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print all experiments."""
+    given = [int(word) for word in arguments]
+    rounds, patch_sizes = given[0] if given else 9, given[1:] or [8, 4]
     keep_freed_memory()
     data = returned(load("mnist", torch.device("cpu")))
     image, label = data.test.images[61], int(data.test.labels[61])
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, test digit 61 ({label}), stride 1")
     for variant in ("cnn", "cnn-bn"):
-        for patch_size in (8, 4):
+        for patch_size in patch_sizes:
             compare(variant, image, label, patch_size, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,20 +1,20 @@
 """How long 1,024 kernels take to draw: `python -m tests.benchmarks.raster`.
 
 From the weights (32, 32, 3, 3) to 65 rows of cells, in each mode and colour map: the first time with a palette that is
-new, then again; in one value range for all, and each in its own.
+new, then again; in one value range for all, and each in its own. Arguments: how many of each (50).
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from rich.style import Style
 
 from tui.raster import BLANK, COLOUR_MAPS, MODES, Palette, Span, paint, quantise
-
-ROUNDS = 50
 
 
 def draw(weights: np.ndarray, colours: Palette, *, shared: bool) -> float:
@@ -29,15 +29,16 @@ def draw(weights: np.ndarray, colours: Palette, *, shared: bool) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the times."""
+    rounds = int(arguments[0]) if arguments else 50
     # Uniform weights have more pairs of colours than trained ones: the worst case.
     weights = np.random.default_rng(0).uniform(-1, 1, (32, 32, 3, 3)).astype(np.float32)
     for shared in (True, False):
         for mode in MODES:
             for name in COLOUR_MAPS:
                 first, again = [], []
-                for _ in range(ROUNDS):
+                for _ in range(rounds):
                     colours = Palette(name, mode, Style())
                     first.append(draw(weights, colours, shared=shared))
                     again.append(draw(weights, colours, shared=shared))
@@ -46,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

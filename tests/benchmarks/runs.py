@@ -1,23 +1,24 @@
-"""How long it takes to list 1,000 run folders: `python -m tests.benchmarks.runs`, against reading their bytes alone."""
+"""How long it takes to list 1,000 runs, against reading their bytes: `python -m tests.benchmarks.runs [COUNT]`."""
 
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine import catalogue
 from tests.engine.test_catalogue import copies
 
-COUNT = 1000
 
-
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print medians of five."""
+    count = int(arguments[0]) if arguments else 1000
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        copies(root, COUNT)
+        copies(root, count)
 
         def plain() -> None:
             for path in root.iterdir():
@@ -35,8 +36,8 @@ def main() -> None:
                 work()
                 times[kind].append(time.perf_counter() - began)
         for kind, values in times.items():
-            print(f"{kind:<20}{1000 * statistics.median(values):7.1f} ms for {COUNT:,} runs")
+            print(f"{kind:<20}{1000 * statistics.median(values):7.1f} ms for {count:,} runs")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

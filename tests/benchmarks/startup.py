@@ -1,7 +1,7 @@
 """How long a person waits: `python -m tests.benchmarks.startup`.
 
 First frame of the app (from the command to the whole frame on the terminal) and `--help`, medians of several runs with
-warm file caches, in a pseudo-terminal of 120x40.
+warm file caches, in a pseudo-terminal of 120x40. Arguments: how many (9).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.pty_app import PtyApp
 
-RUNS = 9
 PROGRAM = str(Path(sys.executable).with_name("mnist-tui"))
 
 
@@ -35,19 +35,20 @@ def help_seconds(*arguments: str) -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Print the medians."""
+    runs = int(arguments[0]) if arguments else 9
     with tempfile.TemporaryDirectory() as folder:
         first_frame(Path(folder))
-        both = [first_frame(Path(folder)) for _ in range(RUNS)]
+        both = [first_frame(Path(folder)) for _ in range(runs)]
     frames, ready = zip(*both, strict=True)
     print(f"first frame         median {statistics.median(frames):.3f} s  worst {max(frames):.3f} s")
     print(f"PyTorch ready       median {statistics.median(ready):.3f} s  worst {max(ready):.3f} s")
-    for arguments in ((), ("train",)):
-        helps = [help_seconds(*arguments) for _ in range(RUNS)]
-        name = " ".join((*arguments, "--help"))
+    for words in ((), ("train",)):
+        helps = [help_seconds(*words) for _ in range(runs)]
+        name = " ".join((*words, "--help"))
         print(f"{name:<18}  median {statistics.median(helps):.3f} s  worst {max(helps):.3f} s")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,0 +1,32 @@
+"""Each benchmark, in a form that takes seconds, prints its figures; what they are is another machine's business."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+from tui.raster import MODES
+
+SHORT = {
+    "startup": ("1", ["first frame", "PyTorch ready", "--help", "train --help"]),
+    "raster": ("1", [*(f"{mode} " for mode in MODES), "one range", "own ranges"]),
+    "runs": ("20", ["reading the bytes", "the list ", "the list again"]),
+    "attacks": ("1 20 2 minimum", ["ten classes from noise", "the gallery", "PGD-40", "DeepFool", "CW"]),
+    "epoch": ("1 320", ["cnn     notebook", "cnn-bn  notebook"]),
+    "interaction": ("640 2 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
+    "occlusion": ("1 20", ["notebook over ours", "Captum over ours", "to make the network ready"]),
+    "screens": ("1 120 40 1", ["first: Model", "again: Digits, shuffled", "first: Occlusion, whole", "again: a map"]),
+}
+"""Arguments, and what the figures are of."""
+
+
+@pytest.mark.timeout(170)
+@pytest.mark.parametrize("name", SHORT)
+def test_a_benchmark_prints_its_figures(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, wanted = SHORT[name]
+    importlib.import_module(f"tests.benchmarks.{name}").main(arguments.split())
+    lines = capsys.readouterr().out.splitlines()
+    for words in wanted:
+        assert any(words in line and re.search(r"\d", line.replace(words, "")) for line in lines), "\n".join(lines)
