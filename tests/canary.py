@@ -37,13 +37,13 @@ class Canary:
         self.inside, self.tell = os.path.realpath(inside), tell
         self.awake = False
         sys.addaudithook(self._hear)
-        # A damaged file may name any process, number -1 among them: here no signal ever leaves.
+        # A damaged file may name any process, number -1 among them: no signal leaves while it is awake.
         os.kill = self._kill
         os.killpg = self._kill
 
     def _kill(self, number: int, signal: int) -> None:
-        if signal == 0:
-            _KILL(number, 0)
+        if signal == 0 or not self.awake:
+            _KILL(number, signal)
         elif number != os.getpid():
             self.tell(f"signal {signal} sent to process {number}")
 

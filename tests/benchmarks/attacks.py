@@ -1,9 +1,9 @@
 """Attacks by the notebook's loops, by torchattacks and by ours: `python -m tests.benchmarks.attacks`.
 
 In one process, both bundled networks. Arguments: rounds of the gallery (9), steps from noise (1,500), digits of a curve
-(1,000); `minimum` for DeepFool and Carlini-Wagner too. The notebook and torchattacks compute in single precision, as
-they do by themselves; ours takes double for the notebook's attacks. Ours is timed from request to the last
-event, its progress and its fresh predictions included.
+(1,000); `minimum` for DeepFool and Carlini-Wagner too; `cnn` or `cnn-bn` for one network alone. The
+notebook and torchattacks compute in single precision, as they do by themselves; ours takes double for the notebook's
+attacks. Ours is timed from request to the last event, its progress and its fresh predictions included.
 """
 
 from __future__ import annotations
@@ -207,17 +207,18 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Print all experiments."""
     given = [int(word) for word in arguments if word.isdigit()]
     rounds, steps, count = given + [9, 1500, 1000][len(given) :]
+    variants = [variant for variant in VARIANTS if variant in arguments] or VARIANTS
     keep_freed_memory()
     split = returned(load("mnist", torch.device("cpu"))).test
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, {torch.get_num_threads()} threads")
-    for variant in VARIANTS:
+    for variant in variants:
         from_noise(variant, steps)
-    for variant in VARIANTS:
+    for variant in variants:
         from_digits(variant, split, rounds)
-    for variant in VARIANTS:
+    for variant in variants:
         curve(variant, split, count)
     if "minimum" in arguments:
-        for variant in VARIANTS:
+        for variant in variants:
             smallest(variant, split, min(200, count))
 
 

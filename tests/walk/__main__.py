@@ -22,6 +22,7 @@ sys.dont_write_bytecode = True
 
 from engine.runs import PRETRAINED  # noqa: E402
 from tests.canary import Canary  # noqa: E402
+from tests.finder_home import at_home_in  # noqa: E402
 from tests.walk.minimise import minimised  # noqa: E402
 from tests.walk.play import Failure, Outcome, Start, parse_once, play  # noqa: E402
 from tests.walk.steps import Steps, random_size, size_of  # noqa: E402
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     with tempfile.TemporaryDirectory(prefix="walk-") as name:
         folder = Path(name)
-        _into(folder)
+        at_home_in(folder)
         few_images()
         parse_once()
         walker = Walker(folder, given.limit)
@@ -140,18 +141,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         os.chdir("/")
     return bool(failed)
-
-
-def _into(folder: Path) -> None:
-    """Let all that a program takes for the user's own be in `folder`."""
-    for variable in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MPLCONFIGDIR", "TMPDIR"):
-        place = folder / variable.lower()
-        place.mkdir()
-        os.environ[variable] = str(place)
-    tempfile.tempdir = None
-    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none")
-    for variable in ("NO_COLOR", "COLUMNS", "LINES", "LC_ALL"):
-        os.environ.pop(variable, None)
 
 
 if __name__ == "__main__":

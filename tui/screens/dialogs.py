@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
+from typing import TypeVar, get_args
 
 from rich.table import Table
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -17,8 +18,18 @@ from engine.words import shown
 from tui.commands import MOVES, commands
 from tui.theme import ink
 
+Answer = TypeVar("Answer")
 
-class HelpScreen(ModalScreen[None]):
+
+class Dialog(ModalScreen[Answer]):
+    """In front of a screen until it is answered, once."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Give the answer and go. Of a burst of keys the next answer comes when it has gone: that is for nobody."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class HelpScreen(Dialog[None]):
     """Every key of the screen behind it."""
 
     BINDINGS = [("escape,question_mark,q,enter", "dismiss", "close")]
@@ -40,7 +51,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static(table)
 
 
-class QuitScreen(ModalScreen[bool]):
+class QuitScreen(Dialog[bool]):
     """Whether to leave while a run is under way."""
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
@@ -65,7 +76,7 @@ class QuitScreen(ModalScreen[bool]):
         self.dismiss(quit)
 
 
-class DigitScreen(ModalScreen[tuple[SplitName, int] | None]):
+class DigitScreen(Dialog[tuple[SplitName, int] | None]):
     """Which digit to go to."""
 
     BINDINGS = [("escape", "dismiss", "stay")]
@@ -99,7 +110,7 @@ class DigitScreen(ModalScreen[tuple[SplitName, int] | None]):
             self.dismiss((known, int(last)))
 
 
-class LineScreen(ModalScreen[str | None]):
+class LineScreen(Dialog[str | None]):
     """A line to type."""
 
     BINDINGS = [("escape", "dismiss", "as it was")]

@@ -41,6 +41,10 @@ class LabScreen(Screen[None]):
         """Whether its widgets are there: not before it is mounted, and not while the app takes itself down."""
         return self.is_mounted and bool(self.query(Header)) and bool(self.query(KeyBar))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No key before the widgets are there that it is for: in a burst it comes right after that of this screen."""
+        return self.is_mounted and super().check_action(action, parameters)
+
     def compose(self) -> ComposeResult:
         """The frame, and the screen in it."""
         yield Header()

@@ -1,0 +1,19 @@
+"""A folder for all that a program takes for the user's own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def at_home_in(folder: Path) -> None:
+    """Let home, caches, settings and temporary files of this process be in `folder`, and its terminal a plain one."""
+    for variable in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MPLCONFIGDIR", "TMPDIR"):
+        place = folder / variable.lower()
+        place.mkdir()
+        os.environ[variable] = str(place)
+    tempfile.tempdir = None
+    os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none")
+    for variable in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL"):
+        os.environ.pop(variable, None)

@@ -1,0 +1,62 @@
+"""The mutators: that they say what is bad, and that the program's readers give them nothing to say."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.mutate.mutations import in_header, in_json, in_lines, write_json
+from tests.mutate.trial import in_child
+
+
+def _raises(tell: Callable[[str], None]) -> None:
+    raise KeyError("x")
+
+
+def _eats(tell: Callable[[str], None]) -> None:
+    bytearray(3 << 30)
+
+
+def _hangs(tell: Callable[[str], None]) -> None:
+    while True:
+        time.process_time()
+
+
+def _dies(tell: Callable[[str], None]) -> None:
+    os.abort()
+
+
+def _tells(tell: Callable[[str], None]) -> None:
+    tell("code was run")
+
+
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [
+        (_raises, "KeyError: 'x'"),
+        (_eats, "over 2 GB"),
+        (_hangs, "over 1 s"),
+        (_dies, "ended by SIGABRT"),
+        (_tells, "code was run"),
+        (lambda _: None, ""),
+    ],
+)
+def test_a_trial_says_what_was_wrong(work: Callable[[Callable[[str], None]], None], words: str) -> None:
+    assert in_child(work, 1.0).partition("\n")[0] == words
+
+
+def test_mutants_are_the_same_for_a_seed_and_all_are_changed() -> None:
+    data = write_json({"request": {"epochs": 3, "threads": [1, 2]}, "text": "x"})
+    lines = b"".join(json.dumps({"type": "x", "n": n}).encode() + b"\n" for n in range(5))
+    first, second = ({"dtype": "F32", "shape": [n], "data_offsets": [4 * n - 4, 8 * n - 4]} for n in (1, 2))
+    header = write_json({"a": first, "b": second})
+    tensors = len(header).to_bytes(8, "little") + header + b"\0" * 12
+    for mutation, whole in ((in_json, data), (in_lines, lines), (in_header, tensors)):
+        made = [mutation(whole, random.Random(number)) for number in range(60)]
+        assert made == [mutation(whole, random.Random(number)) for number in range(60)]
+        assert sum(each != whole for each in made) > 50

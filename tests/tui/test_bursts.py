@@ -1,0 +1,59 @@
+"""Keys that come faster than the app answers them, as from a slow line or a held key."""
+
+from __future__ import annotations
+
+import pytest
+from textual import events
+from textual.keys import _character_to_key, key_to_character
+from textual.pilot import Pilot
+
+from tests.tui.conftest import MakeApp
+from tests.tui.test_train_screen import until
+from tui.app import MnistTui
+from tui.commands import COMMANDS, SCREENS
+from tui.screens.dialogs import LineScreen
+from tui.screens.frame import LabScreen
+
+
+def burst(app: MnistTui, *keys: str) -> None:
+    """Press keys without waiting in between."""
+    for key in keys:
+        name = _character_to_key(key) if len(key) == 1 else key
+        app.post_message(events.Key(name, key if len(key) == 1 else key_to_character(key)))
+
+
+@pytest.mark.usefixtures("quick_keys")
+@pytest.mark.parametrize(("number", "mode"), [(number, mode) for number, _, mode in SCREENS if mode != "train"])
+async def test_keys_right_after_the_key_of_a_screen(still_app: MakeApp, number: str, mode: str) -> None:
+    app = still_app(empty=True)
+    leaving = ("quit", "command_palette", "screenshot", "export")
+    keys = [command.key for command in COMMANDS if mode in command.screens and command.name not in leaving]
+    async with app.run_test(size=(120, 40)) as pilot:
+        burst(app, number, "end", "pagedown", "left", *keys, "escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.mode == mode and app.screen.ready)
+        await _taken_in(pilot)
+        assert app.is_running
+
+
+@pytest.mark.usefixtures("quick_keys")
+async def test_a_dialog_is_answered_once(still_app: MakeApp) -> None:
+    app = still_app(empty=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.ready)
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, LineScreen))
+        answered: list[str | None] = []
+        app.pop_screen()
+        app.push_screen(LineScreen("a line", "words", ""), answered.append)
+        await until(pilot, lambda: isinstance(app.screen, LineScreen) and app.screen.focused is not None)
+        burst(app, "enter", "enter")
+        await until(pilot, lambda: bool(answered))
+        await _taken_in(pilot)
+        assert answered == ["words"]
+        assert isinstance(app.screen, LabScreen)
+        assert app.is_running
+
+
+async def _taken_in(pilot: Pilot[int]) -> None:
+    for _ in range(3):
+        await pilot.pause()
