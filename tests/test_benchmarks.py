@@ -13,7 +13,7 @@ SHORT = {
     "startup": ("1", ["first frame", "PyTorch ready", "--help", "train --help"]),
     "raster": ("1", [*(f"{mode} " for mode in MODES), "one range", "own ranges"]),
     "runs": ("20", ["reading the bytes", "the list ", "the list again"]),
-    "attacks": ("1 10 1 minimum cnn", ["ten classes from noise", "the gallery", "PGD-40", "DeepFool", "CW"]),
+    "attacks": ("1 10 1 cnn", ["ten classes from noise", "the gallery", "PGD-40"]),
     "epoch": ("1 320", ["cnn     notebook", "cnn-bn  notebook"]),
     "interaction": ("640 2 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
     "occlusion": ("1 24", ["notebook over ours", "Captum over ours", "to make the network ready"]),
