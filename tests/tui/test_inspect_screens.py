@@ -284,6 +284,24 @@ async def test_colours_and_views_as_the_terminal_can(still_app: MakeApp) -> None
         assert other.view.mode == screen.view.mode  # the terminal is the same for all screens
 
 
+async def test_more_colours_than_the_terminal_says_it_has(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLORTERM", "")
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        seen = []
+        for _ in range(4):
+            seen.append((screen.view.mode, app.console.color_system))
+            await pilot.press("v")
+        assert seen == [
+            ("glyphs", "standard"),
+            ("24-bit", "truecolor"),
+            ("256 colours", "256"),
+            ("glyphs", "standard"),
+        ]
+
+
 @pytest.mark.parametrize(
     ("environment", "mode"),
     [

@@ -16,6 +16,7 @@ from engine.attribution.explain import Measurement
 from engine.attribution.occlusion import ClassOcclusion
 from engine.events import ClassOcclusionReady, FaithfulnessMeasured, OcclusionMapAdvanced, OcclusionMapReady
 from engine.requests import Attribute, Occlude
+from engine.runs import RunFolder
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words
 from tests.tui.test_train_screen import until
@@ -98,6 +99,21 @@ async def test_the_cursor_moves_the_patch(still_app: MakeApp) -> None:
         await press(pilot, screen, "pageup")
         assert screen.maps.at == (15, 20)
         assert (event.image == whole(screen).image).all()
+
+
+async def test_the_cursor_is_on_the_map_of_another_run_too(still_app: MakeApp, trained: RunFolder) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "6", OcclusionScreen)
+        await press(pilot, screen, "end")
+        assert screen.maps.at == (20, 20)
+        app.open(trained)
+        assert screen.occlusion is None
+        await pilot.press("s", "s", "s")  # before an answer came
+        await settled(pilot, screen)
+        assert whole(screen).probabilities.shape == (6, 6)
+        assert screen.maps.at == (5, 5)
+        assert "patch 8x8 at (20, 20)" in status(screen)
 
 
 async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: MakeApp) -> None:

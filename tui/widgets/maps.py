@@ -58,17 +58,20 @@ class Maps(CellWidget):
         """The panel to show where there is room for one only."""
         self.cursor: tuple[int, int] | None = None
         """Row and column; None before somebody or something put it somewhere."""
+        self._shape: tuple[int, ...] = ()
+        """Of the maps that the cursor is on, kept while there are none."""
 
     def show(self, panels: tuple[Panel, ...], facts: Sequence[tuple[str, str]]) -> None:
         """Draw these from now on; in maps of another size the cursor stays at about the same place."""
-        if panels and self.panels and self.cursor:
+        if panels and self.cursor:
+            shape = panels[0].values.shape
             row, column = (
                 min(round(place * (now - 1) / max(1, before - 1)), now - 1)
-                for place, before, now in zip(
-                    self.cursor, self.panels[0].values.shape, panels[0].values.shape, strict=True
-                )
+                for place, before, now in zip(self.cursor, self._shape or shape, shape, strict=True)
             )
             self.cursor = row, column
+        if panels:
+            self._shape = panels[0].values.shape
         self.panels, self.facts = panels, facts
         self.redraw()
 
