@@ -458,6 +458,10 @@ class MnistTui(App[int]):
         said, over = shown_lines(message), shown(title)
         super().notify(said, title=over, severity=severity, timeout=timeout, markup=markup)
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Give the terminal a text; a name need not be one."""
+        super().copy_to_clipboard(shown_lines(text))
+
     def _show(self) -> None:
         if isinstance(self.screen, LabScreen):
             self.screen.show(())

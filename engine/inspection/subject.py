@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from engine.model import CNN
 from engine.paths import stamp
 from engine.requests import DatasetName, Inspect, InspectImages, Reading, RequestError
 from engine.runs import RunFolder, find_network
+from engine.words import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ def _read(path: Path, run: Path | None, device: torch.device, reading: Reading, 
     model = weights.model.to(device)
     if run is None:
         foreign = None if weights.ours else weights.notes
-        return Subject(model, _as_text(path.name), model.architecture.variant, None, "mnist", None, foreign)
+        return Subject(model, shown(path.name), model.architecture.variant, None, "mnist", None, foreign)
     folder = RunFolder(run)
-    name = folder.what if folder.bundled else _as_text(folder.path.absolute().name)
+    name = folder.what if folder.bundled else shown(folder.path.absolute().name)
     request, epoch = folder.read_record().request, len(folder.history().epochs)
     return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
 
@@ -96,11 +96,6 @@ def open_subjects(
     if len({subject.name for subject in subjects}) < len(subjects):
         raise RequestError(f"name each network once: {why}")
     return subjects
-
-
-def _as_text(name: str) -> str:
-    """A file's name as what JSON and terminals can hold: a name is bytes, which need not be text."""
-    return os.fsencode(name).decode(errors="replace")
 
 
 def find_images(request: InspectImages, subject: Subject) -> Generator[Event, None, tuple[str, Split]]:

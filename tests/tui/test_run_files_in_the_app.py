@@ -66,5 +66,6 @@ async def test_names_and_notes_of_others(still_app: MakeApp, tmp_path: Path) -> 
             await until(pilot, lambda: app.screen is screen)
         assert run.path.is_dir()
         app.notify("[/] \x1b[2J", title="[red]\x1b")
+        app.copy_to_clipboard("caf\udce9")
         await pilot.pause()
         assert not any("\x1b[2J" in strip.text for strip in app.screen._compositor.render_strips())
