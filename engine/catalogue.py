@@ -66,7 +66,7 @@ def summary(folder: RunFolder) -> RunSummary | None:
     if not versions[0] and not versions[1]:
         return None
     kept = _read(folder.path, versions)
-    if kept.state in ("running", "paused") and (process := folder.process()) and process.lives() is False:
+    if kept.state in ("running", "paused") and folder.abandoned(folder.locked):
         return msgspec.structs.replace(kept, state="interrupted")
     return kept
 
@@ -181,11 +181,11 @@ def restore(deleted: RunFolder, name: str) -> RunFolder:
 
 def _check_idle(folder: RunFolder, what: str) -> None:
     try:
-        elsewhere = folder.trained_elsewhere()
+        under_way = folder.outline().under_way
     except RequestError:  # what is damaged trains no more
-        elsewhere = False
+        under_way = False
     with claimed(folder.lock_file) as free:
-        busy = elsewhere or not free
+        busy = under_way or free is False
     if busy:
         raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
 

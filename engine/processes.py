@@ -1,43 +1,66 @@
-"""Which process writes a run, and whether it still lives."""
+"""Which process owns a run, and whether it still lives."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from engine.words import shown
+
+SILENCE = 120.0
+"""Seconds without a sign of life after which a process that cannot be seen from here counts as dead."""
+
+BEAT = 20.0
+"""Seconds between two signs of life."""
+
+LOOK = 1.0
+"""Seconds between two looks for a wish that the owner stop."""
 
 
 class Process(Struct, frozen=True):
-    """A process, told apart from all others of all machines: a number alone is given again after a while."""
+    """A process as people would name it; who owns a run, its lock says."""
 
     host: str
     boot: str
     """Of the machine's start; empty where the system does not say."""
-    number: int
+    number: Annotated[int, Meta(ge=1)]
     started: str
     """When it started, as the system counts; empty where it does not say."""
+    space: str = ""
+    """In which its number counts: a container has its own. Empty where the system does not say."""
 
     @classmethod
     def own(cls) -> Process:
         """This one."""
-        return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()))
+        return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), _space())
 
     @property
     def here(self) -> bool:
-        """Whether it is one of this machine, so that one can see whether it lives."""
-        return self.host == socket.gethostname()
+        """Whether it is one of this machine's system: a lock that it holds can be seen.
+
+        The name alone tells little: containers of one machine differ in it, and machines of a cluster may share it.
+        """
+        return self.boot == _boot() if self.boot else self.host == socket.gethostname()
+
+    @property
+    def words(self) -> str:
+        """What a person calls it."""
+        return f"process {self.number}" + ("" if self.host == socket.gethostname() else f" on {shown(self.host)}")
 
     def lives(self) -> bool | None:
-        """Whether it runs; None where that cannot be seen from here."""
-        if not self.here:
+        """Whether it runs; None where that cannot be seen from here: on another machine, in another container."""
+        if not self.here or self.space != _space():
             return None
-        if self.boot != _boot():
-            return False
         try:
             os.kill(self.number, 0)
         except ProcessLookupError:
@@ -48,30 +71,88 @@ class Process(Struct, frozen=True):
 
 
 @contextmanager
-def claimed(file: Path) -> Iterator[bool]:
-    """Hold `file` for this process alone while the context lasts; whether nobody else holds it.
+def claimed(file: Path) -> Iterator[bool | None]:
+    """Hold the lock on `file` while the context lasts: True, or False where another holds it.
 
-    The system lets go of it when the process ends, however it ends. Where a file system knows no locks, all is free.
+    The system lets go of it when the process ends, however it ends. None where the file system knows no locks, or the
+    file cannot be written: whoever tries to write will say why.
     """
     try:
         handle = file.open("ab")
     except OSError:
-        yield True  # what cannot be written will be said by whoever tries to
+        yield None
         return
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:
-            pass
-        yield True
+        yield _locked(handle.fileno())
+
+
+def held(file: Path) -> bool | None:
+    """Whether somebody holds the lock on `file`; None where that cannot be told. Whoever claims it is not disturbed."""
+    try:
+        with file.open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    return False
+
+
+def _locked(handle: int) -> bool | None:
+    try:
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            # Who only looks shares the lock for an instant, which who owns it does not.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            time.sleep(0.001)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+
+
+@contextmanager
+def watched(lock: Path, wish: Path) -> Iterator[threading.Event]:
+    """Give signs of life on the file `lock` while the context lasts; the event is set once there is a file `wish`.
+
+    A wish of before is none. Both work over a shared folder, whoever sees whose processes and locks there.
+    """
+    ended, asked = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        beaten = time.monotonic()
+        while not ended.wait(LOOK):
+            with contextlib.suppress(OSError):
+                if wish.exists():
+                    asked.set()
+                if time.monotonic() - beaten >= BEAT:
+                    os.utime(lock)
+                    beaten = time.monotonic()
+
+    with contextlib.suppress(OSError):
+        wish.unlink(missing_ok=True)
+    threading.Thread(target=watch, name="run-watch", daemon=True).start()
+    try:
+        yield asked
+    finally:
+        ended.set()
+        with contextlib.suppress(OSError):
+            wish.unlink(missing_ok=True)
 
 
 def _boot() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _space() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
@@ -35,9 +36,9 @@ from engine.libraries import not_loaded
 from engine.memory import check_fits, free_memory, training_need
 from engine.model import count_parameters
 from engine.paths import cautions
-from engine.processes import Process, claimed
+from engine.processes import SILENCE, Process, claimed, watched
 from engine.requests import RequestError, Resume, Train
-from engine.runs import MOST_EPOCHS, RunFolder, RunRecord, find_run, kept_at, newest_unfinished
+from engine.runs import MOST_EPOCHS, RunFolder, RunRecord, find_run, kept_at, newest_unfinished, owner
 from engine.training import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
 
 
@@ -45,8 +46,9 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     """Train in a new folder under `root`.
 
     The weights of an epoch are on disk before its EpochFinished is. Ends with RunFinished, or with RunFailed where
-    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in; what the run needs to
-    go on is then on disk, to the step. Raises RequestError where it could not even begin.
+    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in or there is a file
+    `resume/stop`; what the run needs to go on is then on disk, to the step. Raises RequestError where it could not
+    even begin.
     """
     device = choose_device(request.device)
     check_precision(request.precision, device)
@@ -54,9 +56,9 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     folder = RunFolder.create(root, request.variant)
     run: _Run | None = None
     try:
-        with claimed(folder.lock_file):
+        with claimed(folder.lock_file), watched(folder.lock_file, folder.stop_file) as asked:
             run = _Run(folder, request, data, device)
-            yield from _recorded(run)
+            yield from _recorded(run, asked)
     finally:
         if run is None or run.history.started is None:  # it never began, as on a full disk
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -66,7 +68,8 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
     """Go on with a run: on the same device, with the same versions and as many threads, bit for bit.
 
     Where one of these is not the same, RunStarted says so. Events as by `train_run`. Raises RequestError where there is
-    no such run, or it is finished, or another process is at it, or its files are damaged.
+    no such run, or it is finished, or another process is at it, or its files are damaged; and, without `force`, where
+    one may be at it that cannot be seen from here.
     """
     folder = find_run(request.what, root) if request.what else newest_unfinished(root)
     if folder.bundled:
@@ -78,17 +81,20 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
             raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
         if not folder.process_file.exists():
             raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
-        if not free or folder.trained_elsewhere():
-            process = folder.process()
-            where = f" in process {process.number}" if process else ""
-            where += f" on {process.host}" if process and not process.here else ""
-            raise RequestError(f"run {folder.name} is under way{where}: only one can train it")
-        asked = replace(record.request, threads=record.threads)
-        device = choose_device(asked.device if request.device == "auto" else request.device)
-        data = yield from _load(asked, device)
-        run = _Run(folder, asked, data, device, record)
+        if free is False:
+            raise RequestError(f"run {folder.name} is under way in {owner(folder)}: only one can train it")
+        if history.under_way and not request.force and not folder.abandoned(free and False):
+            raise RequestError(
+                f"run {folder.name} may be under way in {owner(folder)}, which cannot be seen from here and gave a "
+                f"sign of life {folder.silence():.0f} s ago: if it has ended, wait {SILENCE:.0f} s or add --force"
+            )
+        before = replace(record.request, threads=record.threads)
+        device = choose_device(before.device if request.device == "auto" else request.device)
+        data = yield from _load(before, device)
+        run = _Run(folder, before, data, device, record)
         run.restore(history)
-        yield from _recorded(run)
+        with watched(folder.lock_file, folder.stop_file) as asked:
+            yield from _recorded(run, asked)
 
 
 def _check_memory(request: Train, device: torch.device) -> None:
@@ -115,8 +121,8 @@ def _load(request: Train, device: torch.device) -> Generator[Event, None, Datase
     return data
 
 
-def _recorded(run: _Run) -> Generator[Event, None, None]:
-    """The events of `run`, and its last words however it ends."""
+def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:
+    """The events of `run`, and its last words however it ends; `asked` is set where it is to stop."""
     folder, history = run.folder, run.history
     try:
         for event in run.events():
@@ -131,6 +137,8 @@ def _recorded(run: _Run) -> Generator[Event, None, None]:
                 folder.append(continued := RunContinued(run=folder.name))
                 history.add(continued)
                 yield continued
+            if asked.is_set():
+                raise Cancelled
     except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
         if history.state == "finished":  # too late to cancel anything
             if isinstance(end, Cancelled):

@@ -287,6 +287,9 @@ class Resume(Request, frozen=True, tag="resume"):
 
     what: Annotated[str, Meta(description="the run (nothing: the newest that is not finished)")] = ""
     device: Annotated[str, _device("what the run was asked for on")] = "auto"
+    force: Annotated[
+        bool, Meta(description="although a process on another machine may be at it, which cannot be seen from here")
+    ] = False
 
 
 class ListRuns(Request, frozen=True, tag="list-runs"):

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -18,7 +17,7 @@ from engine.event_log import EventLog, read_ends, read_events, read_start
 from engine.events import DamagedLine, RunEvent, RunStarted, to_json
 from engine.history import RunHistory
 from engine.paths import PARTIAL, asset, best_effort, write_whole
-from engine.processes import Process
+from engine.processes import SILENCE, Process, held
 from engine.reading import read_json, reason
 from engine.requests import RequestError, Train
 
@@ -44,7 +43,7 @@ class RunFolder:
 
     request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
     validation loss), epochs/ (the convolutions after each epoch, of many epochs after some), resume/ (all that it needs
-    to go on, and which process is at it), figures/.
+    to go on, the lock of the process that owns it, what that is called, and the wish that it stop), figures/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,6 +55,7 @@ class RunFolder:
         self.state_file = path / "resume" / "state.safetensors"
         self.process_file = path / "resume" / "process.json"
         self.lock_file = path / "resume" / "lock"
+        self.stop_file = path / "resume" / "stop"
         self.note_file = path / "note.json"
         self.epochs_folder = path / "epochs"
         self.figures_folder = path / "figures"
@@ -183,12 +183,12 @@ class RunFolder:
             raise RequestError(f"{self.events_file} cannot be read ({reason(error)})") from None
 
     def history(self) -> RunHistory:
-        """The run's story so far. Whether a process that was at it has died is seen here.
+        """The run's story so far. Whether the process that was at it has died is seen here.
 
         Raises RequestError where the events cannot be read; damaged lines among them are counted and left out.
         """
         history = self.told()
-        self.look_at_process(history)
+        self.look_at_owner(history)
         return history
 
     def told(self) -> RunHistory:
@@ -201,7 +201,7 @@ class RunFolder:
         Raises RequestError where the events cannot be read.
         """
         history = RunHistory.of(self.name, self._events(read_ends))
-        self.look_at_process(history)
+        self.look_at_owner(history)
         return history
 
     def began(self) -> float:
@@ -219,15 +219,40 @@ class RunFolder:
             return (self.path / "request.json").stat().st_mtime
         return 0.0
 
-    def look_at_process(self, history: RunHistory) -> None:
-        """Mark a run that its events call under way as interrupted, where its process has died."""
-        if history.under_way and (process := self.process()) and process.lives() is False:
+    def look_at_owner(self, history: RunHistory) -> None:
+        """Mark a run that its events call under way as interrupted, where nobody trains it."""
+        if history.under_way and self.abandoned(self.locked):
             history.state = "interrupted"
 
-    def trained_elsewhere(self) -> bool:
-        """Whether its events call it under way, on a machine whose processes cannot be seen from here."""
+    @property
+    def locked(self) -> bool | None:
+        """Whether somebody holds its lock; None where that cannot be told."""
+        return held(self.lock_file)
+
+    def abandoned(self, locked: bool | None) -> bool:
+        """Whether the process that wrote last is at it no more, as far as can be seen from here.
+
+        On the machine that trains it the lock decides; where the file system knows none,
+        the process does. Another machine's lock may be out of sight, as a container's processes are: then it counts
+        how long nobody gave a sign of life.
+        """
+        if locked:
+            return False
         process = self.process()
-        return self.outline().under_way and process is not None and not process.here
+        if process and process.here:
+            if locked is not None:
+                return True
+            if (lives := process.lives()) is not None:
+                return not lives
+        return self.silence() > SILENCE
+
+    def silence(self) -> float:
+        """Seconds since the last sign of life."""
+        signs = []
+        for file in (self.lock_file, self.process_file, self.events_file):
+            with contextlib.suppress(OSError):
+                signs.append(file.stat().st_mtime)
+        return time.time() - max(signs, default=0.0)
 
 
 def kept_at(epoch: int, now: int) -> bool:
@@ -273,16 +298,28 @@ class Tail:
         for event in events:
             self.history.add(event)
         if not self.behind:
-            self.folder.look_at_process(self.history)
+            self.folder.look_at_owner(self.history)
         return anew or bool(events) or self.history.state != before
 
 
-def stop_process(folder: RunFolder) -> None:
-    """Ask the process that trains a run on this machine to stop, unless it is this one; nothing where there is none."""
+def ask_to_stop(folder: RunFolder) -> str:
+    """Ask whoever trains a run, on whatever machine, to stop before its next step; who that is, in words.
+
+    Raises RequestError where nobody does, or the disk does not let us.
+    """
+    if folder.abandoned(folder.locked):
+        raise RequestError(f"nobody trains run {folder.name}")
+    try:
+        folder.stop_file.touch()
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder.path} ({error.strerror}): nobody can be asked to stop") from None
+    return owner(folder)
+
+
+def owner(folder: RunFolder) -> str:
+    """What the process that writes a run, or wrote last, is called."""
     process = folder.process()
-    if process and process.number != os.getpid() and process.lives():
-        with contextlib.suppress(OSError):  # somebody else's, or it has just ended
-            os.kill(process.number, signal.SIGTERM)
+    return process.words if process else "another process"
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

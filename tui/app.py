@@ -32,6 +32,7 @@ from engine.events import (
     Event,
     FigureSaved,
     JobFailed,
+    RunCancelled,
     RunFailed,
     RunStarted,
     WeightsOpened,
@@ -40,9 +41,8 @@ from engine.events import (
 from engine.history import RunHistory
 from engine.lab import Job, Lab
 from engine.paths import asset, reserve, write_whole
-from engine.processes import Process
 from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, Train, WarmUp
-from engine.runs import RunFolder, Tail, unfinished
+from engine.runs import RunFolder, Tail, ask_to_stop, owner, unfinished
 from engine.words import shown, shown_lines
 from tui.commands import SCREENS, Palette, PaletteScreen, bindings
 from tui.screens.frame import LabScreen
@@ -139,6 +139,8 @@ class MnistTui(App[int]):
         """A run that was stopped or whose process died: it can go on."""
         self.vanished = False
         """Whether the folder of the open run was moved or deleted."""
+        self._doubtful: Path | None = None
+        """A run to go on with that may be under way."""
         self._tail: Tail | None = None
         """The open run, where another process may write it."""
         if run is not None:
@@ -317,6 +319,9 @@ class MnistTui(App[int]):
             case RunFailed():
                 self.history.add(event)
                 self.notify(event.reason, title="the run failed", severity="error", timeout=10, markup=False)
+            case RunCancelled() if not job.cancelled:
+                self.history.add(event)
+                self.notify("another program asked for it", title="the run stopped", markup=False)
             case _ if job is self.training:
                 self.history.add(event)
             case _:
@@ -356,13 +361,19 @@ class MnistTui(App[int]):
         self._show()
 
     def resume(self, run: RunFolder) -> None:
-        """Go on with a run, and open it."""
+        """Go on with a run, and open it; where another machine may be at it, whoever wants that asks twice."""
         try:
             variant = run.read_record().request.variant
+            doubt = not run.locked and run.outline().under_way
         except RequestError as error:
             self.notify(str(error), severity="error", timeout=10, markup=False)
             return
-        self.train(Resume(what=str(run.path)))
+        asked, self._doubtful = self._doubtful, run.path if doubt else None
+        if doubt and asked != run.path:
+            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: if it has ended all the same, R again"
+            self.notify(words, title=f"{shown(run.name)} is under way", severity="warning", timeout=10, markup=False)
+            return
+        self.train(Resume(what=str(run.path), force=doubt))
         self.variant, self.opened = variant, run
         self._follow_from_now_on(Tail(run))
         self._show()
@@ -374,11 +385,22 @@ class MnistTui(App[int]):
         return open_one if open_one and self.history.unfinished else self.waiting
 
     @property
-    def watched(self) -> Process | None:
-        """The process that trains the open run, where it is not this one."""
+    def watched(self) -> str:
+        """What trains the open run, in words, where that is another process; else empty."""
         if self.training or not self._tail or not self.history.under_way:
-            return None
-        return self._tail.folder.process()
+            return ""
+        return owner(self._tail.folder)
+
+    def stop(self, run: RunFolder) -> None:
+        """Have a run stopped, whoever trains it."""
+        if self.training and isinstance(self.opened, RunFolder) and self.history.name == run.name:
+            self.training.cancel()
+            return
+        try:
+            words = f"{ask_to_stop(run)} was asked to stop: it does so at its next step"
+            self.notify(words, title=shown(run.name), markup=False)
+        except RequestError as error:
+            self.notify(str(error), severity="error", timeout=10, markup=False)
 
     def draw_pictures(self, mode: Mode) -> None:
         """Draw them in `mode` from now on, in as many colours as that takes, whatever the terminal says of itself."""
@@ -417,7 +439,10 @@ class MnistTui(App[int]):
             self._tail = None
 
     def _follow(self) -> None:
-        if self._tail and not self.reading and not self.training:
+        job, run = self.training, self.opened
+        if job and job.paused and isinstance(run, RunFolder) and run.stop_file.exists():
+            job.cancel()  # in a pause the run itself does not look
+        if self._tail and not self.reading and not job:
             gone, self.vanished = self.vanished, self._tail.vanished
             if self._tail.more() or gone != self.vanished:
                 self.history = self._tail.history

@@ -97,7 +97,7 @@ COMMANDS = (
     Command("u", "universal", "", "one perturbation that fools many digits, or back", (ATTACKS,)),
     Command("enter", "open", "open", "look into this run: the other screens are about it then", (RUNS,)),
     Command("R", "resume", "resume", "go on with this run from where it was left", (RUNS,)),
-    Command("x", "stop", "stop", "stop this run, here or in another process of this machine", (RUNS,)),
+    Command("x", "stop", "stop", "stop this run, also one that another process trains", (RUNS,)),
     Command("space", "mark", "mark", "take this run into the comparison, or out of it", (RUNS,)),
     Command("g", "compare", "compare", "the marked runs over one another, or back", (RUNS,)),
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,)),

@@ -98,7 +98,7 @@ def report(request: Request, output: Output, results: list[Event] | None = None)
                 for last in end(work):
                     printer.print(last)
                 break
-        failed = any(isinstance(event, RunFailed) for event in results)
+        failed = any(isinstance(event, RunFailed | RunCancelled) for event in results)
         if not failed and not interrupt.number:
             try:
                 for path in saving.save(request, results, output):

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from engine import catalogue
 from engine.events import EpochFinished, RunsListed, RunSummary
 from engine.lab import perform
-from engine.processes import Process
 from engine.recording import train_run
 from engine.requests import ListRuns, RequestError, Train
 from engine.runs import RunFolder, pretrained
@@ -75,8 +73,10 @@ def test_states(tmp_path: Path) -> None:
         catalogue.delete(folder)
     with pytest.raises(RequestError, match="is under way: stop it"):
         catalogue.rename(folder, "other")
-    folder.write_process(replace(Process.own(), started="1"))
-    assert state() == "interrupted"  # though its files are as they were
+    left_behind = tmp_path / "left-behind"
+    shutil.copytree(folder.path, left_behind)  # as it is if the process is killed now
+    assert [run.state for run in catalogue.summaries(tmp_path)] == ["interrupted", "running"]
+    shutil.rmtree(left_behind)
     work.close()
     assert state() == "cancelled"
 

@@ -20,7 +20,6 @@ from engine.events import (
     BatchEvaluated,
     BatchTrained,
     Cancelled,
-    EpochFinished,
     Event,
     PauseAsked,
     RunCancelled,
@@ -31,7 +30,6 @@ from engine.events import (
     RunStarted,
 )
 from engine.model import CNN
-from engine.processes import Process
 from engine.recording import resume_run, train_run
 from engine.requests import RequestError, Resume, Train
 from engine.runs import RunFolder, newest_unfinished, unfinished
@@ -149,7 +147,6 @@ def test_killed_before_any_write(tmp_path: Path, whole: RunFolder, monkeypatch: 
         except Killed:
             died += 1
             left[0] = 0
-            only(root).write_process(replace(Process.own(), started="1"))
             if only(root).history().state != "finished":  # its last word may be there already
                 resumed(only(root))
         assert_same(only(root), whole)
@@ -169,7 +166,6 @@ def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
     copy = RunFolder(tmp_path / "copy" / folder.name)  # as it is if the process is killed now
     copy.path.parent.mkdir()
     shutil.copytree(folder.path, copy.path)
-    copy.write_process(replace(Process.own(), started="1"))
     assert copy.history().state == "interrupted"
     resumed(copy)
     assert_same(copy, whole)
@@ -334,38 +330,6 @@ def test_which_runs_wait(tmp_path: Path) -> None:
     assert newest_unfinished(tmp_path / "a").path == older.path
     list(resume_run(Resume(), tmp_path / "a"))
     assert list(unfinished(tmp_path / "a")) == []
-
-
-def test_processes() -> None:
-    own = Process.own()
-    assert own.lives() is True
-    assert replace(own, host="elsewhere").lives() is None
-    assert replace(own, boot="before").lives() is False
-    assert replace(own, started="1").lives() is False
-    assert replace(own, number=2**22 + 5, started="").lives() in (False, True)
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    dead = replace(own, number=child)
-    os.waitpid(child, 0)
-    assert dead.lives() is False
-
-
-def test_events_of_a_kill(tmp_path: Path) -> None:
-    """What a reader sees of a run whose process died, and of one that it cannot see."""
-    work = train_run(SHORT, tmp_path)
-    for event in work:
-        if isinstance(event, EpochFinished):
-            break
-    folder = only(tmp_path)
-    assert folder.history().state == "running"
-    folder.write_process(replace(Process.own(), started="1"))
-    assert folder.history().state == "interrupted"
-    folder.write_process(replace(Process.own(), host="elsewhere"))
-    assert folder.history().state == "running"
-    with pytest.raises(RequestError, match="on elsewhere"):
-        resumed(folder)
-    work.close()
 
 
 def test_evaluation_goes_on_too(tmp_path: Path, whole: RunFolder) -> None:

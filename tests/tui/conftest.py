@@ -18,6 +18,7 @@ from tui.app import MnistTui
 
 if TYPE_CHECKING:
     from engine.data import Dataset
+    from engine.requests import Train
 
 MakeApp = Callable[..., MnistTui]
 
@@ -66,11 +67,11 @@ def still_app(tmp_path: Path) -> MakeApp:
 class FakeJob(Job):
     """A training job that is under way as long as a test wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Train | None = None) -> None:
         from engine.lab import OPERATIONS
         from engine.requests import Train
 
-        super().__init__(Train(), OPERATIONS[Train])
+        super().__init__(request or Train(), OPERATIONS[Train])
         self.state = "running"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from textual.widgets import Input
 
 from engine import catalogue
 from engine.events import EpochFinished, RunSummary
+from engine.history import RunHistory
+from engine.processes import Process
 from engine.recording import train_run
 from engine.requests import AttackNoise, Train
 from engine.runs import RunFolder
 from tests.engine.test_catalogue import copies
 from tests.engine.test_comparison import made
-from tests.tui.conftest import MakeApp, under_way
+from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.test_train_screen import app, progress, tap, until, words
 from tui.app import MnistTui
 from tui.screens.dialogs import LineScreen
@@ -281,3 +284,87 @@ async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> N
         await pilot.press("y", "left", "left", "b", "w", "e")
         assert app.is_running
         assert "10 groups" in words(screen.query_one(Comparison).rows)
+
+
+def here(screen: RunsScreen) -> str:
+    """The name of the run under the cursor."""
+    assert isinstance(screen.here, RunSummary)
+    return screen.here.name
+
+
+async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -> None:
+    first, second, third = copies(tmp_path / "runs", 3)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 3)
+        await pilot.press("down", "space", "up")
+        assert here(screen) == second.name
+        shutil.copytree(first.path, first.path.with_name("20270101-000000-cnn"))
+        screen.look()
+        await until(pilot, lambda: len(screen.runs or ()) == 4)
+        assert here(screen) == second.name
+        await pilot.press("m")
+        await typed(pilot, "renamed")
+        await until(pilot, lambda: listed(screen) == ["renamed", "20270101-000000-cnn", third.name, first.name])
+        assert here(screen) == "renamed"
+        assert screen.marked == {"renamed"}
+        catalogue.rename(RunFolder(second.path.with_name("renamed")), "aside")  # by somebody else
+        screen.look()
+        await until(pilot, lambda: "renamed" not in listed(screen))
+        before = {path.name for path in (tmp_path / "runs").iterdir()}
+        await pilot.press("d", "c", "enter", "R", "n")  # nothing is under the cursor
+        assert {path.name for path in (tmp_path / "runs").iterdir()} == before
+        assert app.screen is screen
+        assert "delete" not in live(screen)
+        await pilot.press("down")
+        name = here(screen)
+        neighbour = listed(screen)[1]
+        await pilot.press("d")
+        await until(pilot, (tmp_path / "runs" / ".trash" / name).is_dir)
+        assert here(screen) == neighbour
+
+
+async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path / "runs", 1)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        under_way(app)
+        app.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal, and three all the same
+        screen = await opened(pilot, 1)
+        await pilot.press("down")
+        assert screen.rows.cursor == 1
+        taken = app.queue.pop(0)  # before anything is drawn anew
+        await pilot.press("d")
+        assert len(app.queue) == 1
+        assert screen.rows.cursor == 0
+        assert screen.here is app.queue[0]
+        app.training, app.history = FakeJob(app.queue.pop()), RunHistory()
+        await pilot.press("d")
+        assert screen.here is None
+        assert folder.path.is_dir()
+        app.history.name = folder.name  # it has begun
+        screen.show(())
+        assert here(screen) == folder.name
+        assert taken == SMALL
+
+
+async def test_going_on_where_another_machine_may_be_at_it(app: MnistTui, tmp_path: Path) -> None:
+    work = train_run(SMALL, tmp_path / "runs")
+    while not isinstance(next(work), EpochFinished):
+        pass
+    (path,) = (tmp_path / "runs").iterdir()
+    folder, events = RunFolder(path), (path / "events.jsonl").read_bytes()
+    work.close()
+    folder.events_file.write_bytes(events)
+    folder.write_process(replace(Process.own(), host="node-a", boot="another", number=7))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await opened(pilot, 1)
+        await tap(pilot, "R")
+        assert app.training is None
+        notified = list(app._notifications)[-1]
+        assert notified.title == f"{path.name} is under way"
+        assert notified.message.startswith("process 7 on node-a gave a sign of life")
+        await tap(pilot, "R")
+        await until(pilot, lambda: app.history.state == "finished")
+    assert folder.history().state == "finished"
+    assert app.lab.close()

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
+from engine import processes
 from engine.events import EpochFinished, Event, RunCancelled, RunFinished
 from engine.lab import Job
 from engine.processes import Process
 from engine.recording import train_run
 from engine.requests import Request, RequestError, Summarise, Train
-from engine.runs import RunFolder, pretrained
+from engine.runs import RunFolder, ask_to_stop, pretrained
 from tests import notebook
-from tests.tui.conftest import MakeApp
+from tests.tui.conftest import MakeApp, under_way
 from tui.app import MnistTui, _screen
 from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen
@@ -29,6 +30,8 @@ from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import KeyBar, ProgressLine
 from tui.words import duration
+
+SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -365,7 +368,6 @@ async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_pa
     (alive,) = (tmp_path / "runs").iterdir()
     path = alive.with_name("left-behind")
     shutil.copytree(alive, path)
-    RunFolder(path).write_process(replace(Process.own(), started="1"))  # as if it had died
     list(work)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
@@ -391,3 +393,55 @@ async def test_a_run_of_another_process_is_followed(small_runs: None, tmp_path: 
         assert len(app.history.epochs) == 3
         assert "best validation loss" in progress(app)
     assert app.lab.close()
+
+
+async def test_a_run_of_another_process_is_stopped(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LOOK", 0.001)
+    work = train_run(replace(SMALL, epochs=100_000), tmp_path / "runs")
+    while not isinstance(next(work), EpochFinished):
+        pass
+    (path,) = (tmp_path / "runs").iterdir()
+    RunFolder(path).write_process(replace(Process.own(), host="node-a", boot="another", number=7))
+    app = MnistTui(tmp_path / "runs", RunFolder(path))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: "process 7 on node-a trains this run: epoch 1 is done" in progress(app))
+        await tap(pilot, "x")
+        message = list(app._notifications)[-1].message
+        assert message == "process 7 on node-a was asked to stop: it does so at its next step"
+        assert isinstance(list(work)[-1], RunCancelled)
+        await until(pilot, lambda: app.history.state == "cancelled")
+        assert "R resume" in keys(app)
+    assert app.lab.close()
+
+
+async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "LOOK", 0.001)
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.train(replace(SMALL, epochs=100_000))
+        app.queue = [SMALL]
+        await until(pilot, lambda: bool(app.history.epochs))
+        assert isinstance(app.opened, RunFolder)
+        ask_to_stop(run := app.opened)
+        await until(pilot, lambda: app.training is None)
+        assert run.history().state == "cancelled"
+        assert app.is_running
+        assert app.queue == []
+        assert app.history.state == "finished"  # the next one in the queue had its turn
+    assert app.lab.close()
+
+
+async def test_a_paused_run_is_stopped_by_another_process(still_app: MakeApp, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test():
+        under_way(app)
+        app.opened, job = RunFolder(tmp_path), app.training
+        assert job is not None
+        app.opened.stop_file.parent.mkdir()
+        app.opened.stop_file.touch()
+        app._follow()
+        assert not job.cancelled  # it looks itself
+        job.pause()
+        app._follow()
+        assert job.cancelled

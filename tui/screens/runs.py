@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import ClassVar
 
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
@@ -15,7 +16,7 @@ from engine.comparison import compare
 from engine.events import Event, JobFailed, ReportWritten, RunsCompared, RunSummary, WorkAdvanced
 from engine.lab import Job
 from engine.requests import DrawFigure, Report, RequestError, Train
-from engine.runs import RunFolder, stop_process
+from engine.runs import RunFolder
 from engine.words import shown
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
@@ -80,8 +81,6 @@ class RunsScreen(LabScreen):
         """How far it is."""
         self.marked: set[str] = set()
         """The names of the runs to compare."""
-        self._name = ""
-        """Of the run that the cursor is on: it stays there when the order changes or a run is added."""
 
     def body(self) -> Iterable[Widget]:
         """The list, and a line for what the cursor is on."""
@@ -96,6 +95,8 @@ class RunsScreen(LabScreen):
 
     def on_screen_resume(self) -> None:
         """Look at once."""
+        if self.ready and self.rows.lost:  # what was under the cursor went while nobody looked
+            self.rows.settle()
         super().on_screen_resume()
         self.look()
 
@@ -158,11 +159,15 @@ class RunsScreen(LabScreen):
 
     @property
     def here(self) -> RunSummary | Train | None:
-        """What the cursor is on: something in the queue, or a run."""
-        at, queue, shown = self.rows.cursor, self.lab_app.queue, self.shown
-        if at < len(queue):
-            return queue[at]
-        return shown[at - len(queue)] if at - len(queue) < len(shown) else None
+        """What the cursor is on: something in the queue, or a run. None where that is there no more."""
+        key = self.rows.key
+        if isinstance(key, Train):
+            return key if self._turn_of(key) is not None else None
+        return next((run for run in self.shown if run.name == key), None)
+
+    def _turn_of(self, request: Train) -> int | None:
+        """Its place in the queue; None where it does not wait there."""
+        return next((n for n, each in enumerate(self.lab_app.queue) if each is request), None)
 
     def folder(self) -> RunFolder | None:
         """The folder of the run under the cursor."""
@@ -175,25 +180,25 @@ class RunsScreen(LabScreen):
         super().show(events)
         if not self.ready:
             return
-        queue, shown = self.lab_app.queue, self.shown
+        queue, shown, job = self.lab_app.queue, self.shown, self.lab_app.training
+        if job and job.request is self.rows.key and self.lab_app.history.name:
+            self.rows.key = self.lab_app.history.name  # its turn has come
         head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>11}  note"
         head, blank = (f"  {head}", (" ", "primary")) if self.marked else (head, ("", ""))
         waiting = [
-            Row(f"{f'in the queue, {n}':<30}{_experiment(each)}", sample=blank) for n, each in enumerate(queue, 1)
+            Row(f"{f'in the queue, {n}':<30}{_experiment(each)}", sample=blank, key=each)
+            for n, each in enumerate(queue, 1)
         ]
         open_run = self.lab_app.opened.path.name if isinstance(self.lab_app.opened, RunFolder) else ""
         lines = [self._row(run, opened=run.name == open_run) for run in shown]
         count = len(self.runs or ())
         title = f"{len(shown)} of {count} runs with {self.filter}" if self.filter else f"{count} runs"
-        if self._name in (names := [run.name for run in shown]):
-            self.rows.cursor = len(queue) + names.index(self._name)
         self.rows.show(f"{title}, by {self.order}", head, [*waiting, *lines])
-        self._keep_place()
         self._show_status()
 
     def _row(self, run: RunSummary, *, opened: bool) -> Row:
         mark = (glyphs().best if run.name in self.marked else " ", "primary") if self.marked else ("", "")
-        return Row(_line(run, opened=opened), sample=mark)
+        return Row(_line(run, opened=opened), sample=mark, key=run.name)
 
     def _show_status(self) -> None:
         line, here = self.query_one(ProgressLine), self.here
@@ -215,11 +220,7 @@ class RunsScreen(LabScreen):
 
     def on_rows_moved(self) -> None:
         """Another line."""
-        self._keep_place()
         self.show(())
-
-    def _keep_place(self) -> None:
-        self._name = here.name if isinstance(here := self.here, RunSummary) else ""
 
     def live_commands(self) -> tuple[Command, ...]:
         """What can be done with what the cursor is on."""
@@ -257,7 +258,6 @@ class RunsScreen(LabScreen):
             self.query_one(Comparison).rows.move(0, by)
         else:
             self.rows.move(0, by)
-            self._keep_place()
 
     def action_read(self, by: int) -> None:
         """Another epoch under the cursor of the chart."""
@@ -306,7 +306,6 @@ class RunsScreen(LabScreen):
     def action_jump(self, index: int) -> None:
         """The first line, or the last."""
         self.rows.jump(index)
-        self._keep_place()
 
     def action_order(self) -> None:
         """Sort by something else."""
@@ -322,6 +321,8 @@ class RunsScreen(LabScreen):
     def _filtered(self, text: str | None) -> None:
         if text is not None:
             self.filter = " ".join(text.split())
+            if self.here is None:
+                self.rows.settle()
             self.show(())
 
     def _try(self, work: Callable[[], object]) -> None:
@@ -345,19 +346,13 @@ class RunsScreen(LabScreen):
             self.lab_app.resume(folder)
 
     def action_stop(self) -> None:
-        """Stop the report, or the run that trains, here or in another process of this machine."""
-        folder, app = self.folder(), self.lab_app
+        """Stop the report, or the run, whoever trains it."""
         if self._reporting:
             self._reporting.cancel()
             self._reporting = self._advance = None
             self.show(())
-            return
-        if folder is None:
-            return
-        if app.training and isinstance(app.opened, RunFolder) and app.history.name == folder.name:
-            app.training.cancel()
-        elif isinstance(self.here, RunSummary) and self.here.state in ("running", "paused"):
-            stop_process(folder)
+        elif isinstance(here := self.here, RunSummary) and here.state in ("running", "paused"):
+            self.lab_app.stop(RunFolder(self.lab_app.root / here.name))
 
     def action_report(self) -> None:
         """Redo the notebook on the marked runs, or on the one under the cursor."""
@@ -417,20 +412,29 @@ class RunsScreen(LabScreen):
 
     def _rename(self, folder: RunFolder, name: str) -> None:
         renamed = catalogue.rename(folder, name)
+        if folder.name in self.marked:
+            self.marked ^= {folder.name, name}
+        self.runs = [replace(run, name=name) if run.name == folder.name else run for run in self.runs or ()]
+        self.rows.key = name
+        self.show(())
         if isinstance(self.lab_app.opened, RunFolder) and self.lab_app.opened.path == folder.path:
             self.lab_app.open(renamed)
 
     def action_delete(self) -> None:
         """Into the trash folder, or out of the queue."""
         here, folder = self.here, self.folder()
-        if isinstance(here, Train):
-            del self.lab_app.queue[self.rows.cursor]
+        if isinstance(here, Train) and (turn := self._turn_of(here)) is not None:
+            del self.lab_app.queue[turn]
+            self.rows.settle(turn)
             self.show(())
         elif folder:
             self._try(partial(self._delete, folder))
 
     def _delete(self, folder: RunFolder) -> None:
         self._deleted.append((catalogue.delete(folder), folder.name))
+        self.runs = [run for run in self.runs or () if run.name != folder.name]
+        self.rows.settle()
+        self.show(())
         self.notify(f"{folder.name} is in {folder.path.parent / catalogue.TRASH}: u brings it back", markup=False)
 
     def action_undo(self) -> None:
@@ -469,11 +473,10 @@ class RunsScreen(LabScreen):
         self._turn(1)
 
     def _turn(self, by: int) -> None:
-        queue, at = self.lab_app.queue, self.rows.cursor
-        if at < len(queue) and 0 <= at + by < len(queue):
+        here, queue = self.here, self.lab_app.queue
+        at = self._turn_of(here) if isinstance(here, Train) else None
+        if at is not None and 0 <= at + by < len(queue):
             queue[at], queue[at + by] = queue[at + by], queue[at]
-            self.rows.go_to(at + by)
-            self._keep_place()
             self.show(())
 
 

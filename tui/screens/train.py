@@ -11,7 +11,7 @@ from textual.widget import Widget
 from engine.events import BatchEvaluated, DownloadAdvanced, Event
 from engine.history import RunHistory
 from engine.requests import DrawFigure, RequestError, Train
-from engine.runs import RunFolder, stop_process
+from engine.runs import RunFolder
 from engine.sweeps import sweep
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
@@ -169,10 +169,8 @@ class TrainScreen(LabScreen):
                 word = "stopped" if history.state == "cancelled" else "interrupted"
                 return f"{word} after epoch {len(history.epochs)}{dot}R goes on with {history.name}"
             case "running" | "paused" if watched := self.lab_app.watched:
-                where = f"process {watched.number}" + ("" if watched.here else f" on {watched.host}")
-                stop = f"{dot}x stops it" if watched.here else ""
                 done = f"epoch {len(history.epochs)} is done"
-                return f"{where} trains this run: {done}{dot}{history.state}{stop}"
+                return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"
             case "finished" if (best := history.best) and history.finished:
                 return (
                     f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
@@ -187,8 +185,7 @@ class TrainScreen(LabScreen):
     def live_commands(self) -> tuple[Command, ...]:
         """Run while nothing runs, pause and cancel while something does."""
         job = self.lab_app.training
-        watched = self.lab_app.watched
-        hidden = {"run", "resume"} if job else {"pause"} if watched and watched.here else {"pause", "cancel"}
+        hidden = {"run", "resume"} if job else {"pause"} if self.lab_app.watched else {"pause", "cancel"}
         if not self.lab_app.unfinished_run:
             hidden.add("resume")
         words = {"pause": "go on"} if job and job.paused else {}
@@ -262,11 +259,11 @@ class TrainScreen(LabScreen):
             self.show(())
 
     def action_cancel(self) -> None:
-        """Stop the run, also one that another process of this machine trains."""
+        """Stop the run, also one that another process trains."""
         if job := self.lab_app.training:
             job.cancel()
         elif self.lab_app.watched and isinstance(run := self.lab_app.opened, RunFolder):
-            stop_process(run)
+            self.lab_app.stop(run)
 
     def action_form(self) -> None:
         """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""

@@ -21,6 +21,8 @@ class Row:
     """Words after it that stand out."""
     sample: tuple[str, str] = ("", "")
     """Before it, a few characters and the name of their ink: how its curve is drawn."""
+    key: object = None
+    """What it stands for: the cursor stays on it, wherever it is then; None for its place alone."""
 
 
 class Rows(CellWidget):
@@ -37,16 +39,31 @@ class Rows(CellWidget):
         self.lines: Sequence[Row] = ()
         self.notes: Sequence[str] = ()
         self.cursor = 0
+        self.key: object = None
+        """What the cursor is on."""
+        self.lost = False
+        """Whether that is there no more. Then the cursor is nowhere until somebody moves it, so that no key meets what
+        came into its place."""
 
     def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = ()) -> None:
         """These from now on."""
         self.title, self.head, self.lines, self.notes = title, head, lines, notes
         self.cursor = min(self.cursor, max(0, len(lines) - 1))
+        at = None if self.key is None else next((n for n, line in enumerate(lines) if _same(line.key, self.key)), None)
+        self.lost = self.key is not None and at is None
+        if at is not None:
+            self.cursor = at
+        elif lines and not self.lost:
+            self.key = lines[self.cursor].key
         self.redraw()
+
+    def settle(self, line: int | None = None) -> None:
+        """When the lines are shown next, take what stands at `line`, or at the cursor's place, whatever it was on."""
+        self.key, self.cursor = None, self.cursor if line is None else line
 
     def move(self, across: int, down: int) -> None:
         """Another line."""
-        self.go_to(self.cursor + down + across)
+        self.go_to(self.cursor + (0 if self.lost else down + across))
 
     def page(self, pages: int) -> None:
         """Ten lines further."""
@@ -59,8 +76,8 @@ class Rows(CellWidget):
     def go_to(self, line: int) -> None:
         """To a line, or the nearest one."""
         line = min(max(line, 0), len(self.lines) - 1)
-        if self.lines and line != self.cursor:
-            self.cursor = line
+        if self.lines and (line != self.cursor or self.lost):
+            self.cursor, self.key, self.lost = line, self.lines[line].key, False
             self.redraw()
             self.post_message(self.Moved())
 
@@ -90,7 +107,7 @@ class Rows(CellWidget):
             rows.append(cells((f" {self.head}", quiet)))
         top = self._top(height)
         for number, line in enumerate(self.lines[top : top + self._room(height)], start=top):
-            here = number == self.cursor
+            here = number == self.cursor and not self.lost
             # Without colour, bold alone is hardly seen.
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
             sample, colour = line.sample
@@ -99,3 +116,8 @@ class Rows(CellWidget):
         if self.notes and height > len(self.notes) + 6:
             rows += [[], *(cells((f" {note}", quiet)) for note in self.notes)]
         return rows
+
+
+def _same(one: object, other: object) -> bool:
+    """Two experiments of the queue may be equal, and are two all the same."""
+    return one is other or (isinstance(one, str) and one == other)
