@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.color import ColorSystem
 from textual import events
 from textual.app import App
+from textual.driver import Driver
 from textual.geometry import Size
 from textual.message import Message
 from textual.notifications import SeverityLevel
@@ -187,7 +188,7 @@ class MnistTui(App[int]):
 
     def _catch_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 signal.signal(number, self._terminate)
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
@@ -220,6 +221,19 @@ class MnistTui(App[int]):
         """Every action by name."""
         if not isinstance(self.screen, PaletteScreen):
             self.push_screen(PaletteScreen())
+
+    def get_driver_class(self) -> type[Driver]:
+        """The terminal's, with an ear for pastes."""
+        usual = super().get_driver_class()
+        if usual.__name__ != "LinuxDriver":
+            return usual
+        from tui.keyboard import Keyboard
+
+        return Keyboard
+
+    def on_paste(self) -> None:
+        """Text that was pasted, and that no field took, is no keys."""
+        self.notify("there is no field here for what was pasted: its letters are no keys", severity="warning")
 
     # Events
 

@@ -60,7 +60,7 @@ def test_quitting_in_mid_run_leaves_weights_and_a_sane_terminal(tmp_path: Path) 
     assert (folder / "model.safetensors").is_file()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_in_mid_run_ends_it_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     with PtyApp(cwd=tmp_path) as app:
         folder = _train(app, tmp_path)
