@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
@@ -225,6 +226,10 @@ class PaletteScreen(CommandPalette):
         lists = self.query(CommandList)
         there = any(each.scrollable_content_region for each in lists) if action == "command_list" else bool(lists)
         return there and super().check_action(action, parameters)
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Go, once: of a burst of keys the next choice comes when it has gone, and what is behind it stays."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 def _mode(screen: Screen[object]) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
 from tests.tui.conftest import MakeApp
 from tests.tui.test_train_screen import until
 from tui.app import MnistTui
-from tui.commands import COMMANDS, SCREENS
+from tui.commands import COMMANDS, SCREENS, PaletteScreen
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 
@@ -50,6 +51,21 @@ async def test_a_dialog_is_answered_once(still_app: MakeApp) -> None:
         await until(pilot, lambda: bool(answered))
         await _taken_in(pilot)
         assert answered == ["words"]
+        assert isinstance(app.screen, LabScreen)
+        assert app.is_running
+
+
+@pytest.mark.usefixtures("quick_keys")
+async def test_the_palette_goes_once(still_app: MakeApp) -> None:
+    app = still_app(empty=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.ready)
+        burst(app, "ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, PaletteScreen) and bool(app.screen.query(CommandList)))
+        palette = app.screen
+        palette.dismiss()
+        palette.dismiss()
+        await _taken_in(pilot)
         assert isinstance(app.screen, LabScreen)
         assert app.is_running
 
