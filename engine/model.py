@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from engine.geometry import CLASSES, POOL, block_sizes
+from engine.pooling import MaxPool
 from engine.requests import Architecture, NormedLayer
 
 
@@ -56,7 +57,7 @@ class CNN(nn.Module):
         return nn.Sequential(
             nn.Conv2d(in_channels, a.channels, a.kernel_size, a.stride, a.padding),
             *([nn.BatchNorm2d(a.channels)] if name in a.norms else []),
-            nn.MaxPool2d(POOL, POOL),
+            MaxPool(),
             nn.ReLU(),
         )
 
@@ -78,12 +79,11 @@ class _Maxima(nn.Module):
         return torch.maximum(rows[..., 0::2], rows[..., 1::2])
 
 
-def inference_network(model: CNN, *, gradients: bool = False) -> nn.Sequential:
+def inference_network(model: CNN) -> nn.Sequential:
     """The layers of `model`, put in evaluation mode, in one sequence, batch norm folded into the layer before.
 
     Logits (B, 10) of images (B, 1, 28, 28), equal to those of `model` but for rounding, and a quarter faster with batch
-    norm. Folded layers are copies: the sequence is good until the weights change. With `gradients`, of equal maxima the
-    first one gets all of the gradient, as in `model`.
+    norm. Folded layers are copies: the sequence is good until the weights change. No gradient is to pass through it.
     """
     model.eval()
     layers: list[nn.Module] = []
@@ -93,7 +93,7 @@ def inference_network(model: CNN, *, gradients: bool = False) -> nn.Sequential:
                 layers[-1] = fuse_conv_bn_eval(cast(nn.Conv2d, layers[-1]), layer)
             case nn.BatchNorm1d():
                 layers[-1] = fuse_linear_bn_eval(cast(nn.Linear, layers[-1]), layer)
-            case nn.MaxPool2d() if not gradients:
+            case MaxPool():
                 layers.append(_Maxima())
             case _:
                 layers.append(layer)

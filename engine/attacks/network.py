@@ -41,7 +41,7 @@ class AttackedNetwork:
 
     def __init__(self, model: CNN, dtype: torch.dtype) -> None:
         keep_freed_memory()  # else each step waits for pages that the one before gave back
-        layers = inference_network(copy.deepcopy(model).double(), gradients=True).to(dtype).requires_grad_(False)
+        layers = inference_network(copy.deepcopy(model).double()).to(dtype).requires_grad_(False)
         self._passes = Passes(layers.to(memory_format=torch.channels_last))
         self.device, self.dtype = next(model.parameters()).device, dtype
 

@@ -13,15 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from engine import pooling
 from engine.geometry import POOL
 from engine.model import Standardise
+from engine.pooling import first_maxima
 
 # The overloads themselves: to look for the right one at each call takes as long as a small layer.
-_max_pool = torch.ops.aten.max_pool2d_with_indices.default
-_max_pool_back = torch.ops.aten.max_pool2d_with_indices_backward.default
 _convolution_back = torch.ops.aten.convolution_backward.default
 _threshold_back = torch.ops.aten.threshold_backward.default
-_POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride, padding, dilation, ceil_mode
+
+_ROW = (1, POOL**2)  # a window whose four values lie side by side
 
 Way = Callable[[Tensor], Tensor]
 """Back through a layer: from the gradient by what it gave to the gradient by what it was given."""
@@ -31,26 +32,26 @@ class Block:
     """A convolution, the maxima of 2x2 of its map, and ReLU; channels last."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
-        self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)[:, None, None]
+        self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)
         (self.step, _), (self.border, _) = conv.stride, cast(tuple[int, int], conv.padding)
 
     def forth(self, images: Tensor) -> tuple[Tensor, Way]:
         """Maps (n, C, H, W) of `images` (n, c, h, w), and the way back."""
         maps = self.convolution(images)
-        pooled, indices = _max_pool(maps, *_POOLING)
-        positive = pooled.add_(self.bias).relu_()  # the bias commutes with the maxima
+        maxima, places = first_maxima(maps)
+        positive = maxima.relu_()
         geometry = ([self.step] * 2, [self.border] * 2, [1, 1], False, [0, 0], 1, [True, False, False])
 
         def back(gradient: Tensor) -> Tensor:
             gradient = _threshold_back(gradient, positive, 0)
-            gradient = _max_pool_back(gradient, maps, *_POOLING, indices)
+            gradient = pooling.back(gradient, maps, places)
             return cast(Tensor, _convolution_back(gradient, images, self.weight, None, *geometry)[0])
 
         return positive, back
 
     def convolution(self, images: Tensor) -> Tensor:
-        """Maps (n, C, H, W) of `images` (n, c, h, w), without bias."""
-        return torch.nn.functional.conv2d(images, self.weight, None, self.step, self.border)
+        """Maps (n, C, H, W) of `images` (n, c, h, w)."""
+        return torch.nn.functional.conv2d(images, self.weight, self.bias, self.step, self.border)
 
 
 class ProductBlock(Block):
@@ -61,12 +62,13 @@ class ProductBlock(Block):
         self.matrix = self.weight.permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # (k * k * c, C)
 
     def convolution(self, images: Tensor) -> Tensor:
-        """Maps (n, C, H, W) of `images` (n, c, h, w), without bias."""
+        """Maps (n, C, H, W) of `images` (n, c, h, w)."""
         # A column more, lest rows lie 4096 bytes apart, which caches take for one place.
         border = self.border
         padded = pad(images.permute(0, 2, 3, 1), (0, 0, border, border + 1, border, border)).contiguous()
         found = windows(padded, self.weight.shape[-1], self.step, columns=padded.shape[2] - 1)
-        return (found.flatten(0, 2).flatten(1) @ self.matrix).view(*found.shape[:3], -1).permute(0, 3, 1, 2)
+        maps = torch.addmm(self.bias, found.flatten(0, 2).flatten(1), self.matrix)
+        return maps.view(*found.shape[:3], -1).permute(0, 3, 1, 2)
 
 
 class PatchBlock(Block):
@@ -84,24 +86,22 @@ class PatchBlock(Block):
             for column in range(POOL):
                 top, left = row * self.step, column * self.step
                 matrix[top : top + kernel, left : left + kernel, row, column] = self.weight[:, 0].permute(1, 2, 0)
-        self.matrix = matrix.view(self.side**2, POOL**2 * maps)
+        self.matrix, self.biases = matrix.view(self.side**2, POOL**2 * maps), self.bias.repeat(POOL**2)
 
     def forth(self, images: Tensor) -> tuple[Tensor, Way]:
         """Maps (n, C, H, W) of `images` (n, 1, h, w), and the way back."""
         border, step = self.border, self.step * POOL
         patches = windows(pad(images, [border] * 4).permute(0, 2, 3, 1), self.side, step)
         count, high, wide = patches.shape[:3]
-        four = (
-            (patches.flatten(0, 2).flatten(1) @ self.matrix).view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
-        )
+        four = torch.addmm(self.biases, patches.flatten(0, 2).flatten(1), self.matrix)
+        four = four.view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
         # As the four lie in a row, the same maxima in the same order: the first of equal ones is the same too.
-        pooling = ([1, POOL**2], [1, POOL**2], [0, 0], [1, 1], False)
-        pooled, indices = _max_pool(four, *pooling)
-        positive = pooled.add_(self.bias).relu_()
+        maxima, places = first_maxima(four, _ROW)
+        positive = maxima.relu_()
 
         def back(gradient: Tensor) -> Tensor:
             gradient = _threshold_back(gradient.flatten(2)[..., None], positive, 0)
-            gradient = _max_pool_back(gradient, four, *pooling, indices)
+            gradient = pooling.back(gradient, four, places, _ROW)
             patches = self.matrix @ gradient.permute(0, 3, 1, 2).flatten(1, 2)  # (n, side * side, H * W)
             return torch.nn.functional.fold(patches, images.shape[2:], self.side, padding=border, stride=step)
 

@@ -13,13 +13,14 @@ from engine.events import Event, LayerSummary, NetworkSummarised
 from engine.geometry import IMAGE_SIZE, POOL, Field
 from engine.inspection.subject import open_subject
 from engine.model import CNN
+from engine.pooling import MaxPool
 from engine.requests import Summarise
 
 _NAMES: dict[type[nn.Module], str] = {
     nn.Conv2d: "conv",
     nn.BatchNorm2d: "batch_norm",
     nn.BatchNorm1d: "batch_norm",
-    nn.MaxPool2d: "maxpool",
+    MaxPool: "maxpool",
     nn.Linear: "fc",
 }
 """The layers that the notebook's table has. ReLU and flattening have nothing to count."""
@@ -43,7 +44,7 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
                 case nn.Conv2d():
                     multiply_adds = outputs * math.prod(layer.weight.shape[1:])
                     field = field.then(layer.kernel_size[0], layer.stride[0], int(layer.padding[0]))
-                case nn.MaxPool2d():
+                case MaxPool():
                     field = field.then(POOL, POOL)
                 case nn.Linear():
                     multiply_adds = layer.weight.numel()

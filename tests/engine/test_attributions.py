@@ -36,6 +36,7 @@ from engine.requests import Architecture, Attribute, MethodName, RequestError
 from engine.runs import pretrained
 from engine.seeds import generator
 from tests import notebook
+from tests.ties import rounded_otherwise, with_the_rule
 
 NOWHERE = Path("nowhere")
 VARIANTS = ("cnn", "cnn-bn")
@@ -157,9 +158,8 @@ def test_grad_cam_weighs_channels_by_their_mean_gradient(
 def test_guided_backprop_is_that_of_the_notebooks_network(explained: Explained, digits: tuple[Tensor, Tensor]) -> None:
     """There ReLU comes before the pooling; ours pools first, and nothing differs."""
     images, targets = digits
-    model = notebook.network(isinstance(explained.model.conv1[1], nn.BatchNorm2d)).double()
+    model = with_the_rule(notebook.network(isinstance(explained.model.conv1[1], nn.BatchNorm2d))).eval()
     model.load_state_dict(explained.model.state_dict())
-    model.eval()
 
     def guided(_module: nn.Module, given: tuple[Tensor, ...], _out: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return tuple(each.clamp(min=0) for each in given)
@@ -192,6 +192,17 @@ def test_occlusion_is_the_mean_drop_over_each_pixel(explained: Explained, digits
     assert count.min() > 0
     found = maps("occlusion", explained, digits, stride=4, fill="one")
     torch.testing.assert_close(found, expected / count, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_map_does_not_depend_on_how_rounding_falls(
+    explained: Explained, digits: tuple[Tensor, Tensor], method: MethodName
+) -> None:
+    found = []
+    for seed in (1, 2):
+        with rounded_otherwise(seed):
+            found.append(maps(method, explained, digits, stride=6, steps=10, samples=5))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,55 @@
+"""The rule of `engine.pooling` for equal maxima, written again and otherwise; rounding that falls as a test likes."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine import pooling
+from engine.attacks import passes
+
+
+class FirstMaxPool(nn.Module):
+    """2x2 maxima, each of the first value that no later one exceeds by the tolerance for each place between them."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        four = maps.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (n, C, H, W, 4), by rows
+        largest = maps.detach().flatten(1).max(dim=1).values[:, None, None, None]
+        best, place = four[..., 0], torch.zeros(four.shape[:-1])
+        for later in range(1, 4):
+            value = four[..., later]
+            ahead = (value - best).detach() > (later - place) * (1e-10 * largest)
+            best, place = torch.where(ahead, value, best), torch.where(ahead, later, place)
+        return best
+
+
+def with_the_rule(model: nn.Module) -> nn.Module:
+    """A copy of `model`, in double precision, that pools as above."""
+    model = copy.deepcopy(model).double()
+    for block in model.children():
+        for name, layer in block.named_children():
+            if isinstance(layer, nn.MaxPool2d):
+                setattr(block, name, FirstMaxPool())
+    return model
+
+
+@contextmanager
+def rounded_otherwise(seed: int) -> Iterator[None]:
+    """Values that the product takes maxima of are off by what another order of summation might do to them."""
+    generator, exact = torch.Generator().manual_seed(seed), pooling.first_maxima
+
+    def rounded(maps: Tensor, *window: Any) -> tuple[Tensor, Tensor]:
+        noise = torch.rand(maps.shape, generator=generator, dtype=maps.dtype) - 0.5
+        largest = maps.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
+        return exact(maps + 16 * torch.finfo(maps.dtype).eps * largest * noise, *window)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooling, "first_maxima", rounded)
+        patch.setattr(passes, "first_maxima", rounded)
+        yield
