@@ -8,8 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from engine import gpu
+from engine import gpu, machine
 from engine.requests import RequestError
+
+_DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
+torch.set_num_threads(_DEFAULT_THREADS)  # for all that computes, before there are threads to do so
 
 
 def choose_device(name: str) -> torch.device:
@@ -67,14 +70,12 @@ def device_name(device: torch.device) -> str:
 
 
 def set_threads(threads: int) -> int:
-    """Let PyTorch compute with `threads` CPU threads (0: its own choice); returns how many it is."""
-    default = _default_threads()  # asked for before anybody changes it
-    torch.set_num_threads(threads or default)
-    return torch.get_num_threads()
+    """Let PyTorch compute with `threads` CPU threads (0: the default); returns how many it is.
 
-
-@cache
-def _default_threads() -> int:
+    The default is PyTorch's own choice, but no more than this process may use: threads that wait for a CPU are waited
+    for by all others.
+    """
+    torch.set_num_threads(threads or _DEFAULT_THREADS)
     return torch.get_num_threads()
 
 

@@ -33,6 +33,7 @@ from engine.events import (
 from engine.gpu import check_precision, failure, out_of_memory
 from engine.history import RunHistory
 from engine.libraries import not_loaded
+from engine.machine import description
 from engine.memory import check_fits, free_memory, training_need
 from engine.model import count_parameters
 from engine.paths import cautions
@@ -181,7 +182,8 @@ class _Run:
     ) -> None:
         self.folder, self.request, self.data, self.device = folder, request, data, device
         self.threads = set_threads(request.threads)
-        self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads)
+        machine = description(device, request.precision)
+        self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads, machine)
         self.state = TrainingState.fresh(request, device)
         self.history = RunHistory(folder.name)
         self._before = before
@@ -287,6 +289,8 @@ def _differences(before: RunRecord, now: RunRecord) -> tuple[str, ...]:
     """What is no longer as it was, of all that the last digits of a number depend on."""
     pairs = [("device", before.device_name, now.device_name), ("threads", before.threads, now.threads)]
     pairs += [(name, before.versions.get(name), version) for name, version in now.versions.items()]
+    # What an older program did not ask, or what only the other device has, is no difference that could be named.
+    pairs += [(name, before.machine[name], found) for name, found in now.machine.items() if name in before.machine]
     return tuple(f"{name} {now} instead of {before}" for name, before, now in pairs if before != now)
 
 

@@ -273,7 +273,7 @@ class Train(Architecture, frozen=True, tag="train"):
     precision: Annotated[
         PrecisionName, Meta(description="of products: fp32, or tf32, quicker and coarser, on NVIDIA GPUs that can")
     ] = "fp32"
-    threads: Annotated[int, Meta(ge=0, le=1024, description="CPU threads (0: as many as PyTorch takes)")] = 0
+    threads: Annotated[int, Meta(ge=0, le=1024, description="CPU threads (0: as many as it may use)")] = 0
 
     def check_together(self) -> None:
         """Refuse layers that do not fit on the image, and a batch larger than what it is taken from."""

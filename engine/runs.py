@@ -36,6 +36,8 @@ class RunRecord(msgspec.Struct, frozen=True):
     device: str
     device_name: str
     threads: int
+    machine: dict[str, str] = {}
+    """What else its last digits depend on, by name; empty in the record of a program that did not ask."""
 
 
 class RunFolder:

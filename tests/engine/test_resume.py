@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from msgspec.structs import asdict, replace
@@ -29,6 +30,7 @@ from engine.events import (
     RunPaused,
     RunStarted,
 )
+from engine.machine import processor
 from engine.model import CNN
 from engine.recording import resume_run, train_run
 from engine.requests import RequestError, Resume, Train
@@ -228,6 +230,28 @@ def test_what_is_not_as_before_is_said(tmp_path: Path, monkeypatch: pytest.Monke
     assert started.differences[0].endswith("instead of NVIDIA H200")
     assert started.differences[1].endswith("instead of 2.10.0")
     assert folder.history().state == "finished"  # it went on all the same
+
+
+def test_another_processor_is_said(tmp_path: Path) -> None:
+    folder = stopped(tmp_path, 12)
+    record = folder.read_record()
+    others = {"processor": "a slide rule", "instruction set": "abacus", "limit of oneDNN": "AVX", "driver": "580.1"}
+    folder.write_record(replace(record, machine={**record.machine, **others}))
+    started = resumed(folder)[0]
+    assert isinstance(started, RunStarted)
+    assert started.differences == tuple(
+        f"{name} {record.machine[name]} instead of {others[name]}" for name in list(others)[:3]
+    )
+
+
+def test_a_record_that_does_not_say_on_which_processor(tmp_path: Path) -> None:
+    folder = stopped(tmp_path, 12)
+    written = msgspec.json.decode((folder.path / "request.json").read_bytes())
+    assert written.pop("machine")["processor"] == processor()
+    (folder.path / "request.json").write_bytes(msgspec.json.encode(written))
+    started = resumed(folder)[0]
+    assert isinstance(started, RunStarted)
+    assert started.differences == ()
 
 
 def test_as_many_threads_as_before(tmp_path: Path) -> None:
