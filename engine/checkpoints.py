@@ -119,7 +119,8 @@ def read_weights(path: Path, reading: Reading | None = None) -> Weights:
             try:
                 architecture = msgspec.json.decode(written, type=Architecture)
             except (ValueError, RecursionError) as error:
-                raise RequestError(f"{path}: its metadata do not describe a network ({error})") from None
+                why = printable(str(error))
+                raise RequestError(f"{path}: its metadata do not describe a network ({why})") from None
             architecture = _otherwise(architecture, reading, path)
         else:
             architecture, choice = _inferred(found, reading, path)
