@@ -53,7 +53,14 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("error", "words"),
     [
         (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a folder that"),
-        (OSError("Matplotlib requires access to a writable cache directory; set MPLCONFIGDIR"), "set MPLCONFIGDIR"),
+        (
+            OSError(
+                "Matplotlib requires access to a writable cache directory, but there was an issue with the default "
+                "path (/.config/matplotlib), and a temporary directory could not be created; set the MPLCONFIGDIR "
+                "environment variable to a writable directory"
+            ),
+            "a writable cache directory: set MPLCONFIGDIR to a folder that can be written",
+        ),
         (ModuleNotFoundError("No module named 'captum'", name="captum"), "reinstall mnist-tui"),
         (RuntimeError("operator torchvision::nms does not exist"), "install both from the same place"),
         (ImportError("cannot import name 'Random'", name="random", path="/w/random.py"), "/w/random.py is imported in"),
