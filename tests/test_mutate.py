@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -60,3 +62,12 @@ def test_mutants_are_the_same_for_a_seed_and_all_are_changed() -> None:
         made = [mutation(whole, random.Random(number)) for number in range(60)]
         assert made == [mutation(whole, random.Random(number)) for number in range(60)]
         assert sum(each != whole for each in made) > 50
+
+
+@pytest.mark.timeout(900)
+def test_no_mutant_is_bad() -> None:
+    command = [sys.executable, "-m", "tests.mutate", "--count", "300"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=880)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout.splitlines()[-1].startswith("300 mutants with seed 0")
+    assert process.stdout.splitlines()[-1].endswith(" 0 bad")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+
+import pytest
 
 from tests.walk.minimise import minimised
 from tests.walk.play import Start
@@ -63,3 +66,11 @@ def test_a_planted_fault_is_found_with_its_replay(tmp_path: Path) -> None:
     assert process.returncode == 1, process.stderr
     assert "exception: ZeroDivisionError: planted" in process.stdout
     assert process.stdout.splitlines()[-1] == "3 steps: 1 failures"  # what came after it was not done
+
+
+@pytest.mark.timeout(900)
+def test_a_walk_finds_nothing() -> None:
+    command = [sys.executable, "-m", "tests.walk", "--keys", "1500", "--seed", "1", "--limit", "60"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=880)
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert re.match(r"1,5\d\d keys with seed 1 in \d+ apps", process.stdout.splitlines()[-1])

@@ -39,9 +39,12 @@ USED = (
         "engine.inspection.filters",
         "engine.inspection.layers",
     ),
-    *("engine.inspection.predictions", "tui.arguments", "tui.output", "tui.tables", "torch._dynamo"),
+    *("engine.inspection.predictions", "tui.arguments", "tui.output", "tui.tables", "tui.gallery"),
+    "torch._dynamo",
 )
 """Modules that are imported once, and not in each child."""
+WORDS = ("summary", "evaluate", "export", "import", "runs", "compare", "filters")
+"""Commands whose options are read once."""
 
 
 class Mutants:
@@ -55,6 +58,8 @@ class Mutants:
         few_images()
         for module in USED:
             importlib.import_module(module)
+        for word in WORDS:
+            feed.command(word, "--help")
         self.unharmed = {each.path: feed.unharmed_numbers(each, self.whole) for each in MATERIALS}
         self.canary = Canary(folder, print)
 
