@@ -70,6 +70,8 @@ from tests import notebook
 from tests.conftest import patch_load
 from tests.ties import rounded_otherwise, with_the_rule
 
+pytestmark = pytest.mark.numeric
+
 NOWHERE = Path("nowhere")
 VARIANTS = ("cnn", "cnn-bn")
 NORMS: tuple[NormName, ...] = ("linf", "l2")

@@ -38,6 +38,8 @@ from engine.seeds import generator
 from tests import notebook
 from tests.ties import rounded_otherwise, with_the_rule
 
+pytestmark = pytest.mark.numeric
+
 NOWHERE = Path("nowhere")
 VARIANTS = ("cnn", "cnn-bn")
 SETTINGS = Attribute()

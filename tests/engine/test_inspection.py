@@ -54,6 +54,8 @@ from engine.requests import (
 from engine.runs import RunFolder, find_network, pretrained
 from tests import notebook
 
+pytestmark = pytest.mark.numeric
+
 E = TypeVar("E", bound=Event)
 
 VARIANTS = ("cnn", "cnn-bn")

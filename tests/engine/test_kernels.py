@@ -16,6 +16,8 @@ from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Architecture
 from engine.training import _adam_step
 
+pytestmark = pytest.mark.numeric
+
 architectures = pytest.mark.parametrize(
     "fields",
     [

@@ -13,6 +13,8 @@ from engine.requests import Architecture, RequestError
 from tests import notebook
 from tests.ties import with_the_rule
 
+pytestmark = pytest.mark.numeric
+
 both_variants = pytest.mark.parametrize("batch_norm", [False, True])
 
 

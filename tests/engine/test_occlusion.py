@@ -26,6 +26,8 @@ from engine.requests import Architecture, Occlude, RequestError
 from engine.runs import pretrained
 from tests import notebook
 
+pytestmark = pytest.mark.numeric
+
 NOWHERE = Path("nowhere")
 VARIANTS = ("cnn", "cnn-bn")
 TEN = (61, 0, 1, 2, 3, 4, 7, 8, 11, 18)

@@ -18,6 +18,8 @@ from engine.training import RUNNING_POINTS, Sums, TrainingFailed, TrainingState,
 from tests import notebook
 from tests.conftest import returned
 
+pytestmark = pytest.mark.numeric
+
 CPU = torch.device("cpu")
 both_variants = pytest.mark.parametrize("batch_norm", [False, True])
 
