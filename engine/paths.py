@@ -78,8 +78,13 @@ def best_effort(what: str, place: Path, do: Callable[[], object]) -> None:
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        with contextlib.suppress(OSError):
-            _refused.setdefault(place.stat().st_dev, set()).add(what)
+        note_refusal(what, place)
+
+
+def note_refusal(what: str, place: Path) -> None:
+    """Remember that the file system of `place` does not do `what`: chmod, fsync or flock."""
+    with contextlib.suppress(OSError):
+        _refused.setdefault(place.stat().st_dev, set()).add(what)
 
 
 def cautions(place: Path) -> tuple[str, ...]:

@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from engine.paths import note_refusal
+from engine.reading import open_regular
 from engine.words import shown
 
 SILENCE = 120.0
@@ -77,19 +80,21 @@ def claimed(file: Path) -> Iterator[bool | None]:
     The system lets go of it when the process ends, however it ends. None where the file system knows no locks, or the
     file cannot be written: whoever tries to write will say why.
     """
-    try:
-        handle = file.open("ab")
+    try:  # a pipe in its place is no wait for whoever reads it
+        handle = FileIO(file, "ab", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666))
     except OSError:
         yield None
         return
     with handle:
-        yield _locked(handle.fileno())
+        if (free := _locked(handle.fileno())) is None:
+            note_refusal("flock", file)
+        yield free
 
 
 def held(file: Path) -> bool | None:
     """Whether somebody holds the lock on `file`; None where that cannot be told. Whoever claims it is not disturbed."""
     try:
-        with file.open("rb") as handle:
+        with open_regular(file) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -14,6 +14,7 @@ import pytest
 from engine import paths
 from engine.events import EpochFinished, Event, RunFailed, RunFinished, RunStarted
 from engine.paths import write_whole
+from engine.processes import claimed, held
 from engine.recording import resume_run, train_run
 from engine.requests import Resume, Train
 from engine.runs import MOST_EPOCHS, RunFolder, kept_at
@@ -48,6 +49,22 @@ def test_a_file_system_that_refuses_gets_what_it_can(
     assert len(said) == 2
     assert "permissions" in said[0]
     assert "power cut" in said[1]
+
+
+@pytest.mark.usefixtures("no_refusals")
+def test_a_file_system_without_locks_is_said_to_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fcntl.flock", refusing(errno.ENOLCK))
+    with claimed(tmp_path / "lock") as free:
+        assert free is None
+    (said,) = paths.cautions(tmp_path)
+    assert "knows no locks" in said
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_no_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with claimed(tmp_path / "lock") as free:
+        assert free is None
+    assert held(tmp_path / "lock") is None
 
 
 @pytest.mark.usefixtures("no_refusals")
