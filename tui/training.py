@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.events import Event, RunFailed, RunStarted, to_json
+from engine.events import Event, RunCancelled, RunFailed, RunStarted, to_json
 from engine.requests import DeviceFailed, RequestError, Train
 from engine.sweeps import expand, parse_axis
 from engine.words import shown
@@ -69,8 +69,9 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             failures.append((words, _folder(events), f"{type(error).__name__}: {error}".splitlines()[0]))
             continue
         if code == FAILED:
-            failed = next((event for event in events if isinstance(event, RunFailed)), None)
-            failures.append((words, _folder(events), failed.reason if failed else "its result could not be written"))
+            last = next((event for event in events if isinstance(event, RunFailed | RunCancelled)), None)
+            stopped = "another program stopped it" if last else "its result could not be written"
+            failures.append((words, _folder(events), last.reason if isinstance(last, RunFailed) else stopped))
         elif code:
             break
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
