@@ -153,8 +153,9 @@ def arrange(name: str, raw: Raw, device: torch.device) -> Dataset:
         pixels, classes = torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))
         if chosen is not None:
             pixels, classes = pixels[chosen], classes[chosen]
-        pixels = pixels.to(device).view(-1, 1, IMAGE_SIZE, IMAGE_SIZE)  # (N, 1, 28, 28)
-        return Split(pixels.to(torch.float32).div_(255), classes.to(device))
+        # Divided on the CPU: a GPU multiplies by 1 / 255, which gives half of the gray levels another last bit.
+        pixels = pixels.to(torch.float32).div_(255).view(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
+        return Split(pixels.to(device), classes.to(device))
 
     images, labels, test_images, test_labels = raw
     train, val = split_indices(len(labels))

@@ -25,7 +25,8 @@ _POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride
 def training_logits(model: CNN, images: Tensor) -> Tensor:
     """Logits (B, 10) of images (B, 1, 28, 28) on a CPU, as `model` gives in training; moves its running means.
 
-    Biases that batch norm cancels take no part (`bias.grad` stays None): their gradient is zero but for rounding.
+    Biases of convolutions that batch norm cancels take no part (`bias.grad` stays None): their gradient is zero but
+    for rounding.
     """
     maps = _block(model.conv2, _block(model.conv1, model.inputs(images)))
     hidden = _Linear.apply(maps.flatten(1), model.fc[1].weight, model.fc[1].bias)

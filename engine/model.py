@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -64,6 +65,15 @@ class CNN(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, 10) of images (B, 1, 28, 28) in [0, 1]: the first of the two values that the notebook returns."""
         return cast(Tensor, self.fc(self.conv2(self.conv1(self.inputs(images)))))
+
+    def cancelled_biases(self) -> list[nn.Parameter]:
+        """The biases that a batch norm right after them takes away again: they change no logit in training."""
+        layers = [*self.conv1, *self.conv2, *self.fc]
+        return [
+            cast(nn.Parameter, layer.bias)
+            for layer, after in pairwise(layers)
+            if isinstance(after, nn.BatchNorm1d | nn.BatchNorm2d)
+        ]
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Softmax of the logits, (B, 10): the second of the two values that the notebook returns."""

@@ -12,7 +12,7 @@ from typing import TypeVar, cast
 
 import torch
 from msgspec import Struct, field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim.adam import adam
 
@@ -69,6 +69,8 @@ class TrainingState:
     def fresh(cls, request: Train, device: torch.device) -> TrainingState:
         """Weights drawn from the seed (the same on every device) and Adam without a past."""
         model = seeded_cnn(request, request.seed).to(device).to(memory_format=torch.channels_last)
+        for bias in model.cancelled_biases():
+            bias.requires_grad_(False)  # its gradient is nothing but rounding, of which Adam would make steps
         return cls(model, torch.optim.Adam(model.parameters(), lr=request.learning_rate, fused=True))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -89,9 +91,9 @@ class TrainingState:
         _check_sums(sums, steps, "loss_sum" in tensors)
         expected = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         parameters = dict(self.model.named_parameters())
-        for number, (key, like) in enumerate(parameters.items()):
-            if _cancelled(self.model, key) and not any(each.startswith(f"optimizer.{number}.") for each in tensors):
-                continue  # a bias that batch norm cancels has moments only where it was trained as a module
+        for number, like in enumerate(parameters.values()):
+            if not like.requires_grad and not any(each.startswith(f"optimizer.{number}.") for each in tensors):
+                continue  # a bias that batch norm cancels: only older files have moments of it
             shapes: dict[str, Tensor] = {"exp_avg": like, "exp_avg_sq": like, "step": torch.tensor(0.0)}
             expected |= {f"optimizer.{number}.{name}": value for name, value in shapes.items()}
         if sums.step:
@@ -113,15 +115,6 @@ class TrainingState:
             for name in ("exp_avg", "exp_avg_sq"):
                 # Fused Adam walks over memory, so a moment must lie there as its parameter does.
                 moments[name] = torch.empty_like(parameter).copy_(moments[name])
-
-
-def _cancelled(model: CNN, key: str) -> bool:
-    """Whether `key` is a bias that batch norm, which stands right behind it, cancels."""
-    block, number, name = key.split(".")
-    layers = model.get_submodule(block)
-    assert isinstance(layers, nn.Sequential)
-    behind = layers[int(number) + 1 :][:1]
-    return name == "bias" and any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in behind)
 
 
 def _check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

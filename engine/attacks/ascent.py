@@ -44,13 +44,13 @@ def from_noise(
     """
     images = starts.to(network.device, copy=True)
     wish = Logit(torch.tensor(classes, device=network.device))
-    shifts = _shifts(classes, settings).to(network.device)
+    shifts = _shifts(classes, settings).to(network.device).unbind(1) if settings.jitter else None
     optimizer = _OPTIMIZERS[settings.optimizer](images, settings.step_size)
     for step in range(settings.steps):
-        shift = shifts[:, step]
-        logits, gradient = network.ascent(rolled(images, shift), wish)
+        logits, gradient = network.ascent(rolled(images, shifts[step]) if shifts else images, wish)
         yield Iterate(images, logits)
-        gradient = rolled(gradient, -shift)
+        if shifts:
+            gradient = rolled(gradient, -shifts[step])
         if settings.l2:
             gradient = gradient - 2 * settings.l2 * images
         if settings.total_variation:
@@ -82,16 +82,12 @@ def from_digits(
 def _shifts(classes: list[int], settings: AttackNoise) -> Tensor:
     """Rows and columns to shift the image of each class by at each step, (n, steps, 2)."""
     most, shape = settings.jitter, (settings.steps, 2)
-    if not most:
-        return torch.zeros((len(classes), *shape), dtype=torch.int64)
     streams = (generator(settings.seed, number, 1) for number in classes)
     return torch.stack([torch.randint(-most, most + 1, shape, generator=each) for each in streams])
 
 
 def rolled(images: Tensor, shift: Tensor) -> Tensor:
     """Images (n, 1, 28, 28), each shifted by its own (rows, columns), (n, 2); what leaves comes in at the other end."""
-    if not shift.any():
-        return images
     along = torch.arange(IMAGE_SIZE, device=images.device)
     rows, columns = ((along - by[:, None]) % IMAGE_SIZE for by in shift.unbind(1))
     number = torch.arange(len(images), device=images.device)

@@ -16,6 +16,8 @@ from engine.requests import NormName
 from engine.seeds import generator
 
 _TINY = 1e-30
+LOOK = 8
+"""Steps on a GPU between two looks at which images are left: each look waits for all that was asked of it."""
 
 
 def norms(differences: Tensor, norm: NormName) -> Tensor:
@@ -92,23 +94,23 @@ def pgd(  # noqa: PLR0917
     """
     best = Iterate(originals, network.logits(originals))
     won = goal.reached(best.logits) if stop else torch.zeros_like(goal.actual, dtype=torch.bool)
+    every = 1 if originals.device.type == "cpu" else LOOK
     first = True
     for start in starts:
-        images, logits = start.clone(), best.logits.clone()
-        if stop:
-            images[won] = best.images[won]
-        for _ in range(steps):
-            active = (~won).nonzero()[:, 0] if stop else torch.arange(len(images), device=images.device)
-            if not len(active):
-                break
-            logits[active], gradient = network.ascent(images[active], goal.at(active))
+        images, logits = torch.where(won[:, None, None, None], best.images, start), best.logits.clone()
+        active = torch.arange(len(images), device=images.device)
+        for number in range(steps):
+            if stop and number % every == 0:
+                active = (~won).nonzero()[:, 0]
+                if not len(active):
+                    break
+            among = goal.at(active)
+            logits[active], gradient = network.ascent(images[active], among)
             if stop:
-                fell = goal.at(active).reached(logits[active])
-                won[active[fell]] = True
-                active, gradient = active[~fell], gradient[~fell]
+                won[active] |= among.reached(logits[active])
             yield Iterate(images, logits)
-            step = moved(images[active], gradient, step_size, norm)
-            images[active] = projected(step, originals[active], epsilon, norm)
+            step = projected(moved(images[active], gradient, step_size, norm), originals[active], epsilon, norm)
+            images[active] = torch.where(won[active, None, None, None], images[active], step) if stop else step
         logits = network.logits(images)
         now = goal.reached(logits)
         won = won | now if stop else won

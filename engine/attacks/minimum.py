@@ -61,8 +61,7 @@ def _linear_step(network: AttackedNetwork, images: Tensor, actual: Tensor) -> Te
 
 def shortened(network: AttackedNetwork, originals: Tensor, images: Tensor, goal: Goal) -> Tensor:
     """`images` (n, 1, 28, 28), those that reach the goal drawn back towards `originals` as far as they still do."""
-    low, high = torch.zeros(len(images)), torch.ones(len(images))
-    low, high = low.to(images), high.to(images)
+    low, high = images.new_zeros(len(images)), images.new_ones(len(images))
     reached = goal.reached(network.logits(images))
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -85,10 +84,10 @@ def carlini_wagner(  # noqa: PLR0917
 ) -> Iterator[Iterate]:
     """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for each image's own constant."""
     n = len(originals)
-    constant = torch.full((n,), 1.0).to(originals)
+    constant = originals.new_ones(n)
     low, high = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
     logits = network.logits(originals)
-    best, best_logits = originals.clone(), logits.clone()
+    best, best_logits = originals, logits
     enough = goal.reached(logits) & (goal.margin(logits) >= confidence)
     least = torch.where(enough, 0.0, torch.inf).to(originals)
     yield Iterate(best, best_logits)
@@ -104,7 +103,8 @@ def carlini_wagner(  # noqa: PLR0917
             better = there & (size < least)
             found |= there
             least = torch.where(better, size, least)
-            best[better], best_logits[better] = images[better], logits[better]
+            best = torch.where(better[:, None, None, None], images, best)
+            best_logits = torch.where(better[:, None], logits, best_logits)
             if step == steps:
                 break
             yield Iterate(best, best_logits)

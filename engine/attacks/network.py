@@ -56,9 +56,14 @@ class AttackedNetwork:
 
     def jacobian(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the gradient of each by the pixels, (n, 10, 1, 28, 28)."""
-        logits, back = self._passes.forth(images)
-        each = torch.eye(CLASSES).to(logits)[:, None].expand(CLASSES, len(images), CLASSES)
-        return logits, torch.stack([back(one) for one in each], dim=1)
+        count, each = len(images), torch.eye(CLASSES, dtype=images.dtype, device=images.device)
+        if self.device.type == "cpu":
+            logits, back = self._passes.forth(images)
+            return logits, torch.stack([back(one.expand(count, -1)) for one in each], dim=1)
+        # A GPU takes as long for one way back of ten times the images as for one of the ten.
+        logits, back = self._passes.forth(images.repeat(CLASSES, 1, 1, 1))
+        gradients = back(each.repeat_interleave(count, dim=0))
+        return logits[:count], gradients.reshape(CLASSES, *images.shape).transpose(0, 1)
 
 
 class Wish:

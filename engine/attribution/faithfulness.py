@@ -49,7 +49,7 @@ def curves(network: nn.Module, images: Tensor, targets: Tensor, places: Tensor) 
     with torch.inference_mode():
         logits = torch.cat([network(batch) for batch in torch.split(both, EVALUATION_BATCH)])
         found = torch.softmax(logits.view(len(images), -1, logits.shape[1]), dim=2)
-        watched = found[torch.arange(len(images)), :, targets]
+        watched = found[torch.arange(len(images), device=images.device), :, targets]
     return watched[:, : STEPS + 1], watched[:, STEPS + 1 :]
 
 

@@ -98,11 +98,16 @@ class WindowedImage:
 
     def elements(self, patch_size: int) -> int:
         """Numbers in the largest map that one patch of this side takes: what memory goes by."""
-        side, most = patch_size, 0
+        sides = zip(self._network.blocks, self._reached(patch_size), strict=True)
+        return max((POOL * side) ** 2 * len(block.bias) for block, side in sides)
+
+    def _reached(self, patch_size: int) -> list[int]:
+        """Places along one side of each block's maps that a patch of this side changes at most, wherever it is."""
+        found, side = [], patch_size
         for block, whole in zip(self._network.blocks, self._sides, strict=True):
             side = min(((side + block.kernel_size - 2) // block.stride + 1) // POOL + 1, whole)
-            most = max(most, (POOL * side) ** 2 * len(block.bias))
-        return most
+            found.append(side)
+        return found
 
     def patched(self, patches: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Probabilities (n, 10) with `patches` (n, p, p) in place of the image's own pixels.
@@ -111,8 +116,9 @@ class WindowedImage:
         """
         squares = _Squares(rows, columns, patches.shape[-1])
         values = self._network.inputs(patches.reshape(-1, 1).to(self._network.dtype))
-        for block, side, (maps, width) in zip(self._network.blocks, self._sides, self._maps[:-1], strict=True):
-            results, step = self._changed(block, squares, side), POOL * block.stride
+        blocks = zip(self._network.blocks, self._sides, self._reached(squares.side), self._maps[:-1], strict=True)
+        for block, side, reached, (maps, width) in blocks:
+            results, step = self._changed(block, squares, side, reached), POOL * block.stride
             window = (POOL * results.side - 1) * block.stride + block.kernel_size
             inside = _Squares(squares.rows + block.padding, squares.columns + block.padding, squares.side)
             views = _Squares(results.rows * step, results.columns * step, window)
@@ -124,23 +130,18 @@ class WindowedImage:
         return self._network.head(_composed((maps, width), values, squares, whole).flatten(1))
 
     @staticmethod
-    def _changed(block: _Block, squares: _Squares, side: int) -> _Squares:
+    def _changed(block: _Block, squares: _Squares, side: int, reached: int) -> _Squares:
         """The squares of the maps, `side` places wide, that come out of `block`, outside of which nothing changes.
 
-        All have the side of the largest.
+        All are `reached` places wide.
         """
-        starts, length = [], 1
-        for start in (squares.rows, squares.columns):
-            reach = start + block.padding
+
+        def first(start: Tensor) -> Tensor:
             # Of the convolution, then of the pooling: output i sees inputs from i * stride on.
-            first = -((block.kernel_size - 1 - reach) // block.stride)
-            last = (reach + squares.side - 1) // block.stride
-            first, last = first.clamp(min=0) // POOL, (last // POOL).clamp(max=side - 1)
-            starts.append(first)
-            length = max(length, int((last - first).max()) + 1)
-        length = min(length, side)
-        rows, columns = (first.clamp(max=side - length) for first in starts)
-        return _Squares(rows, columns, length)
+            of_maps = -((block.kernel_size - 1 - start - block.padding) // block.stride)
+            return (of_maps.clamp(min=0) // POOL).clamp(max=side - reached)
+
+        return _Squares(first(squares.rows), first(squares.columns), reached)
 
 
 def _composed(base: tuple[Tensor, int], values: Tensor, squares: _Squares, views: _Squares) -> Tensor:

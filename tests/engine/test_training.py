@@ -230,3 +230,14 @@ def test_events_of_an_epoch(small: Dataset) -> None:
     splits = ["val"] * len(val) + ["test"] * len(test)
     assert [event.split for event in events if isinstance(event, BatchEvaluated)] == splits * 2
     assert [event.epoch for event in events if isinstance(event, EpochFinished)] == [1, 2]
+
+
+def test_biases_that_batch_norm_cancels_stay_as_they_were_drawn(small: Dataset) -> None:
+    request = Train(batch_norm=True, channels=4, hidden=16, train_size=256, epochs=1, device="cpu")
+    state, _ = run(request, small)
+    fresh = seeded_cnn(request, request.seed)
+    cancelled = state.model.cancelled_biases()
+    assert [len(bias) for bias in cancelled] == [4, 4, 16]
+    assert all(torch.equal(one, other) for one, other in zip(cancelled, fresh.cancelled_biases(), strict=True))
+    assert not torch.equal(weights(state)["fc.4.bias"], fresh.state_dict()["fc.4.bias"])
+    assert not seeded_cnn(Train(), 0).cancelled_biases()

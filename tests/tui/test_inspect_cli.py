@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from engine.data import Dataset
@@ -687,3 +688,24 @@ def test_the_table_of_layers_is_the_events(call: Call) -> None:
     (made,) = perform(Summarise(), Path("none"))
     assert isinstance(made, NetworkSummarised)
     assert event["total_parameters"] == made.total_parameters
+
+
+def test_people_and_programs_hear_why_the_cpu_computes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "cuda:0 is too old for this PyTorch: on the CPU"
+    monkeypatch.setattr("engine.devices.fallback", lambda: reason)
+    code, out, err = call("filters", "pretrained:cnn")
+    assert (code, err) == (0, "")
+    assert out.startswith(reason + "\n")
+    first, second = lines(call, "filters", "pretrained:cnn")
+    assert first == {"type": "DeviceFellBack", "reason": reason}
+    assert second["type"] == "FiltersShown"
+
+
+def test_a_gpu_that_gives_out_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> object:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.\nSee documentation")
+
+    monkeypatch.setattr("engine.inspection.subject._read", full)
+    for command in (["evaluate"], ["occlude"], ["attribute"], ["attack", "pgd"], ["robustness"], ["digits"]):
+        code, _, err = call(*command, "pretrained:cnn", "--device", "cpu")
+        assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: take --device cpu, or free some\n")

@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from engine import processes
-from engine.events import EpochFinished, Event, RunCancelled, RunFinished
-from engine.lab import Job
+from engine.events import DeviceFellBack, EpochFinished, Event, RunCancelled, RunFinished
+from engine.lab import OPERATIONS, Job
 from engine.processes import Process
 from engine.recording import train_run
-from engine.requests import Request, RequestError, Summarise, Train
+from engine.requests import Request, RequestError, Summarise, Train, WarmUp
 from engine.runs import RunFolder, ask_to_stop, pretrained
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
@@ -27,8 +27,8 @@ from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart
-from tui.widgets.form import RequestForm
-from tui.widgets.lines import KeyBar, ProgressLine
+from tui.widgets.form import Choice, RequestForm
+from tui.widgets.lines import Header, KeyBar, ProgressLine
 from tui.words import duration
 
 SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
@@ -445,3 +445,32 @@ async def test_a_paused_run_is_stopped_by_another_process(still_app: MakeApp, tm
         job.pause()
         app._follow()
         assert job.cancelled
+
+
+async def test_the_header_says_why_the_cpu_computes(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.engine is not None)
+        for _ in range(2):  # each job brings it
+            app._take(Job(WarmUp(), OPERATIONS[WarmUp]), DeviceFellBack(reason="cuda:0 is too old for this PyTorch"))
+        app._show()
+        await pilot.pause()
+        header = train_screen(app).query_one(Header)
+        assert header.place == ("cuda:0 is too old for this PyTorch",)
+        assert len(app._notifications) == 1
+
+
+async def test_a_form_takes_a_device_that_it_does_not_offer(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+        form.fill(Train(device="cuda:1"))
+        request = form.request()
+        assert isinstance(request, Train)
+        assert request.device == "cuda:1"
+        device = form.query_one("#field-device", Choice)
+        device.focus()
+        for word in ("auto", "cpu", "cuda", "cuda:1"):
+            await pilot.press("right")
+            assert device.value == word

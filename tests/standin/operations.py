@@ -1,0 +1,163 @@
+"""Every operation of the program that computes on a device, small, and how far two devices' results are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+import engine.attacks.attack
+import engine.data
+import engine.report
+from engine.events import Event, Progress
+from engine.lab import perform
+from engine.requests import (
+    AttackCarliniWagner,
+    AttackDeepFool,
+    AttackFgsm,
+    AttackNoise,
+    AttackPgd,
+    AttackTargeted,
+    AttackUniversal,
+    Attribute,
+    Evaluate,
+    MeasureRobustness,
+    MeasureTransfer,
+    Occlude,
+    Report,
+    Request,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+    SweepBeta,
+    Train,
+    WarmUp,
+)
+
+TRAINING, VALIDATION, TEST = 700, 300, 500
+"""Images of each split."""
+CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
+
+OF_THE_MACHINE = {
+    *("device", "device_name", "threads", "versions", "started", "run", "html", "markdown"),
+    *("seconds", "train_seconds", "eval_seconds", "images_per_second"),
+}
+"""Fields that two devices need not have in common."""
+OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}
+"""Which of all but equal values is the largest, and what hangs on it."""
+
+
+class Operation(NamedTuple):
+    """A request under a name of its own."""
+
+    name: str
+    request: Request
+    tolerance: float = 1e-5
+    """By which a number x may differ on another device, times max(1, |x|)."""
+
+
+def operations(device: str) -> Iterator[Operation]:
+    """All of them, on `device`."""
+    for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # batch norm makes Adam amplify rounding
+        small = Train(batch_norm=batch_norm, channels=8, hidden=32, train_size=256, epochs=2, device=device)
+        yield Operation(f"train {small.variant}", small, tolerance)
+    yield Operation("warm up", WarmUp(device=device))
+    for what in (CNN, BN):
+        yield Operation(f"summary {what}", Summarise(what=what, device=device))
+        yield Operation(f"evaluate {what}", Evaluate(what=what, device=device))
+        yield Operation(f"activations {what}", ShowActivations(what=what, device=device, survey=True))
+        yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
+        yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
+    yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
+    for what, fill in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
+        occlude = Occlude(what=what, device=device, fill=fill, stride=2, average=2 if fill == "zero" else 0)
+        yield Operation(f"occlude {fill}", occlude)
+    for what in (CNN, BN):
+        yield Operation(f"attribute {what}", Attribute(what=what, device=device, stride=9, steps=2, samples=2), 1e-4)
+    many = Attribute(what=BN, device=device, method="grad-cam-conv1", stride=9, digits=2, randomise=True)
+    yield Operation("attribute many", many, 1e-4)
+    yield from _attacks(device)
+    universal = AttackUniversal(what=CNN, device=device, made_of=20, steps=3, count=30)
+    yield Operation("attack universal", universal)
+    yield Operation("beta", SweepBeta(what=CNN, device=device, count=6, steps=3))
+    bounded = MeasureRobustness(
+        what=CNN, device=device, attack=("random", "fgsm", "pgd"), epsilons=(0.1, 0.2), count=10, steps=8
+    )
+    yield Operation("robustness linf", bounded)
+    least = MeasureRobustness(
+        what=BN, device=device, attack=("deepfool", "pgd"), norm="l2", epsilons=(1.0,), count=8, steps=12, restarts=2
+    )
+    yield Operation("robustness l2", least, 1e-4)
+    yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("report", Report(what=(BN,), device=device), 1e-4)
+
+
+def _attacks(device: str) -> Iterator[Operation]:
+    digits = (3, 2, 1, 18, 61)
+    yield Operation("attack noise", AttackNoise(what=CNN, device=device, steps=12))
+    regular = AttackNoise(what=BN, device=device, steps=8, jitter=2, l2=0.01, total_variation=0.01, classes="38")
+    yield Operation("attack noise, regularised", regular)
+    yield Operation("attack targeted", AttackTargeted(what=CNN, device=device, indices=digits, steps=12))
+    yield Operation("attack fgsm", AttackFgsm(what=CNN, device=device, indices=digits))
+    yield Operation("attack fgsm l2", AttackFgsm(what=CNN, device=device, indices=digits, norm="l2", epsilon=1.5))
+    yield Operation("attack pgd", AttackPgd(what=CNN, device=device, indices=digits, steps=8, restarts=2))
+    aimed = AttackPgd(what=BN, device=device, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
+    yield Operation("attack pgd l2", aimed)
+    yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, indices=digits))
+    yield Operation("attack cw", AttackCarliniWagner(what=CNN, device=device, indices=digits, steps=8, searches=2))
+
+
+def make_small(out: Path) -> None:
+    """Let this process see few images, and keep reports short, without figures, and under `out`. For good."""
+    images, labels, test_images, test_labels = engine.data.load_mnist()
+    train = TRAINING + VALIDATION
+    raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
+    engine.data.load_mnist = lambda: raw
+    engine.data.VALIDATION_SIZE = VALIDATION
+    report: Any = engine.report
+    report.AVERAGED, report.AttackNoise = 1, partial(AttackNoise, steps=5)
+    report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")
+    report.Path = lambda name: out / name
+    # Somebody looks at an attack every so often, which is a matter of time: so let it be at no step.
+    engine.attacks.attack.PAUSE = float("inf")
+
+
+def results(request: Request, root: Path) -> list[Event]:
+    """What comes of `request`, without its progress."""
+    return [event for event in perform(request, root) if not isinstance(event, Progress)]
+
+
+def deviation(one: Any, other: Any, place: str = "") -> float:
+    """The largest difference of two numbers x at the same place of two results, divided by max(1, |x|).
+
+    Raises AssertionError that names the place where anything else than numbers differs.
+    """
+    if isinstance(one, Struct):
+        assert type(one) is type(other), f"{place}: {type(one).__name__} and {type(other).__name__}"
+        names = [name for name in one.__struct_fields__ if name not in OF_THE_MACHINE | OF_ROUNDING]
+        return max((deviation(getattr(one, n), getattr(other, n), f"{place}.{n}") for n in names), default=0.0)
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), f"{place}: other keys"
+        return max((deviation(one[k], other[k], f"{place}[{k}]") for k in one), default=0.0)
+    if isinstance(one, list | tuple):
+        assert len(one) == len(other), f"{place}: {len(one)} and {len(other)} of them"
+        pairs = enumerate(zip(one, other, strict=True))
+        return max((deviation(a, b, f"{place}[{i}]") for i, (a, b) in pairs), default=0.0)
+    if isinstance(one, np.ndarray | float):
+        first, second = np.asarray(one), np.asarray(other)
+        assert first.shape == second.shape, f"{place}: {first.shape} and {second.shape}"
+        if first.dtype.kind != "f":
+            assert (first == second).all(), f"{place}: other values"
+            return 0.0
+        known = np.isfinite(first)
+        assert (known == np.isfinite(second)).all(), f"{place}: numbers and no numbers"
+        first, second = first[known], second[known]
+        return float((np.abs(first - second) / np.maximum(1, np.abs(second))).max(initial=0.0))
+    assert one == other, f"{place}: {one!r} and {other!r}"
+    return 0.0
