@@ -225,7 +225,7 @@ class PaletteScreen(CommandPalette):
         """Nothing moves in a list that is not there yet, or has no place on the screen yet."""
         lists = self.query(CommandList)
         there = any(each.scrollable_content_region for each in lists) if action == "command_list" else bool(lists)
-        return there and super().check_action(action, parameters)
+        return self.is_mounted and there and super().check_action(action, parameters)
 
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Go, once: of a burst of keys the next choice comes when it has gone, and what is behind it stays."""

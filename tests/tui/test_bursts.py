@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from textual import events
-from textual.command import CommandList
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
@@ -61,7 +60,7 @@ async def test_the_palette_goes_once(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.ready)
         burst(app, "ctrl+p")
-        await until(pilot, lambda: isinstance(app.screen, PaletteScreen) and bool(app.screen.query(CommandList)))
+        await until(pilot, lambda: isinstance(app.screen, PaletteScreen) and app.screen.is_mounted)
         palette = app.screen
         palette.dismiss()
         palette.dismiss()
