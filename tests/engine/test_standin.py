@@ -17,7 +17,7 @@ from tests.standin.runs import Findings
 pytestmark = pytest.mark.timeout(600)  # all of it is in one fixture
 
 WAITS = {
-    "attack noise": 12,
+    "attack noise": 14,
     "attack targeted": 16,
     "attack pgd": 20,
     "attack pgd l2": 20,
