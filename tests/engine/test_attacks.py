@@ -1354,7 +1354,9 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
         points = found.curve("pretrained:cnn-bn", attack.attack)
         assert [point.epsilon for point in points] == list(epsilons)
         for point in points:
-            assert point.correct == (needed_ > point.epsilon).sum()
+            # Of an image on the very boundary, single precision may say one thing here and another there.
+            torn = np.where(np.abs(event.history[:, -1]) < 1e-3, event.l2, needed_)
+            assert (torn > point.epsilon).sum() <= point.correct <= (needed_ > point.epsilon).sum()
         assert points[0].correct == clean.sum()
         median = found.median_l2[f"pretrained:cnn-bn {attack.attack}"]
         assert median == pytest.approx(np.median(needed_[clean]), rel=1e-5)
