@@ -25,7 +25,7 @@ from engine.paths import write_whole
 from engine.reading import open_regular
 from engine.requests import NOTEBOOKS_NORMS, Architecture, Reading, RequestError
 from engine.tensorfiles import OURS, opened
-from engine.text import printable
+from engine.words import shortened
 
 State = dict[str, Tensor]
 
@@ -114,12 +114,12 @@ def read_weights(path: Path, reading: Reading | None = None) -> Weights:
         state, found = _only(state_dicts(file), path)
         notes = []
         if not found.named_as_here():
-            notes.append(found.described() + (f" (from {printable(state.name)})" if state.name else ""))
+            notes.append(found.described() + (f" (from {shortened(state.name)})" if state.name else ""))
         if written := state.metadata.get("architecture"):
             try:
                 architecture = msgspec.json.decode(written, type=Architecture)
             except (ValueError, RecursionError) as error:
-                why = printable(str(error))
+                why = shortened(str(error))
                 raise RequestError(f"{path}: its metadata do not describe a network ({why})") from None
             architecture = _otherwise(architecture, reading, path)
         else:
@@ -138,7 +138,7 @@ def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
         except NoMatch as error:
             reasons.append(str(error))
     if len(found) > 1:
-        names = ", ".join(printable(state.name or "the whole file") for state, _ in found)
+        names = ", ".join(shortened(state.name or "the whole file") for state, _ in found)
         raise RequestError(f"{path} holds this network {len(found)} times ({names}): save one of them alone")
     if not found:
         reason = reasons[0] if reasons else "holds no state dict: save model.state_dict(), not something else"
@@ -215,7 +215,7 @@ def _filled(architecture: Architecture, state: StateDict, found: Match, path: Pa
         source = found.sources.get(key)
         want, have = tuple(expected.shape), state.tensors[source].shape if isinstance(source, str) else ()
         if source is None or (isinstance(source, str) and have != want):
-            named = printable(source) if isinstance(source, str) else key
+            named = shortened(source) if isinstance(source, str) else key
             raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, wanted {want}")
         if isinstance(source, str):
             weights[key] = state.tensors[source].load().to(expected.dtype)

@@ -12,7 +12,7 @@ from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.pickles import Made
 from engine.requests import NormedLayer
 from engine.tensorfiles import FLOATS, Stored, TensorFile, metadata_of
-from engine.text import printable
+from engine.words import shortened
 
 MOST_NAMED = 24
 """Tensors of another network that a refusal lists."""
@@ -101,7 +101,7 @@ class Match:
         pairs = [(ours[slot][0], stem) for slot, stem in self.layers.items()]
         pairs += [(ours[slot][1], stem) for slot, stem in self.norms.items()]
         made = [key for key, source in self.sources.items() if not isinstance(source, str) and "num_b" not in key]
-        words = "read as " + ", ".join(f"{here} <- {printable(stem)}" for here, stem in sorted(pairs))
+        words = "read as " + ", ".join(f"{here} <- {shortened(stem)}" for here, stem in sorted(pairs))
         return words + (f"; not in the file, so without effect: {', '.join(made)}" if made else "")
 
 
@@ -142,14 +142,14 @@ def match(state: StateDict) -> Match:
         if layer not in norms and layer not in named.values():
             half = " (half a batch norm: running_mean is missing)" if "bias" in layer.tensors else ""
             raise NoMatch(
-                _another(state, f"{printable(layer.key(next(iter(layer.tensors))))} is of no layer of ours{half}")
+                _another(state, f"{shortened(layer.key(next(iter(layer.tensors))))} is of no layer of ours{half}")
             )
         _check_parts(layer, state)
     placed = _placed(norms, named, layers, state)
     twins: dict[NormedLayer, _Layer] = {"conv1": conv2, "conv2": conv1, "fc1": fc2, "logits": fc1}
     for slot, twin in twins.items():  # without a bias is what batch norm makes of it, or a choice for both of a kind
         if "bias" not in named[slot].tensors and "bias" in twin.tensors and slot not in placed:
-            raise NoMatch(_another(state, f"{printable(named[slot].key('bias'))} is missing"))
+            raise NoMatch(_another(state, f"{shortened(named[slot].key('bias'))} is missing"))
     return Match(
         {slot: layer.stem for slot, layer in named.items()},
         {slot: layer.stem for slot, layer in placed.items()},
@@ -190,7 +190,7 @@ def _layers(state: StateDict) -> list[_Layer]:
     if state.strangers:
         key, made = next(iter(state.strangers.items()))
         raise NoMatch(
-            f"has {printable(key)} among its weights, which {printable(str(made.callee))} would make: "
+            f"has {shortened(key)} among its weights, which {shortened(str(made.callee))} would make: "
             "that cannot be read without running code"
         )
     layers: dict[str, _Layer] = {}
@@ -202,7 +202,7 @@ def _layers(state: StateDict) -> list[_Layer]:
         elif not value.plain:
             wanted = ", ".join(str(each).removeprefix("torch.") for each in FLOATS)
             raise NoMatch(
-                f"holds no plain weights: {printable(key)} is {printable(value.kind)}, wanted is one of {wanted}"
+                f"holds no plain weights: {shortened(key)} is {shortened(value.kind)}, wanted is one of {wanted}"
             )
         layers.setdefault(stem, _Layer(stem, {})).tensors[name] = value
     return list(layers.values())
@@ -210,7 +210,7 @@ def _layers(state: StateDict) -> list[_Layer]:
 
 def _another(state: StateDict, why: str) -> str:
     """What is in a file of another network, and what is wanted."""
-    found = [f"{printable(key)} {value.shape}" for key, value in itertools.islice(state.tensors.items(), MOST_NAMED)]
+    found = [f"{shortened(key)} {value.shape}" for key, value in itertools.islice(state.tensors.items(), MOST_NAMED)]
     more = f" and {len(state.tensors) - MOST_NAMED} more" if len(state.tensors) > MOST_NAMED else ""
     return f"holds another network than ours: {why}. It has {', '.join(found) or 'nothing'}{more}; wanted are {_WANTED}"
 
@@ -237,7 +237,7 @@ def _in_order(
 
 
 def _shown(layer: _Layer) -> str:
-    return f"{printable(layer.key('weight'))} {layer.weight.shape}"
+    return f"{shortened(layer.key('weight'))} {layer.weight.shape}"
 
 
 def _are_convolutions(first: _Layer, second: _Layer) -> list[str]:
@@ -273,13 +273,13 @@ def _check_parts(layer: _Layer, state: StateDict) -> None:
     size = layer.outputs
     for name, value in layer.tensors.items():
         if name not in (_OF_NORM if norm else ("weight", "bias")) and name != "num_batches_tracked":
-            raise NoMatch(_another(state, f"{printable(layer.key(name))} is of no layer of ours"))
+            raise NoMatch(_another(state, f"{shortened(layer.key(name))} is of no layer of ours"))
         if name != "num_batches_tracked" and (norm or name != "weight") and value.shape != (size,):
-            raise NoMatch(_another(state, f"{printable(layer.key(name))} is {value.shape}, wanted is {(size,)}"))
+            raise NoMatch(_another(state, f"{shortened(layer.key(name))} is {value.shape}, wanted is {(size,)}"))
     if norm:
         needed = {"running_var"} | ({"weight", "bias"} if {"weight", "bias"} & {*layer.tensors} else set())
         if missing := needed - {*layer.tensors}:
-            raise NoMatch(_another(state, f"{printable(layer.key(min(missing)))} is missing"))
+            raise NoMatch(_another(state, f"{shortened(layer.key(min(missing)))} is missing"))
 
 
 def _placed(
@@ -297,7 +297,7 @@ def _placed(
         elif len(group) == len(slots) and (not state.ordered or numbered == group):
             placed |= dict(zip(slots, numbered, strict=True))
         else:
-            words = ", ".join(f"{printable(norm.stem)} ({size},)" for norm in group)
+            words = ", ".join(f"{shortened(norm.stem)} ({size},)" for norm in group)
             places = " or ".join(_shown(named[slot]) for slot in slots) or "nothing"
             raise NoMatch(_another(state, f"batch norm {words} may stand behind {places}"))
     return placed

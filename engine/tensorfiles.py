@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engine.pickles import Made, Named, PickleError, read_pickle
 from engine.requests import RequestError
-from engine.text import printable
+from engine.words import shortened
 
 MOST_BYTES = 2 << 30
 """Of a file of weights, and of what is read from it."""
@@ -189,7 +189,7 @@ def _safetensors(path: Path) -> Iterator[TensorFile]:
             content = {key: _slice(file, key) for key in keys}
             yield TensorFile(content, file.metadata() or {}, ordered=False)
     except SafetensorError as error:
-        raise FileError(f"is no whole safetensors file ({printable(str(error))})") from None
+        raise FileError(f"is no whole safetensors file ({shortened(str(error))})") from None
 
 
 def _slice(file: Any, key: str) -> Stored:
@@ -277,11 +277,11 @@ def _content(value: Any) -> TensorFile:
     if isinstance(value, Made):
         if isinstance(value.state, dict) and "_modules" in value.state:
             raise FileError(
-                f"holds a whole model ({printable(str(value.callee))}), which cannot be read without running code: "
+                f"holds a whole model ({shortened(str(value.callee))}), which cannot be read without running code: "
                 "where that code is, save its weights with torch.save(model.state_dict(), 'weights.pth')"
             )
         raise FileError(
-            f"holds what {printable(str(value.callee))} would make, which cannot be read without running code: "
+            f"holds what {shortened(str(value.callee))} would make, which cannot be read without running code: "
             "save model.state_dict() alone"
         )
     return TensorFile(value)
@@ -324,7 +324,7 @@ class _Archive:
         except (FileError, MemoryError):
             raise
         except Exception:  # zipfile's own kinds, zlib's, and more where what is read makes no sense
-            raise FileError(f"is damaged: its part {printable(name)} cannot be read") from None
+            raise FileError(f"is damaged: its part {shortened(name)} cannot be read") from None
         return found
 
 

@@ -25,7 +25,7 @@ from engine.kernels import training_logits
 from engine.memory import EVALUATION_BATCH
 from engine.model import CNN, inference_network, seeded_cnn
 from engine.requests import Train
-from engine.text import printable
+from engine.words import shortened
 
 E = TypeVar("E")
 R = TypeVar("R")
@@ -121,7 +121,7 @@ def _check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
     """Raise ValueError where a tensor is missing, surplus, of another shape or type, or has values that none has."""
     for key in [*wanted, *found]:
         if key not in found or key not in wanted:
-            raise ValueError(f"{printable(key)} is {'surplus' if key in found else 'missing'}")
+            raise ValueError(f"{shortened(key)} is {'surplus' if key in found else 'missing'}")
         have, want = found[key], wanted[key]
         if have.shape != want.shape or have.dtype != want.dtype:
             kinds = (f"{tuple(each.shape)} of {str(each.dtype).removeprefix('torch.')}" for each in (have, want))

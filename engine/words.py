@@ -24,6 +24,12 @@ def shown(text: str) -> str:
     return "".join(_escaped(c) if unicodedata.category(c) in _NEVER else c for c in text)
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """The same of a name that may be of any length: at most `most` characters of it."""
+    words = shown(text[: most + 1])
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
 def shown_lines(text: str) -> str:
     """The same of words that may have several lines."""
     return "\n".join(map(shown, text.split("\n")))

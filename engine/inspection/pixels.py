@@ -14,7 +14,7 @@ from engine.data import Split, load
 from engine.events import Event, WeightsRead
 from engine.memory import EVALUATION_BATCH
 from engine.model import CNN, Standardise, inference_network
-from engine.text import printable
+from engine.words import shortened
 
 USUAL = Standardise(0.1307, 0.3081)
 """Mean and standard deviation of MNIST's training pixels, by which most people standardise them."""
@@ -57,4 +57,4 @@ def told(weights: Weights, name: str) -> Generator[Event, None, None]:
     data = yield from load("mnist", torch.device("cpu"))
     hint = standardised_hint(weights.model, data.test)
     if notes := (*weights.notes, *([hint] if hint else ())):
-        yield WeightsRead(name=printable(name), notes=notes)
+        yield WeightsRead(name=shortened(name), notes=notes)
