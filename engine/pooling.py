@@ -43,7 +43,7 @@ def first_maxima(maps: Tensor, window: Window = SQUARE) -> tuple[Tensor, Tensor]
     Windows do not overlap; rows and columns that fill none are left out.
     """
     maxima = cast(Tensor, _max_pool(maps, *_pooling(window))[0])
-    largest = maxima.amax(dim=(1, 2, 3), keepdim=True)
+    largest = maxima.amax(dim=(1, 2, 3), keepdim=True).abs()  # where all are negative, the first is preferred too
     order = _order(maps.shape[1:], window, maps.dtype, maps.device)
     favoured = torch.addcmul(maps, largest, order, value=-tolerance(maps.dtype))
     return maxima, _max_pool(favoured, *_pooling(window))[1]

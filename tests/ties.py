@@ -20,7 +20,7 @@ class FirstMaxPool(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         four = maps.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (n, C, H, W, 4), by rows
-        largest = maps.detach().flatten(1).max(dim=1).values[:, None, None, None]
+        largest = maps.detach().flatten(1).max(dim=1).values.abs()[:, None, None, None]
         best, place = four[..., 0], torch.zeros(four.shape[:-1])
         for later in range(1, 4):
             value = four[..., later]

@@ -207,6 +207,12 @@ def test_logits_and_gradients_are_autograds(mnist: Dataset) -> None:
         assert (gradient - expected).norm() < 0.05 * expected.norm()
 
 
+@pytest.mark.parametrize("value", [3.0, -3.0])
+def test_of_equal_maxima_the_first_gets_the_gradient(value: float) -> None:
+    maps = value + torch.linspace(0, 1e-15, 16, dtype=EXACT).view(1, 1, 4, 4)  # later ones are higher, by rounding
+    assert pooling.first_maxima(maps)[1].tolist() == [[[[0, 2], [8, 10]]]]
+
+
 @pytest.mark.parametrize("dtype", [EXACT, torch.float32])
 def test_gradients_do_not_depend_on_how_rounding_falls(
     mnist: Dataset, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
