@@ -241,6 +241,8 @@ def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Sto
         data = storage.read()
         if len(data) < count * dtype.itemsize:
             raise FileError("is cut off: it holds fewer numbers than it says")
+        if len(data) > storage.count * (storage.dtype.itemsize if storage.dtype else 1):
+            raise FileError("is damaged: it holds more numbers than it says")
         if not count or not math.prod(shape):
             return torch.empty(shape, dtype=dtype)
         numbers = torch.frombuffer(data, dtype=torch.uint8, count=count * dtype.itemsize)

@@ -335,6 +335,17 @@ def test_what_a_small_file_unpacks_to_is_counted(tmp_path: Path, kind: str) -> N
         load_weights(path)
 
 
+def test_a_record_longer_than_its_numbers_is_refused(tmp_path: Path) -> None:
+    """What was put into the middle of it moved all numbers behind."""
+    torch.save(CNN_STATE, tmp_path / "net.pth")
+    with zipfile.ZipFile(tmp_path / "net.pth") as whole, zipfile.ZipFile(tmp_path / "long.pth", "w") as longer:
+        for name in whole.namelist():
+            data = whole.read(name)
+            longer.writestr(name, data[:8] + b"\0" + data[8:] if name.endswith("data/0") else data)
+    with pytest.raises(RequestError, match="it holds more numbers than it says"):
+        load_weights(tmp_path / "long.pth")
+
+
 @pytest.mark.parametrize("kind", ["fifo", "folder", "zero"])
 def test_what_is_no_plain_file(tmp_path: Path, kind: str) -> None:
     path = Path("/dev/zero") if kind == "zero" else tmp_path / "x.pth"
