@@ -618,7 +618,8 @@ def bad_files(tmp_path: Path, trained: RunFolder, monkeypatch: pytest.MonkeyPatc
     Path("no-filters", "epochs", "0001.safetensors").write_bytes(whole[:100])
     save_file({"fc.1.weight": torch.zeros(2)}, "no-filters/epochs/0000.safetensors")
     shutil.copytree(trained.path, "bad-events")
-    Path("bad-events", "events.jsonl").write_bytes(b"{\n{\n")
+    Path("bad-events", "events.jsonl").unlink()
+    os.mkfifo(Path("bad-events", "events.jsonl"))
     shutil.copytree(trained.path, "bad-record")
     Path("bad-record", "request.json").write_bytes(b"[]")
     return tmp_path
@@ -638,7 +639,7 @@ def bad_files(tmp_path: Path, trained: RunFolder, monkeypatch: pytest.MonkeyPatc
         (Summarise(what="folder.pth"), "there is no file folder.pth"),
         (Summarise(what="other.safetensors"), "holds another network than ours"),
         (Summarise(what="no-model"), "model.safetensors"),
-        (Summarise(what="bad-events"), "events.jsonl cannot be read"),
+        (Summarise(what="bad-events"), "events.jsonl cannot be read (it is no regular file)"),
         (Summarise(what="bad-record"), "request.json cannot be read"),
         (ShowActivations(index=10_000, device="cpu"), "index 10000 is beyond the 10,000 images of the test split"),
         (ShowActivations(index=10**30, device="cpu"), "is beyond"),
