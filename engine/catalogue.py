@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         return _damaged(folder, str(error).replace(f"{path}{os.sep}", ""))
     if history.damaged_lines and history.state == "new":
         return _damaged(folder, "events.jsonl holds no event, only damaged lines")
-    best, epochs = history.best, history.epochs
+    best = history.best
     imported = not history.started and not folder.process_file.exists()
     return RunSummary(
         name=folder.name,
@@ -88,7 +88,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         variant=request.variant,
         dataset=request.dataset,
         seed=request.seed,
-        epoch=len(epochs),
+        epoch=history.epoch,
         epochs=0 if imported else request.epochs,
         val_loss=best.val_loss if best else None,
         test_accuracy=best.test_accuracy if best else None,
@@ -135,9 +135,9 @@ def write_note(folder: RunFolder, text: str) -> None:
 
 def rename(folder: RunFolder, name: str) -> RunFolder:
     """Give a run another name. Raises RequestError where it trains, or the name is taken or none."""
-    _check_idle(folder, "renamed")
     check_name(name)
-    return _moved(folder, folder.path.with_name(name))
+    with _idle(folder, "renamed"):
+        return _moved(folder, folder.path.with_name(name))
 
 
 def check_name(name: str) -> None:
@@ -163,15 +163,15 @@ def check_name(name: str) -> None:
 
 def delete(folder: RunFolder) -> RunFolder:
     """Put a run into the trash folder beside it; where it then is. Raises RequestError where it trains."""
-    _check_idle(folder, "deleted")
-    trash = folder.path.parent / TRASH
-    with contextlib.suppress(OSError):  # the move says what is wrong
-        trash.mkdir(exist_ok=True)
-    count, place = 1, trash / folder.name
-    while place.exists():
-        count += 1
-        place = trash / f"{folder.name}-{count}"
-    return _moved(folder, place)
+    with _idle(folder, "deleted"):
+        trash = folder.path.parent / TRASH
+        with contextlib.suppress(OSError):  # the move says what is wrong
+            trash.mkdir(exist_ok=True)
+        count, place = 1, trash / folder.name
+        while place.exists():
+            count += 1
+            place = trash / f"{folder.name}-{count}"
+        return _moved(folder, place)
 
 
 def restore(deleted: RunFolder, name: str) -> RunFolder:
@@ -179,15 +179,17 @@ def restore(deleted: RunFolder, name: str) -> RunFolder:
     return _moved(deleted, deleted.path.parent.parent / name)
 
 
-def _check_idle(folder: RunFolder, what: str) -> None:
-    try:
-        under_way = folder.outline().under_way
-    except RequestError:  # what is damaged trains no more
-        under_way = False
+@contextlib.contextmanager
+def _idle(folder: RunFolder, what: str) -> Iterator[None]:
+    """Keep others from a run while the context lasts. Raises RequestError where it trains."""
     with claimed(folder.lock_file) as free:
-        busy = under_way or free is False
-    if busy:
-        raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
+        busy = free is False
+        with contextlib.suppress(RequestError):  # what is damaged trains no more
+            # Our own lock hides that its process died.
+            busy = busy or (folder.outline().under_way and not folder.abandoned(free and False))
+        if busy:
+            raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
+        yield
 
 
 def _moved(folder: RunFolder, place: Path) -> RunFolder:

@@ -61,11 +61,11 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
             raise RequestError(f"run {folder.name} has no finished epoch yet: there is nothing to compare")
         group = members.setdefault(replace(asked, seed=0), {})
         # The same seed again is no other sample: of two runs the one that came further counts.
-        if asked.seed not in group or len(group[asked.seed][1].epochs) < len(history.epochs):
+        if asked.seed not in group or group[asked.seed][1].epoch < history.epoch:
             group[asked.seed] = (folder, history)
     requests = list(members)
     differing = [p.name for p in parameters(Train) if len({getattr(request, p.name) for request in requests}) > 1]
-    epochs = told_epochs([len(history.epochs) for runs in members.values() for _, history in runs.values()])
+    epochs = told_epochs([history.epoch for runs in members.values() for _, history in runs.values()])
     groups = [_group(request, list(runs.values()), differing, epochs) for request, runs in members.items()]
     return RunsCompared(
         groups=tuple(groups),
@@ -92,21 +92,21 @@ def _group(
     settings = {name: getattr(request, name) for name in differing}
     names = tuple(folder.name for folder, _ in runs)
     label = ", ".join(_setting(name, value) for name, value in settings.items())
-    last = max(len(history.epochs) for history in histories)
-    told = [epoch for epoch in epochs if epoch <= last]
-    ends = [list(accumulate(e.train_seconds + e.eval_seconds for e in history.epochs)) for history in histories]
+    numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
+    told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may be lost
+    ends = [
+        dict(zip(each, accumulate(e.train_seconds + e.eval_seconds for e in each.values()), strict=True))
+        for each in numbered
+    ]
     return RunGroup(
         label=label or names[0],
         runs=names,
         seeds=tuple(folder.read_record().request.seed for folder, _ in runs),
         settings=settings,
         epochs=tuple(told),
-        seconds=tuple(fmean(each[n - 1] for each in ends if len(each) >= n) for n in told),
+        seconds=tuple(fmean(each[n] for each in ends if n in each) for n in told),
         curves={
-            field: tuple(
-                spread([getattr(history.epochs[n - 1], field) for history in histories if len(history.epochs) >= n])
-                for n in told
-            )
+            field: tuple(spread([getattr(each[n], field) for each in numbered if n in each]) for n in told)
             for field in FIELDS
         },
         results={name: spread([measure(history) for history in histories]) for name, measure in MEASURES.items()},

@@ -81,6 +81,16 @@ class RunHistory:
             case _:
                 pass
 
+    def put_back(self, epoch: EpochFinished) -> None:
+        """Take up an epoch whose line was lost, at its place."""
+        self.epochs = sorted([*(each for each in self.epochs if each.epoch != epoch.epoch), epoch], key=_number)
+        self._bests.clear()
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch, 0 before the first: where lines were lost, more than there are `epochs`."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
     @property
     def under_way(self) -> bool:
         """Whether it trains, or is paused in the middle."""
@@ -121,3 +131,7 @@ class RunHistory:
         evaluation = self.epochs[-1].eval_seconds if self.epochs else 0.0
         left = (now.steps - now.step) / now.steps + now.epochs - now.epoch
         return left * epoch_seconds + (now.epochs - now.epoch + 1) * evaluation
+
+
+def _number(epoch: EpochFinished) -> int:
+    return epoch.epoch

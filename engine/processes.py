@@ -49,11 +49,16 @@ class Process(Struct, frozen=True):
 
     @property
     def here(self) -> bool:
-        """Whether it is one of this machine's system: a lock that it holds can be seen.
+        """Whether it is one of this machine's system.
 
         The name alone tells little: containers of one machine differ in it, and machines of a cluster may share it.
         """
         return self.boot == _boot() if self.boot else self.host == socket.gethostname()
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether its number and its locks count here: containers may have a mount each that shares no locks."""
+        return self.here and self.space == _space()
 
     @property
     def words(self) -> str:
@@ -62,7 +67,7 @@ class Process(Struct, frozen=True):
 
     def lives(self) -> bool | None:
         """Whether it runs; None where that cannot be seen from here: on another machine, in another container."""
-        if not self.here or self.space != _space():
+        if not self.in_sight:
             return None
         try:
             os.kill(self.number, 0)

@@ -132,7 +132,7 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
                 yield event
             except PauseAsked:
                 run.save()
-                folder.append(paused := RunPaused(run=folder.name, epoch=len(history.epochs)))
+                folder.append(paused := RunPaused(run=folder.name, epoch=history.epoch))
                 history.add(paused)
                 yield paused
                 folder.append(continued := RunContinued(run=folder.name))
@@ -145,7 +145,7 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
             if isinstance(end, Cancelled):
                 return
             raise
-        cancelled = RunCancelled(run=folder.name, epoch=len(history.epochs))
+        cancelled = RunCancelled(run=folder.name, epoch=history.epoch)
         with contextlib.suppress(OSError):
             if not isinstance(end, KeyboardInterrupt):  # it may come within a step: what is on disk stands
                 run.save()
@@ -172,6 +172,8 @@ class _Progress(Struct):
     sums: Sums
     last: EpochFinished | None
     """Of the last epoch: a kill may come before the event is written."""
+    best: EpochFinished | None = None
+    """Of the epoch whose weights are the best so far: its line may be lost."""
 
 
 class _Run:
@@ -186,11 +188,13 @@ class _Run:
         self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads, machine)
         self.state = TrainingState.fresh(request, device)
         self.history = RunHistory(folder.name)
+        self._untold: EpochFinished | None = None
+        """The last epoch of the state, where the events do not tell of it."""
         self._before = before
         """What `request.json` says of a run that goes on."""
 
     def restore(self, history: RunHistory) -> None:
-        """Take up the state on disk, and mend what a kill left behind. Raises RequestError."""
+        """Take up the state on disk; `events` mends what a kill left behind. Raises RequestError."""
         self.history, folder, state, progress = history, self.folder, self.state, None
         if folder.state_file.exists():  # else it was killed before its first epoch ended
             tensors, metadata = load_tensors(folder.state_file)
@@ -205,20 +209,24 @@ class _Run:
                     f"{folder.state_file} is not the state of this run ({error}): it cannot go on"
                 ) from None
             state.epoch = progress.epoch
-        told, untold = len(history.epochs), progress.last if progress and not progress.sums.step else None
-        if untold and state.epoch == told + 1:
-            self._finish(untold)
+        told, last = history.epoch, progress.last if progress else None
+        # A kill loses one epoch's line, and only at its end; damage to the file any.
+        lost = state.epoch > told if history.damaged_lines else state.epoch == told + 1 and not state.sums.step
+        if lost and last and last.epoch == state.epoch:
+            self._untold = last
         elif state.epoch != told:
             raise RequestError(
                 f"{folder.state_file} is of epoch {state.epoch}, the events of epoch {told}: it cannot go on"
             )
+        if progress and progress.best and progress.best.epoch <= state.epoch:
+            history.put_back(progress.best)
 
     def save(self) -> None:
         """Write all that the run needs to go on from here. Raises OSError."""
         if not self.state.epoch and not self.state.sums.step:
             return
         last = self.history.epochs[-1] if self.history.epochs else None
-        progress = msgspec.json.encode(_Progress(self.state.epoch, self.state.sums, last)).decode()
+        progress = msgspec.json.encode(_Progress(self.state.epoch, self.state.sums, last, self.history.best)).decode()
         save_tensors(self.folder.state_file, self.state.tensors(), {"progress": progress})
 
     def events(self) -> Generator[Event, None, None]:
@@ -231,6 +239,11 @@ class _Run:
         if not state.epoch and not folder.convolutions_file(0).exists():
             save_weights(folder.model_file, state.model)
             save_convolutions(folder.convolutions_file(0), state.model)
+        if self._untold and not state.sums.step:
+            self._finish(self._untold)
+        elif self._untold:  # its weights are on disk, and the model has trained on
+            self.history.add(self._untold)
+            folder.append(self._untold)
         started = self._started()
         folder.append(started)
         yield started

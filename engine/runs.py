@@ -234,18 +234,15 @@ class RunFolder:
     def abandoned(self, locked: bool | None) -> bool:
         """Whether the process that wrote last is at it no more, as far as can be seen from here.
 
-        On the machine that trains it the lock decides; where the file system knows none,
-        the process does. Another machine's lock may be out of sight, as a container's processes are: then it counts
-        how long nobody gave a sign of life.
+        Beside the process the lock decides; where the file system knows none, whether it lives. The lock of another
+        machine or container may be out of sight, as its processes are: then it counts how long nobody gave a sign of
+        life.
         """
         if locked:
             return False
         process = self.process()
-        if process and process.here:
-            if locked is not None:
-                return True
-            if (lives := process.lives()) is not None:
-                return not lives
+        if process and process.in_sight:
+            return locked is not None or not process.lives()
         return self.silence() > SILENCE
 
     def silence(self) -> float:

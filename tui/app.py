@@ -515,7 +515,7 @@ class MnistTui(App[int]):
             return (history.name, self.variant)
         facts = [name] if name else []
         if history.total_epochs:
-            facts.append(f"epoch {len(history.epochs)}/{history.total_epochs}")
+            facts.append(f"epoch {history.epoch}/{history.total_epochs}")
         if history.epochs:
             facts.append(f"{history.epochs[-1].test_accuracy * 100:.1f} % test")
         return tuple(facts)

@@ -57,7 +57,7 @@ def _read(path: Path, run: Path | None, device: torch.device, reading: Reading, 
         return Subject(model, shown(path.name), model.architecture.variant, None, "mnist", None, foreign)
     folder = RunFolder(run)
     name = folder.what if folder.bundled else shown(folder.path.absolute().name)
-    request, epoch = folder.read_record().request, len(folder.history().epochs)
+    request, epoch = folder.read_record().request, folder.history().epoch
     return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
 
 

@@ -11,6 +11,7 @@ import pytest
 import scipy.stats
 from msgspec.structs import replace
 
+from engine.catalogue import summary
 from engine.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
 from engine.events import Contrast, EpochFinished, RunsCompared
 from engine.figures.drawing import figure_of, stem_of
@@ -128,6 +129,21 @@ def test_a_run_that_stopped_early_counts_as_far_as_it_came(tmp_path: Path) -> No
     assert [each.count for each in group.curves["test_accuracy"]] == [2, 1, 1]
     assert group.curves["test_accuracy"][0].mean == pytest.approx(0.85)
     assert event.contrasts == ()
+
+
+def test_an_epoch_whose_line_is_lost_shifts_no_other(tmp_path: Path) -> None:
+    whole = made(tmp_path, "whole", Train(), [0.9, 0.92, 0.94])
+    lost = made(tmp_path, "lost", Train(seed=1), [0.8, 0.82, 0.84])
+    lines = lost.events_file.read_bytes().splitlines(keepends=True)
+    lost.events_file.write_bytes(lines[0] + b"\xff\n" + lines[2])
+    (group,) = compare([whole, lost]).groups
+    assert group.epochs == (1, 2, 3)
+    assert [each.mean for each in group.curves["test_accuracy"]] == pytest.approx([0.85, 0.92, 0.89])
+    other = made(tmp_path, "other", Train(channels=4), [0.9])
+    assert [each.epochs for each in compare([lost, other]).groups] == [(1, 3), (1,)]
+    line = summary(lost)
+    assert line is not None
+    assert line.epoch == 3
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +120,10 @@ def test_who_holds_the_lock_owns_the_run(killed: RunFolder, holder: subprocess.P
 
 @pytest.mark.parametrize("stranger", [None, *STRANGERS])
 def test_a_lock_that_nobody_holds_here(killed: RunFolder, stranger: str | None) -> None:
-    """On the machine that trained it, it is free; another machine's may be out of sight, so that time decides."""
+    """Beside who trained it, it is free; that of another machine or container may be out of sight: time decides."""
     if stranger:
         killed.write_process(STRANGERS[stranger])
-    sure = stranger is None or STRANGERS[stranger].boot == OWN.boot
+    sure = stranger in (None, "a number that is another's")
     assert state(killed) == ("interrupted" if sure else "running")
     if not sure:
         with pytest.raises(
@@ -136,6 +136,24 @@ def test_a_lock_that_nobody_holds_here(killed: RunFolder, stranger: str | None) 
         grow_old(killed)
         assert state(killed) == "interrupted"
     assert resumed(killed).history().state == "finished"
+
+
+@pytest.mark.parametrize("move", [catalogue.delete, lambda folder: catalogue.rename(folder, "other")])
+def test_nobody_goes_on_with_a_run_that_is_being_moved(
+    killed: RunFolder, monkeypatch: pytest.MonkeyPatch, move: Callable[[RunFolder], RunFolder]
+) -> None:
+    plain, tried = Path.rename, []
+
+    def rename(path: Path, target: Path) -> Path:
+        with pytest.raises(RequestError, match="only one can train it"):
+            resumed(killed)
+        tried.append(path)
+        return plain(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    moved = move(killed)
+    assert tried == [killed.path]
+    assert resumed(moved).history().state == "finished"
 
 
 def test_a_run_of_another_machine_goes_on_by_force(killed: RunFolder) -> None:

@@ -21,6 +21,7 @@ from engine.events import (
     BatchEvaluated,
     BatchTrained,
     Cancelled,
+    EpochFinished,
     Event,
     PauseAsked,
     RunCancelled,
@@ -345,6 +346,78 @@ def test_a_state_of_no_such_step(tmp_path: Path, change: dict[str, Any]) -> None
     save_tensors(folder.state_file, tensors, {"progress": json.dumps(progress)})
     with pytest.raises(RequestError, match="is no such epoch"):
         resumed(folder)
+
+
+def left_in(root: Path, epoch: int, *, within: bool) -> RunFolder:
+    """A run that was stopped after the end of `epoch`, or `within` the next."""
+    work = train_run(SHORT, root)
+    for event in work:
+        if isinstance(event, EpochFinished) and event.epoch == epoch:
+            break
+    if within:
+        next(work)
+    work.throw(Cancelled())
+    return only(root)
+
+
+def damage(folder: RunFolder, epoch: int) -> None:
+    """Make the line of `epoch` among the events unreadable."""
+    lines = folder.events_file.read_bytes().splitlines(keepends=True)
+    (at,) = [n for n, line in enumerate(lines) if b'"EpochFinished"' in line and f'"epoch":{epoch},'.encode() in line]
+    folder.events_file.write_bytes(b"".join([*lines[:at], b"\xff\n", *lines[at + 1 :]]))
+
+
+@pytest.mark.parametrize("within", [False, True])
+@pytest.mark.parametrize("lost", [(1,), (2,), (1, 2)])
+def test_a_lost_line_among_the_events_is_no_end(
+    tmp_path: Path, whole: RunFolder, lost: tuple[int, ...], within: bool
+) -> None:
+    folder = left_in(tmp_path, 2, within=within)
+    for epoch in lost:
+        damage(folder, epoch)
+    started = resumed(folder)[0]
+    assert isinstance(started, RunStarted)
+    assert started.resumed_from == 2
+    assert files(folder) == files(whole)
+    # The state knows the last epoch, so that its line comes back.
+    assert epochs(folder) == [each for each in epochs(whole) if each["epoch"] != 1 or 1 not in lost]
+    assert folder.events_file.read_bytes().count(b'"EpochFinished"') == 3 - (1 in lost)
+
+
+def test_the_best_epoch_stays_the_best_without_its_line(tmp_path: Path) -> None:
+    folder = left_in(tmp_path, 2, within=False)
+    tensors, metadata = load_tensors(folder.state_file)
+    progress, first = json.loads(metadata["progress"]), folder.history().epochs[0]
+    best = folder.history().best
+    assert best is not None
+    assert msgspec.convert(progress["best"], EpochFinished) == best
+    progress["best"] = msgspec.to_builtins(replace(first, val_loss=0.0))
+    save_tensors(folder.state_file, tensors, {"progress": json.dumps(progress)})
+    damage(folder, 1)
+    kept = folder.best_file.read_bytes()
+    finished = resumed(folder)[-1]
+    assert isinstance(finished, RunFinished)
+    assert (finished.best_epoch, finished.best_val_loss) == (1, 0.0)
+    assert folder.best_file.read_bytes() == kept
+
+
+def test_a_full_disk_where_a_kill_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: RunFolder) -> None:
+    """It died between the state and the event of its second epoch."""
+    folder = left_in(tmp_path, 2, within=False)
+    lines = folder.events_file.read_bytes().splitlines(keepends=True)
+    folder.events_file.write_bytes(b"".join(lines[:-2]))
+    assert folder.history().epoch == 1
+
+    def full(_path: Path, _model: CNN) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.recording, "save_weights", full)
+        (failed,) = resumed(folder)
+        assert isinstance(failed, RunFailed)
+        assert "make room" in failed.reason
+    resumed(folder)
+    assert_same(folder, whole)
 
 
 def test_which_runs_wait(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ class InspectScreen(LabScreen):
             self._what, self._jobs, self.problem = app.what, {}, ""
             self._progress = self._pace = None
             self.forget()
-        epochs, wanted = len(app.history.epochs), self.wanted()
+        epochs, wanted = app.history.epoch, self.wanted()
         kept = self.kept()
         for (request, _), unwanted in self._jobs.items():
             if request not in wanted and not (request in kept and unwanted.state == "done"):
@@ -157,7 +157,7 @@ class InspectScreen(LabScreen):
 
     def answered(self, request: Request) -> bool:
         """Whether `request` was answered, and the answer heard, for the network as it is now."""
-        job = self._jobs.get((request, len(self.lab_app.history.epochs)))
+        job = self._jobs.get((request, self.lab_app.history.epoch))
         return job is not None and job.state == "done" and not job.cancelled and not self.lab_app.listens_to(job)
 
     def _hear(self, job: Job, event: Event) -> None:

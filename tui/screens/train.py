@@ -167,9 +167,9 @@ class TrainScreen(LabScreen):
                 return f"failed: {history.reason}"
             case "cancelled" | "interrupted":
                 word = "stopped" if history.state == "cancelled" else "interrupted"
-                return f"{word} after epoch {len(history.epochs)}{dot}R goes on with {history.name}"
+                return f"{word} after epoch {history.epoch}{dot}R goes on with {history.name}"
             case "running" | "paused" if watched := self.lab_app.watched:
-                done = f"epoch {len(history.epochs)} is done"
+                done = f"epoch {history.epoch} is done"
                 return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"
             case "finished" if (best := history.best) and history.finished:
                 return (

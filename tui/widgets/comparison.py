@@ -123,7 +123,7 @@ class Comparison(Vertical):
         chart.redraw()
         unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
         head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time an epoch':>18}"
-        lines = [self._row(number, group, at) for number, group in enumerate(groups)]
+        lines = [self._row(number, group, longest.epochs[at]) for number, group in enumerate(groups)]
         title = f"{sum(len(group.runs) for group in event.groups)} runs in {len(event.groups)} groups"
         self.rows.show(title, head, lines, self._notes(event))
 
@@ -132,10 +132,12 @@ class Comparison(Vertical):
         said += [sentence(each) for each in event.contrasts if each.measure in TOLD][:MOST_TOLD]
         return [line for each in said for line in textwrap.wrap(each, max(20, self.size.width - 2))]
 
-    def _row(self, number: int, group: RunGroup, at: int) -> Row:
+    def _row(self, number: int, group: RunGroup, epoch: int) -> Row:
         factor, digits = (100.0, 2) if "accuracy" in self.reading.field else (1.0, 4)
         ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
-        here = f"{ys[at]:.{digits}f}" if at < len(ys) else "not yet"
+        here = "not yet" if epoch > group.epochs[-1] else "lost"  # as its line among the events
+        if epoch in group.epochs:
+            here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
         sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
         text = f"{cut(group.label, NAME):<23}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
