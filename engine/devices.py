@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -13,6 +12,9 @@ from engine.requests import RequestError
 
 _DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
 torch.set_num_threads(_DEFAULT_THREADS)  # for all that computes, before there are threads to do so
+
+_taken: list[torch.device] = []
+"""The GPU that `auto` took; empty before. It stays so, however little this process then leaves free on it."""
 
 
 def choose_device(name: str) -> torch.device:
@@ -48,14 +50,16 @@ def _asked(name: str) -> torch.device:
     return device
 
 
-@cache
 def _automatic() -> tuple[torch.device, str]:
     """What `auto` takes, and why it is not a GPU where there is one."""
+    if _taken:
+        return _taken[0], ""
     found, why = gpu.count()
     reasons = [why] if why else []
     for device in (torch.device("cuda", number) for number in range(found)):
         reason = gpu.probe(device) or gpu.short_of_memory(device)
         if not reason:
+            _taken.append(device)
             return device, ""
         reasons.append(reason)
     return torch.device("cpu"), f"{'; '.join(reasons)}: on the CPU" if reasons else ""

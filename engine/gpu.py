@@ -38,12 +38,21 @@ def count() -> tuple[int, str]:
     return found, why
 
 
-@cache
 def probe(device: torch.device) -> str:
     """Why `device` cannot be used, in one line; empty where a convolution goes forth and back on it.
 
-    PyTorch also sees GPUs that it has no code for, that are full, and that another process has for itself.
+    PyTorch also sees GPUs that it has no code for, that are full, and that another process has for itself. What may
+    pass is asked again each time.
     """
+    try:
+        return _tried(device)
+    except RuntimeError as error:
+        return _meaning(error, device)
+
+
+@cache
+def _tried(device: torch.device) -> str:
+    """As `probe`, but raises RuntimeError where the reason may pass."""
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
             warnings.simplefilter("ignore")  # the line that is returned says it shorter
@@ -52,6 +61,8 @@ def probe(device: torch.device) -> str:
             (gradient,) = torch.autograd.grad(maps.sum(), image)
             gradient.sum().item()
     except RuntimeError as error:
+        if out_of_memory(error) or _taken(error):
+            raise
         return _meaning(error, device) or f"{device} failed ({_first_sentence(error)})"
     return ""
 
@@ -148,11 +159,16 @@ def _meaning(error: RuntimeError, device: torch.device) -> str:
         return f"{device} is out of memory" + (f": {free:,} MB are free" if free is not None else "")
     if "no kernel image" in words or "ARCH_MISMATCH" in words:
         return f"{device} is too {_age(device)} for this PyTorch"
-    if "busy or unavailable" in words:
+    if _taken(error):
         return f"{device} is taken by a process that shares it with no other"
     if isinstance(error, torch.AcceleratorError) or "CUDA error" in words:
         return ""
     return f"{device} cannot be used ({_first_sentence(error)})"
+
+
+def _taken(error: RuntimeError) -> bool:
+    """Whether another process has the GPU for itself."""
+    return "busy or unavailable" in str(error)
 
 
 def _lost_words() -> str:

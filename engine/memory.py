@@ -135,10 +135,12 @@ def _of_groups(own: Path, groups: Path) -> Iterator[int]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            files = ("memory.max", "memory.current", "inactive_file")
+            files = ("memory.max", "memory.current")
+            given_back: tuple[str, ...] = ("inactive_file", "active_file", "slab_reclaimable")
             tops = [groups, groups / "unified"]
         elif "memory" in controllers.split(","):
-            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            given_back = ("total_inactive_file", "total_active_file")
             tops = [groups / "memory"]
         else:
             continue
@@ -146,16 +148,17 @@ def _of_groups(own: Path, groups: Path) -> Iterator[int]:
             here = top / path.lstrip("/")
             # A container may see its own group as the top, so that the path leads nowhere: then the top counts.
             while here != top.parent:
-                yield from _left(here, *files)
+                yield from _left(here, *files, given_back)
                 here = here.parent
 
 
-def _left(group: Path, limit: str, used: str, cached: str) -> Iterator[int]:
+def _left(group: Path, limit: str, used: str, given_back: tuple[str, ...]) -> Iterator[int]:
     try:
         most, now = (int((group / name).read_text()) for name in (limit, used))
     except (OSError, ValueError):  # there is no such group, or its limit is `max`
         return
-    yield most - now + _table(group / "memory.stat").get(cached, 0)
+    statistics = _table(group / "memory.stat")
+    yield most - max(0, now - sum(statistics.get(name, 0) for name in given_back))
 
 
 def _table(file: Path) -> dict[str, int]:

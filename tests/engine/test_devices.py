@@ -27,9 +27,10 @@ LOST = torch.AcceleratorError("CUDA error: an illegal memory access was encounte
 
 
 def forget() -> None:
-    for cached in (gpu.count, gpu.probe, devices._automatic):
+    for cached in (gpu.count, gpu._tried):
         cached.cache_clear()
-    gpu._lost.clear()
+    for kept in (gpu._lost, devices._taken):
+        kept.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +128,28 @@ def test_a_gpu_is_looked_at_once(two_gpus: dict[int, Exception | None]) -> None:
     assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 0)
 
 
+@pytest.mark.parametrize("passing", [FULL, ALONE])
+def test_what_may_pass_is_asked_again(two_gpus: dict[int, Exception | None], passing: Exception) -> None:
+    two_gpus[0], two_gpus[1] = passing, NO_CODE
+    assert choose_device("auto") == torch.device("cpu")
+    assert fallback()
+    with pytest.raises(RequestError):
+        choose_device("cuda")
+    two_gpus[0] = two_gpus[1] = None
+    with pytest.raises(RequestError, match="too old"):  # that does not pass
+        choose_device("cuda:1")
+    assert choose_device("cuda") == choose_device("auto") == torch.device("cuda", 0)
+    assert not fallback()
+
+
+def test_auto_stays_on_the_gpu_that_this_process_fills(
+    two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert choose_device("auto") == torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (300 << 20, 80_000 << 20))
+    assert choose_device("auto") == torch.device("cuda", 0)
+
+
 def test_a_gpu_that_is_not_there(two_gpus: dict[int, Exception | None], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RequestError, match="there is no cuda:2: the last GPU is cuda:1"):
         choose_device("cuda:2")
@@ -154,7 +177,7 @@ def test_a_driver_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_look_at_a_device_is_a_convolution_forth_and_back() -> None:
     assert gpu.probe(torch.device("cpu")) == ""
     with torch.inference_mode():
-        gpu.probe.cache_clear()
+        gpu._tried.cache_clear()
         assert gpu.probe(torch.device("cpu")) == ""
 
 

@@ -109,6 +109,29 @@ def test_free_memory_is_what_the_control_groups_leave(tmp_path: Path) -> None:
     assert free_memory(*found) == 3 * GB
 
 
+def test_files_in_use_are_given_back_too(tmp_path: Path) -> None:
+    """A data set that was just read: its cached files are active."""
+    found = machine(
+        tmp_path,
+        "0::/\n",
+        memory_dot_max=f"{4 * GB}\n",
+        memory_dot_current=f"{39 * GB // 10}\n",
+        memory_dot_stat=f"active_file {36 * GB // 10}\ninactive_file {GB // 10}\nslab_reclaimable {GB // 10}\n",
+    )
+    assert free_memory(*found) == 39 * GB // 10
+
+
+def test_no_more_is_given_back_than_is_in_use(tmp_path: Path) -> None:
+    found = machine(
+        tmp_path,
+        "4:memory:/\n",
+        memory__memory_dot_limit_in_bytes=f"{4 * GB}\n",
+        memory__memory_dot_usage_in_bytes=f"{GB}\n",
+        memory__memory_dot_stat=f"total_active_file {GB}\ntotal_inactive_file {GB}\n",
+    )
+    assert free_memory(*found) == 4 * GB
+
+
 def test_free_memory_in_a_container_of_version_1(tmp_path: Path) -> None:
     """Its path is that of the host, which leads nowhere here: the top is its own group."""
     found = machine(
@@ -129,6 +152,7 @@ def test_where_the_system_does_not_say_nothing_is_refused(tmp_path: Path) -> Non
 @pytest.mark.usefixtures("small_runs")
 def test_a_run_that_cannot_fit_is_refused_with_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "free_memory", lambda: 2 * GB)
+    monkeypatch.setattr(recording, "is_loaded", lambda *_: False)  # other tests have it in memory
     request = Train(batch_size=2000, channels=1024, train_size=2000, device="cpu")
     with pytest.raises(RequestError) as caught:
         next(train_run(request, tmp_path))
