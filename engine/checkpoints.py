@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.geometry import GeometryError, block_sizes
-from engine.matching import Match, NoMatch, StateDict, match, state_dicts
+from engine.matching import MOST_NAMED, Match, NoMatch, StateDict, match, state_dicts
 from engine.model import CNN
 from engine.paths import write_whole
 from engine.reading import open_regular
@@ -138,7 +138,7 @@ def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
         except NoMatch as error:
             reasons.append(str(error))
     if len(found) > 1:
-        names = ", ".join(shortened(state.name or "the whole file") for state, _ in found)
+        names = ", ".join(shortened(state.name or "the whole file") for state, _ in found[:MOST_NAMED])
         raise RequestError(f"{path} holds this network {len(found)} times ({names}): save one of them alone")
     if not found:
         reason = reasons[0] if reasons else "holds no state dict: save model.state_dict(), not something else"

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine.catalogue import rename, write_note
-from engine.checkpoints import damaged, load_weights, read_weights, save_convolutions, save_weights
+from engine.checkpoints import damaged, read_weights, save_convolutions, save_weights
 from engine.devices import versions
 from engine.events import EpochFinished, Event, Exported
 from engine.history import RunHistory
@@ -38,7 +38,7 @@ def export(request: Export, root: Path) -> Generator[Event, None, None]:
         if _names_a_folder(request.to):
             to, what = _tensorboard(_run(found), to)
         elif to.suffix.lower() in WEIGHTS_SUFFIXES:
-            what = _weights(found, to, request)
+            what = yield from _weights(found, to, request)
         elif to.suffix == ".csv":
             what = _csv(_history(found), to)
         else:
@@ -79,16 +79,17 @@ def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
     yield Exported(path=str(folder.path), what=what)
 
 
-def _weights(found: RunFolder | Path, to: Path, request: Export) -> str:
+def _weights(found: RunFolder | Path, to: Path, request: Export) -> Generator[Event, None, str]:
     if isinstance(found, RunFolder):
         file = found.best_file if request.weights == "best" else found.model_file
         if not file.is_file():
             raise RequestError(f"run {found.name} has no file {file.name}: there are no {request.weights} weights")
     else:
         file = found
-    model = load_weights(file)
-    save_weights(to, model)
-    return f"{count_parameters(model):,} weights of {file}"
+    weights = read_weights(file, request.reading)
+    yield from told(weights, file.name)
+    save_weights(to, weights.model)
+    return f"{count_parameters(weights.model):,} weights of {file}"
 
 
 def _run(found: RunFolder | Path) -> RunFolder:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.geometry import CLASSES, IMAGE_SIZE
-from engine.pickles import Made
+from engine.pickles import MOST_STEPS, Made
 from engine.requests import NormedLayer
-from engine.tensorfiles import FLOATS, Stored, TensorFile, metadata_of
+from engine.tensorfiles import FLOATS, MOST_TENSORS, FileError, Stored, TensorFile, metadata_of
 from engine.words import shortened
 
 MOST_NAMED = 24
@@ -106,22 +106,33 @@ class Match:
 
 
 def state_dicts(file: TensorFile) -> list[StateDict]:
-    """The state dicts in a file: those that stand where a model's weights usually do, else all but an optimizer's."""
-    found = list(_found(file.content, "", file))
+    """The state dicts in a file: those that stand where a model's weights usually do, else all but an optimizer's.
+
+    Raises FileError where there is no end of them.
+    """
+    found, looked_at = [], 0
+    for content, name in _dicts(file.content):
+        looked_at += 1 + len(content)
+        tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Stored)}
+        # A pickle that has more than it has instructions has dicts in themselves.
+        if looked_at > MOST_STEPS or len(tensors) > MOST_TENSORS:
+            raise FileError("holds dicts in each other without end, or too many tensors: no network of ours")
+        if tensors:
+            strangers = {str(key): value for key, value in content.items() if isinstance(value, Made)}
+            metadata = metadata_of(content) | file.metadata
+            found.append(StateDict(name, tensors, file.ordered, metadata, strangers))
     usual = [each for each in found if not each.name or each.name.rpartition(".")[2] in _WRAPPERS]
     return usual or [each for each in found if "optim" not in each.name.lower()]
 
 
-def _found(content: Any, name: str, file: TensorFile, depth: int = 4) -> Iterator[StateDict]:
+def _dicts(content: Any, name: str = "", depth: int = 4) -> Iterator[tuple[dict[Any, Any], str]]:
+    """The dicts in `content`, each with what it stands under."""
     if not isinstance(content, dict) or not depth:
         return
-    tensors = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Stored)}
-    if tensors:
-        strangers = {str(key): value for key, value in content.items() if isinstance(value, Made)}
-        yield StateDict(name, tensors, file.ordered, metadata_of(content) | file.metadata, strangers)
+    yield content, name
     for key, value in content.items():
         if isinstance(key, str):
-            yield from _found(value, f"{name}.{key}".lstrip("."), file, depth - 1)
+            yield from _dicts(value, f"{name}.{key}".lstrip("."), depth - 1)
 
 
 def match(state: StateDict) -> Match:
@@ -135,6 +146,8 @@ def match(state: StateDict) -> Match:
     norms = [layer for layer in layers if "running_mean" in layer.tensors]
     if len(convolutions) != 2 or len(linears) != 2:
         raise NoMatch(_another(state, f"{len(convolutions)} convolutions and {len(linears)} fully connected layers"))
+    if len(norms) > len(_SLOTS):
+        raise NoMatch(_another(state, f"{len(norms)} batch norms, and there are {len(_SLOTS)} layers to stand behind"))
     conv1, conv2 = _in_order(convolutions, _are_convolutions, state)
     fc1, fc2 = _in_order(linears, _are_linears, state)
     named: dict[NormedLayer, _Layer] = {"conv1": conv1, "conv2": conv2, "fc1": fc1, "logits": fc2}

@@ -15,6 +15,8 @@ from typing import Any, BinaryIO
 
 MOST_STEPS = 200_000
 """Instructions of one pickle: about a second's. A state dict with its optimizer takes some thousand."""
+LARGEST_KEY = 1 << 60
+"""Of numbers up to this, no two have the same hash but -1 and -2."""
 
 
 class PickleError(ValueError):
@@ -62,9 +64,12 @@ _VALUES = {
 
 
 def _key(value: Any) -> Any:
-    """`value` as a key: itself where that is plain; to hash what is nested as deep as it likes ends the process."""
-    plain = (str, bytes, int, float, type(None), Named, Made)
-    if isinstance(value, plain) or (isinstance(value, tuple) and all(isinstance(each, plain) for each in value)):
+    """`value` as a key: itself where its hash is safe.
+
+    To hash what is nested as deep as it likes ends the process. And numbers beyond `LARGEST_KEY`, fractions and tuples
+    can be chosen so that all have one hash, with which a dict takes the square of their count.
+    """
+    if isinstance(value, str | bytes | Named | Made | None) or (isinstance(value, int) and abs(value) <= LARGEST_KEY):
         return value
     return Made(Named("builtins", "object"), ())
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,6 +31,8 @@ MOST_UNPACKED = 256 << 20
 MOST_LISTED = 4 << 20
 """Bytes of an archive's list of contents, and of a pickle more than a state dict's by far."""
 MOST_TENSORS = 10_000
+MOST_SIDES = 8
+"""Dimensions of a tensor."""
 
 _STORAGES = {
     "FloatStorage": torch.float32,
@@ -118,6 +120,8 @@ def opened(path: Path) -> Iterator[TensorFile]:
         raise RequestError(f"there is no file {path}") from None
     except (FileError, PickleError) as error:
         raise RequestError(f"{path} {error}") from None
+    except MemoryError:
+        raise RequestError(f"{path} takes more memory to read than there is") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror or error})") from None
 
@@ -129,11 +133,11 @@ def _opened(path: Path) -> Iterator[TensorFile]:
         raise FileError("is a folder, no weights file" if path.is_dir() else "is no plain file")
     if status.st_size > MOST_BYTES:
         raise FileError(f"holds {status.st_size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
-    with path.open("rb") as file:
+    with _InPieces(io.FileIO(path)) as file:
         head = file.read(1024)
         file.seek(0)
         if head[:4] in (b"PK\3\4", b"PK\5\6"):
-            yield _zip_archive(file, status.st_size)
+            yield _zip_archive(file)
         elif _is_safetensors(head):
             with _safetensors(path) as found:
                 yield found
@@ -227,6 +231,8 @@ def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Sto
     dtype = dtype or storage.dtype
     if dtype is None:
         raise PickleError("is damaged")
+    if len(shape) > MOST_SIDES or len(strides) > MOST_SIDES:
+        raise PickleError("holds a tensor of too many dimensions")
     numbers = (offset, *shape, *strides)
     if len(shape) != len(strides) or not all(isinstance(each, int) and 0 <= each < 1 << 40 for each in numbers):
         raise PickleError("is damaged")
@@ -300,12 +306,23 @@ def metadata_of(state: dict[Any, Any]) -> dict[str, str]:
     return {key: each for key, each in ours.items() if isinstance(each, str)} if isinstance(ours, dict) else {}
 
 
+class _InPieces(io.BufferedReader):
+    """A file of which zipfile reads no large piece at once: that would be the list of contents, of whichever form."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_LISTED:
+            raise FileError("is a zip archive of too many parts")
+        return super().read(size)
+
+
 class _Archive:
     """A zip archive, what is read of it counted."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: _InPieces) -> None:
         try:
             self.zip = zipfile.ZipFile(file)
+        except FileError:
+            raise
         except Exception:  # a damaged list of contents can raise anything
             raise FileError("is cut off or damaged: it begins as a zip archive and does not end as one") from None
         self.names = self.zip.namelist()
@@ -316,6 +333,9 @@ class _Archive:
         found = bytearray()
         try:
             info = self.zip.getinfo(name)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # zipfile unpacks as much of these as there is before anybody can count.
+                raise FileError("is compressed in a way that torch.save never uses: unpack it and pack it with deflate")
             with self.zip.open(info) as part:
                 while chunk := part.read(1 << 20):
                     found += chunk
@@ -330,12 +350,7 @@ class _Archive:
         return found
 
 
-def _zip_archive(file: BinaryIO, size: int) -> TensorFile:
-    file.seek(max(0, size - (1 << 16) - 22))
-    tail = file.read()
-    listed = tail.rfind(b"PK\5\6")
-    if listed >= 0 and struct.unpack("<L", tail[listed + 12 : listed + 16].ljust(4, b"\0"))[0] > MOST_LISTED:
-        raise FileError("is a zip archive of too many parts")
+def _zip_archive(file: _InPieces) -> TensorFile:
     archive = _Archive(file)
     names = archive.names
     root = next((name.removesuffix("data.pkl") for name in names if name.rpartition("/")[2] == "data.pkl"), None)
@@ -397,7 +412,7 @@ def _legacy(file: io.BytesIO) -> TensorFile:
         raise PickleError("is damaged")
     for key in keys:
         size = file.read(8)
-        if key not in storages or len(size) < 8:
+        if not isinstance(key, str) or key not in storages or len(size) < 8:
             raise PickleError("is cut off")
         one = storages[key]
         assert one.dtype is not None, "of those that have one"

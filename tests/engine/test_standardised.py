@@ -151,6 +151,19 @@ def test_it_is_said_and_kept(tmp_path: Path, standardised: Path) -> None:
         assert [type(event) for event in events(OpenWeights(path=str(file)), tmp_path)] == [WeightsOpened]
 
 
+@pytest.mark.parametrize("form", ["pth", "safetensors"])
+def test_an_export_is_of_the_network_that_was_said(tmp_path: Path, standardised: Path, form: str) -> None:
+    to = tmp_path / f"ours.{form}"
+    found = events(Export(what=str(standardised), to=str(to), mean=MEAN, std=STD), tmp_path)
+    assert [type(event) for event in found] == [Exported]
+    assert load_weights(to).architecture == Architecture(mean=MEAN, std=STD)
+    found = events(Export(what=str(standardised), to=str(to)), tmp_path)
+    assert [type(event) for event in found] == [WeightsRead, Exported]
+    torch.save(dict(CNN(said := Architecture(channels=2, hidden=4, stride=2, padding=2)).state_dict()), to)
+    events(Export(what=str(to), to=str(to), stride=2, padding=2), tmp_path)
+    assert load_weights(to).architecture == said
+
+
 def test_nothing_is_said_of_networks_of_plain_pixels(tmp_path: Path) -> None:
     for variant in ("cnn", "cnn-bn"):
         torch.save(load_file(pretrained(variant).model_file), path := tmp_path / f"{variant}.pth")

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import pickle
+import struct
 import zipfile
 from argparse import Namespace
 from collections.abc import Callable
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 
 from engine.checkpoints import load_weights, read_weights, save_weights
 from engine.model import CNN, seeded_cnn
+from engine.pickles import Made, read_pickle
 from engine.requests import Architecture, Reading, RequestError
 from engine.runs import pretrained
+from engine.tensorfiles import opened
 
 State = dict[str, Tensor]
 CNN_STATE: State = load_file(pretrained("cnn").model_file)
@@ -243,6 +246,34 @@ def odd(value: Tensor) -> Callable[[Path], object]:
     return saved(CNN_STATE | {"fc.3.bias": value})
 
 
+def old_form(*values: object) -> bytes:
+    return b"".join(pickle.dumps(value, 2) for value in values) + bytes(8)
+
+
+def in_itself() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    found.update((f"k{n}", found) for n in range(40))
+    return found
+
+
+def long_list() -> bytes:
+    """A zip archive whose last record says that the list of contents is empty, and the one of ZIP64 what it is."""
+    listed = bytes(5 << 20)
+    real = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(listed), 4)
+    place = struct.pack("<4sLQL", b"PK\6\7", 0, 4 + len(listed), 1)
+    return b"PK\3\4" + listed + real + place + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0)
+
+
+def packed(method: int) -> Callable[[Path], object]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(io.BytesIO(WHOLE)) as whole, zipfile.ZipFile(path, "w", method) as file:
+            name = next(name for name in whole.namelist() if name.endswith("data.pkl"))
+            file.writestr(name, whole.read(name))
+
+    return write
+
+
+OF_NORM = ("weight", "bias", "running_mean", "running_var")
 WIDER = CNN_STATE | {
     "conv1.0.weight": torch.zeros(16, 1, 3, 3),
     "conv1.0.bias": torch.zeros(16),
@@ -279,6 +310,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "meta": (odd(torch.zeros(10, device="meta")), "fc.3.bias is meta"),
     "repeated": (odd(torch.zeros(1).expand(10)), "fc.3.bias is of more numbers than the file has"),
     "escapes": (saved(CNN_STATE | {"\x1b[2Jx.weight": torch.zeros(3)}), "\\x1b[2Jx.weight is of no layer of ours"),
+    "an object for a key in the old form": (
+        data(old_form(0x1950A86A20F9469CFC6C, 1001, {}, {}, [[]])),
+        "is cut off",
+    ),
+    "many dimensions": (odd(torch.zeros([1] * 9)), "a tensor of too many dimensions"),
+    "more batch norms than layers": (
+        saved(CNN_STATE | {f"bn{n}.{key}": torch.zeros(32) for n in range(5) for key in OF_NORM}),
+        "5 batch norms, and there are 4 layers",
+    ),
+    "dicts in themselves": (saved(in_itself()), "dicts in each other without end"),
+    "a list of contents without end": (data(long_list()), "a zip archive of too many parts"),
+    "bzip2 inside": (packed(zipfile.ZIP_BZIP2), "compressed in a way that torch.save never uses"),
+    "LZMA inside": (packed(zipfile.ZIP_LZMA), "compressed in a way that torch.save never uses"),
     "an object among the weights": (saved(CNN_STATE | {"x": Namespace()}), "without running code"),
 }
 
@@ -333,6 +377,26 @@ def test_what_a_small_file_unpacks_to_is_counted(tmp_path: Path, kind: str) -> N
     words = r"unpacks to more than 16 MiB|makes more than 200,000 objects|is |no state dict"
     with pytest.raises(RequestError, match=words):
         load_weights(path)
+
+
+def test_no_key_has_a_hash_that_a_file_can_choose() -> None:
+    """All of these have the hash of 0, and a dict of them takes the square of their count."""
+    prime = (1 << 61) - 1
+    for value in (
+        {n * prime: 0 for n in range(1, 9)},
+        {n * prime for n in range(1, 9)},
+        {(n * prime,) for n in (1, 2)},
+    ):
+        found = read_pickle(io.BytesIO(pickle.dumps(value, 4)), lambda *_: NotImplemented, str)
+        assert all(isinstance(each, Made) for each in found)
+    few = {0: "a", 1 << 60: "b", "c": 1, None: 2}
+    assert read_pickle(io.BytesIO(pickle.dumps(few, 4)), lambda *_: NotImplemented, str) == few
+
+
+def test_too_little_memory_is_one_line(tmp_path: Path) -> None:
+    (path := tmp_path / "net.pth").write_bytes(WHOLE)
+    with pytest.raises(RequestError, match="takes more memory to read than there is"), opened(path):
+        raise MemoryError
 
 
 def test_a_record_longer_than_its_numbers_is_refused(tmp_path: Path) -> None:
