@@ -45,6 +45,7 @@ def _tells(tell: Callable[[str], None]) -> None:
         (_hangs, "over 1 s"),
         (_dies, "ended by SIGABRT"),
         (_tells, "code was run"),
+        (lambda _: os._exit(3), "ended with 3"),
         (lambda _: None, ""),
     ],
 )

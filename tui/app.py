@@ -75,6 +75,9 @@ NEWEST = 20
 SMALLEST = Size(10, 1)
 """Columns and rows that are laid out at least; of a smaller terminal the rest is cut off."""
 
+INSISTS = 10.0
+"""Seconds within which to ask again is to insist."""
+
 LAST_RESORT = 5.0
 """Seconds after a signal to terminate until the process ends, whatever still blocks it."""
 
@@ -115,7 +118,7 @@ class MnistTui(App[int]):
         self._colour_system = self.console._color_system
         """What the terminal is known to show."""
         self._prepared = False
-        self._before: tuple[RunHistory, str, bool, RunFolder | Path | None] | None = None
+        self._before: tuple[RunHistory, str, bool, RunFolder | Path | None, RunFolder | None, Tail | None] | None = None
         """What was open when a run was asked for."""
         self.export: Job | None = None
         """The figure being drawn."""
@@ -140,7 +143,7 @@ class MnistTui(App[int]):
         """A run that was stopped or whose process died: it can go on."""
         self.vanished = False
         """Whether the folder of the open run was moved or deleted."""
-        self._doubtful: Path | None = None
+        self._doubtful: tuple[Path, float] | None = None
         """A run to go on with that may be under way."""
         self._tail: Tail | None = None
         """The open run, where another process may write it."""
@@ -293,8 +296,9 @@ class MnistTui(App[int]):
             case JobFailed():
                 _collect_garbage_again()
                 if job is self.training and self._before:  # no run came of it: what was open still is
-                    self.history, self.variant, self.bundled, self.opened = self._before
-                    self._tail = None
+                    self.history, self.variant, self.bundled, self.opened, self.waiting, self._tail = self._before
+                    if self._tail and self._tail.behind:
+                        self._read_on(self._tail)
                 self.problem = event.reason
                 self.notify(event.reason, severity="error", timeout=10, markup=False)
             case _:
@@ -348,8 +352,8 @@ class MnistTui(App[int]):
     def train(self, request: Request) -> None:
         """Hand a training request to the lab and follow it."""
         self.prepare()
+        self._before = (self.history, self.variant, self.bundled, self.opened, self.waiting, self._tail)
         self.problem, self.waiting, self._tail, self.vanished = "", None, None, False
-        self._before = (self.history, self.variant, self.bundled, self.opened)
         self.variant = getattr(request, "variant", "")
         self.history, self.bundled = RunHistory(), False
         self.training = self.lab.submit(request)
@@ -382,8 +386,8 @@ class MnistTui(App[int]):
         except RequestError as error:
             self.notify(str(error), severity="error", timeout=10, markup=False)
             return
-        asked, self._doubtful = self._doubtful, run.path if doubt else None
-        if doubt and asked != run.path:
+        asked, self._doubtful = self._doubtful, (run.path, time.monotonic()) if doubt else None
+        if doubt and not (asked and asked[0] == run.path and time.monotonic() - asked[1] < INSISTS):
             words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: if it has ended all the same, R again"
             self.notify(words, title=f"{shown(run.name)} is under way", severity="warning", timeout=10, markup=False)
             return

@@ -102,6 +102,7 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of `mnist-tui`; ends the process."""
+    _open_standard_streams()
     try:
         code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
     except RequestError as error:
@@ -124,6 +125,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         code = FAILED
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Put what leads nowhere in the place of streams that somebody closed (`>&-`): Python has None for them, and the
+    next file opened would get their number.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
 
 
 def _at_home(word: str) -> str:

@@ -10,8 +10,8 @@ from codecs import getincrementaldecoder
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
-BURST = 4
-"""Characters at once that nobody types."""
+BURST, KINDS = 8, 4
+"""Characters at once, and different ones among them, that nobody types: a slow line gathers some keys too."""
 
 GATHER = 0.005
 """Seconds that text may pause within a paste."""
@@ -29,6 +29,8 @@ class Pastes:
     def __init__(self) -> None:
         self.open = False
         """Whether a paste has begun and not ended."""
+        self.first = True
+        """Whether nothing was taken yet: what was typed before anybody read comes at once too."""
         self._taken = 0
         self._before = ""
         """The last characters before: the mark of a beginning may come in two parts."""
@@ -38,10 +40,10 @@ class Pastes:
 
     def take(self, text: str) -> str:
         """`text` as a parser of keys should see it."""
-        rest, out = self._held + text, ""
-        self._held = ""
+        rest, out, before = self._held + text, "", self.first
+        self._held, self.first = "", False
         while rest:
-            out += self._paste(rest) if self.open else self._keys(rest)
+            out += self._paste(rest) if self.open else self._keys(rest, typed=before)
             rest, self._rest = self._rest, ""
         return out
 
@@ -50,7 +52,7 @@ class Pastes:
         self.open, self._held = False, ""
         return BRACKETED_PASTE_END
 
-    def _keys(self, text: str) -> str:
+    def _keys(self, text: str, *, typed: bool) -> str:
         seen = self._before + text
         at = seen.find(BRACKETED_PASTE_START)
         if at >= 0:
@@ -58,7 +60,9 @@ class Pastes:
             self.open, self._taken, self._before, self._rest = True, 0, "", text[after:]
             return text[:after]
         self._before, self._rest = seen[1 - len(BRACKETED_PASTE_START) :], ""
-        return f"{BRACKETED_PASTE_START}{text[:MOST]}{BRACKETED_PASTE_END}" if pasted(text) else text
+        if typed or not pasted(text):
+            return text
+        return f"{BRACKETED_PASTE_START}{text[:MOST]}{BRACKETED_PASTE_END}"
 
     def _paste(self, text: str) -> str:
         body, end, self._rest = text.partition(BRACKETED_PASTE_END)
@@ -70,17 +74,22 @@ class Pastes:
             body = body.removesuffix(self._held)
         taken = body[: max(0, MOST - self._taken)]
         self._taken += len(body)
-        return taken + end
+        # An escape within, such as that of a colour, would end the paste for the parser of keys.
+        return "".join(filter(_plain, taken)) + end
 
 
 def pasted(text: str) -> bool:
     """Whether nobody types this at once: several characters, and not one key held down."""
-    return len(text) >= BURST and len(set(text)) > 2 and plain(text)
+    return len(text) >= BURST and len(set(text)) >= KINDS and plain(text)
 
 
 def plain(text: str) -> bool:
     """Whether it is text alone, no keys such as arrows."""
-    return all(character.isprintable() or character in "\r\n\t" for character in text)
+    return all(map(_plain, text))
+
+
+def _plain(character: str) -> bool:
+    return character.isprintable() or character in "\r\n\t"
 
 
 class Keyboard(LinuxDriver):

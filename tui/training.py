@@ -62,7 +62,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             refused.append(error)
             failures.append((words, _folder(events), str(error)))
             continue
-        except OSError:  # nobody reads what is printed: all the others would meet the same
+        except BrokenPipeError:  # nobody reads what is printed: all the others would meet the same
             raise
         except Exception as error:
             traceback.print_exc()

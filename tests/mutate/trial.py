@@ -47,6 +47,8 @@ def in_child(work: Callable[[Callable[[str], None]], None], seconds: float) -> s
         return f"over {seconds:g} s\n{words}"
     if os.WIFSIGNALED(status):
         return f"ended by {signal.Signals(os.WTERMSIG(status)).name}\n{words}"
+    if code := os.waitstatus_to_exitcode(status):  # a library that ends the process itself
+        return f"ended with {code}\n{words}"
     grown = usage.ru_maxrss * 1024 - _own_memory("VmRSS")
     return words or (f"over 2 GB: {grown >> 20:,} MB" if grown > MOST_MEMORY else "")
 

@@ -244,3 +244,13 @@ def test_another_place_for_runs(tmp_path: Path) -> None:
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, env=os.environ | {"COLUMNS": "20"})
     (folder,) = place.iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunFinished)
+
+
+@pytest.mark.parametrize(
+    ("command", "closed", "code"), [("runs --json", ">&-", 0), ("evaluate nosuch.pth --json", "2>&-", 2)]
+)
+def test_a_stream_that_is_closed(tmp_path: Path, command: str, closed: str, code: int) -> None:
+    """What leads nowhere is no reason to fail, and nothing is written into another stream in its place."""
+    line = f'exec "$0" -c "{MAIN}" {command} {closed}'
+    process = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (code, b"", b"")

@@ -6,31 +6,54 @@ import shutil
 from pathlib import Path
 
 import pytest
+from textual._xterm_parser import XTermParser
+from textual.events import Paste
 
 from engine import catalogue
 from engine.runs import pretrained
 from tests.pty_app import PtyApp
-from tui.keyboard import MOST, PATIENCE, Pastes, pasted
+from tui.keyboard import BURST, MOST, PATIENCE, Pastes, pasted
 
 START, END = "\x1b[200~", "\x1b[201~"
 
 
-@pytest.mark.parametrize("text", ["runs/exp-drx R", "md\rr", "drop\tx", "eins\nzwei\n", "größe"])
+def keys_of(text: str) -> list[str]:
+    """What the terminal's parser makes of it after us: the keys, and `paste` for each paste."""
+    pastes, parser = Pastes(), XTermParser()
+    pastes.take("")
+    events = (*parser.feed(pastes.take(text)), *parser.tick())
+    return ["paste" if isinstance(event, Paste) else getattr(event, "key", "?") for event in events]
+
+
+@pytest.mark.parametrize("text", ["runs/exp-drx R", "mdxR\rnew\r", "drop\texperiment", "eins\nzwei\n", "größe 3"])
 def test_what_comes_at_once_is_marked(text: str) -> None:
-    assert Pastes().take(text) == f"{START}{text}{END}"
+    pastes = Pastes()
+    assert pastes.take(text) == text  # typed before anybody read
+    assert pastes.take(text + text) == f"{START}{text}{text}{END}"
+    assert (keys_of(text) == ["paste"]) == (len(text) >= BURST)
 
 
-@pytest.mark.parametrize("text", ["d", "dd", "8jd", "jjjjjjjj", "jkjkjk", "\x1b[A\x1b[B\x1b[A", "\x01\x0b4000", "\x1b"])
+@pytest.mark.parametrize(
+    "text", ["d", "8jjd", "6sss", "7grr", "jjjjjjjjjj", "jkljkljkljkl", "\x1b[A\x1b[B\x1b[A", "\x1b"]
+)
 def test_keys_stay_keys(text: str) -> None:
+    pastes = Pastes()
+    pastes.take("")
     assert not pasted(text)
-    assert Pastes().take(text) == text
+    assert pastes.take(text) == text
+
+
+def test_escapes_within_a_paste_are_no_keys() -> None:
+    assert keys_of(f"{START}\x1b[31merror\x1b[0m: dd R{END}") == ["paste"]
+    assert keys_of(f"{START}err\x1b[1mdRR{END}d") == ["paste", "d"]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
 def test_a_marked_paste_in_pieces(size: int) -> None:
     whole = f"d{START}one \x1b[20 two\rthree{END}x"
     pastes = Pastes()
-    assert "".join(pastes.take(whole[at : at + size]) for at in range(0, len(whole), size)) == whole
+    taken = "".join(pastes.take(whole[at : at + size]) for at in range(0, len(whole), size))
+    assert taken == f"d{START}one [20 two\rthree{END}x"
     assert not pastes.open
 
 
@@ -46,7 +69,7 @@ def test_a_paste_has_bounds() -> None:
     pastes = Pastes()
     out = pastes.take(START) + "".join(pastes.take("ab" * 5_000) for _ in range(100)) + pastes.take(END)
     assert out == START + "ab" * (MOST // 2) + END
-    assert len(Pastes().take("abc" * MOST)) == MOST + len(START + END)
+    assert len(pastes.take("abcd" * MOST)) == MOST + len(START + END)
 
 
 def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:
@@ -57,7 +80,7 @@ def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:
         app.wait_for("quit")
         app.send("8")
         app.wait_for("by newest")
-        app.send("drx md\rR\rd")
+        app.send("drx md\rR\rd now")
         app.wait_for("there is no field here")
         app.send(f"{START}dd")
         app.send("d")

@@ -230,6 +230,15 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
+        app.queue = [SMALL]
+        screen.rows.key = app.queue[0]  # what is out of view, keys do nothing to
+        await pilot.press("d", "x", "c", "u", "R", "plus")
+        assert (app.queue, app.screen) == ([SMALL], screen)
+        screen.rows.key = "plain-0"
+        await pilot.press("d", "x", "c", "u", "R")
+        assert len(catalogue.summaries(root)) == 4
+        assert not list(root.glob("*/resume/stop"))
+        assert app.screen is screen
         await pilot.press("y")
         assert "test accuracy %" in words(chart)
         assert [f"{y:.1f}" for y in chart.curves[-1].ys] == ["90.0", "95.0", "96.0"]

@@ -222,12 +222,20 @@ class RunsScreen(LabScreen):
         """Another line."""
         self.show(())
 
+    @property
+    def _out_of_view(self) -> set[str]:
+        """What acts on a line of the list, which one does not see while runs are compared."""
+        return (_OF_THE_LIST - {"stop"} if self._reporting else _OF_THE_LIST) if self.comparing else set()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Do nothing to a line that is out of view."""
+        return action not in self._out_of_view and super().check_action(action, parameters)
+
     def live_commands(self) -> tuple[Command, ...]:
         """What can be done with what the cursor is on."""
         here = self.here if self.ready else None
         if self.comparing:
-            hidden = _OF_THE_LIST - {"stop"} if self._reporting else _OF_THE_LIST
-            return tuple(command for command in super().live_commands() if command.name not in hidden)
+            return tuple(command for command in super().live_commands() if command.name not in self._out_of_view)
         hidden = {*_OF_THE_COMPARISON, *(() if self._deleted else ("undo",))}
         if isinstance(here, RunSummary):
             hidden |= {"earlier_turn", "later_turn"}
