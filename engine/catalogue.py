@@ -126,7 +126,8 @@ def read_note(folder: RunFolder) -> str:
 
 def write_note(folder: RunFolder, text: str) -> None:
     """Note something of a run. Raises RequestError where the disk does not let us."""
-    data = msgspec.json.encode(_Note(" ".join(text.split())))
+    words = " ".join(text.split()).encode(errors="backslashreplace").decode()  # a byte that is no text is kept as shown
+    data = msgspec.json.encode(_Note(words))
     try:
         write_whole(folder.note_file, lambda path: path.write_bytes(data))
     except OSError as error:

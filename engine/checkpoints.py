@@ -165,8 +165,19 @@ def _inferred(found: Match, reading: Reading, path: Path) -> tuple[Architecture,
         raise RequestError(f"{path} does not fit a 28x28 image: {why}{asked}".replace("stride None and ", ""))
     # Padding as wide as the kernel gives it nothing but zeros to look at: that is meant only where nothing else fits.
     sensible = [each for each in wanted if each[1] < found.kernel_size] or wanted
+    sensible.sort(key=lambda each: each[1] > found.kernel_size // 2)
     stride, padding = sensible[0]
+    if padding > found.kernel_size // 2 and reading.padding is None:
+        # Most such files are of another network, for example of one that pools once.
+        raise RequestError(
+            f"{path} fits only with stride {stride} and padding {padding}, more than half of its kernels of "
+            f"{found.kernel_size} pixels: it may be of another network; "
+            f"if it is of this one, say --stride {stride} --padding {padding}"
+        )
     notes = []
+    usual = (1, 1), (1, (found.kernel_size - 1) // 2)
+    if len(sensible) == 1 and sensible[0] not in usual and None in (reading.stride, reading.padding):
+        notes.append(f"stride {stride} and padding {padding} are taken, the likeliest that fit its shapes")
     if len(sensible) > 1:
         others = ", ".join(f"{stride}/{padding}" for stride, padding in sensible[1:6])
         notes.append(

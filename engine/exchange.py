@@ -20,12 +20,15 @@ from engine.model import count_parameters
 from engine.paths import write_whole
 from engine.requests import Architecture, Export, Import, RequestError, Train
 from engine.runs import WEIGHTS_SUFFIXES, RunFolder, RunRecord, find_network
+from engine.words import shown
 
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
 """Of a CSV of curves: a line an epoch."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
 _BOARD_FILE = "events.out.tfevents."
 """How the names of TensorBoard's files begin."""
+_BOARD_MARK = ".mnist-tui."
+"""What stands before a run's name in the names of ours."""
 
 
 def export(request: Export, root: Path) -> Generator[Event, None, None]:
@@ -68,7 +71,7 @@ def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
         folder.write_record(RunRecord(Train(**fields), versions(), "cpu", "", 0))
         save_weights(folder.model_file, model)
         save_convolutions(folder.convolutions_file(0), model)
-        write_note(folder, f"imported from {file.name}")
+        write_note(folder, f"imported from {shown(file.name)}")
         folder = rename(folder, request.name) if request.name else folder
     except BaseException as error:
         shutil.rmtree(folder.path, ignore_errors=True)
@@ -126,6 +129,11 @@ def _names_a_folder(to: str) -> bool:
     return to.endswith("/") or path.is_dir() or not path.suffix or any(map(str.isdigit, path.suffix))
 
 
+def _of_run(file: Path) -> str:
+    """The run whose curves a file of TensorBoard's holds; empty where it is not of this program."""
+    return file.name.partition(_BOARD_MARK)[2]
+
+
 def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
     """Write the curves of `run` into `to`, or into a folder of its own in there if `to` holds other curves.
 
@@ -137,13 +145,12 @@ def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise RequestError("TensorBoard is not installed: pip install 'mnist-tui[tensorboard]'") from None
-    ours = f".{run.name}"
-    if any(not file.name.endswith(ours) for file in to.glob(f"{_BOARD_FILE}*")):
+    if any(_of_run(file) != run.name for file in to.glob(f"{_BOARD_FILE}*")):
         to /= run.name
-    before = [file for file in to.glob(f"{_BOARD_FILE}*") if file.name.endswith(ours)]
+    before = [file for file in to.glob(f"{_BOARD_FILE}*") if _of_run(file) == run.name]
     begun = run.began()
     request = msgspec.json.format(msgspec.json.encode(run.read_record()), indent=2).decode()
-    with SummaryWriter(str(to), filename_suffix=ours) as writer:
+    with SummaryWriter(str(to), filename_suffix=f"{_BOARD_MARK}{run.name}") as writer:
         writer.add_text("request", f"```\n{request}\n```", 0, begun)
         for epoch in history.epochs:
             begun += epoch.train_seconds + epoch.eval_seconds

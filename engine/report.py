@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ from engine.requests import (
     Inspect,
     LayerName,
     Occlude,
+    Reading,
     Report,
     Request,
     RequestError,
@@ -68,13 +70,16 @@ class _Report:
         self.root = root
         self.subjects: list[Subject] = []
         self._readings: dict[str, dict[str, Any]] = {}
-        """What is said of the inputs of files of others, by the word that names them."""
+        """What is said of files of others, by the word that names them."""
         for what in request.what:
             asked = Inspect(what=what, device=request.device)
-            subject = find_subject(asked, root)
-            if subject.foreign is not None:
-                self._readings[what] = {"mean": request.mean, "std": request.std}
-                subject = find_subject(replace(asked, **self._readings[what]), root)
+            said = {name: getattr(request, name) for name in Reading.__struct_fields__}
+            subject = None
+            with contextlib.suppress(RequestError):  # some files can be read only with what is said of them
+                subject = find_subject(asked, root)
+            if subject is None or subject.foreign is not None:
+                self._readings[what] = said
+                subject = find_subject(replace(asked, **said), root)
             self.subjects.append(subject)
         self.what, self.device = request.what, request.device
         self.names = [subject.name for subject in self.subjects]

@@ -316,6 +316,8 @@ class Report(Request, frozen=True, tag="report"):
     out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None
+    stride: StrideOfKernels = None
+    padding: PaddingOfMaps = None
     device: Device = "auto"
 
     def check_together(self) -> None:

@@ -22,7 +22,7 @@ from engine.attacks.robustness import wilson
 from engine.events import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.predictions import answers
-from engine.inspection.subject import find_images, find_subject
+from engine.inspection.subject import find_images, open_subject
 from engine.requests import AttackUniversal, InspectImages, RequestError
 from engine.seeds import generator
 
@@ -91,7 +91,7 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
 
     Raises RequestError where there is no such network or data set, or with a target no image of another class.
     """
-    subject = find_subject(request, root)
+    subject = yield from open_subject(request, root)
     training = InspectImages(what=request.what, split="train", dataset=request.dataset)
     _, made_of = yield from find_images(training, subject)
     dataset, split = yield from find_images(request, subject)

@@ -101,6 +101,8 @@ def test_notes(tmp_path: Path) -> None:
     (run,) = catalogue.summaries(tmp_path)
     assert run.note == "with #warm up #slow"
     assert run.tags == ("#warm", "#slow")
+    catalogue.write_note(folder, "caf\udce9")
+    assert catalogue.read_note(folder) == r"caf\udce9"
     folder.note_file.write_bytes(b"nonsense")
     assert catalogue.read_note(folder) == ""
 

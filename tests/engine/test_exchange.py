@@ -120,6 +120,28 @@ def test_a_folder_of_tensorboard_holds_one_curve_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_curves_of_others_are_never_replaced(tmp_path: Path) -> None:
+    """Neither those of a run whose name ends like this one's, nor any program's whose files end in its name."""
+    shutil.copytree(pretrained("cnn").path, tmp_path / "5")
+    others = ("events.out.tfevents.17.host.1.5", "events.out.tfevents.17.host.1.0.mnist-tui.lr-0.5")
+    for number, name in enumerate(others):
+        (to := tmp_path / f"board{number}").mkdir()
+        (to / name).touch()
+        for _ in range(2):
+            assert exported(str(tmp_path / "5"), to).path == str(to / "5")
+        assert (to / name).exists()
+        assert len(list((to / "5").iterdir())) == 1
+
+
+def test_the_name_of_an_imported_file_may_be_no_text(tmp_path: Path) -> None:
+    exported("pretrained:cnn", tmp_path / "net.pth")
+    file = (tmp_path / "net.pth").rename(tmp_path / "caf\udce9.pth")
+    *_, event = perform(Import(what=str(file), name="net"), tmp_path / "runs")
+    assert isinstance(event, Exported)
+    assert summaries(tmp_path / "runs")[0].note == r"imported from caf\xe9.pth"
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["lr-0.001", "runs.v2", "curves/", "old.runs/", "there.zip"])
 def test_names_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -27,7 +27,8 @@ from engine.claims import (
 from engine.document import Document
 from engine.events import OcclusionMapReady, ReportWritten, StrokeShare, WorkAdvanced
 from engine.lab import end, perform
-from engine.requests import AttackNoise, AttackTargeted, Occlude, Report, RequestError
+from engine.model import CNN
+from engine.requests import Architecture, AttackNoise, AttackTargeted, Occlude, Report, RequestError
 from engine.runs import pretrained
 
 NOWHERE = Path("nowhere")
@@ -93,6 +94,15 @@ def test_of_one_weights_file(tmp_path: Path) -> None:
     assert "how it was trained is not known" in text
     assert "one run alone" in text
     assert "3.1.3" not in text  # there is no other network to ask
+
+
+def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
+    said = Architecture(channels=2, hidden=4, stride=1, padding=2, mean=0.1307, std=0.3081)
+    torch.save(dict(CNN(said).state_dict()), path := tmp_path / "theirs.pth")
+    request = Report(what=(str(path), "pretrained:cnn"), stride=1, padding=2, mean=0.1307, std=0.3081)
+    theirs, ours = engine.report._Report(request, NOWHERE).subjects
+    assert theirs.model.architecture == said
+    assert ours.model.architecture == Architecture()
 
 
 def test_a_report_can_be_stopped(tmp_path: Path) -> None:

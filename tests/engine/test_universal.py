@@ -16,7 +16,7 @@ from engine.attacks.network import ANY, AttackedNetwork
 from engine.attacks.universal import CAP, CappedCrossEntropy, ascend
 from engine.checkpoints import load_weights
 from engine.data import Dataset
-from engine.events import WorkAdvanced, to_json
+from engine.events import WeightsRead, WorkAdvanced, to_json
 from engine.figures.drawing import figure_of
 from engine.lab import perform
 from engine.requests import AttackUniversal, RequestError
@@ -47,6 +47,13 @@ def written_out(network: nn.Module, images: Tensor, labels: Tensor, settings: At
         (gradient,) = torch.autograd.grad(gain, found)
         found = (found.detach() + settings.step * gradient.sign()).clamp(-settings.epsilon, settings.epsilon)
     return found
+
+
+def test_how_a_file_of_others_was_read_is_told(tmp_path: Path) -> None:
+    state = dict(load_weights(pretrained("cnn").model_file).state_dict())
+    torch.save({f"net.{key}": value for key, value in state.items()}, path := tmp_path / "theirs.pth")
+    told = next(perform(AttackUniversal(what=str(path), made_of=10, count=10, steps=1), NOWHERE))
+    assert isinstance(told, WeightsRead)
 
 
 @pytest.mark.parametrize("target", [ANY, 3])

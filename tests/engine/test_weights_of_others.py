@@ -461,9 +461,25 @@ def test_a_choice_of_stride_and_padding_is_told(tmp_path: Path) -> None:
         read_weights(path, Reading(stride=1, padding=1))
 
 
+def test_a_network_that_pools_once_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """Its shapes are those of padding 4, which nobody means with kernels of 5."""
+    other = nn.Sequential(nn.Conv2d(1, 32, 5), nn.Conv2d(32, 32, 5), nn.Linear(3200, 50), nn.Linear(50, 10))
+    torch.save(other.state_dict(), path := tmp_path / "a.pth")
+    with pytest.raises(RequestError, match="may be of another network; if it is of this one, say --stride 1 --padding"):
+        read_weights(path)
+    assert read_weights(path, Reading(stride=1, padding=4)).model.architecture.padding == 4
+
+
+def test_an_unusual_geometry_is_told_where_it_is_no_choice(tmp_path: Path) -> None:
+    model = seeded_cnn(Architecture(channels=2, hidden=4, kernel_size=5, padding=0), 1)
+    torch.save(dict(model.state_dict()), path := tmp_path / "a.pth")
+    assert any("stride 1 and padding 0 are taken" in note for note in read_weights(path).notes)
+
+
 def test_settings_come_back_or_the_choice_is_told(tmp_path: Path) -> None:
     """Of plain state dicts, all settings of kernels up to 7."""
     asked = silent = 0
+    refused = []
     for kernel in (1, 2, 3, 5, 7):
         for stride in (1, 2, 3):
             for padding in range(kernel):
@@ -474,10 +490,14 @@ def test_settings_come_back_or_the_choice_is_told(tmp_path: Path) -> None:
                 except RequestError:
                     continue
                 torch.save(dict(CNN(architecture).state_dict()), path := tmp_path / "a.pth")
-                weights = read_weights(path)
                 asked += 1
-                silent += weights.model.architecture != architecture and not weights.notes
+                try:
+                    weights = read_weights(path)
+                    silent += weights.model.architecture != architecture and not weights.notes
+                except RequestError:
+                    refused.append(padding <= kernel // 2)
                 exact = read_weights(path, Reading(stride=stride, padding=padding))
                 assert exact.model.architecture == architecture
     assert asked > 30
     assert silent == 0
+    assert not any(refused)
