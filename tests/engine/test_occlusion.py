@@ -455,7 +455,7 @@ def test_weights_of_another_shape_are_refused_in_one_line(tmp_path: Path) -> Non
     state["fc.3.weight"] = torch.zeros(11, 500)
     path = tmp_path / "eleven.pth"
     torch.save(state, path)
-    with pytest.raises(RequestError, match=r"does not fit the network: fc.3.weight is \(11, 500\)") as caught:
+    with pytest.raises(RequestError, match=r"fc.3.weight \(11, 500\) answers 11 classes") as caught:
         list(perform(Occlude(what=str(path)), NOWHERE))
     assert "\n" not in str(caught.value)
 

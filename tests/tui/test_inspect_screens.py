@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from engine.checkpoints import load_weights, read_weights, save_weights
@@ -415,7 +416,8 @@ async def test_an_epoch_under_one_survey_does_not_displace_it(still_app: MakeApp
         screen = await go(pilot, "3", DigitsScreen)
         first = next(iter(screen._jobs.values()))
         first.state = "running"  # as if the answer were on its way
-        app.history.epochs.append(app.history.epochs[-1])
+        last = app.history.epochs[-1]
+        app.history.add(replace(last, epoch=last.epoch + 1))
         screen.show(())
         assert next(iter(screen._jobs.values())) is first
         assert not first.cancelled
@@ -475,7 +477,7 @@ async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_p
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, key, InspectScreen)
         assert screen.mode == mode
-        assert "broken.safetensors is no whole" in status(screen)  # where the path leaves room for so much
+        assert "broken.safetensors is a text file" in status(screen)  # where the path leaves room for so much
         app.opened = pretrained("cnn")  # what was wrong is forgotten
         screen.show(())
         await settled(pilot, screen)
