@@ -229,7 +229,9 @@ def _filled(architecture: Architecture, state: StateDict, found: Match, path: Pa
             named = shortened(source) if isinstance(source, str) else key
             raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, wanted {want}")
         if isinstance(source, str):
-            weights[key] = state.tensors[source].load().to(expected.dtype)
+            # Into memory of our own: a file's numbers lie as its header leaves them, and where numbers are not aligned,
+            # kernels sum in another order.
+            weights[key] = torch.empty(want, dtype=expected.dtype).copy_(state.tensors[source].load())
         else:
             weights[key] = torch.full(want, source, dtype=expected.dtype)
     if surplus := [key for key in found.sources if key not in weights]:

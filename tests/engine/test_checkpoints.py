@@ -75,6 +75,7 @@ def test_safetensors_round_trip(tmp_path: Path, architecture: Architecture) -> N
     assert loaded.architecture == architecture
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in loaded.state_dict().items())
     images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    assert all(value.data_ptr() % 64 == 0 for value in loaded.state_dict().values() if value.dim())
     assert torch.equal(loaded(images), model(images))
     assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
 
