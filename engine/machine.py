@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 
 from engine import gpu
+from engine.cgroups import MEMBERSHIP, MOUNTED, groups
 from engine.requests import PrecisionName
-
-CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 @cache
@@ -66,29 +65,12 @@ def cores() -> int:
     return min(mine, quota() or mine)
 
 
-def quota(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int | None:
+def quota(root: Path = MOUNTED, membership: Path = MEMBERSHIP) -> int | None:
     """CPUs that the control groups of this process grant it, rounded up; None where they set no limit.
 
-    `root` is where they are mounted, `membership` says to which this process belongs. Each group is bound by those
-    above it, too. In a container the path may be the host's, which is not to be seen there: then its root counts.
+    `root` and `membership` as in `engine.cgroups`.
     """
-    granted = []
-    try:
-        lines = membership.read_text(errors="replace").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if not controllers:  # version 2
-            tops = [root, root / "unified"]
-        elif "cpu" in controllers.split(","):
-            tops = [root / controllers, root / "cpu"]
-        else:
-            continue
-        for top in tops:
-            group = top / path.lstrip("/")
-            for folder in (group, *(each for each in group.parents if each.is_relative_to(top))):
-                granted += _granted(folder)
+    granted = [each for _, folder in groups("cpu", root, membership) for each in _granted(folder)]
     return max(1, math.ceil(min(granted))) if granted else None
 
 

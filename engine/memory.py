@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.cgroups import MOUNTED, groups
 from engine.geometry import CLASSES, IMAGE_SIZE, block_sizes
 from engine.requests import Architecture, DatasetName, RequestError, Train
 
@@ -20,6 +21,11 @@ IMAGES: dict[DatasetName, int] = {
     "qmnist": 120_000,
 }
 """Of each data set, all splits together."""
+_FILES = {
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
+    2: ("memory.max", "memory.current", ("inactive_file", "active_file", "slab_reclaimable")),
+}
+"""Of a control group, by version: its limit, what is in use, and what of that the kernel would give back."""
 _FLOAT, _INDEX = 4, 8
 _COPIES = 4
 """Of the weights all the time: they, Adam's two moments, and those of the last epoch that ended well."""
@@ -111,13 +117,13 @@ def gigabytes(size: int) -> str:
     return f"{size / 1e9:,.1f} GB"
 
 
-def free_memory(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+def free_memory(proc: Path = Path("/proc"), root: Path = MOUNTED) -> int | None:
     """Bytes that this process can still take: of the machine's, or of what its control groups leave if that is less.
 
     What the kernel would give back when asked, such as cached files, counts as free, swap does not. None where the
     system does not say (it is not Linux).
     """
-    found = [*_of_machine(proc / "meminfo"), *_of_groups(proc / "self" / "cgroup", groups)]
+    found = [*_of_machine(proc / "meminfo"), *_of_groups(proc / "self" / "cgroup", root)]
     return max(0, min(found)) if found else None
 
 
@@ -127,29 +133,10 @@ def _of_machine(meminfo: Path) -> Iterator[int]:
             yield 1024 * value
 
 
-def _of_groups(own: Path, groups: Path) -> Iterator[int]:
-    """What is left in each control group around this process, of version 1 and of version 2."""
-    lines = []
-    with contextlib.suppress(OSError, ValueError):
-        lines = own.read_text().splitlines()
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            files = ("memory.max", "memory.current")
-            given_back: tuple[str, ...] = ("inactive_file", "active_file", "slab_reclaimable")
-            tops = [groups, groups / "unified"]
-        elif "memory" in controllers.split(","):
-            files = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            given_back = ("total_inactive_file", "total_active_file")
-            tops = [groups / "memory"]
-        else:
-            continue
-        for top in tops:
-            here = top / path.lstrip("/")
-            # A container may see its own group as the top, so that the path leads nowhere: then the top counts.
-            while here != top.parent:
-                yield from _left(here, *files, given_back)
-                here = here.parent
+def _of_groups(membership: Path, root: Path) -> Iterator[int]:
+    """What is left in each control group around this process."""
+    for version, group in groups("memory", root, membership):
+        yield from _left(group, *_FILES[version])
 
 
 def _left(group: Path, limit: str, used: str, given_back: tuple[str, ...]) -> Iterator[int]:
