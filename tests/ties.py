@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from engine import pooling
 from engine.attacks import passes
 
+FIRST_MAXIMA = pooling.first_maxima
+"""The product's own."""
+
 
 class FirstMaxPool(nn.Module):
     """2x2 maxima, each of the first value that no later one exceeds by the tolerance for each place between them."""
@@ -41,8 +44,12 @@ def with_the_rule(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def rounded_otherwise(seed: int) -> Iterator[None]:
-    """Values that the product takes maxima of are off by what another order of summation might do to them."""
-    generator, exact = torch.Generator().manual_seed(seed), pooling.first_maxima
+    """Values that the product takes maxima of are off by what another order of summation might do to them.
+
+    One at a time: of two that overlap, as in generators that take turns, the first to end would leave the other's.
+    """
+    assert pooling.first_maxima is passes.first_maxima is FIRST_MAXIMA, "rounding falls otherwise already"
+    generator, exact = torch.Generator().manual_seed(seed), FIRST_MAXIMA
 
     def rounded(maps: Tensor, *window: Any) -> tuple[Tensor, Tensor]:
         noise = torch.rand(maps.shape, generator=generator, dtype=maps.dtype) - 0.5

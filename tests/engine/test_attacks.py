@@ -242,15 +242,17 @@ def test_attacks_do_not_depend_on_how_rounding_falls(networks: Networks, mnist: 
     images, labels = digits(mnist, 4)
     goal = any_other(labels)
 
-    def attacks(seed: int) -> Iterator[Tensor]:
+    def attacks(seed: int) -> list[Tensor]:
         network = networks.attacked
         with rounded_otherwise(seed):
-            yield last(from_digits(network, images, AttackTargeted())).images
-            yield last(fgsm(network, images, goal, 0.15, "linf")).images
-            yield last(pgd(network, images, goal, 0.2, "linf", 0.05, 8, [images])).images
-            yield last(pgd(network, images, goal, 1.5, "l2", 0.4, 8, [images])).images
-            yield last(deepfool(network, images, goal, 20, 0.02)).images
-            yield last(carlini_wagner(network, images, goal, 20, 0.01, 2, 0.0)).images
+            return [
+                last(from_digits(network, images, AttackTargeted())).images,
+                last(fgsm(network, images, goal, 0.15, "linf")).images,
+                last(pgd(network, images, goal, 0.2, "linf", 0.05, 8, [images])).images,
+                last(pgd(network, images, goal, 1.5, "l2", 0.4, 8, [images])).images,
+                last(deepfool(network, images, goal, 20, 0.02)).images,
+                last(carlini_wagner(network, images, goal, 20, 0.01, 2, 0.0)).images,
+            ]
 
     for one, other in zip(attacks(1), attacks(2), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)

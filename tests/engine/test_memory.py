@@ -34,12 +34,18 @@ def run(request, data):
 batch_norm, channels, batch = sys.argv[1] == "True", int(sys.argv[2]), int(sys.argv[3])
 few = Dataset("mnist", split(2), split(2), split(2))
 run(Train(epochs=1, batch_size=2, train_size=2, channels=2, hidden=2, threads=1, batch_norm=batch_norm), few)
+request = Train(
+    epochs=1, batch_size=batch, train_size=3 * batch, channels=channels, threads=1, batch_norm=batch_norm
+)
 data = Dataset("mnist", split(3 * batch), split(250), split(250))
-give_back_freed_memory()
-before = status("VmRSS")
-open("/proc/self/clear_refs", "w").write("5")  # the highest so far is forgotten
-run(Train(epochs=1, batch_size=batch, train_size=3 * batch, channels=channels, threads=1, batch_norm=batch_norm), data)
-print(status("VmHWM") - before)
+taken = []
+for _ in range(3):  # a busy system may take pages away in between, and the highest looks lower than it was
+    give_back_freed_memory()
+    before = status("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")  # the highest so far is forgotten
+    run(request, data)
+    taken.append(status("VmHWM") - before)
+print(max(taken))
 """
 
 

@@ -9,6 +9,7 @@ each time for its number and seed; those that failed stay in `--keep`. Exit code
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import random
@@ -20,6 +21,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+import torch
 
 sys.dont_write_bytecode = True
 
@@ -55,6 +58,7 @@ class Mutants:
         self.whole = folder / "whole"
         if problem := in_child(lambda _: material.make_material(self.whole), 600.0):
             raise RuntimeError(problem)
+        torch.set_num_threads(1)  # a fork has no other threads, and what had begun with them would wait for ever
         few_images()
         for module in USED:
             importlib.import_module(module)
@@ -62,6 +66,8 @@ class Mutants:
             feed.command(word, "--help")
         self.unharmed = {each.path: feed.unharmed_numbers(each, self.whole) for each in MATERIALS}
         self.canary = Canary(folder, print)
+        gc.collect()
+        gc.freeze()  # or each child would copy all of it to look for garbage
 
     def trial(self, number: int) -> tuple[Material, str, str]:
         """What is damaged, how, and what was wrong with what came of it; empty where nothing was."""
