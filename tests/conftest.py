@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 T = TypeVar("T")
+
+
+def pytest_collection_finish() -> None:
+    """Whatever was imported stays: to look through it for garbage takes longer than most tests, and each run looks."""
+    gc.collect()
+    gc.freeze()
 
 
 def returned(generator: Generator[Any, Any, T]) -> T:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.events import BatchTrained, EngineLoaded, EpochFinished, RunStarted
 from engine.history import RunHistory
-from engine.lab import Job
+from engine.lab import Job, Lab
 from engine.runs import RunFolder, pretrained
 from tests.conftest import patch_load
 from tui.app import MnistTui
@@ -30,6 +30,22 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture(autouse=True)
+def closed_labs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No lane works on when a test is over, or holds its app in memory."""
+    made = []
+
+    class KeptLab(Lab):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            made.append(self)
+
+    monkeypatch.setattr("tui.app.Lab", KeptLab)
+    yield
+    for lab in made:
+        lab.close()
 
 
 @pytest.fixture
