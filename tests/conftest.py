@@ -24,6 +24,7 @@ def pytest_collection_finish() -> None:
     """Whatever was imported stays: to look through it for garbage takes longer than most tests, and each run looks."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000)  # an app is a hundred thousand objects
 
 
 def returned(generator: Generator[Any, Any, T]) -> T:

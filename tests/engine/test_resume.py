@@ -461,8 +461,8 @@ def test_a_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert_same(folder, whole)
 
 
-def test_three_real_kills(tmp_path: Path) -> None:
+def test_real_kills(tmp_path: Path) -> None:
     """The whole program, killed by the system at any instant: `python -m tests.kill_and_resume` does thirty."""
-    outcome = kill_and_resume.trial(3, tmp_path, seed=1)
-    assert outcome.identical == outcome.killed == 3
+    outcome = kill_and_resume.trial(2, tmp_path, seed=1)
+    assert outcome.identical == outcome.killed == 2
     assert outcome.lost_epochs == 0

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.events import BatchTrained, EngineLoaded, EpochFinished, RunStarted
+from engine.events import BatchTrained, EngineLoaded, EpochFinished, Event, RunStarted
 from engine.history import RunHistory
 from engine.lab import Job, Lab
+from engine.requests import Request
 from engine.runs import RunFolder, pretrained
 from tests.conftest import patch_load
+from tests.styles import parsed_once
 from tui.app import MnistTui
 
 if TYPE_CHECKING:
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
     from engine.requests import Train
 
 MakeApp = Callable[..., MnistTui]
+Answers = dict[Request, list[Event]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def styles_read_once() -> Iterator[None]:
+    """An app reads the same style sheets as the one before it."""
+    with parsed_once():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -149,12 +160,56 @@ def exact_dataset(mnist: Dataset) -> Dataset:
     return Dataset("mnist", double(mnist.train, 100), double(mnist.val, 100), double(mnist.test, 1000))
 
 
+class Answered(Generator[Event, None, None]):
+    """The events of a request, kept in `answers` where they come to their end undisturbed."""
+
+    def __init__(self, request: Request, events: Generator[Event, None, None], answers: Answers) -> None:
+        self._request, self._events, self._answers = request, events, answers
+        self._said: list[Event] = []
+        self._disturbed = False
+
+    def send(self, value: None) -> Event:
+        try:
+            self._said.append(next(self._events))
+        except StopIteration:
+            if not self._disturbed:
+                self._answers[self._request] = self._said
+            raise
+        return self._said[-1]
+
+    def throw(self, *error: Any) -> Event:
+        self._disturbed = True
+        return self._events.throw(*error)
+
+
+@pytest.fixture(scope="session")
+def answers() -> Answers:
+    """What the bundled networks gave in double precision, to be given again to the same request."""
+    return {}
+
+
 @pytest.fixture
-def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks computed in double precision: what is drawn is the same on every processor, to the last shade."""
+def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Networks computed in double precision: what is drawn is the same on every processor, to the last shade.
+
+    A request about bundled networks alone, which writes nothing, is computed once: many tests open on the same.
+    """
+    from engine import lab
     from engine.checkpoints import Weights, read_weights
     from engine.inspection import subject
     from engine.requests import Reading
+
+    perform = lab.perform
+
+    def again(request: Request, root: Path) -> Generator[Event, None, None]:
+        names = (getattr(request, "what", ""), *getattr(request, "others", ()))
+        if lab.OPERATIONS[type(request)].writes or not all(name.startswith("pretrained:") for name in names):
+            return perform(request, root)
+        if request in answers:
+            return (copy(event) for event in answers[request])
+        return Answered(request, perform(request, root), answers)
+
+    monkeypatch.setattr(lab, "perform", again)
 
     def double(path: Path, reading: Reading) -> Weights:
         weights = read_weights(path, reading)
@@ -167,3 +222,12 @@ def exact_engine(exact_dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> Ite
     subject._read.cache_clear()
     yield
     subject._read.cache_clear()
+
+
+@pytest.fixture
+def asked_anew(exact_engine: None, answers: Answers) -> Iterator[None]:
+    """What was answered in other tests is computed all the same."""
+    kept = dict(answers)
+    answers.clear()
+    yield
+    answers.update(kept)

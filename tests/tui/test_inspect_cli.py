@@ -670,7 +670,11 @@ def test_an_interrupt_ends_it_before_anything_is_written(
 
     monkeypatch.setattr(output, "perform", interrupted)
     files = ("--npz", "result.npz", "--png", "figure.png")
-    code, out, err = call("evaluate", "pretrained:cnn", "--dataset", "mnist", "--split", "val", *files)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        code, out, err = call("evaluate", "pretrained:cnn", "--dataset", "mnist", "--split", "val", *files)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out, err) == (130, "", "")
     assert list(tmp_path.iterdir()) == []
 

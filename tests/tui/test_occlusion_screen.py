@@ -177,6 +177,7 @@ async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeA
         assert [title in line for title, line in zip(titles, seen, strict=True)] == [True] * 4
 
 
+@pytest.mark.usefixtures("asked_anew")
 async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.attribution import sweep as engine
 

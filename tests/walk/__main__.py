@@ -23,8 +23,9 @@ sys.dont_write_bytecode = True
 from engine.runs import PRETRAINED  # noqa: E402
 from tests.canary import Canary  # noqa: E402
 from tests.finder_home import at_home_in  # noqa: E402
+from tests.styles import parsed_once  # noqa: E402
 from tests.walk.minimise import minimised  # noqa: E402
-from tests.walk.play import Failure, Outcome, Start, parse_once, play  # noqa: E402
+from tests.walk.play import Failure, Outcome, Start, play  # noqa: E402
 from tests.walk.steps import Steps, random_size, size_of  # noqa: E402
 from tests.walk.world import few_images, make_world  # noqa: E402
 
@@ -118,11 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given_steps = (
             Path(given.replay).read_text() if Path(given.replay).is_file() else given.replay.replace("; ", "\n")
         )
-    with tempfile.TemporaryDirectory(prefix="walk-") as name:
+    with tempfile.TemporaryDirectory(prefix="walk-") as name, parsed_once():
         folder = Path(name)
         at_home_in(folder)
         few_images()
-        parse_once()
         walker = Walker(folder, given.limit)
         began = time.monotonic()
         if given_steps:

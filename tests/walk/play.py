@@ -21,7 +21,6 @@ from typing import Any
 
 from textual import events
 from textual.app import App
-from textual.css.stylesheet import Stylesheet
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Size
 from textual.keys import _character_to_key, key_to_character
@@ -134,19 +133,6 @@ class SilentDriver(HeadlessDriver):
         """As a terminal does."""
         self._size = columns, rows
         self._app.post_message(events.Resize(Size(columns, rows), Size(columns, rows)))
-
-
-def parse_once() -> None:
-    """Keep the rules of each style sheet: Textual parses all of them again at the first visit of each screen."""
-    parse, kept = Stylesheet._parse_rules, {}
-
-    def parsed(self: Stylesheet, css: str, read_from: Any, **options: Any) -> list[Any]:
-        key = css, read_from, tuple(sorted(options.items())), tuple(sorted(self._variables.items()))
-        if key not in kept:
-            kept[key] = parse(self, css, read_from, **options)
-        return kept[key]
-
-    Stylesheet._parse_rules = parsed  # type: ignore[assignment]
 
 
 class WalkedApp(MnistTui):
