@@ -23,14 +23,17 @@ PATIENCE = 120.0
 class Detached:
     """A process that trains, and what it has said so far."""
 
-    def __init__(self, arguments: Sequence[str], root: Path) -> None:
-        """Start it; raises RequestError where the disk does not let us."""
+    def __init__(self, arguments: Sequence[str], root: Path, runs: int = 1) -> None:
+        """Start it, for as many `runs`; raises RequestError where the disk does not let us."""
         try:
             root.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=".detached-", suffix=".jsonl", dir=root)
         except OSError as error:
             raise RequestError(f"cannot write to {root} ({error.strerror}): give another place with --runs") from None
         self._said = Path(name)
+        self._several = runs > 1
+        self.complaints: Path | None = None
+        """Where it writes which of several runs fail; None for a single one, whose folder says it."""
         self.refused: list[str] = []
         """The runs of a sweep that could not begin, in the words of the process, before the one that did."""
         # -P: the folder at hand may hold an engine.py, a random.py and the like of its own.
@@ -55,6 +58,8 @@ class Detached:
                     if isinstance(event, RunStarted):
                         said = self._errors.read_text(errors="replace").splitlines()
                         self.refused = [line for line in said if line.startswith("mnist-tui: run ")]
+                        if self._several:
+                            self.complaints = self._errors.rename(self._errors.parent / f"{event.run}.failures.txt")
                         return event
                 if ended:
                     lines = self._errors.read_text(errors="replace").strip().splitlines()

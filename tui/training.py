@@ -13,7 +13,7 @@ from engine.requests import DeviceFailed, RequestError, Train
 from engine.sweeps import expand, parse_axis
 from engine.words import shown
 from tui.arguments import Output, TrainOutput, parse
-from tui.cli import DONE, FAILED
+from tui.cli import DONE, FAILED, INTERRUPTED
 from tui.detach import Detached
 from tui.output import report
 
@@ -57,6 +57,9 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         events: list[Event] = []
         try:
             code = report(request, output, events)
+        except KeyboardInterrupt:  # between two runs: within one, `report` answers it
+            code = INTERRUPTED
+            break
         except (RequestError, DeviceFailed) as error:
             print(f"mnist-tui: {of}: {shown(str(error))}", file=sys.stderr, flush=True)
             refused.append(error)
@@ -98,7 +101,7 @@ def _told(request: Train, axes: Iterable[str]) -> str:
 
 
 def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
-    detached = Detached(arguments, output.runs)
+    detached = Detached(arguments, output.runs, runs)
     began = detached.wait()
     for line in detached.refused:
         print(line, file=sys.stderr)
@@ -112,6 +115,7 @@ def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
     print(
         f"run {began.run} trains in process {detached.process.pid}, also when this terminal closes"
         + (f"; {later} more come after it" if later else "")
+        + (f"\nwhich of them fail is written to {shown(str(detached.complaints))}" if detached.complaints else "")
         + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} watches it"
         f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} goes on"
     )

@@ -152,7 +152,10 @@ def _tried(fault: Fault) -> Trial:
         os.close(writer)
         with os.fdopen(reader, "rb") as said:
             words = said.read()
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+    if not words:  # it went down before it could say why
+        trial.problem = f"ended with {os.waitstatus_to_exitcode(status)}"
+        return trial
     return msgspec.json.decode(words, type=Trial)
 
 

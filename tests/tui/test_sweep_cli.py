@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,11 @@ from typing import Any
 import pytest
 
 from engine import recording
+from engine.requests import RequestError, Train
 from engine.runs import RunFolder
 from engine.training import TrainingFailed, train
 from tests.tui.test_inspect_cli import Call, call
+from tui import training
 
 __all__ = ["call"]
 
@@ -80,3 +85,30 @@ def test_one_run_that_cannot_fit_is_bad_input(call: Call) -> None:
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "2.0 GB are free in memory" in err
     assert not Path("runs").exists()
+
+
+def test_an_interrupt_between_two_runs_keeps_the_table(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(request: Train, *_: object) -> int:
+        if request.seed == 1:
+            raise KeyboardInterrupt
+        raise RequestError(f"nothing of seed {request.seed}")
+
+    monkeypatch.setattr(training, "report", report)
+    code, out, err = call(*SMALL, "--seeds", "3")
+    assert code == 130
+    assert "run 3 of 3" not in out
+    table = err[err.index("1 of 3 runs failed:") :]
+    assert "nothing of seed 0" in table
+
+
+def test_a_detached_sweep_writes_down_which_runs_failed(tmp_path: Path) -> None:
+    large = ("--train-size", "50000", "--batch-size", "50000", "--sweep", "channels=1,1024")
+    command = [sys.executable, "-m", "tui.cli", *SMALL, *large, "--detach"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("which of them fail is written to "))
+    file = tmp_path / line.removeprefix("which of them fail is written to ")
+    until = time.monotonic() + 60
+    while "1 of 2 runs failed:" not in file.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert "channels 1024, seed 0: this run needs about " in file.read_text()

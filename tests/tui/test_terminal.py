@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import curses
 import json
 import signal
 import subprocess
@@ -166,6 +167,17 @@ def test_glyphs_are_what_the_encoding_holds() -> None:
 )
 def test_terminals_are_known_by_name(environment: dict[str, str], colours: str) -> None:
     assert colour_system(environment) == colours
+
+
+@pytest.mark.parametrize(("claimed", "colours"), [(1 << 24, "truecolor"), (256, "256"), (16, "auto"), (-1, "auto")])
+def test_of_other_terminals_their_own_description_counts(
+    claimed: int, colours: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(curses, "setupterm", lambda term, _: asked.append(term))
+    monkeypatch.setattr(curses, "tigetnum", lambda name: {"colors": claimed}[name])
+    assert colour_system({"TERM": "st-meta"}) == colours
+    assert asked == ["st-meta"]
 
 
 def test_libraries_that_print_do_so_in_a_log(tmp_path: Path) -> None:
