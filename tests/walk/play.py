@@ -20,6 +20,8 @@ from types import FrameType
 from typing import Any
 
 from textual import events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.app import App
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Size
@@ -37,6 +39,7 @@ from engine.runs import find_network
 from tests.canary import Canary
 from tests.walk.steps import size_of
 from tui.app import MnistTui
+from tui.keyboard import Pastes
 
 UNDER_WAY = Train(epochs=2000, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")
 """The run that trains while the walk goes on."""
@@ -117,8 +120,21 @@ def failure(kind: str, error: BaseException) -> Failure:
     return Failure(kind, words, place + innermost, "".join(traceback.format_exception(error)))
 
 
+SEQUENCES = {
+    keys[0].value: text
+    for text, keys in reversed(list(ANSI_SEQUENCES_KEYS.items()))
+    if isinstance(keys, tuple) and len(keys) == 1
+}
+"""What a terminal sends for a key."""
+
+
 class SilentDriver(HeadlessDriver):
-    """Takes events as they come and writes nothing; the app draws all the same."""
+    """Takes what a terminal sends as it comes and writes nothing; the app draws all the same."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._parser, self._pastes = XTermParser(), Pastes()
+        self._pastes.first = False  # nothing was typed before anybody read
 
     @property
     def is_headless(self) -> bool:
@@ -128,6 +144,20 @@ class SilentDriver(HeadlessDriver):
     def send_message(self, message: Message) -> None:
         """In the order of their coming."""
         self._app.post_message(message)
+
+    def send(self, text: str) -> None:
+        """Hear what comes from a terminal in one piece, as the app's own driver does."""
+        for message in self._parser.feed(self._pastes.take(text)):
+            self.process_message(message)
+
+    def press(self, key: str) -> None:
+        """One key. The parser would wait whether an escape alone is more, and some keys no terminal sends."""
+        name = _character_to_key(key) if len(key) == 1 else key
+        text = key if len(key) == 1 else key_to_character(key) or SEQUENCES.get(key, "")
+        if key == "escape" or not text:
+            self.process_message(events.Key(name, None))
+        else:
+            self.send(text)
 
     def resize(self, columns: int, rows: int) -> None:
         """As a terminal does."""
@@ -168,20 +198,11 @@ def _scrolls(way: str) -> type[events.MouseEvent]:
     }[way]
 
 
-def _inputs(step: str) -> Iterator[Message]:
-    """What a terminal sends for a step."""
+def _turns(step: str) -> Iterator[Message]:
+    """The mouse's part in a step."""
     kind, _, rest = step.partition(" ")
     words = rest.split()
     match kind:
-        case "keys":
-            for key in words:
-                name = _character_to_key(key) if len(key) == 1 else key
-                yield events.Key(name, key if len(key) == 1 else key_to_character(key))
-        case "text":
-            for character in json.loads(rest):
-                yield events.Key(_character_to_key(character), character)
-        case "paste":
-            yield events.Paste(json.loads(rest))
         case "scroll":
             yield _mouse(_scrolls(words[2]), words[0], words[1], 0)
         case "move":
@@ -308,15 +329,24 @@ def _hang(step: str, taken: float, stack: list[traceback.FrameSummary]) -> Failu
 async def _take(app: WalkedApp, step: str) -> None:
     driver = app._driver
     assert isinstance(driver, SilentDriver)
-    if step == "rest":
-        await _rested(app)
-        return
-    if step.startswith("resize "):
-        columns, rows = map(int, step.split()[1:])
-        driver.resize(columns, rows)
-    else:
-        for message in _inputs(step):
-            driver.process_message(message)
+    kind, _, rest = step.partition(" ")
+    match kind:
+        case "rest":
+            await _rested(app)
+            return
+        case "resize":
+            columns, rows = map(int, rest.split())
+            driver.resize(columns, rows)
+        case "keys":
+            for key in rest.split():
+                driver.press(key)
+        case "text":  # quick fingers; or, where it is long enough, a paste that the terminal does not mark
+            driver.send(json.loads(rest))
+        case "paste":
+            driver.send(f"{BRACKETED_PASTE_START}{json.loads(rest)}{BRACKETED_PASTE_END}")
+        case _:
+            for message in _turns(step):
+                driver.process_message(message)
     await _answered(app)
 
 
