@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from tui.terminal import glyphs
 
 if TYPE_CHECKING:
@@ -29,5 +31,13 @@ def damaged_lines(count: int) -> str:
 
 
 def cut(name: str, most: int) -> str:
-    """A name in at most so many cells, and at its end where it goes on."""
-    return name if len(name) <= most else name[: most - len(glyphs().ellipsis)] + glyphs().ellipsis
+    """A name in at most so many cells of the terminal, with an ellipsis at its end where it goes on."""
+    if cell_len(name) <= most:
+        return name
+    return set_cell_size(name, most - len(glyphs().ellipsis)) + glyphs().ellipsis
+
+
+def padded(name: str, width: int, *, right: bool = False) -> str:
+    """A name and blanks in so many cells of the terminal, of which some characters take two; or blanks first."""
+    blanks = " " * (width - cell_len(name))
+    return blanks + name if right else name + blanks

@@ -54,7 +54,7 @@ from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 from tui.widgets.settings import Settings
 from tui.widgets.table import percent
-from tui.words import cut
+from tui.words import cut, padded
 
 Page = Literal["attack", "curve", "beta", "transfer", "universal"]
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
@@ -408,9 +408,9 @@ class AttacksScreen(InspectScreen):
         head = f"{'network':<18} {'attack':<14}{'epsilon':>8}{'accuracy':>11}   95 % interval"
         lines = []
         for p in found.points:
-            name = cut(p.name, 18)
+            name = padded(cut(p.name, 18), 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
-            text = f"{name:<18} {ATTACK_NAMES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
+            text = f"{name} {ATTACK_NAMES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, f"beaten by {ATTACK_NAMES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
         title = f"{found.points[0].count:,} of {found.asked:,} digits, {found.norm}"
         table.show(title, head, lines, self._curve_notes(found))
@@ -491,9 +491,9 @@ class AttacksScreen(InspectScreen):
             self.table.show("", "", ())
             return
         names = [cut(name, 20) for name in found.networks]
-        head = f"{'made on':<20}" + "".join(f"{name:>20}" for name in names) + f"{'L2':>9}"
+        head = f"{'made on':<20}" + "".join(padded(name, 20, right=True) for name in names) + f"{'L2':>9}"
         lines = [
-            Row(f"{name:<20}" + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")
+            Row(padded(name, 20) + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")
             for name, row, size in zip(names, found.success, found.l2, strict=True)
         ]
         bound = "" if found.epsilon is None else f" {found.norm} {found.epsilon:g}"
@@ -507,8 +507,8 @@ class AttacksScreen(InspectScreen):
         self.query_one(Legend).show(self.view, None)
         if found is None:
             raster.show("perturbation", "", None, apart)
-            grid.show("", "", EMPTY, gray)
-            self.table.show("", "", ())
+            grid.show("digits with it", "", EMPTY, gray)
+            self.table.show("what it does", "", ())
             return
         span = Span.of(found.perturbation, "diverging")
         raster.show("perturbation", f"up to {np.abs(found.perturbation).max():.2f}", found.perturbation, apart, span)

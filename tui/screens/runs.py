@@ -27,7 +27,7 @@ from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.rows import Row, Rows
 from tui.widgets.table import percent
-from tui.words import cut, duration, remark
+from tui.words import cut, duration, padded, remark
 
 _OF_THE_COMPARISON = frozenset({"measure", "axis", "smooth"})
 _OF_THE_LIST = {
@@ -506,4 +506,4 @@ def _line(run: RunSummary, *, opened: bool) -> str:
     marked = f"{cut(shown(run.name), WIDTH)}{glyphs().best if opened else ''}"
     done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
     time = duration(run.seconds) if run.seconds else ""
-    return f"{marked:<23}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {remark(run)}"
+    return f"{padded(marked, 23)}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {remark(run)}"

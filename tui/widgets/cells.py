@@ -31,6 +31,17 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
     return row
 
 
+def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
+    """`row` in at most `width` cells: with an ellipsis in `style` at its end where something is left out."""
+    if len(row) <= width:
+        return row
+    mark = cells((glyphs().ellipsis, style))
+    kept = row[: max(0, width - len(mark))]
+    if kept and not row[len(kept)][0]:  # half of a wide character
+        kept[-1] = (" ", style)
+    return (kept + mark)[:width]
+
+
 def _over(base: Style, style: Style) -> Style:
     # Pictures have thousands of styles, more than Rich keeps sums of.
     return style if style.color and style.bgcolor else base + style
@@ -39,7 +50,8 @@ def _over(base: Style, style: Style) -> Style:
 def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list[Cell]:
     """A rule across the widget with its title at the left and `facts` at the right."""
     rule = ink(widget.app, "rule")
-    left = cells((glyphs().rule + " ", rule), (title, ink(widget.app, "foreground", bold=True)), (" ", rule))
+    bold = ink(widget.app, "foreground", bold=True)
+    left = cells((glyphs().rule + " ", rule), (title, bold), (" ", rule)) if title else []
     return spread(left, [*facts, *cells((glyphs().rule, rule))] if facts else [], width, (glyphs().rule, rule))
 
 

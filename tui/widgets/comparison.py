@@ -15,7 +15,7 @@ from tui.tables import with_spread
 from tui.terminal import UNICODE, glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
-from tui.words import cut
+from tui.words import cut, padded
 
 INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
 """Of the groups; a colour-blind person tells them apart. Of more groups, the first are drawn."""
@@ -140,7 +140,7 @@ class Comparison(Vertical):
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
         sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
-        text = f"{cut(group.label, NAME):<23}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
+        text = f"{padded(cut(group.label, NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
         return Row(text, sample=(sample, INKS[number]))
 
     @property

@@ -9,7 +9,7 @@ from textual.events import Click
 from tui.commands import SCREENS, Command
 from tui.terminal import glyphs
 from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, spread
+from tui.widgets.cells import Cell, CellWidget, cells, clipped, spread
 
 
 class Header(CellWidget):
@@ -141,7 +141,4 @@ class ProgressLine(CellWidget):
                 row += cells((glyphs().bar_empty * (room - full), rest), (f" {part.share * 100:3.0f} %  ", text))
             else:
                 row += cells((f" {part}  ", text))
-        if len(row) > width:
-            mark = cells((glyphs().ellipsis, text))
-            row = row[: max(0, width - len(mark))] + mark
-        return [row]
+        return [clipped(row, width, text)]

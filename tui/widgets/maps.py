@@ -11,9 +11,8 @@ from textual.events import Click
 from textual.message import Message
 
 from tui.raster import OUTLINE, Levels, Span, enlarge, frame, paint, quantise
-from tui.terminal import glyphs
 from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.widgets.cells import Cell, CellWidget, cells, clipped, title_row
 from tui.widgets.pictures import LARGEST
 from tui.widgets.view import View
 
@@ -167,10 +166,9 @@ class Maps(CellWidget):
         return [*rows, [], *(self._fact(*fact, width) for fact in self.facts)]
 
     def _fact(self, name: str, text: str, width: int) -> list[Cell]:
-        row = cells((f" {name:<{LABEL - 1}}", ink(self.app, "quiet")), (text, ink(self.app, "foreground")))
-        if len(row) > width:
-            row = row[: width - len(glyphs().ellipsis)] + cells((glyphs().ellipsis, ink(self.app, "quiet")))
-        return row
+        quiet = ink(self.app, "quiet")
+        row = cells((f" {name:<{LABEL - 1}}", quiet), (text, ink(self.app, "foreground")))
+        return clipped(row, width, quiet)
 
     def _panel(self, panel: Panel, width: int, zoom: int) -> list[list[Cell]]:
         facts = cells((f" {panel.facts} ", ink(self.app, "quiet"))) if panel.facts else []

@@ -9,7 +9,7 @@ from textual.events import Click
 from textual.message import Message
 
 from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.widgets.cells import Cell, CellWidget, cells, clipped, title_row
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Rows(CellWidget):
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """As many lines as there is room for, around the cursor."""
-        quiet = ink(self.app, "quiet")
+        quiet, error = ink(self.app, "quiet"), ink(self.app, "error")
         rows = [title_row(self, self.title, [], width)]
         if not self.lines:
             words = [cells((line.center(width), quiet)) for line in self.empty.split("\n")]
@@ -112,9 +112,10 @@ class Rows(CellWidget):
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
             sample, colour = line.sample
             first = [(f" {sample}", ink(self.app, colour))] if sample else []
-            rows.append(cells(*first, (f" {line.text}", style), (f"  {line.mark}", ink(self.app, "error"))))
+            row = cells(*first, (f" {line.text}", style), *([(f"  {line.mark}", error)] if line.mark else []))
+            rows.append(clipped(row, width, quiet))
         if self.notes and height > len(self.notes) + 6:
-            rows += [[], *(cells((f" {note}", quiet)) for note in self.notes)]
+            rows += [[], *(clipped(cells((f" {note}", quiet)), width, quiet) for note in self.notes)]
         return rows
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tui.terminal import glyphs
 from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells
+from tui.widgets.cells import Cell, CellWidget, cells, clipped
 
 
 class Settings(CellWidget):
@@ -43,4 +43,15 @@ class Settings(CellWidget):
                 ends[1] = len(second)
             else:
                 second += cells((f" {value}  ", text))
-        return [row[max(0, end - width) :] for row, end in zip((first, second), ends, strict=True)]
+        return [self._window(row, end, width) for row, end in zip((first, second), ends, strict=True)]
+
+    def _window(self, row: list[Cell], end: int, width: int) -> list[Cell]:
+        """The part of `row` that has the cell before `end` in view, with an ellipsis on each side that is cut."""
+        quiet = ink(self.app, "quiet")
+        mark = cells((glyphs().ellipsis, quiet))
+        if len(row) <= width:
+            return row
+        if end + len(mark) <= width:
+            return clipped(row, width, quiet)
+        start = max(0, min(end, len(row) - len(mark)) + len(mark) - width)
+        return (mark + clipped(row[start + len(mark) :], width - len(mark), quiet))[:width]
