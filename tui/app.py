@@ -107,6 +107,8 @@ class MnistTui(App[int]):
 
     def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
         super().__init__()
+        self.leaving = False
+        """Whether it was told to end."""
         self.lab = Lab(root, wake=self._wake)
         self.root, self.weights = root, weights
         self.opened: RunFolder | Path | None = run or weights
@@ -215,6 +217,11 @@ class MnistTui(App[int]):
         if isinstance(event, events.Resize):
             event = events.Resize.from_dimensions(_at_least_smallest(event.size), None)
         await super().on_event(event)
+
+    def exit(self, *arguments: Any, **named: Any) -> None:
+        """End; keys that come after that are for nothing, while one widget after the other goes."""
+        self.leaving = True
+        super().exit(*arguments, **named)
 
     def switch_mode(self, mode: str) -> AwaitMount:
         """To another screen; not where a key comes after the one that leaves: the screens are being closed."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from textual import events
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
+from engine.runs import pretrained
 from tests.tui.conftest import MakeApp
 from tests.tui.test_train_screen import until
 from tui.app import MnistTui
 from tui.commands import COMMANDS, SCREENS, PaletteScreen
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
+from tui.screens.runs import RunsScreen
+from tui.screens.train import TrainScreen
+
+SCREENS_BY_KEY = [(number, mode) for number, _, mode in SCREENS]
 
 
 def burst(app: MnistTui, *keys: str) -> None:
@@ -32,6 +40,37 @@ async def test_keys_right_after_the_key_of_a_screen(still_app: MakeApp, number: 
         burst(app, number, "end", "pagedown", "left", *keys, "escape", "escape")
         await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.mode == mode and app.screen.ready)
         await _taken_in(pilot)
+        assert app.is_running
+
+
+@pytest.mark.usefixtures("quick_keys")
+@pytest.mark.parametrize(("number", "mode"), SCREENS_BY_KEY)
+async def test_keys_right_after_the_last_one(still_app: MakeApp, number: str, mode: str) -> None:
+    app = still_app(empty=True)
+    keys = [command.key for command in COMMANDS if mode in command.screens]
+    async with app.run_test(size=(120, 40)) as pilot:
+        burst(app, number)
+        await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.mode == mode and app.screen.ready)
+        burst(app, "q", *keys, "end", "8", "p", "c", "7")
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0
+
+
+@pytest.mark.usefixtures("quick_keys")
+async def test_another_screen_right_after_an_experiment_is_copied(still_app: MakeApp, tmp_path: Path) -> None:
+    shutil.copytree(pretrained("cnn").path, tmp_path / "runs" / "a run")
+    app = still_app(empty=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        burst(app, "8")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        assert isinstance(app.screen, RunsScreen)
+        app.screen.action_duplicate()
+        app.switch_mode("runs")
+        await _taken_in(pilot)
+        burst(app, "1")
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        await _taken_in(pilot)
+        assert app.screen.has_class("-form")  # it was filled, though another screen was in front
         assert app.is_running
 
 

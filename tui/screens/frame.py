@@ -42,8 +42,8 @@ class LabScreen(Screen[None]):
         return self.is_mounted and bool(self.query(Header)) and bool(self.query(KeyBar))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key before the widgets are there that it is for: in a burst it comes right after that of this screen."""
-        return self.is_mounted and super().check_action(action, parameters)
+        """No key while its widgets are not there: right after the key of this screen, or that of the end."""
+        return self.ready and not self.lab_app.leaving and super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
         """The frame, and the screen in it."""

@@ -462,13 +462,16 @@ class RunsScreen(LabScreen):
     def _fill(self, request: Train) -> None:
         app = self.lab_app
         app.switch_mode("train")
+        train = app.screen  # the next key may be that of another screen, which is in front when this one is filled
 
         async def fill() -> None:
-            form = app.screen.query_one(RequestForm)
+            if not (isinstance(train, LabScreen) and train.ready):
+                return
+            form = train.query_one(RequestForm)
             await form.mount_fields()
             form.fill(request)
             form.check()
-            app.screen.add_class("-form")
+            train.add_class("-form")
 
         app.call_after_refresh(fill)
 
