@@ -36,8 +36,9 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
 
 def _weights(request: ShowFilters, subject: Subject, epoch: int | None, kept: tuple[int, ...]) -> np.ndarray:
     key = f"{request.layer}.0.weight"
+    own = subject.model.state_dict()[key]
     if request.epoch < 0 or epoch == subject.epoch:
-        latest: np.ndarray = subject.model.state_dict()[key].cpu().numpy().copy()
+        latest: np.ndarray = own.cpu().numpy().copy()
         return latest
     if subject.run is None or epoch not in kept or epoch is None:
         have = f"it has {kept[0]} to {kept[-1]}" if kept else "it keeps none but the latest"
@@ -46,5 +47,9 @@ def _weights(request: ShowFilters, subject: Subject, epoch: int | None, kept: tu
     tensors, _ = load_tensors(path)
     if key not in tensors:
         raise RequestError(f"{path} is damaged: it has no {key}")
-    weights: np.ndarray = tensors[key].numpy()
+    kept_ones = tensors[key]
+    if kept_ones.shape != own.shape or not kept_ones.is_floating_point():
+        what = f"{tuple(kept_ones.shape)} of {str(kept_ones.dtype).removeprefix('torch.')}"
+        raise RequestError(f"{path} is damaged: its {key} is {what}, and the network's {tuple(own.shape)} of float32")
+    weights: np.ndarray = kept_ones.float().numpy()
     return weights

@@ -617,6 +617,9 @@ def bad_files(tmp_path: Path, trained: RunFolder, monkeypatch: pytest.MonkeyPatc
     shutil.copytree(trained.path, "no-filters")
     Path("no-filters", "epochs", "0001.safetensors").write_bytes(whole[:100])
     save_file({"fc.1.weight": torch.zeros(2)}, "no-filters/epochs/0000.safetensors")
+    shutil.copytree(trained.path, "other-filters")
+    save_file({"conv1.0.weight": torch.zeros(32, 1, 3, 3, 1)}, "other-filters/epochs/0000.safetensors")
+    save_file({"conv1.0.weight": torch.zeros(32, 1, 3, 3, dtype=torch.int32)}, "other-filters/epochs/0001.safetensors")
     shutil.copytree(trained.path, "bad-events")
     Path("bad-events", "events.jsonl").unlink()
     os.mkfifo(Path("bad-events", "events.jsonl"))
@@ -647,6 +650,8 @@ def bad_files(tmp_path: Path, trained: RunFolder, monkeypatch: pytest.MonkeyPatc
         (ShowFilters(epoch=16), "pretrained:cnn-bn has no filters of epoch 16: it has 0 to 15"),
         (ShowFilters(what="no-filters", epoch=1), "0001.safetensors is no whole safetensors file"),
         (ShowFilters(what="no-filters", epoch=0), "0000.safetensors is damaged: it has no conv1.0.weight"),
+        (ShowFilters(what="other-filters", epoch=0), "damaged: its conv1.0.weight is (32, 1, 3, 3, 1) of float32, and"),
+        (ShowFilters(what="other-filters", epoch=1), "damaged: its conv1.0.weight is (32, 1, 3, 3) of int32, and"),
         (ShowFilters(what="no-filters/model.safetensors", epoch=1), "model.safetensors has no filters of epoch 1"),
     ],
 )
