@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from engine.runs import RunFolder
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # A process a core: two crowds of threads on the same cores would wait for one another at every barrier.
+    # A thread a process: crowds of threads on the same cores would wait for one another at every barrier.
     os.environ["OMP_NUM_THREADS"] = "1"
 
 T = TypeVar("T")

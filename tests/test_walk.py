@@ -11,10 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from textual._xterm_parser import XTermParser
+from textual.events import Key
 
 from tests.walk.minimise import minimised
-from tests.walk.play import Start
-from tests.walk.steps import KEYS_OF, Steps, size_of
+from tests.walk.play import SEQUENCES, Start
+from tests.walk.steps import EDITS, KEYS_OF, MOVES, Steps, size_of
 
 PLANTED = """
 import sys
@@ -57,6 +59,13 @@ def test_steps_are_the_same_for_a_seed_and_reach_every_key_of_every_screen() -> 
     assert size_of('text "ab"') == 2
     start = Start(80, 24, 'a "b" c', training=True)
     assert Start.parse(str(start)) == start
+
+
+def test_a_key_is_what_a_terminal_sends_for_it() -> None:
+    for key in {*MOVES, *EDITS} & SEQUENCES.keys() - {"escape"}:
+        (heard,) = XTermParser().feed(SEQUENCES[key])
+        assert isinstance(heard, Key)
+        assert heard.key == key
 
 
 def test_a_planted_fault_is_found_with_its_replay(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ class MnistTui(App[int]):
         await super().on_event(event)
 
     def exit(self, *arguments: Any, **named: Any) -> None:
-        """End; keys that come after that are for nothing, while one widget after the other goes."""
+        """End; no key of a screen acts after that, while one widget after the other goes."""
         self.leaving = True
         super().exit(*arguments, **named)
 

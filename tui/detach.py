@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -59,7 +60,8 @@ class Detached:
                         said = self._errors.read_text(errors="replace").splitlines()
                         self.refused = [line for line in said if line.startswith("mnist-tui: run ")]
                         if self._several:
-                            self.complaints = self._errors.rename(self._errors.parent / f"{event.run}.failures.txt")
+                            with contextlib.suppress(OSError):  # it trains all the same
+                                self.complaints = self._errors.rename(self._said.parent / f"{event.run}.failures.txt")
                         return event
                 if ended:
                     lines = self._errors.read_text(errors="replace").strip().splitlines()

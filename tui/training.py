@@ -57,7 +57,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         events: list[Event] = []
         try:
             code = report(request, output, events)
-        except KeyboardInterrupt:  # between two runs: within one, `report` answers it
+        except KeyboardInterrupt:  # between two runs, or once more within one: the first, `report` answers
             code = INTERRUPTED
             break
         except (RequestError, DeviceFailed) as error:

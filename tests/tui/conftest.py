@@ -45,7 +45,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def closed_labs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No lane works on when a test is over, or holds its app in memory."""
+    """Lanes are told to stop when a test is over: none holds its app in memory."""
     made = []
 
     class KeptLab(Lab):
@@ -230,4 +230,5 @@ def asked_anew(exact_engine: None, answers: Answers) -> Iterator[None]:
     kept = dict(answers)
     answers.clear()
     yield
+    answers.clear()  # a test that asks anew may have changed the engine
     answers.update(kept)

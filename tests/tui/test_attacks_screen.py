@@ -166,7 +166,7 @@ async def under_way(pilot: Pilot[int], screen: AttacksScreen) -> Job:
     return screen.job
 
 
-@pytest.mark.usefixtures("prompt")
+@pytest.mark.usefixtures("prompt", "asked_anew")
 async def test_pause_step_and_stop(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
@@ -209,7 +209,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         assert finished(screen).attack == "targeted"
 
 
-@pytest.mark.usefixtures("prompt")
+@pytest.mark.usefixtures("prompt", "asked_anew")
 async def test_another_screen_ends_a_pause_and_coming_back_begins_again(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
@@ -312,6 +312,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         assert screen.page == "attack"
 
 
+@pytest.mark.usefixtures("asked_anew")
 async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
     still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +416,7 @@ async def test_numbers_that_are_none(still_app: MakeApp, tmp_path: Path) -> None
             assert app.is_running
 
 
+@pytest.mark.usefixtures("asked_anew")
 async def test_a_paused_attack_keeps_no_figure_waiting(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:

@@ -325,6 +325,7 @@ async def test_the_view_is_chosen_from_the_terminal(
         assert mode in words(screen.query_one(Legend))
 
 
+@pytest.mark.usefixtures("asked_anew")
 async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.inspection.subject.read_weights", read_weights)
     app = MnistTui(tmp_path / "runs", pretrained("cnn"))

@@ -228,6 +228,7 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         assert screen.wanted() == [Occlude(what="pretrained:cnn", index=62, stride=4)]
 
 
+@pytest.mark.usefixtures("asked_anew")
 async def test_what_goes_over_many_digits_can_be_stopped(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, add = threading.Event(), ClassOcclusion._add
 

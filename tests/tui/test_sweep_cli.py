@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine import recording
+from engine.memory import free_memory
 from engine.requests import RequestError, Train
 from engine.runs import RunFolder
 from engine.training import TrainingFailed, train
@@ -104,6 +105,9 @@ def test_an_interrupt_between_two_runs_keeps_the_table(call: Call, monkeypatch: 
 def test_a_detached_sweep_writes_down_which_runs_failed(tmp_path: Path) -> None:
     large = ("--train-size", "50000", "--batch-size", "50000", "--sweep", "channels=1,1024")
     command = [sys.executable, "-m", "tui.cli", *SMALL, *large, "--detach"]
+    free = free_memory()
+    if free is None or free > 700 * 10**9:
+        pytest.skip("nothing is too large for this machine, or it does not say what is")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("which of them fail is written to "))
     file = tmp_path / line.removeprefix("which of them fail is written to ")

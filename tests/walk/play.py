@@ -153,7 +153,7 @@ class SilentDriver(HeadlessDriver):
     def press(self, key: str) -> None:
         """One key. The parser would wait whether an escape alone is more, and some keys no terminal sends."""
         name = _character_to_key(key) if len(key) == 1 else key
-        text = key if len(key) == 1 else key_to_character(key) or SEQUENCES.get(key, "")
+        text = key if len(key) == 1 else SEQUENCES.get(key) or key_to_character(key) or ""
         if key == "escape" or not text:
             self.process_message(events.Key(name, None))
         else:

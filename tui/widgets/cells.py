@@ -32,9 +32,12 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
 
 
 def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
-    """`row` in at most `width` cells: with an ellipsis in `style` at its end where something is left out."""
-    if len(row) <= width:
-        return row
+    """`row` in at most `width` cells: with an ellipsis in `style` at its end where more than blanks is left out."""
+    end = len(row)
+    while end > width and row[end - 1][0] == " ":
+        end -= 1
+    if end <= width:
+        return row[:width]
     mark = cells((glyphs().ellipsis, style))
     kept = row[: max(0, width - len(mark))]
     if kept and not row[len(kept)][0]:  # half of a wide character

@@ -49,9 +49,12 @@ class Settings(CellWidget):
         """The part of `row` that has the cell before `end` in view, with an ellipsis on each side that is cut."""
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
-        if len(row) <= width:
-            return row
-        if end + len(mark) <= width:
+        while len(row) > end and row[-1][0] == " ":
+            row = row[:-1]
+        if len(row) <= width or end + len(mark) <= width:
             return clipped(row, width, quiet)
         start = max(0, min(end, len(row) - len(mark)) + len(mark) - width)
-        return (mark + clipped(row[start + len(mark) :], width - len(mark), quiet))[:width]
+        rest = row[start + len(mark) :]
+        if rest and not rest[0][0]:  # half of a wide character
+            rest[0] = (" ", quiet)
+        return (mark + clipped(rest, width - len(mark), quiet))[:width]
