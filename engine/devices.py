@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -77,10 +78,30 @@ def set_threads(threads: int) -> int:
     """Let PyTorch compute with `threads` CPU threads (0: the default); returns how many it is.
 
     The default is PyTorch's own choice, but no more than this process may use: threads that wait for a CPU are waited
-    for by all others.
+    for by all others. Raises RequestError where the system does not let this process have so many.
     """
+    if threads > max(_DEFAULT_THREADS, torch.get_num_threads()):
+        _check_startable(threads)
     torch.set_num_threads(threads or _DEFAULT_THREADS)
     return torch.get_num_threads()
+
+
+def _check_startable(threads: int) -> None:
+    """Start as many and let them go: where OpenMP cannot start those that it needs, it ends the process."""
+    over, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(threads):
+            thread = threading.Thread(target=over.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        raise RequestError(
+            f"the system lets this process have {len(started):,} threads more, not {threads:,}: ask for fewer threads"
+        ) from None
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import warnings
@@ -294,3 +295,26 @@ def test_a_run_in_tf32_is_refused_on_a_cpu_before_it_has_a_folder(tmp_path: Path
     with pytest.raises(RequestError, match="--precision fp32"):
         list(lab.perform(Train(precision="tf32", device="cpu"), tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_more_threads_than_the_system_gives_are_refused() -> None:
+    """Otherwise OpenMP would end the process: without a word in the app, whose standard error is elsewhere."""
+    code = """
+import resource
+from engine.devices import set_threads
+from engine.requests import RequestError
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), used + (1 << 29)))
+try:
+    set_threads(1000)
+except RequestError as error:
+    print(error)
+import torch
+print(torch.rand(512, 512).mm(torch.rand(512, 512)).shape[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    refused, computed = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"the system lets this process have \d+ threads more, not 1,000: ask for fewer threads", refused
+    )
+    assert computed == "512"

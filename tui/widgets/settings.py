@@ -49,7 +49,7 @@ class Settings(CellWidget):
         """The part of `row` that has the cell before `end` in view, with an ellipsis on each side that is cut."""
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
-        while len(row) > end and row[-1][0] == " ":
+        while len(row) > max(end, width) and row[-1][0] == " ":
             row = row[:-1]
         if len(row) <= width or end + len(mark) <= width:
             return clipped(row, width, quiet)
