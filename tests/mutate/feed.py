@@ -62,6 +62,8 @@ def command(*words: str) -> str:
 
 def numbers_in(path: Path) -> Plain | None:
     """The tensors in a weights file by another reader than the program's; None where it cannot tell."""
+    if not path.is_file():  # this reader would wait at a pipe for ever
+        return None
     try:
         if path.suffix == ".safetensors":
             return Counter(_plain(array) for array in _safetensors(path.read_bytes()).values())
