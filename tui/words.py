@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
+from engine.words import shown
 from tui.terminal import glyphs
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def damaged_lines(count: int) -> str:
 
 
 def cut(name: str, most: int) -> str:
-    """A name in at most so many cells of the terminal, with an ellipsis at its end where it goes on."""
+    """A name, safe to show, in at most so many cells of the terminal, with an ellipsis at its end where it goes on."""
+    name = shown(name)
     if cell_len(name) <= most:
         return name
     return set_cell_size(name, most - len(glyphs().ellipsis)) + glyphs().ellipsis

@@ -56,3 +56,16 @@ async def test_the_parameter_at_hand_is_in_view_and_each_cut_side_says_so(still_
             assert len(row) <= 30
             assert row.startswith("…") == (at > 1)
             assert row.endswith("…") == (at < 4)
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+async def test_settings_of_any_width(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    app = still_app()
+    async with app.run_test(size=(30, 10)):
+        settings = Settings()
+        await app.screen.mount(settings)
+        for at in range(3):
+            settings.show(["one", "two"], 1, [("alpha", "1"), ("beta", "2"), ("c", "3")], at)
+            for width in range(40):
+                assert all(len(row) <= width for row in settings.draw(width, 2))

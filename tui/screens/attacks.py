@@ -42,7 +42,6 @@ from engine.requests import (
     parameters,
 )
 from engine.runs import other_bundled
-from engine.words import shown
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable
@@ -409,7 +408,7 @@ class AttacksScreen(InspectScreen):
         head = f"{'network':<18} {'attack':<14}{'epsilon':>8}{'accuracy':>11}   95 % interval"
         lines = []
         for p in found.points:
-            name = padded(cut(shown(p.name), 18), 18)
+            name = padded(cut(p.name, 18), 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name} {ATTACK_NAMES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, f"beaten by {ATTACK_NAMES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
@@ -491,7 +490,7 @@ class AttacksScreen(InspectScreen):
         if found is None:
             self.table.show("", "", ())
             return
-        names = [cut(shown(name), 20) for name in found.networks]
+        names = [cut(name, 20) for name in found.networks]
         head = f"{'made on':<20}" + "".join(padded(name, 20, right=True) for name in names) + f"{'L2':>9}"
         lines = [
             Row(padded(name, 20) + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")

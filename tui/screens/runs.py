@@ -506,7 +506,7 @@ def _experiment(request: Train) -> str:
 def _line(run: RunSummary, *, opened: bool) -> str:
     loss = "" if run.val_loss is None else f"{run.val_loss:.4f}"
     accuracy = "" if run.test_accuracy is None else percent(run.test_accuracy)
-    marked = f"{cut(shown(run.name), WIDTH)}{glyphs().best if opened else ''}"
+    marked = f"{cut(run.name, WIDTH)}{glyphs().best if opened else ''}"
     done = f"{run.epoch}/{run.epochs}" if run.epochs else ""
     time = duration(run.seconds) if run.seconds else ""
     return f"{padded(marked, 23)}{run.seed:>5}  {run.state:<11}{done:>7}{loss:>9}{accuracy:>9}{time:>11}  {remark(run)}"

@@ -31,13 +31,20 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
     return row
 
 
+def trimmed(row: list[Cell], least: int) -> list[Cell]:
+    """`row` without the blanks at its end, as far as `least` cells are left."""
+    end = len(row)
+    while end > least and row[end - 1][0] == " ":
+        end -= 1
+    return row[:end]
+
+
 def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
     """`row` in at most `width` cells: with an ellipsis in `style` at its end where more than blanks is left out."""
-    end = len(row)
-    while end > width and row[end - 1][0] == " ":
-        end -= 1
-    if end <= width:
-        return row[:width]
+    width = max(0, width)
+    row = trimmed(row, width)
+    if len(row) <= width:
+        return row
     mark = cells((glyphs().ellipsis, style))
     kept = row[: max(0, width - len(mark))]
     if kept and not row[len(kept)][0]:  # half of a wide character

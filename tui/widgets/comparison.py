@@ -11,7 +11,6 @@ from textual.containers import Vertical
 
 from engine.comparison import differences, sentence
 from engine.events import RunGroup, RunsCompared
-from engine.words import shown
 from tui.tables import with_spread
 from tui.terminal import UNICODE, glyphs
 from tui.widgets.chart import Chart, Curve
@@ -141,7 +140,7 @@ class Comparison(Vertical):
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
         sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
-        text = f"{padded(cut(shown(group.label), NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
+        text = f"{padded(cut(group.label, NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
         return Row(text, sample=(sample, INKS[number]))
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tui.terminal import glyphs
 from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, clipped
+from tui.widgets.cells import Cell, CellWidget, cells, clipped, trimmed
 
 
 class Settings(CellWidget):
@@ -49,8 +49,7 @@ class Settings(CellWidget):
         """The part of `row` that has the cell before `end` in view, with an ellipsis on each side that is cut."""
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
-        while len(row) > max(end, width) and row[-1][0] == " ":
-            row = row[:-1]
+        row = trimmed(row, max(end, width))
         if len(row) <= width or end + len(mark) <= width:
             return clipped(row, width, quiet)
         start = max(0, min(end, len(row) - len(mark)) + len(mark) - width)
