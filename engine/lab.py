@@ -8,138 +8,30 @@ the lane's thread does, when its first request comes.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
+from engine import operations
 from engine.allocator import keep_freed_memory
-from engine.events import (
-    BatchEvaluated,
-    BatchTrained,
-    Cancelled,
-    DeviceFellBack,
-    EpochFinished,
-    Event,
-    JobFailed,
-    PauseAsked,
-    Progress,
-    RunFailed,
-    RunStarted,
-)
+from engine.event import Event, JobFailed, PauseAsked, Progress
 from engine.libraries import not_loaded
-from engine.requests import (
-    AnyAttack,
-    AttackUniversal,
-    Attribute,
-    CompareRuns,
-    DeviceFailed,
-    DrawFigure,
-    Evaluate,
-    Export,
-    Import,
-    ListRuns,
-    MeasureRobustness,
-    MeasureTransfer,
-    Occlude,
-    OpenWeights,
-    Report,
-    Request,
-    RequestError,
-    Resume,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
-    SweepBeta,
-    Train,
-    WarmUp,
-)
+from engine.operations import Entry, LaneName, end
+from engine.request import DeviceFailed, Request, RequestError
+from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunFailed, RunStarted
 
-LaneName = Literal["training", "analysis"]
 JobState = Literal["waiting", "running", "paused", "done"]
-Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 PROGRESS_INTERVAL = 0.25
 """Seconds between two wake-ups of the reader for progress alone; results and their parts wake it at once."""
 
 NICENESS = 5
 """Of the lanes' threads, against the front end's 0."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    lane: LaneName
-    target: str
-    """`module:function`, by name so that a front end does not import PyTorch with it."""
-    writes: bool = False
-    """Whether it must be let finish before the process ends; a newer request does not displace it."""
-    computes: bool = True
-    """Whether its steps keep the cores busy: then it takes turns with the other lane."""
-
-
-OPERATIONS: dict[type[Request], _Entry] = {
-    Train: _Entry("training", "engine.recording:train_run", writes=True),
-    Resume: _Entry("training", "engine.recording:resume_run", writes=True),
-    CompareRuns: _Entry("analysis", "engine.comparison:compare_runs", computes=False),
-    ListRuns: _Entry("analysis", "engine.catalogue:list_runs", computes=False),
-    WarmUp: _Entry("training", "engine.loading:warm_up", computes=False),
-    OpenWeights: _Entry("analysis", "engine.loading:open_weights"),
-    Summarise: _Entry("analysis", "engine.inspection.layers:summarise"),
-    Evaluate: _Entry("analysis", "engine.inspection.predictions:evaluate_split"),
-    ShowDigits: _Entry("analysis", "engine.inspection.predictions:show_digits"),
-    ShowFilters: _Entry("analysis", "engine.inspection.filters:show_filters"),
-    ShowActivations: _Entry("analysis", "engine.inspection.activations:show_activations"),
-    Occlude: _Entry("analysis", "engine.attribution.occlusion:occlude"),
-    Attribute: _Entry("analysis", "engine.attribution.explain:attribute"),
-    **{kind: _Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
-    AttackUniversal: _Entry("analysis", "engine.attacks.universal:attack_universal"),
-    SweepBeta: _Entry("analysis", "engine.attacks.penalty:sweep_beta"),
-    MeasureRobustness: _Entry("analysis", "engine.attacks.robustness:measure_robustness"),
-    MeasureTransfer: _Entry("analysis", "engine.attacks.transfer:measure_transfer"),
-    Import: _Entry("analysis", "engine.exchange:import_weights", writes=True, computes=False),
-    Export: _Entry("analysis", "engine.exchange:export", writes=True, computes=False),
-    Report: _Entry("analysis", "engine.report:report", writes=True),
-    DrawFigure: _Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
-}
-
-
-def perform(request: Request, root: Path) -> Generator[Event, None, None]:
-    """Carry out `request` in this thread: the generator of its events. `root` is where run folders go.
-
-    Raises, while iterating, RequestError where the input was wrong, and DeviceFailed where a GPU gave out.
-    """
-    module, _, function = OPERATIONS[type(request)].target.partition(":")
-    operation: Operation = getattr(importlib.import_module(module), function)
-    try:
-        if getattr(request, "device", "") == "auto" and (reason := _torch_module("engine.devices").fallback()):
-            yield DeviceFellBack(reason=reason)
-        yield from operation(request, root)
-    except RuntimeError as error:
-        # Most operations know nothing of devices, and what gives out below them comes up as PyTorch's own text.
-        if "torch" in sys.modules and (words := _torch_module("engine.gpu").failure(error)):
-            raise DeviceFailed(words) from error
-        raise
-
-
-def _torch_module(name: str) -> Any:
-    """A module that imports PyTorch, by name so that a front end does not import it with this one."""
-    return importlib.import_module(name)
-
-
-def end(events: Generator[Event, None, None]) -> Iterator[Event]:
-    """Stop the work behind `events` before its next step: what it still has to say."""
-    try:
-        yield events.throw(Cancelled())
-        yield from events
-    except (Cancelled, StopIteration):
-        return
 
 
 class Stream:
@@ -212,7 +104,7 @@ class Turns:
 class Job:
     """One request being carried out."""
 
-    def __init__(self, request: Request, entry: _Entry) -> None:
+    def __init__(self, request: Request, entry: Entry) -> None:
         self.request = request
         self.lane: LaneName = entry.lane
         self.writes = entry.writes
@@ -271,7 +163,7 @@ class Job:
         try:
             if not self._cancelled:
                 self.state = "running"
-                self._iterate(perform(self.request, root), stream, turns)
+                self._iterate(operations.perform(self.request, root), stream, turns)
         except RequestError as error:
             put(self, JobFailed(reason=str(error), bad_request=True))
         except DeviceFailed as error:
@@ -388,7 +280,7 @@ class Lab:
 
     def submit(self, request: Request) -> Job:
         """Hand in a request; its events will come with the returned job."""
-        entry = OPERATIONS[type(request)]
+        entry = operations.OPERATIONS[type(request)]
         job = Job(request, entry)
         self._lanes[entry.lane].add(job)
         return job

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from engine.requests import RequestError
+from engine.request import RequestError
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from engine.data import Dataset
-    from engine.runs import RunFolder
+    from engine.data.datasets import Dataset
+    from engine.runs.folder import RunFolder
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A thread a process: crowds of threads on the same cores would wait for one another at every barrier.
@@ -49,7 +49,7 @@ def mnist() -> Dataset:
     """The whole of MNIST on the CPU."""
     import torch
 
-    from engine.data import load
+    from engine.data.datasets import load
 
     return returned(load("mnist", torch.device("cpu")))
 
@@ -57,7 +57,7 @@ def mnist() -> Dataset:
 @pytest.fixture(scope="session")
 def small(mnist: Dataset) -> Dataset:
     """The first images of MNIST's splits: an epoch takes a fraction of a second."""
-    from engine.data import Dataset
+    from engine.data.datasets import Dataset
 
     return Dataset("mnist", mnist.train.first(2000), mnist.val.first(500), mnist.test.first(400))
 
@@ -71,10 +71,10 @@ def small_runs(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever looks into a network sees the small data set instead of the whole."""
-    patch_load(monkeypatch, small, "engine.inspection.subject")
+    patch_load(monkeypatch, small, "engine.inspection.loaded")
 
 
-def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.recording") -> None:
+def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.runs.recording") -> None:
     """Let `module` see `data`, whatever it loads."""
 
     def load(*_: object) -> Generator[Any, None, Dataset]:
@@ -87,10 +87,10 @@ def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.r
 @pytest.fixture(scope="session")
 def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished run of two short epochs on real images. Nobody may write to it."""
-    from engine.events import RunStarted
-    from engine.recording import train_run
-    from engine.requests import Train
-    from engine.runs import RunFolder
+    from engine.runs.folder import RunFolder
+    from engine.runs.recording import train_run
+    from engine.training.events import RunStarted
+    from engine.training.requests import Train
 
     root = tmp_path_factory.mktemp("trained")
     request = Train(train_size=1280, epochs=2, device="cpu")

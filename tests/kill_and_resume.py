@@ -19,8 +19,8 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from engine.events import RunStarted
-from engine.runs import RunFolder
+from engine.runs.folder import RunFolder
+from engine.training.events import RunStarted
 
 EXPERIMENT = ("--train-size", "2560", "--epochs", "4", "--channels", "8", "--hidden", "32", "--batch-norm")
 TIMES = {"train_seconds", "eval_seconds", "images_per_second"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from engine.paths import asset
-from engine.runs import pretrained
+from engine.runs.finding import pretrained
 from tui.app import MnistTui
 from tui.screens.inspect import InspectScreen
 from tui.screens.runs import RunsScreen

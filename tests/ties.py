@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine import pooling
 from engine.attacks import passes
+from engine.network import pooling
 
 FIRST_MAXIMA = pooling.first_maxima
 """The product's own."""

@@ -27,23 +27,22 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import AwaitMount
 
-from engine.events import (
-    DeviceFellBack,
-    EngineLoaded,
-    Event,
-    FigureSaved,
-    JobFailed,
-    RunCancelled,
-    RunFailed,
-    RunStarted,
-    WeightsOpened,
-    WeightsRead,
-)
-from engine.history import RunHistory
+from engine.data.requests import SplitName
+from engine.event import Event, JobFailed
+from engine.figures.events import FigureSaved
+from engine.figures.requests import DrawFigure
 from engine.lab import Job, Lab
+from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, WeightsRead
+from engine.network.requests import OpenWeights, WarmUp
 from engine.paths import asset, reserve, write_whole
-from engine.requests import DrawFigure, OpenWeights, Request, RequestError, Resume, SplitName, Train, WarmUp
-from engine.runs import RunFolder, Tail, ask_to_stop, owner, unfinished
+from engine.request import Request, RequestError
+from engine.runs.finding import unfinished
+from engine.runs.folder import RunFolder, ask_to_stop, owner
+from engine.runs.history import RunHistory
+from engine.runs.requests import Resume
+from engine.runs.tail import Tail
+from engine.training.events import RunCancelled, RunFailed, RunStarted
+from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.commands import SCREENS, Palette, PaletteScreen, bindings
 from tui.screens.frame import LabScreen

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
-from engine.requests import Request, RequestError, parameters
+from engine.request import Request, RequestError, parameters
 
 R = TypeVar("R", bound=Request)
 O = TypeVar("O", bound="Output")  # noqa: E741

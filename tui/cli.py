@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.libraries import not_loaded
-from engine.requests import (
+from engine.attacks.requests import (
     AttackCarliniWagner,
     AttackDeepFool,
     AttackFgsm,
@@ -18,27 +17,17 @@ from engine.requests import (
     AttackPgd,
     AttackTargeted,
     AttackUniversal,
-    Attribute,
-    CompareRuns,
-    DeviceFailed,
-    Evaluate,
-    Export,
-    Import,
-    ListRuns,
     MeasureRobustness,
     MeasureTransfer,
-    Occlude,
-    Report,
-    Request,
-    RequestError,
-    Resume,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
     SweepBeta,
-    Train,
 )
+from engine.attribution.requests import Attribute, Occlude
+from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.libraries import not_loaded
+from engine.report.requests import Report
+from engine.request import DeviceFailed, Request, RequestError
+from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
+from engine.training.requests import Train
 from engine.words import shown, shown_lines
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -203,7 +192,8 @@ def _open(arguments: list[str]) -> int:
 
 
 def _run_app(root: Path, what: str | None) -> int:
-    from engine.runs import RunFolder, find_network
+    from engine.runs.finding import find_network
+    from engine.runs.folder import RunFolder
 
     found = find_network(what or "", root)
     # Textual draws on standard error; a stream that was closed is None.

@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.events import RunStarted, read_json_lines
-from engine.requests import RequestError
+from engine.request import RequestError
+from engine.runs.codec import read_json_lines
+from engine.training.events import RunStarted
 
 _OURS = Path(__file__).parent.parent
 """The folder that holds this package, which need not be installed."""

@@ -10,17 +10,11 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from engine.attack_events import AttackFinished, RobustnessMeasured
-from engine.events import (
-    ActivationsComputed,
-    AttributionsComputed,
-    ClassOcclusionReady,
-    DigitsShown,
-    FiltersShown,
-    NetworkEvent,
-    OcclusionMapReady,
-)
-from engine.requests import ColourMapName
+from engine.attacks.events import AttackFinished, RobustnessMeasured
+from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, OcclusionMapReady
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown
+from engine.network.events import NetworkEvent
 from tui.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs

@@ -11,31 +11,24 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from engine.attack_events import AttackAdvanced, RobustnessPointMeasured
-from engine.events import (
+from engine.attacks.events import AttackAdvanced, RobustnessPointMeasured
+from engine.attribution.events import OcclusionMapAdvanced
+from engine.data.events import DownloadAdvanced
+from engine.event import Event, Progress, WorkAdvanced, to_json
+from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
+from engine.operations import end, perform
+from engine.report.events import ReportWritten
+from engine.request import Request
+from engine.runs.events import Exported, RunsCompared, RunsListed
+from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
-    DeviceFellBack,
-    DownloadAdvanced,
     EpochFinished,
-    Event,
-    Exported,
-    NetworkEvent,
-    OcclusionMapAdvanced,
-    Progress,
-    ReportWritten,
     RunCancelled,
     RunFailed,
     RunFinished,
-    RunsCompared,
-    RunsListed,
     RunStarted,
-    WeightsRead,
-    WorkAdvanced,
-    to_json,
 )
-from engine.lab import end, perform
-from engine.requests import Request
 from engine.words import readable, shown
 from tui import saving
 from tui.arguments import Output

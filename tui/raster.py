@@ -15,7 +15,7 @@ from rich.color import Color
 from rich.console import Console
 from rich.style import Style
 
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
 from tui.terminal import UNICODE, glyphs
 from tui.widgets.cells import Cell
 

@@ -9,40 +9,32 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.events import (
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.requests import MeasureRobustness
+from engine.attribution.events import (
     AttributionsComputed,
     ClassOcclusionReady,
-    DigitsShown,
-    Event,
     Faithfulness,
     FaithfulnessMeasured,
-    NetworkSummarised,
     OcclusionMap,
-    RunStarted,
-    SplitEvaluated,
-    arrays,
 )
-from engine.history import RunHistory
-from engine.lab import perform
+from engine.attribution.requests import Attribute, Occlude
+from engine.event import Event, arrays
+from engine.figures.requests import DrawFigure
+from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import ShowActivations, ShowFilters
+from engine.operations import perform
 from engine.paths import write_whole
-from engine.requests import (
-    Attribute,
-    DrawFigure,
-    MeasureRobustness,
-    Occlude,
-    Request,
-    RequestError,
-    Resume,
-    ShowActivations,
-    ShowFilters,
-    Train,
-)
-from engine.runs import find_run
+from engine.request import Request, RequestError
+from engine.runs.finding import find_run
+from engine.runs.history import RunHistory
+from engine.runs.requests import Resume
+from engine.training.events import RunStarted
+from engine.training.requests import Train
 from tui.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
-    from engine.events import Array
+    from engine.event import Array
 
 
 class SavingFailed(Exception):

@@ -9,29 +9,29 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.comparison import differences, sentence
-from engine.events import (
-    ActivationsComputed,
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attribution.events import (
     AttributionsComputed,
-    ChannelsSurveyed,
     ClassOcclusionReady,
-    DigitsShown,
     Faithfulness,
     FaithfulnessMeasured,
+    OcclusionMapReady,
+    StrokeShare,
+)
+from engine.inspection.events import (
+    ActivationsComputed,
+    ChannelsSurveyed,
+    DigitsShown,
     FiltersShown,
     ImagesEvent,
     LayerSurvey,
-    NetworkEvent,
     NetworkSummarised,
-    OcclusionMapReady,
-    RunsCompared,
-    RunsListed,
     SplitEvaluated,
-    Spread,
-    StrokeShare,
     with_batch,
 )
+from engine.network.events import NetworkEvent
+from engine.runs.comparison import differences, sentence
+from engine.runs.events import RunsCompared, RunsListed, Spread
 from engine.words import shown
 from tui.words import duration, remark
 

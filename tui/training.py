@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.events import Event, RunCancelled, RunFailed, RunStarted, to_json
-from engine.requests import DeviceFailed, RequestError, Train
-from engine.sweeps import expand, parse_axis
+from engine.event import Event, to_json
+from engine.request import DeviceFailed, RequestError
+from engine.runs.sweeps import expand, parse_axis
+from engine.training.events import RunCancelled, RunFailed, RunStarted
+from engine.training.requests import Train
 from engine.words import shown
 from tui.arguments import Output, TrainOutput, parse
 from tui.cli import DONE, FAILED, INTERRUPTED

@@ -10,7 +10,7 @@ from engine.words import shown
 from tui.terminal import glyphs
 
 if TYPE_CHECKING:
-    from engine.events import RunSummary
+    from engine.runs.events import RunSummary
 
 
 def duration(seconds: float) -> str:

@@ -15,9 +15,9 @@ from torch import Tensor
 from engine.attacks.adam import Adam
 from engine.attacks.network import AttackedNetwork, Iterate, Logit
 from engine.attacks.plain import PlainAscent
+from engine.attacks.requests import AttackNoise, AttackTargeted, OptimizerName
 from engine.geometry import IMAGE_SIZE
-from engine.requests import AttackNoise, AttackTargeted, OptimizerName
-from engine.seeds import generator
+from engine.network.seeds import generator
 
 MEAN, DEVIATION = 0.5, 0.25
 """Of the notebook's normal noise, in pixel values."""

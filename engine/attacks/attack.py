@@ -12,16 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.attack_events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
 from engine.attacks.ascent import from_digits, from_noise, noise
 from engine.attacks.bounded import fgsm, pgd, random_starts
+from engine.attacks.events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
 from engine.attacks.minimum import carlini_wagner, deepfool
 from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate
 from engine.attacks.record import Record, pixels, softmax
-from engine.events import Cancelled, Event
-from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, open_subject
-from engine.requests import (
+from engine.attacks.requests import (
     AnyAttack,
     AttackCarliniWagner,
     AttackDeepFool,
@@ -30,13 +27,15 @@ from engine.requests import (
     AttackNoise,
     AttackPgd,
     AttackTargeted,
-    Inspect,
-    RequestError,
-    parameters,
 )
+from engine.event import Cancelled, Event
+from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.predictions import check_index
+from engine.network.requests import Inspect
+from engine.request import RequestError, parameters
 
 if TYPE_CHECKING:
-    from engine.events import Array
+    from engine.event import Array
 
 PAUSE = 0.03
 """Seconds between two looks at an attack under way, at least: to take one costs a tenth of a step."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.attacks.network import AttackedNetwork, Goal, Iterate
-from engine.requests import NormName
-from engine.seeds import generator
+from engine.attacks.requests import NormName
+from engine.network.seeds import generator
 
 _TINY = 1e-30
 LOOK = 8

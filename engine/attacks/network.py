@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from engine.allocator import keep_freed_memory
 from engine.attacks.passes import Passes
 from engine.geometry import CLASSES
-from engine.model import CNN, inference_network
+from engine.network.model import CNN, inference_network
 
 AT_ONCE = 125
 """Images that an attack on many takes at once: enough to keep the cores busy, few enough for a step to end soon."""

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from engine import pooling
 from engine.geometry import POOL
-from engine.model import Standardise
-from engine.pooling import first_maxima
+from engine.network import pooling
+from engine.network.model import Standardise
+from engine.network.pooling import first_maxima
 
 # The overloads themselves: to look for the right one at each call takes as long as a small layer.
 _convolution_back = torch.ops.aten.convolution_backward.default

@@ -10,13 +10,14 @@ import msgspec
 import torch
 from torch import Tensor
 
-from engine.attack_events import BetaPoint, BetaSweepAdvanced, BetaSwept
 from engine.attacks.ascent import from_digits
 from engine.attacks.attack import attacked
+from engine.attacks.events import BetaPoint, BetaSweepAdvanced, BetaSwept
 from engine.attacks.network import AT_ONCE
-from engine.events import Event, WorkAdvanced
-from engine.inspection.subject import find_images, open_subject
-from engine.requests import AttackTargeted, RequestError, SweepBeta
+from engine.attacks.requests import AttackTargeted, SweepBeta
+from engine.event import Event, WorkAdvanced
+from engine.inspection.loaded import find_images, open_subject
+from engine.request import RequestError
 
 DECADES = range(-5, 9)
 """Powers of ten of beta, from the notebook's on; the sweep ends earlier where the attack fails."""

@@ -10,7 +10,7 @@ import torch
 from engine.attacks.network import Iterate
 
 if TYPE_CHECKING:
-    from engine.events import Array
+    from engine.event import Array
 
 FRAMES = 128
 """Steps whose images are kept, at most: of more, every second is dropped, and so on."""

@@ -21,18 +21,11 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from engine.attack_events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
 from engine.attacks.attack import attacked, iterates
 from engine.attacks.bounded import norms, random_starts
+from engine.attacks.events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
 from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Goal, Iterate
-from engine.data import Split
-from engine.events import Event, WorkAdvanced
-from engine.geometry import CLASSES
-from engine.inspection.predictions import answers
-from engine.inspection.subject import Subject, find_images, open_subjects
-from engine.paths import write_whole
-from engine.reading import read_bytes
-from engine.requests import (
+from engine.attacks.requests import (
     AnyAttack,
     AttackCarliniWagner,
     AttackDeepFool,
@@ -42,9 +35,16 @@ from engine.requests import (
     MeasureRobustness,
     NormName,
 )
+from engine.data.datasets import Split
+from engine.event import Event, WorkAdvanced
+from engine.geometry import CLASSES
+from engine.inspection.loaded import Subject, find_images, open_subjects
+from engine.inspection.predictions import answers
+from engine.paths import write_whole
+from engine.reading import read_bytes
 
 if TYPE_CHECKING:
-    from engine.events import Array
+    from engine.event import Array
 
 MOST_BYTES = 1 << 20
 """Of a file of verdicts, packed or not: thrice those of 60,000 images."""

@@ -8,16 +8,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.attack_events import TransferMeasured
 from engine.attacks.attack import attacked
+from engine.attacks.events import TransferMeasured
 from engine.attacks.network import AT_ONCE
+from engine.attacks.requests import MeasureTransfer
 from engine.attacks.robustness import MINIMISES, Setting, attack_many
-from engine.data import Split
-from engine.events import Event, WorkAdvanced
+from engine.data.datasets import Split
+from engine.event import Event, WorkAdvanced
+from engine.inspection.loaded import Subject, find_images, find_subject, open_subjects
 from engine.inspection.predictions import answers
-from engine.inspection.subject import Subject, find_images, find_subject, open_subjects
-from engine.requests import MeasureTransfer, RequestError
-from engine.runs import other_bundled
+from engine.request import RequestError
+from engine.runs.finding import other_bundled
 
 
 def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, None, None]:

@@ -15,16 +15,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.attack_events import UniversalMade
 from engine.attacks.attack import attacked
+from engine.attacks.events import UniversalMade
 from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Wish
+from engine.attacks.requests import AttackUniversal
 from engine.attacks.robustness import wilson
-from engine.events import Event, WorkAdvanced
+from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
+from engine.inspection.loaded import find_images, open_subject
 from engine.inspection.predictions import answers
-from engine.inspection.subject import find_images, open_subject
-from engine.requests import AttackUniversal, InspectImages, RequestError
-from engine.seeds import generator
+from engine.inspection.requests import InspectImages
+from engine.network.seeds import generator
+from engine.request import RequestError
 
 CAP = 9.0
 """Nats of cross-entropy beyond which an image counts no more: a few that are lost anyway would decide alone."""

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.attribution.events import AttributionsComputed, Faithfulness, FaithfulnessMeasured
 from engine.attribution.faithfulness import SHARES, curve_of, curves, random_curves, ranks
 from engine.attribution.gradients import Explained, maps_of, methods_of
 from engine.attribution.occlusion import network_of, watched_class
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
+from engine.attribution.requests import Attribute, MethodName
 from engine.attribution.sweep import OcclusionNetwork
-from engine.data import Split
-from engine.events import AttributionsComputed, Event, Faithfulness, FaithfulnessMeasured, WorkAdvanced
+from engine.data.datasets import Split
+from engine.event import Event, WorkAdvanced
+from engine.inspection.loaded import Subject, find_images, open_subject
 from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, open_subject
-from engine.model import inference_network
-from engine.requests import Attribute, MethodName
-from engine.seeds import generator
+from engine.network.model import inference_network
+from engine.network.seeds import generator
 
 RANDOM = "random"
 """What random order is called beside the methods."""

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.events import FaithfulnessCurve
+from engine.attribution.events import FaithfulnessCurve
 from engine.geometry import IMAGE_SIZE
-from engine.memory import EVALUATION_BATCH
-from engine.seeds import generator
+from engine.network.batches import EVALUATION_BATCH
+from engine.network.seeds import generator
 
 PIXELS = IMAGE_SIZE**2
 STEPS = IMAGE_SIZE

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from engine.attribution.requests import Attribute, MethodName
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.geometry import IMAGE_SIZE
-from engine.model import CNN
+from engine.network.model import CNN
 from engine.plotting import import_matplotlib
-from engine.requests import Attribute, MethodName
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 AT_ONCE = 256

@@ -16,20 +16,14 @@ import msgspec
 import numpy as np
 from torch import Tensor
 
+from engine.attribution.events import ClassOcclusionReady, OcclusionMapAdvanced, OcclusionMapReady, StrokeShare
+from engine.attribution.requests import Occlude, WatchedClass
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover
-from engine.data import Split
-from engine.events import (
-    ClassOcclusionReady,
-    Event,
-    OcclusionMapAdvanced,
-    OcclusionMapReady,
-    StrokeShare,
-    WorkAdvanced,
-)
+from engine.data.datasets import Split
+from engine.event import Event, WorkAdvanced
 from engine.geometry import IMAGE_SIZE
+from engine.inspection.loaded import Subject, find_images, open_subject
 from engine.inspection.predictions import check_index
-from engine.inspection.subject import Subject, find_images, open_subject
-from engine.requests import Occlude, WatchedClass
 
 STROKE = 0.5
 """Pixels brighter than this are a stroke."""

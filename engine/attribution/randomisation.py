@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.model import CNN
+from engine.network.model import CNN
 
 STAGES = ("fc2", "fc1", "conv2", "conv1")
 """What becomes random, one after the other, from the top down; batch norm with the layer before it."""

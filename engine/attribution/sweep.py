@@ -15,7 +15,7 @@ from torch.nn.functional import conv_transpose2d, max_pool2d, pad
 
 from engine.attribution.windows import WindowedImage, WindowedNetwork
 from engine.geometry import CLASSES, IMAGE_SIZE
-from engine.model import CNN
+from engine.network.model import CNN
 
 FIRST_ROWS = 2
 """Rows of a map in its first batch, so that somebody who watches has something to see."""

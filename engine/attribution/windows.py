@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
 from engine.geometry import POOL
-from engine.model import CNN, inference_network
+from engine.network.model import CNN, inference_network
 
 
 @dataclass(frozen=True)

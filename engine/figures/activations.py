@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from engine.events import ActivationsComputed
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged, show, span_of
 from engine.figures.page import SMALL, WIDTH, page, panel, percent, small_print
-from engine.requests import ColourMapName, LayerName
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import ActivationsComputed
+from engine.inspection.requests import LayerName
 
 _SIDE = 1.1
 """Inches of the image and of the mean map."""

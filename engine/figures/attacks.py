@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, show
 from engine.figures.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
 

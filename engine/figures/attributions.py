@@ -9,10 +9,16 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.events import AttributionsComputed, Faithfulness, FaithfulnessCurve, FaithfulnessMeasured, best_method
+from engine.attribution.events import (
+    AttributionsComputed,
+    Faithfulness,
+    FaithfulnessCurve,
+    FaithfulnessMeasured,
+    best_method,
+)
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.page import FAINT, SMALL, WIDTH, page, panel, small_print
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
 
 NAMES = {
     "occlusion": "occlusion",

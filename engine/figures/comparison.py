@@ -7,10 +7,10 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.comparison import sentence
-from engine.events import RunGroup, RunsCompared
 from engine.figures.curves import number_epochs, scale_losses
 from engine.figures.page import SMALL, TOP, joined, page, panel, shortened
+from engine.runs.comparison import sentence
+from engine.runs.events import RunGroup, RunsCompared
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 """Okabe and Ito's, the yellow left out that nobody sees on white."""

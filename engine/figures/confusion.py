@@ -7,9 +7,9 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from engine.events import SplitEvaluated
 from engine.figures.page import FAINT, WIDTH, page, panel, percent, small_print
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import SplitEvaluated
 
 _ONE_SIDED: dict[ColourMapName, str] = {"gray": "Greys", "viridis": "viridis_r", "diverging": "Reds"}
 """Maps that begin light: most cells hold little or nothing."""

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from engine.events import BatchTrained, EpochFinished
 from engine.figures.page import BLUE, GREEN, TOP, VERMILLION, joined, page, panel, shortened
-from engine.history import RunHistory
-from engine.requests import RequestError
+from engine.request import RequestError
+from engine.runs.history import RunHistory
+from engine.training.events import BatchTrained, EpochFinished
 
 _FEW = 50
 """Epochs whose marks, and whose losses within, can be told apart."""

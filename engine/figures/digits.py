@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from engine.events import DigitsShown
 from engine.figures.mosaic import Mosaic
 from engine.figures.page import FAINT, VERMILLION, WIDTH, page, percent, small_print
-from engine.requests import ColourMapName, RequestError
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import DigitsShown
+from engine.request import RequestError
 
 MOST = 100
 """Digits that one figure shows."""

@@ -6,19 +6,8 @@ import re
 
 from matplotlib.figure import Figure
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.events import (
-    ActivationsComputed,
-    AttributionsComputed,
-    ClassOcclusionReady,
-    DigitsShown,
-    FaithfulnessMeasured,
-    FiltersShown,
-    NetworkSummarised,
-    OcclusionMap,
-    RunsCompared,
-    SplitEvaluated,
-)
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
 from engine.figures.activations import activations_figure
 from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure, universal_figure
 from engine.figures.attributions import attributions_figure, faithfulness_figure
@@ -30,8 +19,12 @@ from engine.figures.filters import filters_figure
 from engine.figures.layers import layers_figure
 from engine.figures.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.page import look
-from engine.history import RunHistory
-from engine.requests import ColourMapName, LayerName, RequestError
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import LayerName
+from engine.request import RequestError
+from engine.runs.events import RunsCompared
+from engine.runs.history import RunHistory
 
 
 def figure_of(  # noqa: PLR0912 (a case for each event)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from engine.events import FigureSaved
 from engine.figures.drawing import figure_of, stem_of
+from engine.figures.events import FigureSaved
 from engine.figures.page import DPI, look
+from engine.figures.requests import DrawFigure
 from engine.paths import reserve, write_whole
-from engine.requests import DrawFigure, RequestError
-from engine.runs import RunFolder
+from engine.request import RequestError
+from engine.runs.folder import RunFolder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from engine.events import FiltersShown
 from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.page import SMALL, WIDTH, page, small_print
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import FiltersShown
 
 MOST = 64
 """Output channels, and input channels, that one figure shows of kernels with several input channels."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from engine.events import NetworkSummarised, with_batch
 from engine.figures.page import page, panel, small_print
+from engine.inspection.events import NetworkSummarised, with_batch
 
 _HEAD = ["layer", "input", "output", "parameters", "running statistics", "neurons", "multiply-adds", "receptive field"]
 _ROW = 0.21  # inches

@@ -14,8 +14,8 @@ from matplotlib.image import AxesImage
 from engine.figures.page import panel
 
 if TYPE_CHECKING:
-    from engine.events import Array
-    from engine.requests import ColourMapName
+    from engine.event import Array
+    from engine.figures.requests import ColourMapName
 
 COLOUR_MAPS: dict[ColourMapName, str] = {"gray": "gray", "viridis": "viridis", "diverging": "RdBu_r"}
 BAR = 0.62

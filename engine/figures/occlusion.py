@@ -9,13 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from engine.events import ClassOcclusionReady, ImagesEvent, OcclusionMap, OcclusionMapReady
+from engine.attribution.events import ClassOcclusionReady, OcclusionMap, OcclusionMapReady
 from engine.figures.mosaic import show, span_of
 from engine.figures.page import FAINT, SMALL, TOP, VERMILLION, page, panel, percent, small_print
-from engine.requests import ColourMapName, RequestError
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import ImagesEvent
+from engine.request import RequestError
 
 if TYPE_CHECKING:
-    from engine.events import Array
+    from engine.event import Array
 
 _SIDE = 1.75
 """Inches of each of the three panels."""

@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from engine.events import ImagesEvent, NetworkEvent
+from engine.inspection.events import ImagesEvent
+from engine.network.events import NetworkEvent
 from engine.words import shown
 
 DPI = 200

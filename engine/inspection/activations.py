@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engine.events import ActivationsComputed, ChannelsSurveyed, Event
+from engine.event import Event
+from engine.inspection.events import ActivationsComputed, ChannelsSurveyed
+from engine.inspection.loaded import find_images, open_subject
 from engine.inspection.predictions import check_index, describe
-from engine.inspection.subject import find_images, open_subject
+from engine.inspection.requests import ShowActivations
 from engine.inspection.survey import survey_of
-from engine.requests import ShowActivations
 
 
 def show_activations(request: ShowActivations, root: Path) -> Generator[Event, None, None]:

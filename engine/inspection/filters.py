@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.checkpoints import load_tensors
-from engine.events import Event, FiltersShown
-from engine.inspection.subject import Subject, open_subject
-from engine.requests import RequestError, ShowFilters
+from engine.event import Event
+from engine.inspection.events import FiltersShown
+from engine.inspection.loaded import Subject, open_subject
+from engine.inspection.requests import ShowFilters
+from engine.network.checkpoints import load_tensors
+from engine.request import RequestError
 
 
 def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, None]:

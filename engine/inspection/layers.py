@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engine.events import Event, LayerSummary, NetworkSummarised
+from engine.event import Event
 from engine.geometry import IMAGE_SIZE, POOL, Field
-from engine.inspection.subject import open_subject
-from engine.model import CNN
-from engine.pooling import MaxPool
-from engine.requests import Summarise
+from engine.inspection.events import LayerSummary, NetworkSummarised
+from engine.inspection.loaded import open_subject
+from engine.inspection.requests import Summarise
+from engine.network.model import CNN
+from engine.network.pooling import MaxPool
 
 _NAMES: dict[type[nn.Module], str] = {
     nn.Conv2d: "conv",

@@ -8,14 +8,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.data import Split
-from engine.events import Digit, DigitsShown, Event, SplitEvaluated, WeightsRead
+from engine.data.datasets import Split
+from engine.event import Event
 from engine.geometry import CLASSES
-from engine.inspection.pixels import standardised_hint
-from engine.inspection.subject import Subject, find_images, open_subject
+from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
+from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.requests import Evaluate, ShowDigits
 from engine.inspection.survey import survey_of
-from engine.memory import EVALUATION_BATCH
-from engine.requests import Evaluate, RequestError, ShowDigits
+from engine.network.batches import EVALUATION_BATCH
+from engine.network.events import WeightsRead
+from engine.network.pixels import standardised_hint
+from engine.request import RequestError
 
 
 def confusion_matrix(labels: Tensor, predictions: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from engine.data import Split
-from engine.events import BatchEvaluated, Excitation, LayerSurvey
+from engine.data.datasets import Split
 from engine.geometry import CLASSES, Field, block_fields
-from engine.inspection.subject import Subject
-from engine.memory import EVALUATION_BATCH
-from engine.model import inference_network
+from engine.inspection.events import Excitation, LayerSurvey
+from engine.inspection.loaded import Subject
+from engine.network.batches import EVALUATION_BATCH
+from engine.network.model import inference_network
+from engine.training.events import BatchEvaluated
 
 STRONGEST = 9
 """Images kept of each channel."""

@@ -20,19 +20,20 @@ import torchattacks
 from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
-from engine.attack_events import AttackFinished, RobustnessMeasured
 from engine.attacks import robustness
 from engine.attacks.ascent import noise
 from engine.attacks.attack import attacked
+from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attacks.network import AT_ONCE, AttackedNetwork
+from engine.attacks.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import Setting, attack_many
-from engine.checkpoints import load_weights
-from engine.data import Split, load
-from engine.events import Event
-from engine.lab import perform
-from engine.model import CNN
-from engine.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness, Request
-from engine.runs import pretrained
+from engine.data.datasets import Split, load
+from engine.event import Event
+from engine.network.checkpoints import load_weights
+from engine.network.model import CNN
+from engine.operations import perform
+from engine.request import Request
+from engine.runs.finding import pretrained
 from tests import notebook
 from tests.conftest import returned
 

@@ -18,7 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.requests import Train, parameters
+from engine.request import parameters
+from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 

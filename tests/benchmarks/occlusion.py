@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep
-from engine.checkpoints import load_weights
-from engine.data import load
-from engine.model import CNN
-from engine.runs import pretrained
+from engine.data.datasets import load
+from engine.network.checkpoints import load_weights
+from engine.network.model import CNN
+from engine.runs.finding import pretrained
 from tests import notebook
 from tests.conftest import returned
 

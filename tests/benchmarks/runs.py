@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine import catalogue
+from engine.runs import catalogue
 from tests.engine.test_catalogue import copies
 
 

@@ -9,8 +9,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from engine.events import BatchEvaluated, Cancelled, Event, WeightsOpened
-from engine.requests import Request, RequestError
+from engine.event import Cancelled, Event
+from engine.network.events import WeightsOpened
+from engine.request import Request, RequestError
+from engine.training.events import BatchEvaluated
 
 
 class Gated(Request, frozen=True, tag="gated"):

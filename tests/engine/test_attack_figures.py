@@ -11,19 +11,19 @@ import pytest
 from matplotlib.figure import Figure
 from msgspec.structs import replace
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
-from engine.data import Dataset
-from engine.figures.drawing import figure_of, stem_of
-from engine.lab import perform
-from engine.requests import (
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured
+from engine.attacks.requests import (
     AttackNoise,
     AttackPgd,
     AttackTargeted,
     MeasureRobustness,
     MeasureTransfer,
-    Request,
     SweepBeta,
 )
+from engine.data.datasets import Dataset
+from engine.figures.drawing import figure_of, stem_of
+from engine.operations import perform
+from engine.request import Request
 from tests.conftest import patch_load
 from tests.engine.test_figures import caption, inside, title
 
@@ -33,7 +33,7 @@ CNN, NORMED = "pretrained:cnn", "pretrained:cnn-bn"
 @pytest.fixture(scope="module", autouse=True)
 def few_images(small: Dataset) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch_load(patch, small, "engine.inspection.subject")
+        patch_load(patch, small, "engine.inspection.loaded")
         yield
 
 

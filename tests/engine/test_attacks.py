@@ -18,8 +18,11 @@ import torchattacks
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from engine import pooling
-from engine.attack_events import (
+from engine.attacks import ascent, robustness
+from engine.attacks.ascent import from_digits, from_noise, noise, rolled, total_variation_gradient
+from engine.attacks.attack import iterates
+from engine.attacks.bounded import fgsm, norms, pgd, random_starts
+from engine.attacks.events import (
     Attack,
     AttackAdvanced,
     AttackFinished,
@@ -32,23 +35,12 @@ from engine.attack_events import (
     RobustnessPointMeasured,
     TransferMeasured,
 )
-from engine.attacks import ascent, robustness
-from engine.attacks.ascent import from_digits, from_noise, noise, rolled, total_variation_gradient
-from engine.attacks.attack import iterates
-from engine.attacks.bounded import fgsm, norms, pgd, random_starts
 from engine.attacks.minimum import carlini_wagner, deepfool
 from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate, Logit, Margin
 from engine.attacks.record import FRAMES, Record
-from engine.attacks.robustness import attack_many, beaten_by, wilson
-from engine.checkpoints import load_weights, save_weights
-from engine.data import Dataset, Split
-from engine.events import Event, WorkAdvanced, arrays, to_json
-from engine.lab import end, perform
-from engine.model import CNN, seeded_cnn
-from engine.requests import (
+from engine.attacks.requests import (
     GALLERY,
     AnyAttack,
-    Architecture,
     AttackCarliniWagner,
     AttackDeepFool,
     AttackFgsm,
@@ -60,12 +52,19 @@ from engine.requests import (
     MeasureRobustness,
     MeasureTransfer,
     NormName,
-    Request,
-    RequestError,
     SweepBeta,
-    parameters,
 )
-from engine.runs import RunFolder, pretrained
+from engine.attacks.robustness import attack_many, beaten_by, wilson
+from engine.data.datasets import Dataset, Split
+from engine.event import Event, WorkAdvanced, arrays, to_json
+from engine.network import pooling
+from engine.network.checkpoints import load_weights, save_weights
+from engine.network.model import CNN, seeded_cnn
+from engine.network.requests import Architecture
+from engine.operations import end, perform
+from engine.request import Request, RequestError, parameters
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
 from tests import notebook
 from tests.conftest import patch_load
 from tests.ties import rounded_otherwise, with_the_rule
@@ -772,7 +771,7 @@ def told(request: pytest.FixtureRequest, small: Dataset) -> tuple[AnyAttack, lis
     """An attack, what was told of it on the way, and what came of it."""
     asked: AnyAttack = msgspec.structs.replace(request.param, what="pretrained:cnn")
     with pytest.MonkeyPatch.context() as patch:
-        patch_load(patch, small, "engine.inspection.subject")
+        patch_load(patch, small, "engine.inspection.loaded")
         patch.setattr("engine.attacks.attack.PAUSE", 0.002)
         *progress, event = perform(asked, NOWHERE)
     assert isinstance(event, AttackFinished)
@@ -1082,7 +1081,7 @@ def test_beta_goes_up_by_decades_until_the_attack_fails(small: Dataset) -> None:
 def test_a_sweep_needs_digits_of_another_class(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     only_fives = small.test.labels.clone().fill_(5)
     data = Dataset("mnist", small.train, small.val, Split(small.test.images, only_fives))
-    patch_load(monkeypatch, data, "engine.inspection.subject")
+    patch_load(monkeypatch, data, "engine.inspection.loaded")
     with pytest.raises(RequestError, match="too few images in the test split are not of class 5"):
         list(perform(SweepBeta(what="pretrained:cnn"), NOWHERE))
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.attribution import explain
+from engine.attribution.events import AttributionsComputed, FaithfulnessMeasured
 from engine.attribution.explain import RANDOM, Measurement
 from engine.attribution.faithfulness import (
     SHARES,
@@ -25,16 +26,18 @@ from engine.attribution.faithfulness import (
 )
 from engine.attribution.gradients import METHODS, Explained, maps_of
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
+from engine.attribution.requests import Attribute, MethodName
 from engine.attribution.sweep import OcclusionNetwork
-from engine.checkpoints import load_weights, save_weights
-from engine.data import Dataset
-from engine.events import AttributionsComputed, Event, FaithfulnessMeasured, WorkAdvanced, to_json
-from engine.inspection.subject import find_subject
-from engine.lab import perform
-from engine.model import CNN, inference_network, seeded_cnn
-from engine.requests import Architecture, Attribute, MethodName, RequestError
-from engine.runs import pretrained
-from engine.seeds import generator
+from engine.data.datasets import Dataset
+from engine.event import Event, WorkAdvanced, to_json
+from engine.inspection.loaded import find_subject
+from engine.network.checkpoints import load_weights, save_weights
+from engine.network.model import CNN, inference_network, seeded_cnn
+from engine.network.requests import Architecture
+from engine.network.seeds import generator
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs.finding import pretrained
 from tests import notebook
 from tests.ties import rounded_otherwise, with_the_rule
 

@@ -11,12 +11,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import catalogue
-from engine.events import EpochFinished, RunsListed, RunSummary
-from engine.lab import perform
-from engine.recording import train_run
-from engine.requests import ListRuns, RequestError, Train
-from engine.runs import RunFolder, pretrained
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs import catalogue
+from engine.runs.events import RunsListed, RunSummary
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
+from engine.runs.recording import train_run
+from engine.runs.requests import ListRuns
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
 from engine.words import readable, shown
 from tests.engine.test_recording import only
 from tui.cli import COMMANDS, run

@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.checkpoints import load_tensors, load_weights, save_tensors, save_weights
-from engine.data import Dataset
-from engine.model import CNN, seeded_cnn
-from engine.requests import Architecture, RequestError
+from engine.data.datasets import Dataset
+from engine.network.checkpoints import load_tensors, load_weights, save_tensors, save_weights
+from engine.network.model import CNN, seeded_cnn
+from engine.network.requests import Architecture
+from engine.request import RequestError
 from tests import notebook
 
 both_variants = pytest.mark.parametrize("batch_norm", [False, True])

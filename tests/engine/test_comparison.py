@@ -11,13 +11,16 @@ import pytest
 import scipy.stats
 from msgspec.structs import replace
 
-from engine.catalogue import summary
-from engine.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
-from engine.events import Contrast, EpochFinished, RunsCompared
 from engine.figures.drawing import figure_of, stem_of
-from engine.lab import perform
-from engine.requests import CompareRuns, RequestError, Train
-from engine.runs import RunFolder, RunRecord
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs.catalogue import summary
+from engine.runs.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
+from engine.runs.events import Contrast, RunsCompared
+from engine.runs.folder import RunFolder, RunRecord
+from engine.runs.requests import CompareRuns
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
 from tests.engine.test_figures import caption, inside
 
 

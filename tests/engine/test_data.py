@@ -12,9 +12,10 @@ import torch
 from torch.utils.data import random_split
 from torchvision.transforms import ToTensor
 
-from engine.data import Dataset, epoch_permutation, load_mnist_file, one_hot, parse_idx, split_indices
+from engine.data.datasets import Dataset, epoch_permutation, load_mnist_file, one_hot, split_indices
+from engine.data.idx import parse_idx
 from engine.paths import asset
-from engine.requests import RequestError
+from engine.request import RequestError
 
 LABELS = "t10k-labels-idx1-ubyte"
 

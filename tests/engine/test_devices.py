@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from engine import devices, gpu, lab
-from engine.devices import choose_device, fallback
-from engine.events import DeviceFellBack, Event, JobFailed
-from engine.lab import Lab, perform
-from engine.requests import DeviceFailed, Evaluate, Request, RequestError, ShowFilters, Train
+from engine import operations
+from engine.event import Event, JobFailed
+from engine.inspection.requests import Evaluate, ShowFilters
+from engine.lab import Lab
+from engine.network import devices, gpu
+from engine.network.devices import choose_device, fallback
+from engine.network.events import DeviceFellBack
+from engine.operations import perform
+from engine.request import DeviceFailed, Request, RequestError
+from engine.training.requests import Train
 
 NO_CODE = torch.AcceleratorError(
     "CUDA error: no kernel image is available for execution on the device\nSearch for `cudaErrorNoKernelImageForDevice'"
@@ -66,8 +71,8 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> dict[int, Exception | None]:
 def test_the_default_number_of_threads_comes_back() -> None:
     code = """
 import torch
-from engine.devices import set_threads
-from engine.machine import cores
+from engine.network.devices import set_threads
+from engine.network.machine import cores
 default = torch.get_num_threads()
 assert set_threads(default + 1) == default + 1
 assert set_threads(0) == min(default, cores())
@@ -293,7 +298,7 @@ def test_tf32_is_for_training_steps_alone_and_for_gpus_that_have_it(
 
 def test_a_run_in_tf32_is_refused_on_a_cpu_before_it_has_a_folder(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="--precision fp32"):
-        list(lab.perform(Train(precision="tf32", device="cpu"), tmp_path))
+        list(operations.perform(Train(precision="tf32", device="cpu"), tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -301,8 +306,8 @@ def test_more_threads_than_the_system_gives_are_refused() -> None:
     """Otherwise OpenMP would end the process: without a word in the app, whose standard error is elsewhere."""
     code = """
 import resource
-from engine.devices import set_threads
-from engine.requests import RequestError
+from engine.network.devices import set_threads
+from engine.request import RequestError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 29), used + (1 << 29)))
 try:

@@ -12,12 +12,14 @@ from typing import NoReturn
 import pytest
 
 from engine import paths
-from engine.events import EpochFinished, Event, RunFailed, RunFinished, RunStarted
+from engine.event import Event
 from engine.paths import write_whole
-from engine.processes import claimed, held
-from engine.recording import resume_run, train_run
-from engine.requests import Resume, Train
-from engine.runs import MOST_EPOCHS, RunFolder, kept_at
+from engine.runs.folder import MOST_EPOCHS, RunFolder, kept_at
+from engine.runs.processes import claimed, held
+from engine.runs.recording import resume_run, train_run
+from engine.runs.requests import Resume
+from engine.training.events import EpochFinished, RunFailed, RunFinished, RunStarted
+from engine.training.requests import Train
 from tests.engine.test_recording import only, until
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
@@ -92,7 +94,7 @@ def test_a_disk_that_is_full_from_the_first_byte_on_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     if call == "write_whole":
-        monkeypatch.setattr("engine.runs.write_whole", refusing(errno.ENOSPC))
+        monkeypatch.setattr("engine.runs.folder.write_whole", refusing(errno.ENOSPC))
         (failed,) = train_run(SHORT, tmp_path)
         assert isinstance(failed, RunFailed)
         assert "No space left" in failed.reason

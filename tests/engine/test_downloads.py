@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from torchvision.datasets import EMNIST, QMNIST, FashionMNIST
 
-from engine.data import Raw
-from engine.downloads import download
-from engine.events import DownloadAdvanced
-from engine.requests import DatasetName, RequestError
+from engine.data.downloads import download
+from engine.data.events import DownloadAdvanced
+from engine.data.idx import Raw
+from engine.data.requests import DatasetName
+from engine.request import RequestError
 
 NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
 

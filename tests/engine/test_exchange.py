@@ -13,12 +13,18 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from engine.catalogue import summaries
-from engine.checkpoints import load_weights, save_weights
-from engine.events import Exported, NetworkSummarised, WeightsOpened, to_json
-from engine.lab import perform
-from engine.requests import CompareRuns, Export, Import, OpenWeights, RequestError, Resume, Summarise
-from engine.runs import pretrained
+from engine.event import to_json
+from engine.inspection.events import NetworkSummarised
+from engine.inspection.requests import Summarise
+from engine.network.checkpoints import load_weights, save_weights
+from engine.network.events import WeightsOpened
+from engine.network.requests import OpenWeights
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs.catalogue import summaries
+from engine.runs.events import Exported
+from engine.runs.finding import pretrained
+from engine.runs.requests import CompareRuns, Export, Import, Resume
 from tests import notebook
 
 

@@ -19,42 +19,28 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 import engine.figures.export
-from engine.data import Dataset
-from engine.events import (
-    ActivationsComputed,
+from engine.attribution.events import (
     AttributionsComputed,
-    BatchTrained,
     ClassOcclusionReady,
-    DigitsShown,
     FaithfulnessMeasured,
-    FigureSaved,
-    FiltersShown,
-    NetworkSummarised,
     OcclusionMapAdvanced,
     OcclusionMapReady,
-    SplitEvaluated,
-    WeightsOpened,
 )
+from engine.attribution.requests import Attribute, Occlude
+from engine.data.datasets import Dataset
 from engine.figures.drawing import figure_of, stem_of
+from engine.figures.events import FigureSaved
 from engine.figures.export import draw_figure, png_of
 from engine.figures.page import VERMILLION
-from engine.history import RunHistory
-from engine.lab import perform
-from engine.requests import (
-    Attribute,
-    ColourMapName,
-    DrawFigure,
-    Evaluate,
-    LayerName,
-    Occlude,
-    Request,
-    RequestError,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
-)
-from engine.runs import pretrained
+from engine.figures.requests import ColourMapName, DrawFigure
+from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.events import WeightsOpened
+from engine.operations import perform
+from engine.request import Request, RequestError
+from engine.runs.finding import pretrained
+from engine.runs.history import RunHistory
+from engine.training.events import BatchTrained
 from tests.conftest import patch_load
 
 CNN = "pretrained:cnn"
@@ -70,7 +56,7 @@ def asked(request: Request) -> Any:
 def few_images(small: Dataset) -> Iterator[None]:
     """Networks see the small data set: nothing is drawn otherwise for more images."""
     with pytest.MonkeyPatch.context() as patch:
-        patch_load(patch, small, "engine.inspection.subject")
+        patch_load(patch, small, "engine.inspection.loaded")
         yield
 
 

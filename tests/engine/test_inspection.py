@@ -20,38 +20,28 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.checkpoints import save_weights
-from engine.data import Dataset, Split
-from engine.events import (
+from engine.data.datasets import Dataset, Split
+from engine.event import Event, arrays, to_json
+from engine.inspection.events import (
     ActivationsComputed,
-    BatchEvaluated,
     ChannelsSurveyed,
     DigitsShown,
-    Event,
     FiltersShown,
     NetworkSummarised,
     SplitEvaluated,
-    arrays,
-    to_json,
 )
 from engine.inspection.layers import layer_summaries
-from engine.inspection.subject import find_subject
+from engine.inspection.loaded import find_subject
+from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.inspection.survey import survey_of
-from engine.lab import perform
-from engine.model import CNN, seeded_cnn
-from engine.requests import (
-    Architecture,
-    Evaluate,
-    Inspect,
-    LayerName,
-    Request,
-    RequestError,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
-)
-from engine.runs import RunFolder, find_network, pretrained
+from engine.network.checkpoints import save_weights
+from engine.network.model import CNN, seeded_cnn
+from engine.network.requests import Architecture, Inspect
+from engine.operations import perform
+from engine.request import Request, RequestError
+from engine.runs.finding import find_network, pretrained
+from engine.runs.folder import RunFolder
+from engine.training.events import BatchEvaluated
 from tests import notebook
 
 pytestmark = pytest.mark.numeric
@@ -100,7 +90,7 @@ def few(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> Dataset:
         yield from ()
         return data
 
-    monkeypatch.setattr("engine.inspection.subject.load", load)
+    monkeypatch.setattr("engine.inspection.loaded.load", load)
     return data
 
 
@@ -277,7 +267,7 @@ def test_a_class_without_images_has_no_accuracy(mnist: Dataset, monkeypatch: pyt
         yield from ()
         return data
 
-    monkeypatch.setattr("engine.inspection.subject.load", load)
+    monkeypatch.setattr("engine.inspection.loaded.load", load)
     evaluated = result(Evaluate(what="pretrained:cnn", device="cpu"), SplitEvaluated)
     assert math.isnan(evaluated.class_accuracy[4])
     assert json.loads(to_json(evaluated))["class_accuracy"][4] is None

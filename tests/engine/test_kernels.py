@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from engine.data import Dataset
-from engine.kernels import training_logits
-from engine.model import CNN, inference_network, seeded_cnn
-from engine.requests import Architecture
-from engine.training import _adam_step
+from engine.data.datasets import Dataset
+from engine.network.kernels import training_logits
+from engine.network.model import CNN, inference_network, seeded_cnn
+from engine.network.requests import Architecture
+from engine.training.loop import _adam_step
 
 pytestmark = pytest.mark.numeric
 

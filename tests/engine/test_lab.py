@@ -9,23 +9,23 @@ from typing import ClassVar
 import pytest
 
 import engine.lab
-from engine.events import (
+from engine.event import Event, JobFailed, Progress
+from engine.lab import Job, Lab, Stream, Turns
+from engine.network.events import WeightsOpened
+from engine.network.requests import OpenWeights
+from engine.operations import OPERATIONS, Entry
+from engine.runs.folder import RunFolder
+from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
     EpochFinished,
-    Event,
-    JobFailed,
-    Progress,
     RunCancelled,
     RunContinued,
     RunFinished,
     RunPaused,
     RunStarted,
-    WeightsOpened,
 )
-from engine.lab import OPERATIONS, Job, Lab, Stream, Turns, _Entry
-from engine.requests import OpenWeights, Train
-from engine.runs import RunFolder
+from engine.training.requests import Train
 from tests.engine.fakes import GATES, Chatty, Failing, Gate, Gated, result
 
 LONG = Train(train_size=2000, batch_size=20, epochs=1000, device="cpu", channels=4, hidden=16)
@@ -75,7 +75,7 @@ def reader(tmp_path: Path, small_runs: None) -> Iterator[Reader]:
 @pytest.fixture
 def operations(monkeypatch: pytest.MonkeyPatch) -> None:
     for request, function in ((Gated, "gated"), (Failing, "failing"), (Chatty, "chatty")):
-        monkeypatch.setitem(OPERATIONS, request, _Entry("analysis", f"tests.engine.fakes:{function}"))
+        monkeypatch.setitem(OPERATIONS, request, Entry("analysis", f"tests.engine.fakes:{function}"))
     GATES.clear()
     GATES.update({name: Gate() for name in "abc"})
 
@@ -307,7 +307,7 @@ def test_in_analysis_the_newest_wins(reader: Reader, operations: None) -> None:
 def test_what_writes_is_not_displaced_and_displaces_nothing(
     reader: Reader, operations: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(OPERATIONS, Chatty, _Entry("analysis", "tests.engine.fakes:chatty", writes=True))  # type: ignore[misc]
+    monkeypatch.setitem(OPERATIONS, Chatty, Entry("analysis", "tests.engine.fakes:chatty", writes=True))  # type: ignore[misc]
     first = reader.lab.submit(Gated(name="a", steps=2))
     assert GATES["a"].reached.wait(PATIENCE)
     export = reader.lab.submit(Chatty(results=1))

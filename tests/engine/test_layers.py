@@ -24,7 +24,15 @@ def python(code: str) -> object:
 
 @pytest.mark.parametrize(
     "module",
-    ["engine.lab", "engine.runs", "engine.requests", "engine.attack_events", "engine.history", "tui.app", *SCREENS],
+    [
+        "engine.lab",
+        "engine.runs",
+        "engine.request",
+        "engine.attacks.events",
+        "engine.runs.history",
+        "tui.app",
+        *SCREENS,
+    ],
 )
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     code = f"import json, sys, {module}; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
@@ -45,7 +53,7 @@ print(json.dumps(found))
     assert isinstance(found, dict)
     assert {
         "engine.lab",
-        "engine.recording",
+        "engine.runs.recording",
         "engine.inspection.survey",
         "engine.attribution.explain",
         "engine.attacks.robustness",

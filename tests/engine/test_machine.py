@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.machine import cores, description, processor, quota
+from engine.network.machine import cores, description, processor, quota
 
 
 def told(tmp_path: Path, membership: str, files: dict[str, str]) -> int | None:
@@ -63,7 +63,7 @@ def test_threads_are_no_more_than_the_affinity_allows() -> None:
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 os.environ["OMP_NUM_THREADS"] = "7"
-from engine.devices import set_threads
+from engine.network.devices import set_threads
 import torch
 assert torch.get_num_threads() == 1
 assert set_threads(3) == 3

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from engine import recording
-from engine.memory import check_fits, free_memory, parameter_count, training_need
-from engine.model import CNN, count_parameters
-from engine.recording import train_run
-from engine.requests import Architecture, RequestError, Train
+from engine.network.model import CNN, count_parameters
+from engine.network.requests import Architecture
+from engine.request import RequestError
+from engine.runs import recording
+from engine.runs.recording import train_run
+from engine.training.memory import check_fits, free_memory, parameter_count, training_need
+from engine.training.requests import Train
 
 PEAK = """
 import sys, torch
 from engine.allocator import give_back_freed_memory
 from engine.data import Dataset, Split
-from engine.requests import Train
+from engine.request import Train
 from engine.training import TrainingState, train
 
 def status(name):

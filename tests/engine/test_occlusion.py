@@ -14,16 +14,19 @@ from captum.attr import Occlusion
 from torch import Tensor, nn
 
 from engine.attribution import sweep as sweeping
+from engine.attribution.events import ClassOcclusionReady, OcclusionMapAdvanced, OcclusionMapReady
 from engine.attribution.occlusion import ClassOcclusion, drop_sums, over_strokes, share, watched_class
+from engine.attribution.requests import Occlude
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.attribution.windows import WindowedImage, WindowedNetwork
-from engine.checkpoints import load_weights, save_weights
-from engine.data import Dataset, Split
-from engine.events import ClassOcclusionReady, Event, OcclusionMapAdvanced, OcclusionMapReady, WorkAdvanced, to_json
-from engine.lab import perform
-from engine.model import CNN, seeded_cnn
-from engine.requests import Architecture, Occlude, RequestError
-from engine.runs import pretrained
+from engine.data.datasets import Dataset, Split
+from engine.event import Event, WorkAdvanced, to_json
+from engine.network.checkpoints import load_weights, save_weights
+from engine.network.model import CNN, seeded_cnn
+from engine.network.requests import Architecture
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs.finding import pretrained
 from tests import notebook
 
 pytestmark = pytest.mark.numeric
@@ -478,7 +481,7 @@ def test_captum_is_loaded_only_when_used() -> None:
     import sys
 
     code = (
-        "import sys; from pathlib import Path; from engine.lab import perform; from engine.requests import Occlude\n"
+        "import sys; from pathlib import Path; from engine.lab import perform; from engine.request import Occlude\n"
         "import engine.attribution.explain\n"
         "events = list(perform(Occlude(what='pretrained:cnn', stride=14), Path('nowhere')))\n"
         "assert events; assert 'captum' not in sys.modules; assert 'matplotlib' not in sys.modules"

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 CAPTUM = """
 import torch
 from engine.attribution.gradients import Explained, maps_of
-from engine.checkpoints import load_weights
-from engine.requests import Attribute
+from engine.network.checkpoints import load_weights
+from engine.request import Attribute
 from engine.runs import pretrained
 
 model = load_weights(pretrained("cnn").model_file)

@@ -17,13 +17,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine import catalogue, processes
-from engine.data import Dataset
-from engine.events import BatchTrained, Cancelled, EpochFinished, RunCancelled, RunFinished
-from engine.processes import Process, claimed, held, watched
-from engine.recording import resume_run, train_run
-from engine.requests import RequestError, Resume, Train
-from engine.runs import RunFolder, ask_to_stop
+from engine.data.datasets import Dataset
+from engine.event import Cancelled
+from engine.request import RequestError
+from engine.runs import catalogue, processes
+from engine.runs.folder import RunFolder, ask_to_stop
+from engine.runs.processes import Process, claimed, held, watched
+from engine.runs.recording import resume_run, train_run
+from engine.runs.requests import Resume
+from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFinished
+from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.engine.test_recording import only
 

@@ -11,27 +11,20 @@ import msgspec
 import pytest
 import torch
 
-import engine.recording
-from engine.checkpoints import load_tensors, load_weights, save_weights
-from engine.data import Dataset
-from engine.events import (
-    BatchTrained,
-    Cancelled,
-    EpochFinished,
-    Event,
-    Progress,
-    RunCancelled,
-    RunEvent,
-    RunFailed,
-    RunFinished,
-    RunStarted,
-)
-from engine.lab import end
-from engine.model import seeded_cnn
-from engine.recording import train_run
-from engine.requests import RequestError, Train
-from engine.runs import RunFolder, find_run
-from engine.training import TrainingFailed
+import engine.runs.recording
+from engine.data.datasets import Dataset
+from engine.event import Cancelled, Event, Progress
+from engine.network.checkpoints import load_tensors, load_weights, save_weights
+from engine.network.model import seeded_cnn
+from engine.operations import end
+from engine.request import RequestError
+from engine.runs.codec import RunEvent
+from engine.runs.finding import find_run
+from engine.runs.folder import RunFolder
+from engine.runs.recording import train_run
+from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFailed, RunFinished, RunStarted
+from engine.training.loop import TrainingFailed
+from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.engine.test_run_files import GOOD, written
 
@@ -153,7 +146,7 @@ def scripted_epochs(losses: list[float], models: list[float]) -> Any:
 def test_best_is_the_first_epoch_of_least_validation_loss(
     small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.recording, "train", scripted_epochs([0.5, 0.2, 0.4, 0.2], [1, 2, 3, 4]))
+    monkeypatch.setattr(engine.runs.recording, "train", scripted_epochs([0.5, 0.2, 0.4, 0.2], [1, 2, 3, 4]))
     *_, last = train_run(SHORT, tmp_path)
     folder = only(tmp_path)
     assert last == RunFinished(
@@ -206,7 +199,7 @@ def test_stopping_before_the_run_began_leaves_no_folder(
         yield BatchTrained(epoch=1, epochs=1, step=1, steps=1, images_per_second=1, running_loss=())
         return small
 
-    monkeypatch.setattr(engine.recording, "load", slow_load)
+    monkeypatch.setattr(engine.runs.recording, "load", slow_load)
     run = train_run(SHORT, tmp_path)
     next(run)
     with pytest.raises(Cancelled):
@@ -261,7 +254,7 @@ def test_full_disk_while_saving_weights(small_runs: None, tmp_path: Path, monkey
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         plain(path, model)
 
-    monkeypatch.setattr(engine.recording, "save_weights", save)
+    monkeypatch.setattr(engine.runs.recording, "save_weights", save)
     events = list(train_run(SHORT, tmp_path))
     assert os.strerror(errno.ENOSPC) in failure(events)
     folder = only(tmp_path)
@@ -276,7 +269,7 @@ def test_diverging_run_fails_with_its_last_good_weights(
     until(run, EpochFinished)
     folder = only(tmp_path)
     before = folder.model_file.read_bytes()
-    monkeypatch.setattr("engine.training.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
+    monkeypatch.setattr("engine.training.loop.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
     assert "learning rate" in failure(list(run))
     assert folder.model_file.read_bytes() == before
     assert folder.history().state == "failed"
@@ -304,7 +297,7 @@ def test_failure_says_what_to_do(
         yield from ()
         raise error
 
-    monkeypatch.setattr(engine.recording, "train", train)
+    monkeypatch.setattr(engine.runs.recording, "train", train)
     reason = failure(list(train_run(SHORT, tmp_path)))
     assert all(word in reason for word in words)
     assert only(tmp_path).history().reason == reason
@@ -315,7 +308,7 @@ def test_a_fault_of_ours_is_not_hidden(small_runs: None, tmp_path: Path, monkeyp
         yield from ()
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(engine.recording, "train", train)
+    monkeypatch.setattr(engine.runs.recording, "train", train)
     with pytest.raises(RuntimeError, match="mat1"):
         list(train_run(SHORT, tmp_path))
 
@@ -389,7 +382,7 @@ def test_memory_that_gives_out(
     def broken(*_: object) -> Iterator[Event]:
         raise error
 
-    monkeypatch.setattr(engine.recording, "train", broken)
+    monkeypatch.setattr(engine.runs.recording, "train", broken)
     *_, last = train_run(SHORT, tmp_path)
     assert isinstance(last, RunFailed)
     assert last.reason.startswith(words)
@@ -400,7 +393,7 @@ def test_a_fault_of_ours_is_on_record_too(tmp_path: Path, small_runs: None, monk
     def broken(*_: object) -> Iterator[Event]:
         raise ValueError("a bug\nof two lines")
 
-    monkeypatch.setattr(engine.recording, "train", broken)
+    monkeypatch.setattr(engine.runs.recording, "train", broken)
     with pytest.raises(ValueError, match="a bug"):
         list(train_run(SHORT, tmp_path))
     assert only(tmp_path).history().reason == "ValueError: a bug"
@@ -411,6 +404,6 @@ def test_data_that_does_not_fit_is_one_line(tmp_path: Path, monkeypatch: pytest.
         raise MemoryError
         yield
 
-    monkeypatch.setattr(engine.recording, "load", load)
+    monkeypatch.setattr(engine.runs.recording, "load", load)
     with pytest.raises(RequestError, match="mnist does not fit in the memory of cpu"):
         list(train_run(SHORT, tmp_path))

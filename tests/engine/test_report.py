@@ -13,8 +13,15 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-import engine.report
-from engine.claims import (
+import engine.report.report
+from engine.attacks.requests import AttackNoise, AttackTargeted
+from engine.attribution.events import OcclusionMapReady, StrokeShare
+from engine.attribution.requests import Occlude
+from engine.event import WorkAdvanced
+from engine.network.model import CNN
+from engine.network.requests import Architecture
+from engine.operations import end, perform
+from engine.report.claims import (
     CONTRADICTED,
     MIXED,
     SUPPORTED,
@@ -24,12 +31,11 @@ from engine.claims import (
     resemblance,
     targeted_claim,
 )
-from engine.document import Document
-from engine.events import OcclusionMapReady, ReportWritten, StrokeShare, WorkAdvanced
-from engine.lab import end, perform
-from engine.model import CNN
-from engine.requests import Architecture, AttackNoise, AttackTargeted, Occlude, Report, RequestError
-from engine.runs import pretrained
+from engine.report.document import Document
+from engine.report.events import ReportWritten
+from engine.report.requests import Report
+from engine.request import RequestError
+from engine.runs.finding import pretrained
 
 NOWHERE = Path("nowhere")
 SECTIONS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1", "3.2", "The notebook's observations"]
@@ -38,8 +44,8 @@ SECTIONS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1
 @pytest.fixture(autouse=True)
 def quick(few_images: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """On few images, with few steps."""
-    monkeypatch.setattr(engine.report, "AVERAGED", 3)
-    monkeypatch.setattr(engine.report, "AttackNoise", partial(AttackNoise, steps=20))
+    monkeypatch.setattr(engine.report.report, "AVERAGED", 3)
+    monkeypatch.setattr(engine.report.report, "AttackNoise", partial(AttackNoise, steps=20))
 
 
 class Balanced(HTMLParser):
@@ -100,7 +106,7 @@ def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
     said = Architecture(channels=2, hidden=4, stride=1, padding=2, mean=0.1307, std=0.3081)
     torch.save(dict(CNN(said).state_dict()), path := tmp_path / "theirs.pth")
     request = Report(what=(str(path), "pretrained:cnn"), stride=1, padding=2, mean=0.1307, std=0.3081)
-    theirs, ours = engine.report._Report(request, NOWHERE).subjects
+    theirs, ours = engine.report.report._Report(request, NOWHERE).subjects
     assert theirs.model.architecture == said
     assert ours.model.architecture == Architecture()
 
@@ -185,13 +191,13 @@ def test_verdicts_follow_the_numbers() -> None:
 
 def test_the_other_network_is_asked_afresh() -> None:
     *_, made = perform(AttackNoise(what="pretrained:cnn", steps=150), NOWHERE)
-    from engine.checkpoints import load_weights
-    from engine.inspection.subject import find_subject
-    from engine.requests import Inspect
+    from engine.inspection.loaded import find_subject
+    from engine.network.checkpoints import load_weights
+    from engine.network.requests import Inspect
 
     other = find_subject(Inspect(what="pretrained:cnn-bn"), NOWHERE)
     model = load_weights(pretrained("cnn-bn").model_file)
     with torch.inference_mode():
         answers = model(torch.from_numpy(made.adversarial)[:, None]).argmax(dim=1)  # type: ignore[attr-defined]
     right = int((answers == torch.arange(10)).sum())
-    assert engine.report._taken(made, other) == right  # type: ignore[arg-type]
+    assert engine.report.report._taken(made, other) == right  # type: ignore[arg-type]

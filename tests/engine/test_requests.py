@@ -5,23 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.requests import (
-    Architecture,
-    Attribute,
-    Evaluate,
-    Inspect,
-    Occlude,
-    Parameter,
-    Reading,
-    Request,
-    RequestError,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
-    Train,
-    parameters,
-)
+from engine.attribution.requests import Attribute, Occlude
+from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.requests import Architecture, Inspect, Reading
+from engine.request import Parameter, Request, RequestError, parameters
+from engine.training.requests import Train
 
 BAD_VALUES = [
     ("epochs", 0),

@@ -14,16 +14,21 @@ import pytest
 import torch
 from msgspec.structs import asdict, replace
 
-import engine.recording
-from engine.checkpoints import load_tensors, save_tensors, save_weights
-from engine.data import Dataset
-from engine.events import (
+import engine.runs.recording
+from engine.data.datasets import Dataset
+from engine.event import Cancelled, Event, PauseAsked
+from engine.network.checkpoints import load_tensors, save_tensors, save_weights
+from engine.network.machine import processor
+from engine.network.model import CNN
+from engine.request import RequestError
+from engine.runs.finding import newest_unfinished, unfinished
+from engine.runs.folder import RunFolder
+from engine.runs.recording import resume_run, train_run
+from engine.runs.requests import Resume
+from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
-    Cancelled,
     EpochFinished,
-    Event,
-    PauseAsked,
     RunCancelled,
     RunContinued,
     RunFailed,
@@ -31,11 +36,7 @@ from engine.events import (
     RunPaused,
     RunStarted,
 )
-from engine.machine import processor
-from engine.model import CNN
-from engine.recording import resume_run, train_run
-from engine.requests import RequestError, Resume, Train
-from engine.runs import RunFolder, newest_unfinished, unfinished
+from engine.training.requests import Train
 from tests import kill_and_resume
 from tests.conftest import patch_load
 from tests.engine.test_recording import only
@@ -412,7 +413,7 @@ def test_a_full_disk_where_a_kill_is_mended(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.recording, "save_weights", full)
+        patch.setattr(engine.runs.recording, "save_weights", full)
         (failed,) = resumed(folder)
         assert isinstance(failed, RunFailed)
         assert "make room" in failed.reason
@@ -453,7 +454,7 @@ def test_a_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         plain(path, model)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.recording, "save_weights", full)
+        patch.setattr(engine.runs.recording, "save_weights", full)
         assert isinstance(list(train_run(SHORT, tmp_path))[-1], RunFailed)
     folder = only(tmp_path)
     assert folder.history().state == "failed"

@@ -8,12 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import catalogue
-from engine.event_log import PIECE
-from engine.events import EpochFinished, RunCancelled
-from engine.history import RunHistory
-from engine.requests import RequestError, Train
-from engine.runs import RunFolder, RunRecord, Tail, newest, unfinished
+from engine.request import RequestError
+from engine.runs import catalogue
+from engine.runs.event_log import PIECE
+from engine.runs.finding import newest, unfinished
+from engine.runs.folder import RunFolder, RunRecord
+from engine.runs.history import RunHistory
+from engine.runs.tail import Tail
+from engine.training.events import EpochFinished, RunCancelled
+from engine.training.requests import Train
 
 SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
 

@@ -11,27 +11,21 @@ from torch import Tensor
 
 from engine.attacks.network import AttackedNetwork, Logit
 from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep
-from engine.checkpoints import load_weights, read_weights
-from engine.data import Dataset
-from engine.events import ActivationsComputed, Event, Exported, SplitEvaluated, WeightsOpened, WeightsRead
-from engine.inspection.subject import find_subject
-from engine.kernels import training_logits
-from engine.lab import perform
-from engine.model import CNN, inference_network, seeded_cnn
-from engine.requests import (
-    Architecture,
-    Evaluate,
-    Export,
-    Import,
-    Inspect,
-    NormedLayer,
-    OpenWeights,
-    Request,
-    RequestError,
-    ShowActivations,
-    Summarise,
-)
-from engine.runs import pretrained
+from engine.data.datasets import Dataset
+from engine.event import Event
+from engine.inspection.events import ActivationsComputed, SplitEvaluated
+from engine.inspection.loaded import find_subject
+from engine.inspection.requests import Evaluate, ShowActivations, Summarise
+from engine.network.checkpoints import load_weights, read_weights
+from engine.network.events import WeightsOpened, WeightsRead
+from engine.network.kernels import training_logits
+from engine.network.model import CNN, inference_network, seeded_cnn
+from engine.network.requests import Architecture, Inspect, NormedLayer, OpenWeights
+from engine.operations import perform
+from engine.request import Request, RequestError
+from engine.runs.events import Exported
+from engine.runs.finding import pretrained
+from engine.runs.requests import Export, Import
 
 MEAN, STD = 0.1307, 0.3081
 EVERYWHERE: tuple[NormedLayer, ...] = ("conv1", "conv2", "fc1", "logits")

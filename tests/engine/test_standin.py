@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import torch
 
-from engine.lab import OPERATIONS
+from engine.operations import OPERATIONS
 from tests.standin.device import available
 from tests.standin.operations import operations
 from tests.standin.runs import Findings

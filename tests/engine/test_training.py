@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import engine.training
-from engine.data import Dataset, Split, epoch_permutation
-from engine.events import BatchEvaluated, BatchTrained, EpochFinished
-from engine.memory import EVALUATION_BATCH
-from engine.model import seeded_cnn
-from engine.requests import Train
-from engine.training import RUNNING_POINTS, Sums, TrainingFailed, TrainingState, evaluate, train
+import engine.training.loop
+from engine.data.datasets import Dataset, Split, epoch_permutation
+from engine.network.batches import EVALUATION_BATCH
+from engine.network.model import seeded_cnn
+from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.training.loop import RUNNING_POINTS, Sums, TrainingFailed, TrainingState, evaluate, train
+from engine.training.requests import Train
 from tests import notebook
 from tests.conftest import returned
 
@@ -165,7 +165,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_epoch(
         for event in train(request, small, state):
             if isinstance(event, EpochFinished):
                 good = weights(state)
-                monkeypatch.setattr(engine.training, "cross_entropy", broken)
+                monkeypatch.setattr(engine.training.loop, "cross_entropy", broken)
     assert state.epoch == 1
     assert same(weights(state), good)
     assert "epoch 2" in str(caught.value)
@@ -210,7 +210,7 @@ def test_seconds_do_not_count_what_the_consumer_takes(small: Dataset, monkeypatc
     """A pause holds the generator; the times of training and evaluation stay those of the work."""
     clock = itertools.count()
     held = 0
-    monkeypatch.setattr("engine.training.time.perf_counter", lambda: float(next(clock) + held))
+    monkeypatch.setattr("engine.training.loop.time.perf_counter", lambda: float(next(clock) + held))
     request = Train(train_size=128, epochs=1, channels=2, hidden=8)
     for event in train(request, small, TrainingState.fresh(request, CPU)):
         held += 1_000_000

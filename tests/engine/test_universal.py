@@ -11,16 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from engine.attack_events import UniversalMade
+from engine.attacks.events import UniversalMade
 from engine.attacks.network import ANY, AttackedNetwork
+from engine.attacks.requests import AttackUniversal
 from engine.attacks.universal import CAP, CappedCrossEntropy, ascend
-from engine.checkpoints import load_weights
-from engine.data import Dataset
-from engine.events import WeightsRead, WorkAdvanced, to_json
+from engine.data.datasets import Dataset
+from engine.event import WorkAdvanced, to_json
 from engine.figures.drawing import figure_of
-from engine.lab import perform
-from engine.requests import AttackUniversal, RequestError
-from engine.runs import pretrained
+from engine.network.checkpoints import load_weights
+from engine.network.events import WeightsRead
+from engine.operations import perform
+from engine.request import RequestError
+from engine.runs.finding import pretrained
 from tests import notebook
 from tests.engine.test_figures import caption, inside
 

@@ -19,12 +19,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from engine.checkpoints import load_weights, read_weights, save_weights
-from engine.model import CNN, seeded_cnn
-from engine.pickles import Made, read_pickle
-from engine.requests import Architecture, Reading, RequestError
-from engine.runs import pretrained
-from engine.tensorfiles import opened
+from engine.network.checkpoints import load_weights, read_weights, save_weights
+from engine.network.model import CNN, seeded_cnn
+from engine.network.pickles import Made, read_pickle
+from engine.network.requests import Architecture, Reading
+from engine.network.tensorfiles import opened
+from engine.request import RequestError
+from engine.runs.finding import pretrained
 
 State = dict[str, Tensor]
 CNN_STATE: State = load_file(pretrained("cnn").model_file)

@@ -36,9 +36,9 @@ from tests.walk.world import few_images  # noqa: E402
 SECONDS = 10.0
 USED = (
     *(
-        "engine.comparison",
-        "engine.exchange",
-        "engine.loading",
+        "engine.runs.comparison",
+        "engine.runs.exchange",
+        "engine.network.loading",
         "engine.inspection.filters",
         "engine.inspection.layers",
     ),

@@ -16,13 +16,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine import data
-from engine.events import FiltersShown, JobFailed, RunFailed, RunStarted, WeightsOpened
-from engine.inspection.subject import find_subject
-from engine.lab import end, perform
+from engine.data import datasets as data
+from engine.event import JobFailed
+from engine.inspection.events import FiltersShown
+from engine.inspection.loaded import find_subject
+from engine.inspection.requests import ShowFilters, Summarise
+from engine.network.events import WeightsOpened
+from engine.network.requests import OpenWeights
+from engine.operations import end, perform
 from engine.paths import asset
-from engine.requests import OpenWeights, RequestError, Resume, ShowFilters, Summarise
-from engine.runs import RunFolder, Tail, find_network
+from engine.request import RequestError
+from engine.runs.finding import find_network
+from engine.runs.folder import RunFolder
+from engine.runs.requests import Resume
+from engine.runs.tail import Tail
+from engine.training.events import RunFailed, RunStarted
 from tests.mutate.material import LABELS, OTHER, SUBJECT, Material
 from tui.cli import main
 

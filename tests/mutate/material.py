@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from msgspec.structs import replace
 
-from engine.catalogue import write_note
-from engine.checkpoints import load_tensors, save_tensors
-from engine.events import EpochFinished, RunStarted
-from engine.lab import end
-from engine.recording import train_run
-from engine.requests import Train
-from engine.runs import RunFolder
+from engine.network.checkpoints import load_tensors, save_tensors
+from engine.operations import end
+from engine.runs.catalogue import write_note
+from engine.runs.folder import RunFolder
+from engine.runs.recording import train_run
+from engine.training.events import EpochFinished, RunStarted
+from engine.training.requests import Train
 from tests.mutate.mutations import Mutation, anyhow, in_header, in_json, in_lines, in_pickle, in_zip
 
 SMALL = Train(epochs=3, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")

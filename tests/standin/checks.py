@@ -9,14 +9,16 @@ from pathlib import Path
 import torch
 from msgspec.structs import replace
 
-from engine.checkpoints import load_tensors, load_weights
-from engine.data import load
-from engine.devices import choose_device
-from engine.events import BatchTrained, Event, RunStarted
-from engine.lab import end, perform
-from engine.model import seeded_cnn
-from engine.requests import Resume, Train
-from engine.runs import RunFolder
+from engine.data.datasets import load
+from engine.event import Event
+from engine.network.checkpoints import load_tensors, load_weights
+from engine.network.devices import choose_device
+from engine.network.model import seeded_cnn
+from engine.operations import end, perform
+from engine.runs.folder import RunFolder
+from engine.runs.requests import Resume
+from engine.training.events import BatchTrained, RunStarted
+from engine.training.requests import Train
 from tests.conftest import returned
 
 SMALL = Train(channels=8, hidden=32, train_size=160, batch_size=32, epochs=2, batch_norm=True)

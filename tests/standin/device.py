@@ -342,9 +342,9 @@ def install() -> torch.device:
 
 def take_the_place_of_cuda(gpu: torch.device) -> None:
     """Let the engine choose `gpu` for every name but `cpu`; before the rest of the engine is imported."""
-    import engine.devices
+    import engine.network.devices
 
     def choose(name: str) -> torch.device:
         return torch.device("cpu") if name == "cpu" else gpu
 
-    engine.devices.choose_device = choose
+    engine.network.devices.choose_device = choose

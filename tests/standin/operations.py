@@ -11,11 +11,9 @@ import numpy as np
 from msgspec import Struct
 
 import engine.attacks.attack
-import engine.data
-import engine.report
-from engine.events import Event, Progress
-from engine.lab import perform
-from engine.requests import (
+import engine.data.datasets
+import engine.report.report
+from engine.attacks.requests import (
     AttackCarliniWagner,
     AttackDeepFool,
     AttackFgsm,
@@ -23,21 +21,18 @@ from engine.requests import (
     AttackPgd,
     AttackTargeted,
     AttackUniversal,
-    Attribute,
-    Evaluate,
     MeasureRobustness,
     MeasureTransfer,
-    Occlude,
-    Report,
-    Request,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
     SweepBeta,
-    Train,
-    WarmUp,
 )
+from engine.attribution.requests import Attribute, Occlude
+from engine.event import Event, Progress
+from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.requests import WarmUp
+from engine.operations import perform
+from engine.report.requests import Report
+from engine.request import Request
+from engine.training.requests import Train
 
 TRAINING, VALIDATION, TEST = 700, 300, 500
 """Images of each split."""
@@ -114,12 +109,12 @@ def _attacks(device: str) -> Iterator[Operation]:
 
 def make_small(out: Path) -> None:
     """Let this process see few images, and keep reports short, without figures, and under `out`. For good."""
-    images, labels, test_images, test_labels = engine.data.load_mnist()
+    images, labels, test_images, test_labels = engine.data.datasets.load_mnist()
     train = TRAINING + VALIDATION
     raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
-    engine.data.load_mnist = lambda: raw
-    engine.data.VALIDATION_SIZE = VALIDATION
-    report: Any = engine.report
+    engine.data.datasets.load_mnist = lambda: raw
+    engine.data.datasets.VALIDATION_SIZE = VALIDATION
+    report: Any = engine.report.report
     report.AVERAGED, report.AttackNoise = 1, partial(AttackNoise, steps=5)
     report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
     report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")

@@ -95,10 +95,10 @@ def checked(root: Path) -> dict[str, str]:
 
 def training_step(batch_norm: bool, root: Path) -> TrainingStep:
     """A step in the middle of an epoch, where two or more steps are between two looks at the loss."""
-    from engine.events import BatchTrained
-    from engine.lab import perform
-    from engine.requests import Train
-    from engine.training import RUNNING_POINTS
+    from engine.operations import perform
+    from engine.training.events import BatchTrained
+    from engine.training.loop import RUNNING_POINTS
+    from engine.training.requests import Train
 
     root.mkdir()
     size = 2

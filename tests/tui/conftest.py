@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.events import BatchTrained, EngineLoaded, EpochFinished, Event, RunStarted
-from engine.history import RunHistory
+from engine.event import Event
 from engine.lab import Job, Lab
-from engine.requests import Request
-from engine.runs import RunFolder, pretrained
+from engine.network.events import EngineLoaded
+from engine.request import Request
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.training.events import BatchTrained, EpochFinished, RunStarted
 from tests.conftest import patch_load
 from tests.styles import parsed_once
 from tui.app import MnistTui
 
 if TYPE_CHECKING:
-    from engine.data import Dataset
-    from engine.requests import Train
+    from engine.data.datasets import Dataset
+    from engine.training.requests import Train
 
 MakeApp = Callable[..., MnistTui]
 Answers = dict[Request, list[Event]]
@@ -95,8 +98,8 @@ class FakeJob(Job):
     """A training job that is under way as long as a test wants."""
 
     def __init__(self, request: Train | None = None) -> None:
-        from engine.lab import OPERATIONS
-        from engine.requests import Train
+        from engine.operations import OPERATIONS
+        from engine.training.requests import Train
 
         super().__init__(request or Train(), OPERATIONS[Train])
         self.state = "running"
@@ -152,7 +155,7 @@ def under_way(app: MnistTui) -> None:
 @pytest.fixture(scope="session")
 def exact_dataset(mnist: Dataset) -> Dataset:
     """The first images of MNIST's test split in double precision."""
-    from engine.data import Dataset, Split
+    from engine.data.datasets import Dataset, Split
 
     def double(split: Split, count: int) -> Split:
         return Split(split.images[:count].double(), split.labels[:count])
@@ -194,30 +197,30 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
 
     A request about bundled networks alone, which writes nothing, is computed once: many tests open on the same.
     """
-    from engine import lab
-    from engine.checkpoints import Weights, read_weights
-    from engine.inspection import subject
-    from engine.requests import Reading
+    from engine import operations
+    from engine.inspection import loaded as subject
+    from engine.network.checkpoints import Weights, read_weights
+    from engine.network.requests import Reading
 
-    perform = lab.perform
+    perform = operations.perform
 
     def again(request: Request, root: Path) -> Generator[Event, None, None]:
         names = (getattr(request, "what", ""), *getattr(request, "others", ()))
-        if lab.OPERATIONS[type(request)].writes or not all(name.startswith("pretrained:") for name in names):
+        if operations.OPERATIONS[type(request)].writes or not all(name.startswith("pretrained:") for name in names):
             return perform(request, root)
         if request in answers:
             return (copy(event) for event in answers[request])
         return Answered(request, perform(request, root), answers)
 
-    monkeypatch.setattr(lab, "perform", again)
+    monkeypatch.setattr(operations, "perform", again)
 
     def double(path: Path, reading: Reading) -> Weights:
         weights = read_weights(path, reading)
         weights.model.double()
         return weights
 
-    patch_load(monkeypatch, exact_dataset, "engine.inspection.subject")
-    monkeypatch.setattr("engine.inspection.subject.read_weights", double)
+    patch_load(monkeypatch, exact_dataset, "engine.inspection.loaded")
+    monkeypatch.setattr("engine.inspection.loaded.read_weights", double)
     monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # times are on the screen too
     subject._read.cache_clear()
     yield

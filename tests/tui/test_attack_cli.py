@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.requests import (
+from engine.attacks.requests import (
     AttackCarliniWagner,
     AttackNoise,
     AttackPgd,
     AttackTargeted,
     MeasureRobustness,
     MeasureTransfer,
-    Request,
     SweepBeta,
 )
+from engine.request import Request
 from tests.tui.test_inspect_cli import CNN, Call, call, lines
 from tui import cli
 from tui.arguments import ArrayOutput, parse

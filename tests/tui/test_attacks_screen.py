@@ -10,11 +10,8 @@ import torch
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.attack_events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.checkpoints import load_weights, save_weights
-from engine.data import Dataset
-from engine.lab import Job
-from engine.requests import (
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.requests import (
     GALLERY,
     AttackDeepFool,
     AttackNoise,
@@ -25,9 +22,12 @@ from engine.requests import (
     MeasureRobustness,
     MeasureTransfer,
     SweepBeta,
-    Train,
 )
-from engine.runs import pretrained
+from engine.data.datasets import Dataset
+from engine.lab import Job
+from engine.network.checkpoints import load_weights, save_weights
+from engine.runs.finding import pretrained
+from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words

@@ -10,7 +10,7 @@ from textual import events
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
-from engine.runs import pretrained
+from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp
 from tests.tui.test_train_screen import until
 from tui.app import MnistTui

@@ -6,8 +6,8 @@ import pytest
 from msgspec.structs import replace
 from textual.app import App, ComposeResult
 
-from engine.history import RunHistory
-from engine.runs import pretrained
+from engine.runs.finding import pretrained
+from engine.runs.history import RunHistory
 from tui.theme import DARK
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart, Curve, decimate, labels, log_ticks, ticks

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import RunCancelled, RunFinished
-from engine.requests import RequestError, Train
-from engine.runs import RunFolder
+from engine.request import RequestError
+from engine.runs.folder import RunFolder
+from engine.training.events import RunCancelled, RunFinished
+from engine.training.requests import Train
 from tui import cli
 from tui.arguments import Output, one_line, parse
 

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from engine.events import AttributionsComputed, DigitsShown, NetworkEvent, OcclusionMapReady
-from engine.lab import perform
-from engine.requests import Attribute, Inspect, Occlude, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.attribution.events import AttributionsComputed, OcclusionMapReady
+from engine.attribution.requests import Attribute, Occlude
+from engine.inspection.events import DigitsShown
+from engine.inspection.requests import ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.events import NetworkEvent
+from engine.network.requests import Inspect
+from engine.operations import perform
 from tui.gallery import pictures
 
 pytestmark = pytest.mark.usefixtures("exact_engine")

@@ -19,36 +19,20 @@ import pytest
 import torch
 from rich.console import Console
 
-from engine.data import Dataset
-from engine.events import (
-    BatchEvaluated,
-    DigitsShown,
-    EpochFinished,
-    Event,
-    FigureSaved,
-    NetworkEvent,
-    NetworkSummarised,
-    RunFinished,
-    RunStarted,
-    SplitEvaluated,
-)
-from engine.history import RunHistory
-from engine.lab import OPERATIONS, _Entry, perform
-from engine.requests import (
-    Attribute,
-    DrawFigure,
-    Evaluate,
-    MethodName,
-    Occlude,
-    Request,
-    RequestError,
-    ShowActivations,
-    ShowDigits,
-    ShowFilters,
-    Summarise,
-    Train,
-)
-from engine.runs import RunFolder
+from engine.attribution.requests import Attribute, MethodName, Occlude
+from engine.data.datasets import Dataset
+from engine.event import Event
+from engine.figures.events import FigureSaved
+from engine.figures.requests import DrawFigure
+from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.events import NetworkEvent
+from engine.operations import OPERATIONS, Entry, perform
+from engine.request import Request, RequestError
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.training.events import BatchEvaluated, EpochFinished, RunFinished, RunStarted
+from engine.training.requests import Train
 from tests.conftest import patch_load
 from tui import cli, output, tables
 from tui.arguments import ArrayOutput, TrainOutput, parse
@@ -67,7 +51,7 @@ def call(
     """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
-    for module in ("engine.inspection.subject", "engine.recording"):
+    for module in ("engine.inspection.loaded", "engine.runs.recording"):
         patch_load(monkeypatch, small, module)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -277,8 +261,8 @@ def test_bad_questions_are_one_line(call: Call, arguments: tuple[str, ...], word
 def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> None:
     import torch
 
-    from engine.checkpoints import load_weights
-    from engine.runs import pretrained
+    from engine.network.checkpoints import load_weights
+    from engine.runs.finding import pretrained
 
     state = load_weights(pretrained("cnn").model_file).state_dict() | {"conv2.0.bias": torch.zeros(3)}
     torch.save(state, tmp_path / "odd.pth")
@@ -294,8 +278,8 @@ def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> No
 def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) -> None:
     import torch
 
-    from engine.checkpoints import load_weights
-    from engine.runs import pretrained
+    from engine.network.checkpoints import load_weights
+    from engine.runs.finding import pretrained
 
     state = load_weights(pretrained("cnn").model_file).state_dict()
     state["fc.3.bias"][3] = torch.nan
@@ -556,8 +540,8 @@ DRAWN: list[DrawFigure] = []
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[DrawFigure]:
     """The figures asked for; none is drawn."""
-    operations: dict[Any, _Entry] = OPERATIONS
-    monkeypatch.setitem(operations, DrawFigure, _Entry("analysis", f"{__name__}:drawn"))
+    operations: dict[Any, Entry] = OPERATIONS
+    monkeypatch.setitem(operations, DrawFigure, Entry("analysis", f"{__name__}:drawn"))
     DRAWN.clear()
     return DRAWN
 
@@ -696,7 +680,7 @@ def test_the_table_of_layers_is_the_events(call: Call) -> None:
 
 def test_people_and_programs_hear_why_the_cpu_computes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "cuda:0 is too old for this PyTorch: on the CPU"
-    monkeypatch.setattr("engine.devices.fallback", lambda: reason)
+    monkeypatch.setattr("engine.network.devices.fallback", lambda: reason)
     code, out, err = call("filters", "pretrained:cnn")
     assert (code, err) == (0, "")
     assert out.startswith(reason + "\n")
@@ -709,7 +693,7 @@ def test_a_gpu_that_gives_out_is_one_line(call: Call, monkeypatch: pytest.Monkey
     def full(*_: object) -> object:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.\nSee documentation")
 
-    monkeypatch.setattr("engine.inspection.subject._read", full)
+    monkeypatch.setattr("engine.inspection.loaded._read", full)
     for command in (["evaluate"], ["occlude"], ["attribute"], ["attack", "pgd"], ["robustness"], ["digits"]):
         code, _, err = call(*command, "pretrained:cnn", "--device", "cpu")
         assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: take --device cpu, or free some\n")

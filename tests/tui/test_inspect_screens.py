@@ -14,11 +14,12 @@ import torch
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.checkpoints import load_weights, read_weights, save_weights
-from engine.data import Dataset
-from engine.events import EngineLoaded
-from engine.requests import Train
-from engine.runs import RunFolder, pretrained
+from engine.data.datasets import Dataset
+from engine.network.checkpoints import load_weights, read_weights, save_weights
+from engine.network.events import EngineLoaded
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
+from engine.training.requests import Train
 from tests.tui.conftest import MakeApp
 from tests.tui.test_train_screen import until
 from tui.app import MnistTui
@@ -327,7 +328,7 @@ async def test_the_view_is_chosen_from_the_terminal(
 
 @pytest.mark.usefixtures("asked_anew")
 async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.inspection.subject.read_weights", read_weights)
+    monkeypatch.setattr("engine.inspection.loaded.read_weights", read_weights)
     app = MnistTui(tmp_path / "runs", pretrained("cnn"))
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.engine is not None)

@@ -9,8 +9,8 @@ import pytest
 from textual._xterm_parser import XTermParser
 from textual.events import Paste
 
-from engine import catalogue
-from engine.runs import pretrained
+from engine.runs import catalogue
+from engine.runs.finding import pretrained
 from tests.pty_app import PtyApp
 from tui.keyboard import BURST, MOST, PATIENCE, Pastes, pasted
 

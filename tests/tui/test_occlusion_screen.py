@@ -12,11 +12,11 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from torch import Tensor
 
+from engine.attribution.events import ClassOcclusionReady, FaithfulnessMeasured, OcclusionMapAdvanced, OcclusionMapReady
 from engine.attribution.explain import Measurement
 from engine.attribution.occlusion import ClassOcclusion
-from engine.events import ClassOcclusionReady, FaithfulnessMeasured, OcclusionMapAdvanced, OcclusionMapReady
-from engine.requests import Attribute, Occlude
-from engine.runs import RunFolder
+from engine.attribution.requests import Attribute, Occlude
+from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words
 from tests.tui.test_train_screen import until
@@ -571,8 +571,8 @@ async def test_integrated_gradients_say_how_complete_they_are(still_app: MakeApp
 
 
 async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -> None:
-    from engine.checkpoints import load_weights, save_weights
-    from engine.runs import pretrained
+    from engine.network.checkpoints import load_weights, save_weights
+    from engine.runs.finding import pretrained
 
     model = load_weights(pretrained("cnn").model_file)
     model.state_dict()["fc.3.bias"][3] = np.nan

@@ -10,7 +10,7 @@ import pytest
 from rich.color import Color, ColorSystem
 from rich.style import Style
 
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
 from tui.raster import (
     BLANK,
     COLOUR_MAPS,

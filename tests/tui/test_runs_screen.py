@@ -11,13 +11,15 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from engine import catalogue
-from engine.events import EpochFinished, RunSummary
-from engine.history import RunHistory
-from engine.processes import Process
-from engine.recording import train_run
-from engine.requests import AttackNoise, Train
-from engine.runs import RunFolder
+from engine.attacks.requests import AttackNoise
+from engine.runs import catalogue
+from engine.runs.events import RunSummary
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.processes import Process
+from engine.runs.recording import train_run
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
 from tests.engine.test_catalogue import copies
 from tests.engine.test_comparison import made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
@@ -172,7 +174,7 @@ async def test_the_queue(still_app: MakeApp) -> None:
 
 async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past a run that cannot fit, of which there is then no folder."""
-    monkeypatch.setattr("engine.recording.free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr("engine.runs.recording.free_memory", lambda: 2 * 10**9)
     large = replace(SMALL, batch_size=640, channels=1024)
     async with app.run_test(size=(120, 40)) as pilot:
         app.enqueue([SMALL, large, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)])
@@ -264,8 +266,8 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("few_images", "quick_keys")
 async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.report.AVERAGED", 2)
-    monkeypatch.setattr("engine.report.AttackNoise", partial(AttackNoise, steps=5))
+    monkeypatch.setattr("engine.report.report.AVERAGED", 2)
+    monkeypatch.setattr("engine.report.report.AttackNoise", partial(AttackNoise, steps=5))
     list(train_run(SMALL, tmp_path / "runs"))
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from engine.catalogue import write_note
-from engine.processes import Process
-from engine.requests import Train
+from engine.runs.catalogue import write_note
+from engine.runs.processes import Process
+from engine.training.requests import Train
 from tests.engine.test_catalogue import copies
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.test_train_screen import until

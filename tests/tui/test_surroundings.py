@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import JobFailed
+from engine.event import JobFailed
 from engine.lab import Job, Lab
 from engine.libraries import not_loaded
+from engine.network.requests import WarmUp
 from engine.paths import cache_folder
-from engine.requests import WarmUp
 from tui import cli
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def fails(*_: object) -> None:
         raise OSError(MISSING)
 
-    monkeypatch.setattr("engine.lab.perform", fails)
+    monkeypatch.setattr("engine.operations.perform", fails)
     lab = Lab(tmp_path)
     job: Job = lab.submit(WarmUp())
     assert job.wait(10)

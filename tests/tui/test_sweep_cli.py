@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from engine import recording
-from engine.memory import free_memory
-from engine.requests import RequestError, Train
-from engine.runs import RunFolder
-from engine.training import TrainingFailed, train
+from engine.request import RequestError
+from engine.runs import recording
+from engine.runs.folder import RunFolder
+from engine.training.loop import TrainingFailed, train
+from engine.training.memory import free_memory
+from engine.training.requests import Train
 from tests.tui.test_inspect_cli import Call, call
 from tui import training
 

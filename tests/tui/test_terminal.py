@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import RunCancelled
-from engine.runs import RunFolder, pretrained
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
+from engine.training.events import RunCancelled
 from tests.pty_app import PtyApp
 from tui.app import LAST_RESORT
 from tui.terminal import ASCII, UNICODE, colour_system, glyphs

@@ -13,13 +13,20 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from engine import processes
-from engine.events import DeviceFellBack, EpochFinished, Event, RunCancelled, RunFinished
-from engine.lab import OPERATIONS, Job
-from engine.processes import Process
-from engine.recording import train_run
-from engine.requests import Request, RequestError, Summarise, Train, WarmUp
-from engine.runs import RunFolder, ask_to_stop, pretrained
+from engine.event import Event
+from engine.inspection.requests import Summarise
+from engine.lab import Job
+from engine.network.events import DeviceFellBack
+from engine.network.requests import WarmUp
+from engine.operations import OPERATIONS
+from engine.request import Request, RequestError
+from engine.runs import processes
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder, ask_to_stop
+from engine.runs.processes import Process
+from engine.runs.recording import train_run
+from engine.training.events import EpochFinished, RunCancelled, RunFinished
+from engine.training.requests import Train
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
 from tui.app import MnistTui, _screen
@@ -208,7 +215,7 @@ async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
 
 
 async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.recording
+    import engine.runs.recording
 
     def offline(*_: object) -> None:
         raise RequestError("no connection")
@@ -216,7 +223,7 @@ async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monke
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.engine is not None)
         before = app.facts()
-        monkeypatch.setattr(engine.recording, "load", offline)
+        monkeypatch.setattr(engine.runs.recording, "load", offline)
         app.train(Train(batch_norm=True))
         await until(pilot, lambda: app.training is None)
         assert app.facts() == before
@@ -244,14 +251,14 @@ async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pyt
 async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    import engine.recording
+    import engine.runs.recording
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.engine is not None)
-        monkeypatch.setattr(engine.recording, "save_weights", full)
+        monkeypatch.setattr(engine.runs.recording, "save_weights", full)
         await start(pilot, app, SMALL)
         await until(pilot, lambda: app.history.state == "failed")
         assert "No space left on device" in app.history.reason

@@ -32,10 +32,11 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed, WorkerState
 
-from engine import lab
-from engine.events import Cancelled, Event, PauseAsked
-from engine.requests import Request, RequestError, Train
-from engine.runs import find_network
+from engine import operations
+from engine.event import Cancelled, Event, PauseAsked
+from engine.request import Request, RequestError
+from engine.runs.finding import find_network
+from engine.training.requests import Train
 from tests.canary import Canary
 from tests.walk.steps import size_of
 from tui.app import MnistTui
@@ -359,7 +360,7 @@ def _loop_failed(outcome: Outcome, context: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def watched_operations(outcome: Outcome) -> Iterator[None]:
     """Hear of what operations raise that is no fault of the request."""
-    perform = lab.perform
+    perform = operations.perform
 
     def watched(request: Request, root: Path) -> Generator[Event, None, None]:
         try:
@@ -370,7 +371,7 @@ def watched_operations(outcome: Outcome) -> Iterator[None]:
             outcome.fail(failure(f"job {type(request).__name__}", error))
             raise
 
-    with unittest.mock.patch.object(lab, "perform", watched):
+    with unittest.mock.patch.object(operations, "perform", watched):
         yield
 
 

@@ -10,16 +10,18 @@ from pathlib import Path
 import torch
 from msgspec.structs import replace
 
-from engine import data
-from engine.checkpoints import load_tensors, save_tensors
-from engine.data import Dataset, Split
-from engine.events import EpochFinished, RunStarted, to_json
-from engine.exchange import import_weights
-from engine.lab import end
-from engine.processes import Process
-from engine.recording import train_run
-from engine.requests import Import, Train
-from engine.runs import RunFolder
+from engine.data import datasets as data
+from engine.data.datasets import Dataset, Split
+from engine.event import to_json
+from engine.network.checkpoints import load_tensors, save_tensors
+from engine.operations import end
+from engine.runs.exchange import import_weights
+from engine.runs.folder import RunFolder
+from engine.runs.processes import Process
+from engine.runs.recording import train_run
+from engine.runs.requests import Import
+from engine.training.events import EpochFinished, RunStarted
+from engine.training.requests import Train
 from tests.conftest import returned
 
 SMALL = Train(epochs=2, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")

@@ -9,8 +9,11 @@ import numpy as np
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from engine.events import ActivationsComputed, ChannelsSurveyed, LayerSurvey, NetworkEvent
-from engine.requests import DrawFigure, LayerName, Request, ShowActivations
+from engine.figures.requests import DrawFigure
+from engine.inspection.events import ActivationsComputed, ChannelsSurveyed, LayerSurvey
+from engine.inspection.requests import LayerName, ShowActivations
+from engine.network.events import NetworkEvent
+from engine.request import Request
 from tui.commands import bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen

@@ -11,7 +11,7 @@ import numpy as np
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from engine.attack_events import (
+from engine.attacks.events import (
     Attack,
     AttackAdvanced,
     AttackFinished,
@@ -24,24 +24,23 @@ from engine.attack_events import (
     TransferMeasured,
     UniversalMade,
 )
-from engine.events import DownloadAdvanced, Event, JobFailed, NetworkEvent
-from engine.lab import Job
-from engine.requests import (
+from engine.attacks.requests import (
     GALLERY,
     AnyAttack,
     AttackName,
     AttackUniversal,
-    DrawFigure,
     MeasureRobustness,
     MeasureTransfer,
-    Parameter,
-    Request,
-    RequestError,
-    SplitName,
     SweepBeta,
-    parameters,
 )
-from engine.runs import other_bundled
+from engine.data.events import DownloadAdvanced
+from engine.data.requests import SplitName
+from engine.event import Event, JobFailed
+from engine.figures.requests import DrawFigure
+from engine.lab import Job
+from engine.network.events import NetworkEvent
+from engine.request import Parameter, Request, RequestError, parameters
+from engine.runs.finding import other_bundled
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable

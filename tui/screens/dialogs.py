@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from engine.requests import SplitName
+from engine.data.requests import SplitName
 from engine.words import shown
 from tui.commands import MOVES, commands
 from tui.theme import ink

@@ -9,9 +9,12 @@ import numpy as np
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from engine.events import Digit, DigitsShown, NetworkEvent, SplitEvaluated
+from engine.figures.requests import DrawFigure
 from engine.geometry import CLASSES
-from engine.requests import DigitOrder, DrawFigure, Evaluate, Request, ShowDigits
+from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
+from engine.inspection.requests import DigitOrder, Evaluate, ShowDigits
+from engine.network.events import NetworkEvent
+from engine.request import Request
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable

@@ -8,8 +8,11 @@ import numpy as np
 from textual.containers import Horizontal
 from textual.widget import Widget
 
-from engine.events import FiltersShown, NetworkEvent
-from engine.requests import DrawFigure, LayerName, Request, ShowFilters
+from engine.figures.requests import DrawFigure
+from engine.inspection.events import FiltersShown
+from engine.inspection.requests import LayerName, ShowFilters
+from engine.network.events import NetworkEvent
+from engine.request import Request
 from tui.commands import bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen

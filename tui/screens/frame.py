@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
-from engine.events import Event
-from engine.requests import DrawFigure
+from engine.event import Event
+from engine.figures.requests import DrawFigure
 from tui.commands import Command, commands
 from tui.widgets.lines import Header, KeyBar, Tabs
 

@@ -9,9 +9,15 @@ from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from engine.events import BatchEvaluated, DownloadAdvanced, Event, JobFailed, NetworkEvent, WorkAdvanced
+from engine.data.events import DownloadAdvanced
+from engine.data.requests import SplitName
+from engine.event import Event, JobFailed, WorkAdvanced
+from engine.figures.requests import ColourMapName, DrawFigure
+from engine.inspection.requests import LayerName
 from engine.lab import Job
-from engine.requests import ColourMapName, DrawFigure, LayerName, Request, SplitName
+from engine.network.events import NetworkEvent
+from engine.request import Request
+from engine.training.events import BatchEvaluated
 from tui.raster import MODES
 from tui.screens.frame import LabScreen
 from tui.widgets.lines import Bar, ProgressLine

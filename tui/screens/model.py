@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
-from engine.events import NetworkEvent, NetworkSummarised
-from engine.requests import DrawFigure, Request, Summarise
+from engine.figures.requests import DrawFigure
+from engine.inspection.events import NetworkSummarised
+from engine.inspection.requests import Summarise
+from engine.network.events import NetworkEvent
+from engine.request import Request
 from tui.commands import bindings
 from tui.screens.inspect import InspectScreen
 from tui.widgets.layers import LayerTable

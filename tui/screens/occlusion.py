@@ -11,18 +11,21 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
-from engine.events import (
+from engine.attribution.events import (
     AttributionsComputed,
     ClassOcclusionReady,
     Faithfulness,
     FaithfulnessMeasured,
-    NetworkEvent,
     OcclusionMap,
     OcclusionMapReady,
     StrokeShare,
 )
+from engine.attribution.requests import Attribute, FillName, Occlude, WatchedClass
+from engine.figures.requests import DrawFigure
 from engine.geometry import IMAGE_SIZE
-from engine.requests import Attribute, DrawFigure, FillName, LayerName, Occlude, Request, WatchedClass
+from engine.inspection.requests import LayerName
+from engine.network.events import NetworkEvent
+from engine.request import Request
 from tui.commands import Command, bindings
 from tui.raster import Span
 from tui.screens.inspect import InspectScreen, Movable

@@ -11,12 +11,17 @@ from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from engine import catalogue
-from engine.comparison import compare
-from engine.events import Event, JobFailed, ReportWritten, RunsCompared, RunSummary, WorkAdvanced
+from engine.event import Event, JobFailed, WorkAdvanced
+from engine.figures.requests import DrawFigure
 from engine.lab import Job
-from engine.requests import DrawFigure, Report, RequestError, Train
-from engine.runs import RunFolder
+from engine.report.events import ReportWritten
+from engine.report.requests import Report
+from engine.request import RequestError
+from engine.runs import catalogue
+from engine.runs.comparison import compare
+from engine.runs.events import RunsCompared, RunSummary
+from engine.runs.folder import RunFolder
+from engine.training.requests import Train
 from engine.words import shown
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen

@@ -8,11 +8,15 @@ from dataclasses import replace
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
-from engine.events import BatchEvaluated, DownloadAdvanced, Event
-from engine.history import RunHistory
-from engine.requests import DrawFigure, RequestError, Train
-from engine.runs import RunFolder
-from engine.sweeps import sweep
+from engine.data.events import DownloadAdvanced
+from engine.event import Event
+from engine.figures.requests import DrawFigure
+from engine.request import RequestError
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.sweeps import sweep
+from engine.training.events import BatchEvaluated
+from engine.training.requests import Train
 from tui.commands import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from engine.comparison import differences, sentence
-from engine.events import RunGroup, RunsCompared
+from engine.runs.comparison import differences, sentence
+from engine.runs.events import RunGroup, RunsCompared
 from tui.tables import with_spread
 from tui.terminal import UNICODE, glyphs
 from tui.widgets.chart import Chart, Curve

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from rich.style import Style
 
-from engine.events import SplitEvaluated
+from engine.inspection.events import SplitEvaluated
 from tui.raster import Span, quantise
 from tui.terminal import glyphs
 from tui.theme import ink

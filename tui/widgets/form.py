@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from engine.requests import Parameter, Request, RequestError, parameters
+from engine.request import Parameter, Request, RequestError, parameters
 from tui.terminal import glyphs
 
 

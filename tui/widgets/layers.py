@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from engine.events import LayerSummary, NetworkSummarised, with_batch
+from engine.inspection.events import LayerSummary, NetworkSummarised, with_batch
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells, title_row

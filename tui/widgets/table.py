@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.binding import Binding
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from engine.events import EpochFinished
-from engine.history import RunHistory
+from engine.runs.history import RunHistory
+from engine.training.events import EpochFinished
 from tui.terminal import glyphs
 from tui.theme import ink
 from tui.widgets.cells import Cell, CellWidget, cells

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from engine.events import EpochFinished
-from engine.history import RunHistory
+from engine.runs.history import RunHistory
+from engine.training.events import EpochFinished
 
 MOST = 2000
 """Stretches at most of a curve: several for each column of the widest terminal."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from textual.message import Message
 
-from engine.events import Faithfulness, best_method
+from engine.attribution.events import Faithfulness, best_method
 from tui.tables import METHOD_NAMES
 from tui.terminal import glyphs
 from tui.theme import ink

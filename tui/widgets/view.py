@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.app import App
 
-from engine.requests import ColourMapName
+from engine.figures.requests import ColourMapName
 from tui.raster import COLOUR_MAPS, Mode, Palette, modes_of, palette
 from tui.theme import ink
 

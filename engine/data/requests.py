@@ -1,0 +1,8 @@
+"""The names of data sets and of their splits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+DatasetName = Literal["mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"]
+SplitName = Literal["train", "val", "test"]

@@ -1,0 +1,113 @@
+"""The network that a request names, and the images that it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from engine.data.datasets import Dataset, Split, load
+from engine.data.requests import DatasetName
+from engine.event import Event
+from engine.inspection.requests import InspectImages
+from engine.network.checkpoints import read_weights
+from engine.network.devices import choose_device
+from engine.network.events import WeightsRead
+from engine.network.model import CNN
+from engine.network.requests import Inspect, Reading
+from engine.paths import stamp
+from engine.request import RequestError
+from engine.runs.finding import find_network
+from engine.runs.folder import RunFolder
+from engine.words import shown
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network, and what is known of it. One object as long as its file stays the same."""
+
+    model: CNN
+    """In evaluation mode, on its device."""
+    name: str
+    variant: str
+    epoch: int | None
+    """Epochs trained; None where the file does not say."""
+    dataset: DatasetName
+    """What it was trained on, as far as known."""
+    run: RunFolder | None
+    """None for a weights file."""
+    foreign: tuple[str, ...] | None = None
+    """Of a weights file that does not say what network it holds: how it was read, a line each; else None."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        return next(self.model.parameters()).dtype
+
+
+@lru_cache(maxsize=8)  # as many as one measurement compares
+def _read(path: Path, run: Path | None, device: torch.device, reading: Reading, _version: tuple[int, ...]) -> Subject:
+    weights = read_weights(path, reading)
+    model = weights.model.to(device)
+    if run is None:
+        foreign = None if weights.ours else weights.notes
+        return Subject(model, shown(path.name), model.architecture.variant, None, "mnist", None, foreign)
+    folder = RunFolder(run)
+    name = folder.what if folder.bundled else shown(folder.path.absolute().name)
+    request, epoch = folder.read_record().request, folder.history().epoch
+    return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
+
+
+def open_subject(request: Inspect, root: Path) -> Generator[Event, None, Subject]:
+    """The network of `request`, and before it how a file of others was read. Raises RequestError as `find_subject`."""
+    subject = find_subject(request, root)
+    if subject.foreign:
+        yield WeightsRead(name=subject.name, notes=subject.foreign)
+    return subject
+
+
+def find_subject(request: Inspect, root: Path) -> Subject:
+    """The network of `request`; of a run the latest weights.
+
+    It is kept in memory until its files change. Raises RequestError where there is none or it is not one of ours.
+    """
+    found = find_network(request.what, root)
+    device = choose_device(request.device)
+    if isinstance(found, RunFolder):
+        # A run's weights are replaced a moment before its events say of which epoch they are.
+        version = stamp(found.model_file) + stamp(found.events_file)
+        return _read(found.model_file, found.path, device, request.reading, version)
+    return _read(found, None, device, request.reading, stamp(found))
+
+
+def open_subjects(
+    request: Inspect, others: Sequence[str], why: str, root: Path
+) -> Generator[Event, None, list[Subject]]:
+    """The network of `request`, and on the same device those that `others` name, as their files say they are.
+
+    Raises RequestError where there is none, and where two have one name: `why` says why that will not do.
+    """
+    subjects = [(yield from open_subject(request, root))]
+    for what in others:
+        subjects.append((yield from open_subject(Inspect(what=what, device=request.device), root)))
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise RequestError(f"name each network once: {why}")
+    return subjects
+
+
+def find_images(request: InspectImages, subject: Subject) -> Generator[Event, None, tuple[str, Split]]:
+    """The name of the data set and the split of it that `request` asks for, on the device of the network.
+
+    A generator, since the data set may have to be downloaded. Raises RequestError where it cannot be had.
+    """
+    name = subject.dataset if request.dataset == "auto" else request.dataset
+    data: Dataset = yield from load(name, subject.device)
+    return name, {"train": data.train, "val": data.val, "test": data.test}[request.split]

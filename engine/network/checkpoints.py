@@ -1,0 +1,246 @@
+"""Weights in and out: safetensors, our own; `.pth`, the notebook's; and what others save of this network."""
+
+from __future__ import annotations
+
+import errno
+import io
+import math
+import os
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from msgspec.structs import replace
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from engine.geometry import GeometryError, block_sizes
+from engine.network.matching import MOST_NAMED, Match, NoMatch, StateDict, match, state_dicts
+from engine.network.model import CNN
+from engine.network.requests import NOTEBOOKS_NORMS, Architecture, Reading
+from engine.network.tensorfiles import OURS, opened
+from engine.paths import write_whole
+from engine.reading import open_regular
+from engine.request import RequestError
+from engine.words import shortened
+
+State = dict[str, Tensor]
+
+MOST_STRIDE = MOST_PADDING = 14
+"""That a network can have."""
+
+
+def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
+    """Write `tensors` as safetensors, whole or not at all; raises OSError."""
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+
+    def write(partial: Path) -> None:
+        try:
+            save_file(plain, partial, metadata)
+        except SafetensorError as error:  # it wraps the disk's own errors, with their number in its words
+            number = int(found[1]) if (found := re.search(r"\(os error (\d+)\)", str(error))) else errno.EIO
+            raise OSError(number, os.strerror(number) if found else str(error)) from None
+
+    write_whole(path, write)
+
+
+def save_weights(path: Path, model: CNN) -> None:
+    """Write the weights of `model`: `.pth` as the notebook's `torch.save(model.state_dict())`, else safetensors.
+
+    The architecture goes along: in the safetensors' metadata, and for `.pth` in those of the state dict, which
+    `load_state_dict` looks at for the names of modules alone. Raises OSError.
+    """
+    a = model.architecture
+    plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
+    metadata = {"architecture": msgspec.json.encode(plain).decode()}
+    if path.suffix.lower() in (".pth", ".pt"):
+        whole = model.state_dict()
+        state = OrderedDict((key, value.detach().cpu().contiguous()) for key, value in whole.items())
+        vars(state)["_metadata"] = {**vars(whole)["_metadata"], OURS: metadata}
+        buffer = io.BytesIO()  # torch.save hides the disk's own errors
+        torch.save(state, buffer)
+        write_whole(path, lambda partial: partial.write_bytes(buffer.getvalue()))
+        return
+    save_tensors(path, model.state_dict(), metadata)
+
+
+def save_convolutions(path: Path, model: CNN) -> None:
+    """Write weights and biases of both convolutions under their own keys: 38 kB for the notebook's. Raises OSError."""
+    keys = [f"conv{block}.0.{name}" for block in (1, 2) for name in ("weight", "bias")]
+    state = model.state_dict()
+    save_tensors(path, {key: state[key] for key in keys}, {})
+
+
+def load_tensors(path: Path) -> tuple[State, dict[str, str]]:
+    """The tensors and the metadata of a safetensors file; raises RequestError where it cannot be read."""
+    try:
+        open_regular(path).close()  # the library would wait for the writer of a pipe
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError:
+        raise RequestError(f"there is no file {path}") from None
+    except (OSError, SafetensorError) as error:
+        raise RequestError(f"{path} is no whole safetensors file ({error})") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The network in a weights file."""
+
+    model: CNN
+    """On the CPU, in evaluation mode."""
+    ours: bool
+    """Whether the file says of itself what network it holds."""
+    notes: tuple[str, ...]
+    """What a person should know of how the file was read: a line each."""
+
+
+def load_weights(path: Path) -> CNN:
+    """The network in a weights file, on the CPU, in evaluation mode. Raises RequestError as `read_weights` does."""
+    return read_weights(path).model
+
+
+def read_weights(path: Path, reading: Reading | None = None) -> Weights:
+    """The network in a weights file of anybody's, whatever its ending and the names of its layers.
+
+    The architecture is what the file says, else what fits its shapes; `reading` goes before both. Raises RequestError,
+    with what was found and what is wanted, where the file holds another network or none.
+    """
+    reading = reading or Reading()
+    with opened(path) as file:
+        state, found = _only(state_dicts(file), path)
+        notes = []
+        if not found.named_as_here():
+            notes.append(found.described() + (f" (from {shortened(state.name)})" if state.name else ""))
+        if written := state.metadata.get("architecture"):
+            try:
+                architecture = msgspec.json.decode(written, type=Architecture)
+            except (ValueError, RecursionError) as error:
+                why = shortened(str(error))
+                raise RequestError(f"{path}: its metadata do not describe a network ({why})") from None
+            architecture = _otherwise(architecture, reading, path)
+        else:
+            architecture, choice = _inferred(found, reading, path)
+            notes += choice
+        model = _filled(architecture, state, found, path)
+    return Weights(model.eval(), bool(written), tuple(notes))
+
+
+def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
+    """The one state dict that is of this network, and which tensor is which."""
+    found, reasons = [], []
+    for state in states:
+        try:
+            found.append((state, match(state)))
+        except NoMatch as error:
+            reasons.append(str(error))
+    if len(found) > 1:
+        names = ", ".join(shortened(state.name or "the whole file") for state, _ in found[:MOST_NAMED])
+        raise RequestError(f"{path} holds this network {len(found)} times ({names}): save one of them alone")
+    if not found:
+        reason = reasons[0] if reasons else "holds no state dict: save model.state_dict(), not something else"
+        raise RequestError(f"{path} {reason}")
+    return found[0]
+
+
+def _otherwise(architecture: Architecture, reading: Reading, path: Path) -> Architecture:
+    """`architecture` with what `reading` says instead."""
+    said = {name: value for name, value in msgspec.structs.asdict(reading).items() if value is not None}
+    try:
+        return replace(architecture, **said)
+    except RequestError as error:
+        raise RequestError(f"{path} cannot be read so: {error}") from None
+
+
+def _inferred(found: Match, reading: Reading, path: Path) -> tuple[Architecture, list[str]]:
+    """The architecture that fits the shapes, and a note where stride and padding were a choice."""
+    fits = geometries(found.kernel_size, found.channels, found.flat)
+    wanted = [each for each in fits if reading.stride in (None, each[0]) and reading.padding in (None, each[1])]
+    if not wanted:
+        why = f"kernels of {found.kernel_size} pixels and {found.channels} channels make no {found.flat} numbers"
+        asked = f" with stride {reading.stride} and padding {reading.padding}" if fits else ""
+        raise RequestError(f"{path} does not fit a 28x28 image: {why}{asked}".replace("stride None and ", ""))
+    # Padding as wide as the kernel gives it nothing but zeros to look at: that is meant only where nothing else fits.
+    sensible = [each for each in wanted if each[1] < found.kernel_size] or wanted
+    sensible.sort(key=lambda each: each[1] > found.kernel_size // 2)
+    stride, padding = sensible[0]
+    if padding > found.kernel_size // 2 and reading.padding is None:
+        # Most such files are of another network, for example of one that pools once.
+        raise RequestError(
+            f"{path} fits only with stride {stride} and padding {padding}, more than half of its kernels of "
+            f"{found.kernel_size} pixels: it may be of another network; "
+            f"if it is of this one, say --stride {stride} --padding {padding}"
+        )
+    notes = []
+    usual = (1, 1), (1, (found.kernel_size - 1) // 2)
+    if len(sensible) == 1 and sensible[0] not in usual and None in (reading.stride, reading.padding):
+        notes.append(f"stride {stride} and padding {padding} are taken, the likeliest that fit its shapes")
+    if len(sensible) > 1:
+        others = ", ".join(f"{stride}/{padding}" for stride, padding in sensible[1:6])
+        notes.append(
+            f"stride {stride} and padding {padding} are taken, but its shapes fit {others} too: "
+            "--stride and --padding say otherwise, also on import, after which the run keeps them"
+        )
+    try:
+        architecture = Architecture(
+            batch_norm=found.norm_layers == NOTEBOOKS_NORMS,
+            norm_layers=() if found.norm_layers == NOTEBOOKS_NORMS else found.norm_layers,
+            channels=found.channels,
+            kernel_size=found.kernel_size,
+            stride=stride,
+            padding=padding,
+            hidden=found.hidden,
+        )
+    except RequestError as error:
+        raise RequestError(f"{path} holds another network than ours: {error}") from None
+    return _otherwise(architecture, reading, path), notes
+
+
+def geometries(kernel_size: int, channels: int, flat: int) -> list[tuple[int, int]]:
+    """Stride and padding of which the second block's maps have `flat` numbers, the likeliest first.
+
+    They leave no trace in a single shape. The notebook's padding of 1 comes first, then what keeps a map's size.
+    """
+    side = math.isqrt(flat // channels)
+    found = []
+    for stride in range(1, MOST_STRIDE + 1):
+        for padding in sorted(range(MOST_PADDING + 1), key=lambda p: (p != 1, p != (kernel_size - 1) // 2, p)):
+            try:
+                fits = block_sizes(kernel_size, stride, padding)[-1][1] == side
+            except GeometryError:
+                continue
+            if fits and channels * side * side == flat:
+                found.append((stride, padding))
+    return found
+
+
+def _filled(architecture: Architecture, state: StateDict, found: Match, path: Path) -> CNN:
+    """The network, its weights those of the file, in single precision."""
+    with torch.device("meta"):  # a file may claim a network that no memory holds
+        model = CNN(architecture)
+    weights: State = {}
+    for key, expected in model.state_dict().items():
+        source = found.sources.get(key)
+        want, have = tuple(expected.shape), state.tensors[source].shape if isinstance(source, str) else ()
+        if source is None or (isinstance(source, str) and have != want):
+            named = shortened(source) if isinstance(source, str) else key
+            raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, wanted {want}")
+        if isinstance(source, str):
+            # Into memory of our own: a file's numbers lie as its header leaves them, and where numbers are not aligned,
+            # kernels sum in another order.
+            weights[key] = torch.empty(want, dtype=expected.dtype).copy_(state.tensors[source].load())
+        else:
+            weights[key] = torch.full(want, source, dtype=expected.dtype)
+    if surplus := [key for key in found.sources if key not in weights]:
+        raise RequestError(f"{path} does not fit the network: {surplus[0]} is wanted nowhere")
+    model.load_state_dict(weights, assign=True)
+    return model
+
+
+def damaged(model: CNN) -> int:
+    """How many weights of `model` are no finite number."""
+    return sum(int((~value.isfinite()).sum()) for value in model.state_dict().values())

@@ -1,0 +1,113 @@
+"""Which device computes, what it is called, and how this process uses it."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from engine.network import gpu, machine
+from engine.request import RequestError
+
+_DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
+torch.set_num_threads(_DEFAULT_THREADS)  # for all that computes, before there are threads to do so
+
+_taken: list[torch.device] = []
+"""The GPU that `auto` took; empty before. It stays so, however little this process then leaves free on it."""
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `name`: auto, cpu, cuda or cuda:N. `auto` takes the first GPU that can be used.
+
+    Raises RequestError where there is none such, and DeviceFailed where this process has lost its GPU. To ask a GPU
+    takes seconds the first time.
+    """
+    if name == "cpu":
+        return torch.device("cpu")
+    gpu.check_not_lost()
+    device = _automatic()[0] if name == "auto" else _asked(name)
+    if device.type == "cuda":
+        gpu.compute_exactly()
+        torch.cuda.set_device(device)  # of this thread
+    return device
+
+
+def fallback() -> str:
+    """Why `auto` takes the CPU where there is a GPU, in one line; else empty."""
+    return _automatic()[1]
+
+
+def _asked(name: str) -> torch.device:
+    found, why = gpu.count()
+    if not found:
+        raise RequestError(f"{why or 'there is no CUDA GPU that PyTorch can use'}: take --device cpu")
+    device = torch.device("cuda", torch.device(name).index or 0)
+    if device.index >= found:
+        raise RequestError(f"there is no {device}: the last GPU is cuda:{found - 1}")
+    if why := gpu.probe(device):
+        raise RequestError(f"{why}: take --device cpu")
+    return device
+
+
+def _automatic() -> tuple[torch.device, str]:
+    """What `auto` takes, and why it is not a GPU where there is one."""
+    if _taken:
+        return _taken[0], ""
+    found, why = gpu.count()
+    reasons = [why] if why else []
+    for device in (torch.device("cuda", number) for number in range(found)):
+        reason = gpu.probe(device) or gpu.short_of_memory(device)
+        if not reason:
+            _taken.append(device)
+            return device, ""
+        reasons.append(reason)
+    return torch.device("cpu"), f"{'; '.join(reasons)}: on the CPU" if reasons else ""
+
+
+def device_name(device: torch.device) -> str:
+    """The product, for people: `NVIDIA H200`, `2 threads of x86_64`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'s' if threads != 1 else ''} of {platform.machine()}"
+
+
+def set_threads(threads: int) -> int:
+    """Let PyTorch compute with `threads` CPU threads (0: the default); returns how many it is.
+
+    The default is PyTorch's own choice, but no more than this process may use: threads that wait for a CPU are waited
+    for by all others. Raises RequestError where the system does not let this process have so many.
+    """
+    if threads > max(_DEFAULT_THREADS, torch.get_num_threads()):
+        _check_startable(threads)
+    torch.set_num_threads(threads or _DEFAULT_THREADS)
+    return torch.get_num_threads()
+
+
+def _check_startable(threads: int) -> None:
+    """Start as many and let them go: where OpenMP cannot start those that it needs, it ends the process."""
+    over, started = threading.Event(), list[threading.Thread]()
+    try:
+        for _ in range(threads):
+            thread = threading.Thread(target=over.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        raise RequestError(
+            f"the system lets this process have {len(started):,} threads more, not {threads:,}: ask for fewer threads"
+        ) from None
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+
+
+def versions() -> dict[str, str]:
+    """What a run's numbers depend on, by name."""
+    try:
+        own = version("mnist-tui")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        own = "checkout"
+    return {"mnist-tui": own, "python": platform.python_version(), "torch": str(torch.__version__)}

@@ -1,0 +1,431 @@
+"""Files of tensors, told by what is in them and not by their names: safetensors, and what torch.save writes.
+
+No code of a file ever runs, and nothing is unpacked without being counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import stat
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from engine.network.pickles import Made, Named, PickleError, read_pickle
+from engine.request import RequestError
+from engine.words import shortened
+
+MOST_BYTES = 2 << 30
+"""Of a file of weights, and of what is read from it."""
+MOST_UNPACKED = 256 << 20
+"""Of what is compressed in a zip archive, which torch.save never does."""
+MOST_LISTED = 4 << 20
+"""Bytes of an archive's list of contents, and of a pickle more than a state dict's by far."""
+MOST_TENSORS = 10_000
+MOST_SIDES = 8
+"""Dimensions of a tensor."""
+
+_STORAGES = {
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
+}
+_OF_SAFETENSORS = {
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+}
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+"""What weights are numbers of."""
+
+_ODD = {
+    "_rebuild_sparse_tensor": "sparse",
+    "_rebuild_sparse_csr_tensor": "sparse",
+    "_rebuild_qtensor": "quantised",
+    "_rebuild_nested_tensor": "nested",
+    "_rebuild_meta_tensor_no_storage": "meta",
+}
+"""Tensors that are no plain weights, by the function that would make them."""
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+"""What torch.save wrote first before it made zip archives."""
+
+
+class FileError(ValueError):
+    """What is wrong with a file, in words that go on from its name."""
+
+
+@dataclass(eq=False)
+class Stored:
+    """A tensor whose numbers still lie in the file."""
+
+    shape: tuple[int, ...]
+    kind: str
+    """For example `float32`, or `sparse`."""
+    _load: Callable[[], Tensor] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is of numbers that weights can be."""
+        return self._load is not None and getattr(torch, self.kind, None) in FLOATS
+
+    def load(self) -> Tensor:
+        """Its numbers, on the CPU; of a plain tensor. Raises FileError."""
+        assert self._load is not None, "only of what is plain"
+        return self._load()
+
+
+@dataclass
+class TensorFile:
+    """What a file holds."""
+
+    content: Any
+    """A Stored, or dicts, lists and plain values with Stored in them."""
+    metadata: dict[str, str] = field(default_factory=dict)
+    """Text that stands beside the tensors."""
+    ordered: bool = True
+    """Whether the order of the tensors is the one in which they were saved."""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[TensorFile]:
+    """The content of `path`, whose tensors can be loaded until this ends.
+
+    Raises RequestError, then or while a tensor is loaded, with what the file is instead.
+    """
+    try:
+        with _opened(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise RequestError(f"there is no file {path}") from None
+    except (FileError, PickleError) as error:
+        raise RequestError(f"{path} {error}") from None
+    except MemoryError:
+        raise RequestError(f"{path} takes more memory to read than there is") from None
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[TensorFile]:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise FileError("is a folder, no weights file" if path.is_dir() else "is no plain file")
+    if status.st_size > MOST_BYTES:
+        raise FileError(f"holds {status.st_size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
+    with _InPieces(io.FileIO(path)) as file:
+        head = file.read(1024)
+        file.seek(0)
+        if head[:4] in (b"PK\3\4", b"PK\5\6"):
+            yield _zip_archive(file)
+        elif _is_safetensors(head):
+            with _safetensors(path) as found:
+                yield found
+        elif head[:1] == b"\x80":
+            yield _legacy(io.BytesIO(file.read()))
+        else:
+            raise FileError(what_it_is(head))
+
+
+def what_it_is(head: bytes) -> str:
+    """What a file that begins with `head` is, where it is no file of tensors; in words that go on from its name."""
+    if not head:
+        return "is empty: whatever was to write it did not, so get it again"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    known = {
+        b"version https://git-lfs": "is a pointer of Git LFS, not the file itself: git lfs pull gets that",
+        b"<!doctype": "is a web page, perhaps one to log in on: download the file itself",
+        b"<html": "is a web page, perhaps one to log in on: download the file itself",
+        b"<?xml": "is XML, perhaps a server's error: download the file itself",
+        b"\x1f\x8b": "is compressed with gzip: gunzip it first",
+        b"bzh": "is compressed with bzip2: bunzip2 it first",
+        b"\xfd7zxz": "is compressed with xz: unxz it first",
+        b"\x28\xb5\x2f\xfd": "is compressed with zstd: unzstd it first",
+        b"\x89hdf": "is HDF5, as Keras writes it: only weights of PyTorch can be read",
+        b"\x93numpy": "is a NumPy array: only weights of PyTorch can be read",
+    }
+    for begin, words in known.items():
+        if text.startswith(begin):
+            return words
+    if head[257:262] == b"ustar":
+        return "is a tar archive: unpack it first"
+    if not head.strip(b"\0"):
+        return "begins with nothing but zeros, as a copy that broke off leaves it: get it again"
+    if all(each in b"\t\r\n\f" or 32 <= each < 127 for each in head):
+        return "is a text file, no weights file"
+    return "is no weights file that PyTorch or safetensors wrote"
+
+
+# safetensors
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] < 100_000_000
+
+
+@contextlib.contextmanager
+def _safetensors(path: Path) -> Iterator[TensorFile]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = list(file.keys())
+            if len(keys) > MOST_TENSORS:
+                raise FileError(f"holds {len(keys):,} tensors: no network of ours")
+            content = {key: _slice(file, key) for key in keys}
+            yield TensorFile(content, file.metadata() or {}, ordered=False)
+    except SafetensorError as error:
+        raise FileError(f"is no whole safetensors file ({shortened(str(error))})") from None
+
+
+def _slice(file: Any, key: str) -> Stored:
+    one = file.get_slice(key)
+    dtype = _OF_SAFETENSORS.get(one.get_dtype())
+    kind = str(dtype).removeprefix("torch.") if dtype else str(one.get_dtype())
+    return Stored(tuple(one.get_shape()), kind, lambda: file.get_tensor(key))
+
+
+# What torch.save writes
+
+
+@dataclass(eq=False)
+class _Storage:
+    """Numbers in a row, somewhere in the file."""
+
+    dtype: torch.dtype | None
+    """None for bytes of which the tensor says what they are."""
+    count: int
+    """Of its elements; of bytes where it has no dtype."""
+    read: Callable[[], bytearray | memoryview]
+    swapped: bool = False
+    """Whether the bytes of a number stand the other way round than here."""
+
+
+_DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
+"""All types of numbers, by name: also those that have no storage of their own, such as float8."""
+
+
+def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Stored:
+    """What `_rebuild_tensor_v2` would make of its arguments."""
+    storage, offset, shape, strides = arguments[:4]
+    if not isinstance(storage, _Storage):
+        raise PickleError("is damaged")
+    dtype = dtype or storage.dtype
+    if dtype is None:
+        raise PickleError("is damaged")
+    if len(shape) > MOST_SIDES or len(strides) > MOST_SIDES:
+        raise PickleError("holds a tensor of too many dimensions")
+    numbers = (offset, *shape, *strides)
+    if len(shape) != len(strides) or not all(isinstance(each, int) and 0 <= each < 1 << 40 for each in numbers):
+        raise PickleError("is damaged")
+    count = storage.count if storage.dtype else storage.count // dtype.itemsize
+    extent = offset + sum((side - 1) * step for side, step in zip(shape, strides, strict=True)) + 1
+    kind = str(dtype).removeprefix("torch.")
+    # A view that shows the same few numbers again and again is a large tensor in a small file.
+    if math.prod(shape) > count or (math.prod(shape) and extent > count):
+        kind = "of more numbers than the file has"
+
+    def load() -> Tensor:
+        data = storage.read()
+        if len(data) < count * dtype.itemsize:
+            raise FileError("is cut off: it holds fewer numbers than it says")
+        if len(data) > storage.count * (storage.dtype.itemsize if storage.dtype else 1):
+            raise FileError("is damaged: it holds more numbers than it says")
+        if not count or not math.prod(shape):
+            return torch.empty(shape, dtype=dtype)
+        numbers = torch.frombuffer(data, dtype=torch.uint8, count=count * dtype.itemsize)
+        if storage.swapped:
+            numbers = numbers.view(-1, dtype.itemsize).flip(1).contiguous().view(-1)
+        return numbers.view(dtype).as_strided(shape, strides, offset).clone(memory_format=torch.contiguous_format)
+
+    return Stored(tuple(shape), kind, load)
+
+
+def _call(callee: Named, arguments: tuple[Any, ...]) -> Any:
+    """What stands for a call in a pickle of torch.save."""
+    found: Any = NotImplemented
+    match callee.module, callee.name:
+        case "torch", "Size":
+            (found,) = arguments
+        case "torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2":
+            found = _tensor(arguments)
+        case "torch._utils", "_rebuild_tensor_v3":
+            found = _tensor(arguments, _DTYPES.get(arguments[6].name))
+        case "torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state":
+            found = arguments[0]
+        case "torch._tensor", "_rebuild_from_type_v2":
+            found = _call(arguments[0], arguments[2])
+        case "torch._utils" | "torch._tensor", name if name in _ODD:
+            found = Stored((), _ODD[name])
+        case _:
+            pass
+    return found
+
+
+def _content(value: Any) -> TensorFile:
+    """A file of what a pickle of torch.save holds; raises FileError where that is no collection of tensors."""
+    if isinstance(value, Made):
+        if isinstance(value.state, dict) and "_modules" in value.state:
+            raise FileError(
+                f"holds a whole model ({shortened(str(value.callee))}), which cannot be read without running code: "
+                "where that code is, save its weights with torch.save(model.state_dict(), 'weights.pth')"
+            )
+        raise FileError(
+            f"holds what {shortened(str(value.callee))} would make, which cannot be read without running code: "
+            "save model.state_dict() alone"
+        )
+    return TensorFile(value)
+
+
+OURS = "mnist_tui"
+"""Under which a state dict's `_metadata`, where PyTorch has an entry a module, has what we say of the network."""
+
+
+def metadata_of(state: dict[Any, Any]) -> dict[str, str]:
+    """What stands beside a state dict of ours; nothing for others."""
+    own = getattr(state, "_metadata", None)
+    ours = own.get(OURS) if isinstance(own, dict) else None
+    return {key: each for key, each in ours.items() if isinstance(each, str)} if isinstance(ours, dict) else {}
+
+
+class _InPieces(io.BufferedReader):
+    """A file of which zipfile reads no large piece at once: that would be the list of contents, of whichever form."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_LISTED:
+            raise FileError("is a zip archive of too many parts")
+        return super().read(size)
+
+
+class _Archive:
+    """A zip archive, what is read of it counted."""
+
+    def __init__(self, file: _InPieces) -> None:
+        try:
+            self.zip = zipfile.ZipFile(file)
+        except FileError:
+            raise
+        except Exception:  # a damaged list of contents can raise anything
+            raise FileError("is cut off or damaged: it begins as a zip archive and does not end as one") from None
+        self.names = self.zip.namelist()
+        self._read = self._unpacked = 0
+
+    def read(self, name: str, most: int = MOST_BYTES) -> bytearray:
+        """The part `name`; raises FileError where it is missing, damaged, or larger than `most`."""
+        found = bytearray()
+        try:
+            info = self.zip.getinfo(name)
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                # zipfile unpacks as much of these as there is before anybody can count.
+                raise FileError("is compressed in a way that torch.save never uses: unpack it and pack it with deflate")
+            with self.zip.open(info) as part:
+                while chunk := part.read(1 << 20):
+                    found += chunk
+                    self._read += len(chunk)
+                    self._unpacked += len(chunk) if info.compress_type != zipfile.ZIP_STORED else 0
+                    if self._read > MOST_BYTES or self._unpacked > MOST_UNPACKED or len(found) > most:
+                        raise FileError(f"unpacks to more than {min(most, MOST_UNPACKED) >> 20:,} MiB: no weights do")
+        except (FileError, MemoryError):
+            raise
+        except Exception:  # zipfile's own kinds, zlib's, and more where what is read makes no sense
+            raise FileError(f"is damaged: its part {shortened(name)} cannot be read") from None
+        return found
+
+
+def _zip_archive(file: _InPieces) -> TensorFile:
+    archive = _Archive(file)
+    names = archive.names
+    root = next((name.removesuffix("data.pkl") for name in names if name.rpartition("/")[2] == "data.pkl"), None)
+    if any(name.startswith(f"{root}code/") or name == f"{root}constants.pkl" for name in names):
+        raise FileError(
+            "is TorchScript, a program with its weights: save those alone, with "
+            "torch.save(torch.jit.load(file).state_dict(), 'weights.pth')"
+        )
+    if root is None:
+        if names and all(name.endswith(".npy") for name in names):
+            raise FileError("is an archive of NumPy arrays: only weights of PyTorch can be read")
+        raise FileError("is a zip archive without a file of PyTorch's in it")
+    order = bytes(archive.read(f"{root}byteorder", 1 << 10)) if f"{root}byteorder" in names else b"little"
+
+    def storage(name: Any) -> _Storage:
+        match name:
+            case ("storage", Named(name=kind), str(key), _, int(count)) if count >= 0:
+                return _Storage(
+                    _STORAGES.get(kind), count, lambda: archive.read(f"{root}data/{key}"), order.strip() == b"big"
+                )
+            case _:
+                raise PickleError("is damaged")
+
+    return _content(read_pickle(io.BytesIO(archive.read(f"{root}data.pkl", MOST_LISTED * 4)), _call, storage))
+
+
+def _legacy(file: io.BytesIO) -> TensorFile:
+    """What torch.save wrote before PyTorch 1.6: four pickles, then the numbers."""
+    storages: dict[str, _Storage] = {}
+    places: dict[str, tuple[int, int]] = {}
+    data = file.getbuffer()
+
+    def storage(name: Any) -> _Storage | Named:
+        match name:
+            case ("storage", Named(name=kind), str(key), _, int(count), *_) if count >= 0 and kind in _STORAGES:
+                return storages.setdefault(key, _Storage(_STORAGES[kind], count, lambda: at(key)))
+            case ("module", Named() as code, *_):  # a class, beside its source
+                return code
+            case _:
+                raise PickleError("is damaged")
+
+    def at(key: str) -> memoryview:
+        start, length = places.get(key, (0, 0))
+        return data[start : start + length]
+
+    def nothing(_: Any) -> Any:
+        raise PickleError("is damaged")
+
+    first = read_pickle(file, _call, nothing)
+    if first != _MAGIC or isinstance(first, bool):
+        if isinstance(first, Made | dict | list):
+            return _no_torch(first)
+        raise FileError("is a pickle of something else than weights")
+    for _ in range(2):  # a version, and of what machine it is
+        read_pickle(file, _call, nothing)
+    value = read_pickle(file, _call, storage)
+    keys = read_pickle(file, _call, nothing)
+    if not isinstance(keys, list):
+        raise PickleError("is damaged")
+    for key in keys:
+        size = file.read(8)
+        if not isinstance(key, str) or key not in storages or len(size) < 8:
+            raise PickleError("is cut off")
+        one = storages[key]
+        assert one.dtype is not None, "of those that have one"
+        length = struct.unpack("<q", size)[0] * one.dtype.itemsize
+        if length < 0 or file.tell() + length > len(data):
+            raise PickleError("is cut off")
+        places[key] = file.tell(), length
+        file.seek(length, io.SEEK_CUR)
+    return _content(value)
+
+
+def _no_torch(value: Any) -> TensorFile:
+    """Of a pickle that torch.save did not write."""
+    if isinstance(value, Made):
+        return _content(value)
+    raise FileError("is a plain pickle, not a file of torch.save: save it with torch.save(model.state_dict(), ...)")

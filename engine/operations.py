@@ -1,0 +1,99 @@
+"""Which function carries out which request, and how to call it.
+
+Nothing in here imports PyTorch: functions are named, and their modules imported when the first request comes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
+from engine.attribution.requests import Attribute, Occlude
+from engine.event import Cancelled, Event
+from engine.figures.requests import DrawFigure
+from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.events import DeviceFellBack
+from engine.network.requests import OpenWeights, WarmUp
+from engine.report.requests import Report
+from engine.request import DeviceFailed, Request
+from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
+from engine.training.requests import Train
+
+LaneName = Literal["training", "analysis"]
+Operation = Callable[[Request, Path], Generator[Event, None, None]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a request is carried out, and by what."""
+
+    lane: LaneName
+    target: str
+    """`module:function`, by name so that a front end does not import PyTorch with it."""
+    writes: bool = False
+    """Whether it must be let finish before the process ends; a newer request does not displace it."""
+    computes: bool = True
+    """Whether its steps keep the cores busy: then it takes turns with the other lane."""
+
+
+OPERATIONS: dict[type[Request], Entry] = {
+    Train: Entry("training", "engine.runs.recording:train_run", writes=True),
+    Resume: Entry("training", "engine.runs.recording:resume_run", writes=True),
+    CompareRuns: Entry("analysis", "engine.runs.comparison:compare_runs", computes=False),
+    ListRuns: Entry("analysis", "engine.runs.catalogue:list_runs", computes=False),
+    WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
+    OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
+    Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
+    Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
+    ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
+    ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
+    ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
+    Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
+    Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
+    **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
+    AttackUniversal: Entry("analysis", "engine.attacks.universal:attack_universal"),
+    SweepBeta: Entry("analysis", "engine.attacks.penalty:sweep_beta"),
+    MeasureRobustness: Entry("analysis", "engine.attacks.robustness:measure_robustness"),
+    MeasureTransfer: Entry("analysis", "engine.attacks.transfer:measure_transfer"),
+    Import: Entry("analysis", "engine.runs.exchange:import_weights", writes=True, computes=False),
+    Export: Entry("analysis", "engine.runs.exchange:export", writes=True, computes=False),
+    Report: Entry("analysis", "engine.report.report:report", writes=True),
+    DrawFigure: Entry("analysis", "engine.figures.export:draw_figure", writes=True, computes=False),
+}
+
+
+def perform(request: Request, root: Path) -> Generator[Event, None, None]:
+    """Carry out `request` in this thread: the generator of its events. `root` is where run folders go.
+
+    Raises, while iterating, RequestError where the input was wrong, and DeviceFailed where a GPU gave out.
+    """
+    module, _, function = OPERATIONS[type(request)].target.partition(":")
+    operation: Operation = getattr(importlib.import_module(module), function)
+    try:
+        if getattr(request, "device", "") == "auto" and (reason := _torch_module("engine.network.devices").fallback()):
+            yield DeviceFellBack(reason=reason)
+        yield from operation(request, root)
+    except RuntimeError as error:
+        # Most operations know nothing of devices, and what gives out below them comes up as PyTorch's own text.
+        if "torch" in sys.modules and (words := _torch_module("engine.network.gpu").failure(error)):
+            raise DeviceFailed(words) from error
+        raise
+
+
+def _torch_module(name: str) -> Any:
+    """A module that imports PyTorch, by name so that a front end does not import it with this one."""
+    return importlib.import_module(name)
+
+
+def end(events: Generator[Event, None, None]) -> Iterator[Event]:
+    """Stop the work behind `events` before its next step: what it still has to say."""
+    try:
+        yield events.throw(Cancelled())
+        yield from events
+    except (Cancelled, StopIteration):
+        return

@@ -1,0 +1,1 @@
+"""The notebook redone as a document, its observations held against numbers."""

@@ -1,0 +1,166 @@
+"""What the notebook observes, held against numbers. A verdict follows from them, whichever it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from engine.attacks.events import AttackFinished
+from engine.attribution.events import OcclusionMapReady, StrokeShare
+from engine.inspection.events import ActivationsComputed, FiltersShown
+
+if TYPE_CHECKING:
+    from engine.event import Array
+
+SUPPORTED, CONTRADICTED, MIXED = "Supported", "Contradicted", "Mixed"
+
+
+class Claim(NamedTuple):
+    """An observation of the notebook, and what became of it."""
+
+    section: str
+    said: str
+    """As the notebook says it, shortened."""
+    verdict: str
+    evidence: str
+
+
+def _verdict(*holds: bool) -> str:
+    return SUPPORTED if all(holds) else MIXED if any(holds) else CONTRADICTED
+
+
+def _each(names: Sequence[str], words: Sequence[str]) -> str:
+    return "; ".join(f"{name}: {each}" for name, each in zip(names, words, strict=True))
+
+
+def plane_share(kernels: Array) -> float:
+    """The share of the energy of kernels (n, k, k) that a flat patch and two gradients explain, 0 to 1.
+
+    Of random kernels of 3x3 that is 3 of 9 dimensions, a third. NaN where all are zero.
+    """
+    side = kernels.shape[-1]
+    along = np.arange(side) - (side - 1) / 2
+    flat = np.ones((side, side))
+    basis = np.stack([flat, flat * along, flat * along[:, None]]).reshape(3, -1)
+    kept = basis[(norms := np.linalg.norm(basis, axis=1)) > 0] / norms[norms > 0, None]
+    every = kernels.reshape(len(kernels), -1).astype(np.float64)
+    energy = float((every**2).sum())
+    return float(((every @ kept.T) ** 2).sum()) / energy if energy else math.nan
+
+
+def filters_claim(names: Sequence[str], pairs: Sequence[tuple[FiltersShown, FiltersShown]]) -> Claim:
+    """Sections 2.1 and 2.2: are the first filters the simpler ones?"""
+    shares = [
+        tuple(plane_share(event.weights.reshape(-1, *event.weights.shape[-2:])) for event in pair) for pair in pairs
+    ]
+    words = [f"{100 * first:.0f} % in conv1, {100 * second:.0f} % in conv2" for first, second in shares]
+    return Claim(
+        "2.2",
+        "Conv1 filters are simpler and capture edges and gradients; conv2 filters combine them, more intricate and "
+        "less interpretable.",
+        _verdict(*(first > second for first, second in shares)),
+        "By one measure of simplicity: of the energy of the kernels, a flat patch and two gradients explain "
+        f"{_each(names, words)} (a third of random 3x3 kernels).",
+    )
+
+
+def resemblance(image: Array, maps: Array) -> float:
+    """The mean, over maps (C, h, w) that are not constant, of |correlation| with the image (28, 28) at their size."""
+    _, high, wide = maps.shape
+    rows, columns = (np.array_split(np.arange(28), n) for n in (high, wide))
+    small = np.array([[image[np.ix_(r, c)].mean() for c in columns] for r in rows]).ravel()
+    found = [abs(float(np.corrcoef(small, each.ravel())[0, 1])) for each in maps if each.std() > 0 and small.std() > 0]
+    return float(np.mean(found)) if found else math.nan
+
+
+def activations_claim(names: Sequence[str], events: Sequence[ActivationsComputed]) -> Claim:
+    """Section 2.3: do deeper maps look less like the digit?"""
+    shares = [(resemblance(event.image, event.conv1), resemblance(event.image, event.conv2)) for event in events]
+    words = [f"{first:.2f} in conv1, {second:.2f} in conv2" for first, second in shares]
+    sizes = " to ".join(f"{maps.shape[1]}x{maps.shape[2]}" for maps in (events[0].conv1, events[0].conv2))
+    return Claim(
+        "2.3",
+        "Deeper activations are more abstract and less visually interpretable, and their resolution is smaller.",
+        _verdict(*(first > second for first, second in shares)),
+        f"Mean correlation of a map with the digit, both at the size of the map: {_each(names, words)}. "
+        f"The maps go from {sizes}. Over the one digit that is shown.",
+    )
+
+
+def occlusion_claim(
+    names: Sequence[str],
+    black: Sequence[StrokeShare],
+    white: Sequence[StrokeShare],
+    single: Sequence[OcclusionMapReady],
+) -> Claim:
+    """Section 2.4: does confidence drop only where the patch covers strokes?"""
+    words = [
+        f"patches over strokes are {100 * b.positions:.0f} % of the places and have {100 * b.drop:.0f} % of the drop "
+        f"with a black patch, {100 * w.drop:.0f} % with a white one"
+        for b, w in zip(black, white, strict=True)
+    ]
+    first = single[0]
+    return Claim(
+        "2.4",
+        "Confidence drops significantly only when the patch covers strokes: the network looks at the digit, not at the "
+        "background.",
+        _verdict(*(share.drop > share.positions for share in (*black, *white))),
+        f"{_each(names, words)} (4x4 patches over many images of the class). A black patch cannot change black "
+        "background, so with it nothing else could have come out. For the notebook's own digit the lowest probability "
+        f"is {first.minimum:.4f}, the highest {first.maximum:.4f}.",
+    )
+
+
+def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_says: Sequence[int]) -> list[Claim]:
+    """Section 3.1: sure, not like numbers, and a logit that climbs."""
+    sure = [float(event.probabilities[range(len(event.targets)), list(event.targets)].min()) for event in events]
+    ups = [float((np.diff(event.history, axis=1) > 0).mean()) for event in events]
+    climbed = [bool((event.history[:, -1] > event.history[:, 0]).all()) for event in events]
+    count = len(events[0].targets)
+    claims = [
+        Claim(
+            "3.1.2",
+            "The model predicts the target class with very high confidence.",
+            _verdict(*(value > 0.99 for value in sure)),
+            "The lowest of the ten probabilities: " + _each(names, [f"{100 * value:.2f} %" for value in sure]) + ".",
+        ),
+        Claim(
+            "3.1.4",
+            "The cost function, the logit, increases.",
+            _verdict(*climbed),
+            "Steps in which it rose: "
+            + _each(names, [f"{100 * value:.1f} %" for value in ups])
+            + f"; it ended above its start in {sum(climbed)} of {len(climbed)} networks for all ten classes.",
+        ),
+    ]
+    if other_says:
+        words = [f"{right} of {count}" for right in other_says]
+        noisy = Claim(
+            "3.1.3",
+            "They do not look like numbers, but like noise that triggers the class in this network.",
+            SUPPORTED if all(right < count / 2 for right in other_says) else MIXED,
+            "The other network, which never saw them, calls them the class that they were made for: "
+            + _each(names, words)
+            + ". So far as it does, the pattern is not this network's own; how they look to people no number says.",
+        )
+        claims.insert(1, noisy)
+    return claims
+
+
+def targeted_claim(names: Sequence[str], pairs: Sequence[tuple[AttackFinished, AttackFinished]]) -> Claim:
+    """Section 3.2: is it the squared error that keeps the image like the digit? Each with its penalty, and without."""
+    fooled = [f"{with_penalty.successes} of {len(with_penalty.images)} fooled" for with_penalty, _ in pairs]
+    closer = [float((free.l2 - bound.l2).mean() / free.l2.mean()) if free.l2.mean() else 0.0 for bound, free in pairs]
+    words = [f"{count}, L2 smaller by {100 * share:.1g} %" for count, share in zip(fooled, closer, strict=True)]
+    works = [share > 0.01 for share in closer]
+    wins = [bound.successes > len(bound.images) / 2 for bound, _ in pairs]
+    return Claim(
+        "3.2.1",
+        "The images resemble the digits due to the squared error in the cost, yet are classified as the target.",
+        MIXED if any(wins) and not all(works) else _verdict(*works, *wins),
+        f"With the penalty against without: {_each(names, words)}. What keeps the images close are the few short "
+        f"steps: no pixel moved by more than {max(float(bound.linf.max()) for bound, _ in pairs):.3f}.",
+    )

@@ -1,0 +1,29 @@
+"""What one may ask of the report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from engine.network.requests import DeviationOfInputs, Device, MeanOfInputs, PaddingOfMaps, StrideOfKernels
+from engine.request import Request, RequestError
+
+
+class Report(Request, frozen=True, tag="report"):
+    """The whole notebook redone on one network or two, as one document with measured numbers."""
+
+    what: Annotated[
+        tuple[str, ...], Meta(description="one or two: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
+    ] = ("pretrained:cnn", "pretrained:cnn-bn")
+    out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
+    mean: MeanOfInputs = None
+    std: DeviationOfInputs = None
+    stride: StrideOfKernels = None
+    padding: PaddingOfMaps = None
+    device: Device = "auto"
+
+    def check_together(self) -> None:
+        """Refuse none, and more than two."""
+        if not 1 <= len(self.what) <= 2:
+            raise RequestError(f"a report is of one network or two, not of {len(self.what)}")

@@ -1,0 +1,1 @@
+"""Run folders: recording, resuming, listing, comparing, import and export."""

@@ -1,0 +1,209 @@
+"""Runs beside one another: what was asked for, what came of it, and whether a difference is one.
+
+Runs that differ by their seed alone are a group. Two groups are compared with Welch's interval; a group of one run has
+none, for one run is an anecdote.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+from statistics import fmean, median, stdev
+
+import numpy as np
+from msgspec.structs import replace
+
+from engine.event import Event
+from engine.request import RequestError, parameters
+from engine.runs.events import Contrast, RunGroup, RunsCompared, Spread
+from engine.runs.finding import find_run
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.requests import CompareRuns
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
+
+MEASURES: dict[str, Callable[[RunHistory], float]] = {
+    "test accuracy": lambda run: _best(run).test_accuracy,
+    "highest test accuracy": lambda run: max(epoch.test_accuracy for epoch in run.epochs),
+    "validation loss": lambda run: _best(run).val_loss,
+    "seconds an epoch": lambda run: median(epoch.train_seconds + epoch.eval_seconds for epoch in run.epochs),
+}
+"""What is compared. The first is of the epoch with the lowest validation loss: nothing was chosen on test images. The
+second was: it is what people quote, and too high.
+"""
+FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
+"""Of an epoch, that have curves."""
+MOST = 2000
+"""Epochs that a curve tells of: more than a terminal or a page can show apart."""
+
+
+def _best(run: RunHistory) -> EpochFinished:
+    best = run.best
+    assert best is not None
+    return best
+
+
+def compare_runs(request: CompareRuns, root: Path) -> Generator[Event, None, None]:
+    """Compare the runs that `request` names. Raises RequestError where there is no such run or it has no epoch."""
+    folders = [find_run(what, root) for what in request.what]
+    yield compare(folders)
+
+
+def compare(folders: Sequence[RunFolder]) -> RunsCompared:
+    """Compare runs, those that differ by their seed alone as one. Raises RequestError where one has no epoch yet."""
+    members: dict[Train, dict[int, tuple[RunFolder, RunHistory]]] = {}
+    seen: set[Path] = set()
+    for folder in folders:
+        if (place := folder.path.resolve()) in seen:
+            continue
+        seen.add(place)
+        asked, history = folder.read_record().request, folder.history()
+        if not history.epochs:
+            raise RequestError(f"run {folder.name} has no finished epoch yet: there is nothing to compare")
+        group = members.setdefault(replace(asked, seed=0), {})
+        # The same seed again is no other sample: of two runs the one that came further counts.
+        if asked.seed not in group or group[asked.seed][1].epoch < history.epoch:
+            group[asked.seed] = (folder, history)
+    requests = list(members)
+    differing = [p.name for p in parameters(Train) if len({getattr(request, p.name) for request in requests}) > 1]
+    epochs = told_epochs([history.epoch for runs in members.values() for _, history in runs.values()])
+    groups = [_group(request, list(runs.values()), differing, epochs) for request, runs in members.items()]
+    return RunsCompared(
+        groups=tuple(groups),
+        differing=tuple(differing),
+        contrasts=tuple(contrast for other in groups[1:] for contrast in _contrasts(groups[0], other)),
+    )
+
+
+def told_epochs(lengths: Sequence[int]) -> list[int]:
+    """The epochs, from 1, of which curves tell: all, or of runs of more than MOST every second, fourth or so on.
+
+    The first, and the last of each run, are always among them.
+    """
+    last, stride = max(lengths), 1
+    while last // stride > MOST:
+        stride *= 2
+    return sorted({1, *lengths, *range(stride, last + 1, stride)})
+
+
+def _group(
+    request: Train, runs: Sequence[tuple[RunFolder, RunHistory]], differing: Sequence[str], epochs: Sequence[int]
+) -> RunGroup:
+    histories = [history for _, history in runs]
+    settings = {name: getattr(request, name) for name in differing}
+    names = tuple(folder.name for folder, _ in runs)
+    label = ", ".join(_setting(name, value) for name, value in settings.items())
+    numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
+    told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may be lost
+    ends = [
+        dict(zip(each, accumulate(e.train_seconds + e.eval_seconds for e in each.values()), strict=True))
+        for each in numbered
+    ]
+    return RunGroup(
+        label=label or names[0],
+        runs=names,
+        seeds=tuple(folder.read_record().request.seed for folder, _ in runs),
+        settings=settings,
+        epochs=tuple(told),
+        seconds=tuple(fmean(each[n] for each in ends if n in each) for n in told),
+        curves={
+            field: tuple(spread([getattr(each[n], field) for each in numbered if n in each]) for n in told)
+            for field in FIELDS
+        },
+        results={name: spread([measure(history) for history in histories]) for name, measure in MEASURES.items()},
+        values={name: tuple(measure(history) for history in histories) for name, measure in MEASURES.items()},
+    )
+
+
+def _setting(name: str, value: object) -> str:
+    words = name.replace("_", " ")
+    if isinstance(value, bool):
+        return f"with {words}" if value else f"without {words}"
+    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Mean, standard deviation and 95 % interval of the mean (Student's t); NaN where one value tells none."""
+    n, mean = len(values), fmean(values)
+    if n < 2:
+        return Spread(count=n, mean=mean, deviation=math.nan, low=math.nan, high=math.nan)
+    deviation = stdev(values)
+    half = t_quantile(n - 1) * deviation / math.sqrt(n)
+    return Spread(count=n, mean=mean, deviation=deviation, low=mean - half, high=mean + half)
+
+
+def _contrasts(first: RunGroup, second: RunGroup) -> list[Contrast]:
+    return [
+        Contrast(measure=name, first=first.label, second=second.label, **welch(first.values[name], second.values[name]))
+        for name in MEASURES
+    ]
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
+    """The difference of means, second minus first, and its 95 % interval (Welch 1947, unequal variances)."""
+    difference = fmean(second) - fmean(first)
+    if min(len(first), len(second)) < 2:
+        return {"difference": difference, "low": math.nan, "high": math.nan}
+    parts = [stdev(values) ** 2 / len(values) for values in (first, second)]
+    if not sum(parts):
+        return {"difference": difference, "low": difference, "high": difference}
+    # Satterthwaite's degrees of freedom
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True)
+    )
+    half = t_quantile(freedom) * math.sqrt(sum(parts))
+    return {"difference": difference, "low": difference - half, "high": difference + half}
+
+
+@lru_cache(maxsize=1000)
+def t_quantile(freedom: float, share: float = 0.95) -> float:
+    """The t that holds `share` of Student's distribution between -t and t; `freedom` more than 0."""
+    log_norm = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)
+
+    def inside(t: float) -> float:
+        # As an angle, the tail of few degrees of freedom is no longer than the middle.
+        angles = np.linspace(0.0, math.atan(t / math.sqrt(freedom)), 4001)
+        heights = np.cos(angles) ** (freedom - 1)
+        return 2 * math.exp(log_norm) * math.sqrt(freedom) * float(np.trapezoid(heights, angles))
+
+    low, high = 0.0, 1e4
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if inside(middle) < share else (low, middle)
+    return (low + high) / 2
+
+
+def differences(event: RunsCompared) -> list[tuple[str, tuple[str, ...]]]:
+    """Each field in which the requests of the groups differ, and its value in each group, in words."""
+    return [
+        (name.replace("_", " "), tuple(_value(group.settings[name]) for group in event.groups))
+        for name in event.differing
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def sentence(contrast: Contrast) -> str:
+    """What a contrast says, in plain words, whichever it is."""
+    about, number = contrast.measure, abs(contrast.difference)
+    if "accuracy" in about:
+        size, span = f"{100 * number:.2f} points", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"
+    elif about == "seconds an epoch":
+        size, span = f"{number:.2f} s", f"{contrast.low:+.2f} to {contrast.high:+.2f}"
+    else:
+        size, span = f"{number:.4f}", f"{contrast.low:+.4f} to {contrast.high:+.4f}"
+    way = "higher" if contrast.difference > 0 else "lower"
+    start = f"{about}: {contrast.second} {size} {way} than {contrast.first}"
+    if math.isnan(contrast.low):
+        return f"{start}; of one run there is no interval, so this is an anecdote"
+    if contrast.low <= 0 <= contrast.high:
+        return f"{start} (95 % interval {span}): no difference is shown"
+    return f"{start} (95 % interval {span}): a difference"

@@ -1,0 +1,169 @@
+"""Weights and curves in the forms that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+
+from engine.event import Event
+from engine.network.checkpoints import damaged, read_weights, save_convolutions, save_weights
+from engine.network.devices import versions
+from engine.network.model import count_parameters
+from engine.network.pixels import told
+from engine.network.requests import Architecture
+from engine.paths import write_whole
+from engine.request import RequestError
+from engine.runs.catalogue import rename, write_note
+from engine.runs.events import Exported
+from engine.runs.finding import WEIGHTS_SUFFIXES, find_network
+from engine.runs.folder import RunFolder, RunRecord
+from engine.runs.history import RunHistory
+from engine.runs.requests import Export, Import
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
+from engine.words import shown
+
+COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
+"""Of a CSV of curves: a line an epoch."""
+_CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
+_BOARD_FILE = "events.out.tfevents."
+"""How the names of TensorBoard's files begin."""
+_BOARD_MARK = ".mnist-tui."
+"""What stands before a run's name in the names of ours."""
+
+
+def export(request: Export, root: Path) -> Generator[Event, None, None]:
+    """Write what `request.what` names to `request.to`, by its suffix; an existing file is replaced.
+
+    Raises RequestError where there is no such network or run, the form is none, or the disk does not let us.
+    """
+    found, to = find_network(request.what, root), Path(request.to)
+    try:
+        if _names_a_folder(request.to):
+            to, what = _tensorboard(_run(found), to)
+        elif to.suffix.lower() in WEIGHTS_SUFFIXES:
+            what = yield from _weights(found, to, request)
+        elif to.suffix == ".csv":
+            what = _csv(_history(found), to)
+        else:
+            raise RequestError(
+                f"{to} must end in .pth, .safetensors or .csv; a folder for TensorBoard ends in / or is there already"
+            )
+    except OSError as error:
+        raise RequestError(f"cannot write {to} ({error.strerror or error}): give --to another place") from None
+    yield Exported(path=str(to), what=what)
+
+
+def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
+    """Make a run folder of a weights file: its network, without a past.
+
+    Raises RequestError where there is no such file, it holds no network of ours or weights that are no finite numbers,
+    the name is taken, or the disk does not let us.
+    """
+    file = Path(request.what)
+    weights = read_weights(file, request.reading)
+    model = weights.model
+    yield from told(weights, file.name)
+    if count := damaged(model):
+        raise RequestError(f"{file} is damaged: {count:,} of its weights are no finite numbers")
+    folder = RunFolder.create(root, model.architecture.variant)
+    try:
+        fields = {name: getattr(model.architecture, name) for name in Architecture.__struct_fields__}
+        folder.write_record(RunRecord(Train(**fields), versions(), "cpu", "", 0))
+        save_weights(folder.model_file, model)
+        save_convolutions(folder.convolutions_file(0), model)
+        write_note(folder, f"imported from {shown(file.name)}")
+        folder = rename(folder, request.name) if request.name else folder
+    except BaseException as error:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise RequestError(f"cannot write to {folder.path} ({error.strerror})") from None
+        raise
+    what = f"{count_parameters(model):,} weights of {file}"
+    yield Exported(path=str(folder.path), what=what)
+
+
+def _weights(found: RunFolder | Path, to: Path, request: Export) -> Generator[Event, None, str]:
+    if isinstance(found, RunFolder):
+        file = found.best_file if request.weights == "best" else found.model_file
+        if not file.is_file():
+            raise RequestError(f"run {found.name} has no file {file.name}: there are no {request.weights} weights")
+    else:
+        file = found
+    weights = read_weights(file, request.reading)
+    yield from told(weights, file.name)
+    save_weights(to, weights.model)
+    return f"{count_parameters(weights.model):,} weights of {file}"
+
+
+def _run(found: RunFolder | Path) -> RunFolder:
+    if not isinstance(found, RunFolder):
+        raise RequestError(f"{found} is a weights file: curves are of a run")
+    return found
+
+
+def _history(found: RunFolder | Path) -> RunHistory:
+    history = _run(found).history()
+    if not history.epochs:
+        raise RequestError(f"run {history.name} has no finished epoch yet: there are no curves")
+    return history
+
+
+def _csv(history: RunHistory, to: Path) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in history.epochs)
+    write_whole(to, lambda path: path.write_text(text.getvalue(), encoding="utf-8"))
+    return f"{len(history.epochs)} epochs of {history.name}"
+
+
+def _names_a_folder(to: str) -> bool:
+    """Whether `to` is a place for TensorBoard: `tb`, `tb/`, `lr-0.001`, or a folder that is there, whatever its name.
+
+    Raises RequestError for `-`.
+    """
+    if to == "-":
+        raise RequestError("nothing is exported to standard output: give --to a file, or a folder for TensorBoard")
+    path = Path(to)
+    # The endings of files are words; `.001` and `.v2` are parts of a name.
+    return to.endswith("/") or path.is_dir() or not path.suffix or any(map(str.isdigit, path.suffix))
+
+
+def _of_run(file: Path) -> str:
+    """The run whose curves a file of TensorBoard's holds; empty where it is not of this program."""
+    return file.name.partition(_BOARD_MARK)[2]
+
+
+def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
+    """Write the curves of `run` into `to`, or into a folder of its own in there if `to` holds other curves.
+
+    TensorBoard takes all files of a folder for one run, and draws two in a zigzag. Earlier files of the same run are
+    replaced. Returns the folder.
+    """
+    history = _history(run)
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        raise RequestError("TensorBoard is not installed: pip install 'mnist-tui[tensorboard]'") from None
+    if any(_of_run(file) != run.name for file in to.glob(f"{_BOARD_FILE}*")):
+        to /= run.name
+    before = [file for file in to.glob(f"{_BOARD_FILE}*") if _of_run(file) == run.name]
+    begun = run.began()
+    request = msgspec.json.format(msgspec.json.encode(run.read_record()), indent=2).decode()
+    with SummaryWriter(str(to), filename_suffix=f"{_BOARD_MARK}{run.name}") as writer:
+        writer.add_text("request", f"```\n{request}\n```", 0, begun)
+        for epoch in history.epochs:
+            begun += epoch.train_seconds + epoch.eval_seconds
+            for name in _CURVES:
+                kind, _, measure = name.partition("_")
+                tag = f"{measure}/{kind}" if measure in ("loss", "accuracy") else name
+                writer.add_scalar(tag, getattr(epoch, name), epoch.epoch, begun)
+    for file in before:
+        file.unlink()
+    return to, f"{len(history.epochs)} epochs of {history.name} for TensorBoard"

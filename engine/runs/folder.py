@@ -1,0 +1,298 @@
+"""Run folders: one folder a run, readable by any process while another writes it. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from engine.event import to_json
+from engine.paths import PARTIAL, asset, best_effort, write_whole
+from engine.reading import read_json, reason
+from engine.request import RequestError
+from engine.runs.codec import DamagedLine, RunEvent
+from engine.runs.event_log import read_ends, read_events, read_start
+from engine.runs.history import RunHistory
+from engine.runs.processes import SILENCE, Process, held
+from engine.training.events import RunStarted
+from engine.training.requests import Train
+
+MOST_EPOCHS = 200
+"""Epochs whose convolutions a run keeps: 8 MB of the notebook's network."""
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """What `request.json` holds: what was asked for, and on what it ran."""
+
+    request: Train
+    versions: dict[str, str]
+    device: str
+    device_name: str
+    threads: int
+    machine: dict[str, str] = {}
+    """What else its last digits depend on, by name; empty in the record of a program that did not ask."""
+
+
+class RunFolder:
+    """A run on disk.
+
+    request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
+    validation loss), epochs/ (the convolutions after each epoch, of many epochs after some), resume/ (all that it needs
+    to go on, the lock of the process that owns it, what that is called, and the wish that it stop), figures/.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+        self.events_file = path / "events.jsonl"
+        self.model_file = path / "model.safetensors"
+        self.best_file = path / "best.safetensors"
+        self.state_file = path / "resume" / "state.safetensors"
+        self.process_file = path / "resume" / "process.json"
+        self.lock_file = path / "resume" / "lock"
+        self.stop_file = path / "resume" / "stop"
+        self.note_file = path / "note.json"
+        self.epochs_folder = path / "epochs"
+        self.figures_folder = path / "figures"
+
+    @classmethod
+    def create(cls, root: Path, variant: str) -> RunFolder:
+        """Make a folder for a new run under `root`, named by the time and the variant.
+
+        Raises RequestError where the disk does not let us.
+        """
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for count in range(1, 1000):
+            path = root / (f"{stamp}-{variant}" if count == 1 else f"{stamp}-{variant}-{count}")
+            try:
+                path.mkdir(parents=True)
+                try:
+                    (path / "resume").mkdir()
+                    (path / "epochs").mkdir()
+                except OSError:
+                    shutil.rmtree(path, ignore_errors=True)
+                    raise
+            except FileExistsError:
+                if not path.is_dir():
+                    raise RequestError(f"{root} is not a folder: give another one with --runs") from None
+                continue
+            except OSError as error:
+                raise RequestError(
+                    f"cannot make the run folder {path} ({error.strerror}): give another place with --runs"
+                ) from None
+            return cls(path)
+        raise RequestError(f"{root} holds a thousand runs of this second: wait a moment")
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it ships with the program: then nobody writes to it."""
+        return self.path.parent == asset("pretrained")
+
+    @property
+    def what(self) -> str:
+        """The word that opens it: `find_run` finds it again."""
+        return f"pretrained:{self.name}" if self.bundled else str(self.path)
+
+    def convolutions_file(self, epoch: int) -> Path:
+        """Weights and biases of both convolutions after `epoch` (0: before the first), as safetensors."""
+        return self.epochs_folder / f"{epoch:04d}.safetensors"
+
+    def kept_epochs(self) -> tuple[int, ...]:
+        """The epochs whose convolutions are kept, ascending."""
+        names = (path.stem for path in self.epochs_folder.glob("*.safetensors"))
+        return tuple(sorted(int(name) for name in names if name.isascii() and name.isdecimal()))
+
+    def thin_epochs(self, epoch: int) -> None:
+        """Of a run that has finished `epoch`, remove the kept convolutions that `kept_at` leaves out."""
+        with contextlib.suppress(OSError):  # too many are no harm
+            for kept in self.kept_epochs():
+                if not kept_at(kept, epoch):
+                    self.convolutions_file(kept).unlink()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written.
+
+        For who holds the lock: of these files nobody else is a writer, so that none is being written.
+        """
+        places = [(self.path, f".{name}.*") for name in ("request.json", self.model_file.name, self.best_file.name)]
+        places += [(self.state_file.parent, ".*"), (self.epochs_folder, ".*")]
+        left = [file for folder, name in places for file in folder.glob(f"{name}{PARTIAL}")]
+        # What safetensors calls its own.
+        left += [file for folder in {folder for folder, _ in places} for file in folder.glob(".tmp??????")]
+        for file in left:
+            with contextlib.suppress(OSError):
+                file.unlink()
+
+    def write_record(self, record: RunRecord) -> None:
+        """Write `request.json`; raises OSError."""
+        text = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        write_whole(self.path / "request.json", lambda path: _write_bytes(path, text + b"\n"))
+
+    def read_record(self) -> RunRecord:
+        """Read `request.json`; raises RequestError where it is missing or damaged."""
+        try:
+            return read_json(self.path / "request.json", RunRecord)
+        except RequestError as error:
+            raise RequestError(f"{error}: is {self.path} a run folder?") from None
+
+    def write_process(self, process: Process) -> None:
+        """Say which process writes here from now on; raises OSError."""
+        write_whole(self.process_file, lambda path: _write_bytes(path, msgspec.json.encode(process)))
+
+    def process(self) -> Process | None:
+        """The process that writes here, or wrote last; None where that is not known."""
+        try:
+            return read_json(self.process_file, Process)
+        except RequestError:
+            return None
+
+    def append(self, event: RunEvent) -> None:
+        """Add `event` to `events.jsonl` and see it onto the disk; raises OSError.
+
+        A line is one write, so a reader sees whole lines and at most one unfinished last one, which a kill may leave.
+        """
+        line = to_json(event) + b"\n"
+        with self.events_file.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size and (file.seek(size - 1), file.read(1))[1] != b"\n":
+                file.seek(0)
+                size = file.read().rfind(b"\n") + 1
+                file.truncate(size)
+            try:
+                if (written := file.write(line)) != len(line):
+                    raise OSError(errno.ENOSPC, f"only {written} of {len(line)} bytes were written")
+                best_effort("fsync", self.path, lambda: os.fsync(file.fileno()))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)  # half a line would swallow the next one
+                raise
+
+    def events(self) -> list[RunEvent]:
+        """The events so far, empty for a run that has none; raises RequestError where the file cannot be read."""
+        return [event for event in self._events(read_events) if not isinstance(event, DamagedLine)]
+
+    def _events(self, read: Callable[[Path], list[RunEvent | DamagedLine]]) -> list[RunEvent | DamagedLine]:
+        try:
+            return read(self.events_file)
+        except OSError as error:
+            raise RequestError(f"{self.events_file} cannot be read ({reason(error)})") from None
+
+    def history(self) -> RunHistory:
+        """The run's story so far. Whether the process that was at it has died is seen here.
+
+        Raises RequestError where the events cannot be read; damaged lines among them are counted and left out.
+        """
+        history = self.told()
+        self.look_at_owner(history)
+        return history
+
+    def told(self) -> RunHistory:
+        """The history as its events tell it, whatever became of the process. Raises RequestError as `history` does."""
+        return RunHistory.of(self.name, self._events(read_events))
+
+    def outline(self) -> RunHistory:
+        """The history without the middle of a long one: when it began and how it stands, whatever its length.
+
+        Raises RequestError where the events cannot be read.
+        """
+        history = RunHistory.of(self.name, self._events(read_ends))
+        self.look_at_owner(history)
+        return history
+
+    def began(self) -> float:
+        """When it first began, as seconds since 1970: by its first events, or by its name, or by its files.
+
+        That is an instant: neither time zones nor other names change what is newest.
+        """
+        with contextlib.suppress(OSError):
+            for event in read_start(self.events_file):
+                if isinstance(event, RunStarted) and (moment := instant(event.started)) is not None:
+                    return moment
+        with contextlib.suppress(ValueError, OverflowError):
+            return time.mktime(time.strptime(self.name[:15], "%Y%m%d-%H%M%S"))
+        with contextlib.suppress(OSError):
+            return (self.path / "request.json").stat().st_mtime
+        return 0.0
+
+    def look_at_owner(self, history: RunHistory) -> None:
+        """Mark a run that its events call under way as interrupted, where nobody trains it."""
+        if history.under_way and self.abandoned(self.locked):
+            history.state = "interrupted"
+
+    @property
+    def locked(self) -> bool | None:
+        """Whether somebody holds its lock; None where that cannot be told."""
+        return held(self.lock_file)
+
+    def abandoned(self, locked: bool | None) -> bool:
+        """Whether the process that wrote last is at it no more, as far as can be seen from here.
+
+        Beside the process the lock decides; where the file system knows none, whether it lives. The lock of another
+        machine or container may be out of sight, as its processes are: then it counts how long nobody gave a sign of
+        life.
+        """
+        if locked:
+            return False
+        process = self.process()
+        if process and process.in_sight:
+            return locked is not None or not process.lives()
+        return self.silence() > SILENCE
+
+    def silence(self) -> float:
+        """Seconds since the last sign of life."""
+        signs = []
+        for file in (self.lock_file, self.process_file, self.events_file):
+            with contextlib.suppress(OSError):
+                signs.append(file.stat().st_mtime)
+        return time.time() - max(signs, default=0.0)
+
+
+def kept_at(epoch: int, now: int) -> bool:
+    """Whether a run that has finished epoch `now` keeps the convolutions of `epoch`.
+
+    All up to MOST_EPOCHS, then every second, every fourth and so on: evenly, MOST_EPOCHS at most, whatever stopped it
+    in between. Those of the last epoch are in its weights.
+    """
+    stride = 1
+    while now // stride >= MOST_EPOCHS:
+        stride *= 2
+    return epoch % stride == 0
+
+
+def ask_to_stop(folder: RunFolder) -> str:
+    """Ask whoever trains a run, on whatever machine, to stop before its next step; who that is, in words.
+
+    Raises RequestError where nobody does, or the disk does not let us.
+    """
+    if folder.abandoned(folder.locked):
+        raise RequestError(f"nobody trains run {folder.name}")
+    try:
+        folder.stop_file.touch()
+    except OSError as error:
+        raise RequestError(f"cannot write to {folder.path} ({error.strerror}): nobody can be asked to stop") from None
+    return owner(folder)
+
+
+def owner(folder: RunFolder) -> str:
+    """What the process that writes a run, or wrote last, is called."""
+    process = folder.process()
+    return process.words if process else "another process"
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def instant(written: str) -> float | None:
+    """The seconds since 1970 of a time in ISO 8601, without a zone that of this machine; None where it is none."""
+    try:
+        return datetime.fromisoformat(written).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,324 @@
+"""A training run from request to run folder: the one place where events and weights are written to disk."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import torch
+from msgspec import Struct
+from msgspec.structs import replace
+
+from engine.allocator import give_back_freed_memory
+from engine.data.datasets import Dataset, is_loaded, load
+from engine.event import Cancelled, Event, PauseAsked
+from engine.libraries import not_loaded
+from engine.network.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
+from engine.network.devices import choose_device, device_name, set_threads, versions
+from engine.network.gpu import check_precision, failure, out_of_memory
+from engine.network.machine import description
+from engine.network.model import count_parameters
+from engine.paths import cautions
+from engine.request import RequestError
+from engine.runs.finding import find_run, newest_unfinished
+from engine.runs.folder import MOST_EPOCHS, RunFolder, RunRecord, kept_at, owner
+from engine.runs.history import RunHistory
+from engine.runs.processes import SILENCE, Process, claimed, watched
+from engine.runs.requests import Resume
+from engine.training.events import (
+    EpochFinished,
+    RunCancelled,
+    RunContinued,
+    RunFailed,
+    RunFinished,
+    RunPaused,
+    RunStarted,
+)
+from engine.training.loop import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
+from engine.training.memory import check_fits, free_memory, training_need
+from engine.training.requests import Train
+
+
+def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
+    """Train in a new folder under `root`.
+
+    The weights of an epoch are on disk before its EpochFinished is. Ends with RunFinished, or with RunFailed where
+    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in or there is a file
+    `resume/stop`; what the run needs to go on is then on disk, to the step. Raises RequestError where it could not
+    even begin.
+    """
+    device = choose_device(request.device)
+    check_precision(request.precision, device)
+    data = yield from _load(request, device)
+    folder = RunFolder.create(root, request.variant)
+    run: _Run | None = None
+    try:
+        with claimed(folder.lock_file), watched(folder.lock_file, folder.stop_file) as asked:
+            run = _Run(folder, request, data, device)
+            yield from _recorded(run, asked)
+    finally:
+        if run is None or run.history.started is None:  # it never began, as on a full disk
+            shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
+    """Go on with a run: on the same device, with the same versions and as many threads, bit for bit.
+
+    Where one of these is not the same, RunStarted says so. Events as by `train_run`. Raises RequestError where there is
+    no such run, or it is finished, or another process is at it, or its files are damaged; and, without `force`, where
+    one may be at it that cannot be seen from here.
+    """
+    folder = find_run(request.what, root) if request.what else newest_unfinished(root)
+    if folder.bundled:
+        raise RequestError(f"{folder.what} ships with the program and is finished: train one of your own")
+    record = folder.read_record()
+    with claimed(folder.lock_file) as free:
+        history = folder.history()
+        if history.state == "finished":
+            raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
+        if not folder.process_file.exists():
+            raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
+        if free is False:
+            raise RequestError(f"run {folder.name} is under way in {owner(folder)}: only one can train it")
+        if history.under_way and not request.force and not folder.abandoned(free and False):
+            raise RequestError(
+                f"run {folder.name} may be under way in {owner(folder)}, which cannot be seen from here and gave a "
+                f"sign of life {folder.silence():.0f} s ago: if it has ended, wait {SILENCE:.0f} s or add --force"
+            )
+        before = replace(record.request, threads=record.threads)
+        device = choose_device(before.device if request.device == "auto" else request.device)
+        data = yield from _load(before, device)
+        run = _Run(folder, before, data, device, record)
+        run.restore(history)
+        with watched(folder.lock_file, folder.stop_file) as asked:
+            yield from _recorded(run, asked)
+
+
+def _check_memory(request: Train, device: torch.device) -> None:
+    """Raise RequestError where the run cannot fit; what is loaded already needs no room any more."""
+    need = training_need(request)
+    loaded = need.data if is_loaded(request.dataset, device) else 0
+    give_back_freed_memory()
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own to use again
+        free = torch.cuda.mem_get_info(device)[0] + kept
+        check_fits(need.on_gpu - loaded, free, request, f"on {device}", ", or take --device cpu")
+    else:
+        check_fits(need.peak - loaded, free_memory(), request)
+
+
+def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
+    _check_memory(request, device)
+    try:
+        data = yield from load(request.dataset, device)
+    except MemoryError:
+        raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some") from None
+    if request.batch_size > (size := min(request.train_size, len(data.train))):
+        raise RequestError(f"batch size {request.batch_size} is more than the {size} training images")
+    return data
+
+
+def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:
+    """The events of `run`, and its last words however it ends; `asked` is set where it is to stop."""
+    folder, history = run.folder, run.history
+    try:
+        for event in run.events():
+            history.add(event)
+            try:
+                yield event
+            except PauseAsked:
+                run.save()
+                folder.append(paused := RunPaused(run=folder.name, epoch=history.epoch))
+                history.add(paused)
+                yield paused
+                folder.append(continued := RunContinued(run=folder.name))
+                history.add(continued)
+                yield continued
+            if asked.is_set():
+                raise Cancelled
+    except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
+        if history.state == "finished":  # too late to cancel anything
+            if isinstance(end, Cancelled):
+                return
+            raise
+        cancelled = RunCancelled(run=folder.name, epoch=history.epoch)
+        with contextlib.suppress(OSError):
+            if not isinstance(end, KeyboardInterrupt):  # it may come within a step: what is on disk stands
+                run.save()
+        with contextlib.suppress(OSError):
+            folder.append(cancelled)
+        if not isinstance(end, Cancelled):
+            raise
+        yield cancelled
+    except Exception as error:
+        reason = _reason(error, run.request, folder)
+        fault = f"{type(error).__name__}: {error}".splitlines()[0]
+        failed = RunFailed(run=folder.name, reason=reason or fault)
+        with contextlib.suppress(OSError):
+            folder.append(failed)
+        if not reason:
+            raise
+        yield failed
+
+
+class _Progress(Struct):
+    """What stands beside the tensors of a state file."""
+
+    epoch: int
+    sums: Sums
+    last: EpochFinished | None
+    """Of the last epoch: a kill may come before the event is written."""
+    best: EpochFinished | None = None
+    """Of the epoch whose weights are the best so far: its line may be lost."""
+
+
+class _Run:
+    """A run and its folder, from the first epoch or from where it was left."""
+
+    def __init__(
+        self, folder: RunFolder, request: Train, data: Dataset, device: torch.device, before: RunRecord | None = None
+    ) -> None:
+        self.folder, self.request, self.data, self.device = folder, request, data, device
+        self.threads = set_threads(request.threads)
+        machine = description(device, request.precision)
+        self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads, machine)
+        self.state = TrainingState.fresh(request, device)
+        self.history = RunHistory(folder.name)
+        self._untold: EpochFinished | None = None
+        """The last epoch of the state, where the events do not tell of it."""
+        self._before = before
+        """What `request.json` says of a run that goes on."""
+
+    def restore(self, history: RunHistory) -> None:
+        """Take up the state on disk; `events` mends what a kill left behind. Raises RequestError."""
+        self.history, folder, state, progress = history, self.folder, self.state, None
+        if folder.state_file.exists():  # else it was killed before its first epoch ended
+            tensors, metadata = load_tensors(folder.state_file)
+            try:
+                progress = msgspec.json.decode(metadata["progress"], type=_Progress)
+                images = min(self.request.train_size, len(self.data.train))
+                state.restore(tensors, progress.sums, steps_an_epoch(self.request, images))
+            except KeyError:
+                raise RequestError(f"{folder.state_file} is no state of a run: it cannot go on") from None
+            except (ValueError, RecursionError) as error:  # msgspec's among them
+                raise RequestError(
+                    f"{folder.state_file} is not the state of this run ({error}): it cannot go on"
+                ) from None
+            state.epoch = progress.epoch
+        told, last = history.epoch, progress.last if progress else None
+        # A kill loses one epoch's line, and only at its end; damage to the file any.
+        lost = state.epoch > told if history.damaged_lines else state.epoch == told + 1 and not state.sums.step
+        if lost and last and last.epoch == state.epoch:
+            self._untold = last
+        elif state.epoch != told:
+            raise RequestError(
+                f"{folder.state_file} is of epoch {state.epoch}, the events of epoch {told}: it cannot go on"
+            )
+        if progress and progress.best and progress.best.epoch <= state.epoch:
+            history.put_back(progress.best)
+
+    def save(self) -> None:
+        """Write all that the run needs to go on from here. Raises OSError."""
+        if not self.state.epoch and not self.state.sums.step:
+            return
+        last = self.history.epochs[-1] if self.history.epochs else None
+        progress = msgspec.json.encode(_Progress(self.state.epoch, self.state.sums, last, self.history.best)).decode()
+        save_tensors(self.folder.state_file, self.state.tensors(), {"progress": progress})
+
+    def events(self) -> Generator[Event, None, None]:
+        """From RunStarted to RunFinished."""
+        folder, state = self.folder, self.state
+        folder.sweep()
+        folder.write_process(Process.own())
+        if self._before is None:
+            folder.write_record(self.record)
+        if not state.epoch and not folder.convolutions_file(0).exists():
+            save_weights(folder.model_file, state.model)
+            save_convolutions(folder.convolutions_file(0), state.model)
+        if self._untold and not state.sums.step:
+            self._finish(self._untold)
+        elif self._untold:  # its weights are on disk, and the model has trained on
+            self.history.add(self._untold)
+            folder.append(self._untold)
+        started = self._started()
+        folder.append(started)
+        yield started
+        for event in train(self.request, self.data, state):
+            if isinstance(event, EpochFinished):
+                self.history.add(event)
+                self.save()
+                self._finish(event)
+            yield event
+        best, last = self.history.best, self.history.epochs[-1]
+        assert best is not None, "a run has at least one epoch"
+        finished = RunFinished(
+            run=folder.name,
+            best_epoch=best.epoch,
+            best_val_loss=best.val_loss,
+            test_accuracy=best.test_accuracy,
+            last_test_accuracy=last.test_accuracy,
+        )
+        folder.append(finished)
+        yield finished
+
+    def _finish(self, event: EpochFinished) -> None:
+        """Write what an epoch leaves: the weights before the event that says that they are there."""
+        folder, model = self.folder, self.state.model
+        self.history.add(event)
+        if self.history.best is event:
+            save_weights(folder.best_file, model)
+        save_weights(folder.model_file, model)
+        if kept_at(event.epoch, event.epoch):
+            save_convolutions(folder.convolutions_file(event.epoch), model)
+        if event.epoch % MOST_EPOCHS == 0:
+            folder.thin_epochs(event.epoch)
+        folder.append(event)
+
+    def _started(self) -> RunStarted:
+        data = self.data
+        return RunStarted(
+            run=self.folder.name,
+            device=self.record.device,
+            device_name=self.record.device_name,
+            threads=self.threads,
+            versions=self.record.versions,
+            train_size=min(self.request.train_size, len(data.train)),
+            val_size=len(data.val),
+            test_size=len(data.test),
+            image_shape=data.image_shape,
+            parameters=count_parameters(self.state.model),
+            started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            cautions=cautions(self.folder.path),
+            resumed_from=None if self._before is None else self.state.epoch,
+            differences=() if self._before is None else _differences(self._before, self.record),
+        )
+
+
+def _differences(before: RunRecord, now: RunRecord) -> tuple[str, ...]:
+    """What is no longer as it was, of all that the last digits of a number depend on."""
+    pairs = [("device", before.device_name, now.device_name), ("threads", before.threads, now.threads)]
+    pairs += [(name, before.versions.get(name), version) for name, version in now.versions.items()]
+    # What an older program did not ask, or what only the other device has, is no difference that could be named.
+    pairs += [(name, before.machine[name], found) for name, found in now.machine.items() if name in before.machine]
+    return tuple(f"{name} {now} instead of {before}" for name, before, now in pairs if before != now)
+
+
+def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
+    """What went wrong and what to do about it, in one line; empty where it is a fault of ours."""
+    if isinstance(error, TrainingFailed):
+        return str(error)
+    if words := not_loaded(error):
+        return words
+    if isinstance(error, OSError):
+        full = f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
+        gone = f"{folder.path} has vanished: somebody moved or deleted it while the run trained"
+        return full if folder.path.is_dir() else gone
+    lower = f"lower --batch-size ({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden})"
+    if words := failure(error):
+        return f"{words}, or {lower}" if out_of_memory(error) else words
+    return f"out of memory: {lower}" if isinstance(error, MemoryError) or "allocate memory" in str(error) else ""

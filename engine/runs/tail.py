@@ -1,0 +1,42 @@
+"""A run that another process writes, followed by what it adds."""
+
+from __future__ import annotations
+
+from engine.runs.event_log import EventLog
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+
+
+class Tail:
+    """A run that another process writes, followed by what it adds: to look costs the writer nothing."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.history = RunHistory(folder.name)
+        self._log = EventLog(folder.events_file)
+        self.more()
+
+    @property
+    def behind(self) -> bool:
+        """Whether more is at hand: a long story is taken in piece by piece, each of which takes a moment."""
+        return self._log.behind
+
+    @property
+    def vanished(self) -> bool:
+        """Whether somebody moved or deleted the folder."""
+        return not self.folder.path.is_dir()
+
+    def more(self) -> bool:
+        """Take in the next of what is new; whether there was anything. Of a file that cannot be read, nothing is."""
+        before = self.history.state
+        try:
+            anew, events = self._log.more()
+        except OSError:
+            anew, events, self._log.behind = False, [], False
+        if anew:
+            self.history = RunHistory(self.folder.name)
+        for event in events:
+            self.history.add(event)
+        if not self.behind:
+            self.folder.look_at_owner(self.history)
+        return anew or bool(events) or self.history.state != before
