@@ -12,11 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.attacks.ascent import from_digits, from_noise, noise
-from engine.attacks.bounded import fgsm, pgd, random_starts
+from engine.attacks.carlini_wagner import carlini_wagner
+from engine.attacks.deepfool import deepfool
 from engine.attacks.events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
-from engine.attacks.minimum import carlini_wagner, deepfool
-from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate
+from engine.attacks.fgsm import fgsm
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.noise import from_noise, noise
+from engine.attacks.norm_ball import random_starts
+from engine.attacks.objectives import ANY, Misclassification
+from engine.attacks.pgd import pgd
 from engine.attacks.record import Record, pixels, softmax
 from engine.attacks.requests import (
     AnyAttack,
@@ -28,8 +32,9 @@ from engine.attacks.requests import (
     AttackPgd,
     AttackTargeted,
 )
+from engine.attacks.targeted import from_digits
 from engine.event import Cancelled, Event
-from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.predictions import check_index
 from engine.network.requests import Inspect
 from engine.request import RequestError, parameters
@@ -44,16 +49,16 @@ _OF_THE_BASES = {*Inspect.__struct_fields__, "split", "dataset", "indices", "cla
 
 
 @lru_cache(maxsize=16)
-def attacked(subject: Subject, dtype: torch.dtype) -> AttackedNetwork:
-    """The network of `subject`, made ready once."""
-    return AttackedNetwork(subject.model, dtype)
+def attacked(loaded: LoadedNetwork, dtype: torch.dtype) -> AttackedNetwork:
+    """The network of `loaded`, made ready once."""
+    return AttackedNetwork(loaded.model, dtype)
 
 
 def iterates(
     network: AttackedNetwork,
     request: AnyAttack,
     originals: Tensor,
-    goal: Goal,
+    objective: Misclassification,
     indices: Sequence[int],
     *,
     stop: bool = False,
@@ -69,21 +74,21 @@ def iterates(
             starts = noise(indices, request.seed) if request.start == "noise" else None
             return from_digits(network, originals, request, starts)
         case AttackFgsm():
-            return fgsm(network, originals, goal, request.epsilon, request.norm)
+            return fgsm(network, originals, objective, request.epsilon, request.norm)
         case AttackPgd():
-            return _pgd(network, request, originals, goal, indices, stop=stop)
+            return _pgd(network, request, originals, objective, indices, stop=stop)
         case AttackDeepFool():
-            return deepfool(network, originals, goal, request.steps, request.overshoot)
+            return deepfool(network, originals, objective, request.steps, request.overshoot)
         case AttackCarliniWagner():
             settings = (request.steps, request.step_size, request.searches, request.confidence)
-            return carlini_wagner(network, originals, goal, *settings)
+            return carlini_wagner(network, originals, objective, *settings)
 
 
 def _pgd(
     network: AttackedNetwork,
     request: AttackPgd,
     originals: Tensor,
-    goal: Goal,
+    objective: Misclassification,
     indices: Sequence[int],
     *,
     stop: bool,
@@ -95,7 +100,7 @@ def _pgd(
             random_starts(originals, epsilon, norm, request.seed, indices, restart)
             for restart in range(request.restarts)
         ]
-    return pgd(network, originals, goal, epsilon, norm, request.step, request.steps, starts, stop=stop)
+    return pgd(network, originals, objective, epsilon, norm, request.step, request.steps, starts, stop=stop)
 
 
 def most_steps(request: AnyAttack) -> int:
@@ -116,13 +121,13 @@ def most_steps(request: AnyAttack) -> int:
 class _Case:
     """A network, the images, and what is wanted of them."""
 
-    def __init__(self, request: AnyAttack, subject: Subject) -> None:
-        self.request, self.subject = request, subject
-        self.network = attacked(subject, torch.float64)
+    def __init__(self, request: AnyAttack, loaded: LoadedNetwork) -> None:
+        self.request, self.loaded = request, loaded
+        self.network = attacked(loaded, torch.float64)
         self.source, self.count = "noise", 0
         self.indices: list[int] = []
         self.originals = torch.empty(0)
-        self.goal = Goal(torch.empty(0), torch.empty(0))
+        self.objective = Misclassification(torch.empty(0), torch.empty(0))
 
     def prepare(self) -> Generator[Event, None, None]:
         """Find the images; raises RequestError where there is none to attack."""
@@ -135,10 +140,10 @@ class _Case:
             actual, targets = yield from self._digits(request)
         device = self.network.device
         self.originals = self.originals.to(device, self.network.dtype)
-        self.goal = Goal(torch.tensor(actual, device=device), torch.tensor(targets, device=device))
+        self.objective = Misclassification(torch.tensor(actual, device=device), torch.tensor(targets, device=device))
 
     def _digits(self, request: AttackDigits) -> Generator[Event, None, tuple[list[int], list[int]]]:
-        dataset, split = yield from find_images(request, self.subject)
+        dataset, split = yield from find_images(request, self.loaded)
         check_index(max(request.indices), split, f"the {request.split} split")
         target: int = getattr(request, "target", ANY)
         labels = {index: int(split.labels[index]) for index in request.indices}
@@ -152,21 +157,21 @@ class _Case:
 
     def known(self, record: Record, shown: Array) -> dict[str, Any]:
         """The fields of an Attack, all but what the network says of the images."""
-        request, subject = self.request, self.subject
+        request, loaded = self.request, self.loaded
         original = pixels(self.originals)
         difference = (shown - original).reshape(len(shown), -1)
         names = (p.name for p in parameters(type(request)))
         return {
-            "name": subject.name,
-            "variant": subject.variant,
-            "epoch": subject.epoch,
+            "name": loaded.name,
+            "variant": loaded.variant,
+            "epoch": loaded.epoch,
             "attack": request.attack,
             "settings": {name: getattr(request, name) for name in names if name not in _OF_THE_BASES} | self._meant(),
             "source": self.source,
             "count": self.count,
             "indices": tuple(self.indices),
-            "actual": tuple(self.goal.actual.tolist()),
-            "targets": tuple(self.goal.target.tolist()),
+            "actual": tuple(self.objective.actual.tolist()),
+            "targets": tuple(self.objective.target.tolist()),
             "done": record.length - 1,
             "steps": most_steps(request),
             "original": original,
@@ -181,11 +186,13 @@ class _Case:
         return {"step_size": self.request.step} if isinstance(self.request, AttackPgd) else {}
 
     def _history(self, record: Record) -> Array:
-        logits = torch.from_numpy(record.logits.copy()).to(self.goal.actual.device)  # (k, n, 10)
+        logits = torch.from_numpy(record.logits.copy()).to(self.objective.actual.device)  # (k, n, 10)
         if isinstance(self.request, AttackNoise | AttackTargeted):
-            found = logits.gather(2, self.goal.target.expand(len(logits), -1)[..., None])[..., 0]
+            found = logits.gather(2, self.objective.target.expand(len(logits), -1)[..., None])[..., 0]
         else:
-            repeated = Goal(self.goal.actual.repeat(len(logits)), self.goal.target.repeat(len(logits)))
+            repeated = Misclassification(
+                self.objective.actual.repeat(len(logits)), self.objective.target.repeat(len(logits))
+            )
             found = repeated.margin(logits.flatten(0, 1)).view(len(logits), -1)
         return found.T.cpu().numpy().copy()
 
@@ -204,14 +211,14 @@ def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image, or none to attack.
     """
-    subject = yield from open_subject(request, root)
-    case = _Case(request, subject)
+    loaded = yield from open_network(request, root)
+    case = _Case(request, loaded)
     yield from case.prepare()
     record, stopped, seconds = Record(len(case.indices)), False, 0.0
     began = told = perf_counter()
     shown = case.originals
     try:
-        for iterate in iterates(case.network, request, case.originals, case.goal, case.indices):
+        for iterate in iterates(case.network, request, case.originals, case.objective, case.indices):
             record.add(iterate)
             shown = iterate.images
             now = perf_counter()
@@ -232,8 +239,8 @@ def _finished(case: _Case, record: Record, shown: Array, seconds: float, stopped
     known = case.known(record, shown)
     frames, steps = record.frames()
     begun_there = np.array_equal(frames[0], known["original"])
-    before = softmax(record.logits[0]) if begun_there else _answers(case.subject, known["original"])
-    after = _answers(case.subject, shown)
+    before = softmax(record.logits[0]) if begun_there else _answers(case.loaded, known["original"])
+    after = _answers(case.loaded, shown)
     answer = said(after)
     wanted = list(zip(known["actual"], known["targets"], strict=True))
     fooled = [_fooled(record.logits.argmax(axis=2)[:, i], *pair) for i, pair in enumerate(wanted)]
@@ -269,8 +276,8 @@ def _fooled(answers: Array, actual: int, target: int) -> Array:
     return np.asarray(answers != actual if target == ANY else answers == target)
 
 
-def _answers(subject: Subject, images: Array) -> Array:
+def _answers(loaded: LoadedNetwork, images: Array) -> Array:
     """What the network says afresh, in its own precision, of images (n, 28, 28): probabilities (n, 10) float32."""
-    network = attacked(subject, subject.dtype)
+    network = attacked(loaded, loaded.dtype)
     logits = network.logits(torch.from_numpy(images)[:, None].to(network.device, network.dtype))
     return softmax(logits.float().cpu().numpy())

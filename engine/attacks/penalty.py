@@ -10,13 +10,13 @@ import msgspec
 import torch
 from torch import Tensor
 
-from engine.attacks.ascent import from_digits
 from engine.attacks.attack import attacked
 from engine.attacks.events import BetaPoint, BetaSweepAdvanced, BetaSwept
 from engine.attacks.network import AT_ONCE
 from engine.attacks.requests import AttackTargeted, SweepBeta
+from engine.attacks.targeted import from_digits
 from engine.event import Event, WorkAdvanced
-from engine.inspection.loaded import find_images, open_subject
+from engine.inspection.loaded import find_images, open_network
 from engine.request import RequestError
 
 DECADES = range(-5, 9)
@@ -30,18 +30,18 @@ def sweep_beta(request: SweepBeta, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network or data set, or no digit of another class.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
     chosen = (split.labels != request.target).nonzero()[: request.count, 0]
     if len(chosen) < 2:
         raise RequestError(f"too few images in the {request.split} split are not of class {request.target}")
-    network = attacked(subject, torch.float64)
+    network = attacked(loaded, torch.float64)
     originals = split.images[chosen].to(network.dtype)
     settings = AttackTargeted(target=request.target, steps=request.steps, step_size=request.step_size, beta=0.0)
     known: dict[str, Any] = {
-        "name": subject.name,
-        "variant": subject.variant,
-        "epoch": subject.epoch,
+        "name": loaded.name,
+        "variant": loaded.variant,
+        "epoch": loaded.epoch,
         "dataset": dataset,
         "split": request.split,
         "target": request.target,

@@ -22,9 +22,10 @@ from msgspec.structs import replace
 from torch import Tensor
 
 from engine.attacks.attack import attacked, iterates
-from engine.attacks.bounded import norms, random_starts
 from engine.attacks.events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
-from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Goal, Iterate
+from engine.attacks.network import AT_ONCE, AttackedNetwork, Iterate
+from engine.attacks.norm_ball import norms, random_starts
+from engine.attacks.objectives import ANY, Misclassification
 from engine.attacks.requests import (
     AnyAttack,
     AttackCarliniWagner,
@@ -38,7 +39,7 @@ from engine.attacks.requests import (
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
-from engine.inspection.loaded import Subject, find_images, open_subjects
+from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
 from engine.inspection.predictions import answers
 from engine.paths import write_whole
 from engine.reading import read_bytes
@@ -99,7 +100,7 @@ def attack_many(
     network: AttackedNetwork, images: Tensor, labels: Tensor, indices: Sequence[int], setting: Setting
 ) -> Iterator[Iterate]:
     """The attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,), away from these."""
-    goal = Goal(labels, torch.full_like(labels, ANY))
+    objective = Misclassification(labels, torch.full_like(labels, ANY))
     epsilon, norm = setting.epsilon, setting.norm
     request: AnyAttack
     match setting.attack:
@@ -117,14 +118,14 @@ def attack_many(
             request = AttackDeepFool()
         case "cw":
             request = AttackCarliniWagner()
-    return iterates(network, request, images, goal, indices, stop=True)
+    return iterates(network, request, images, objective, indices, stop=True)
 
 
 class Verdicts:
     """What became of the first images of a split under one attack. It can be left at any step and taken up again."""
 
-    def __init__(self, subject: Subject, split: Split, setting: Setting, file: Path | None) -> None:
-        self._subject, self._split, self._setting, self._file = subject, split, setting, file
+    def __init__(self, loaded: LoadedNetwork, split: Split, setting: Setting, file: Path | None) -> None:
+        self._loaded, self._split, self._setting, self._file = loaded, split, setting, file
         self.taken: Array = np.zeros(0, np.int8)
         """(n,): the answer that each image gets after the attack."""
         self.sizes: Array = np.zeros(0, np.float32)
@@ -153,13 +154,13 @@ class Verdicts:
         first, last = len(self), min(len(self) + AT_ONCE, most)
         if first >= last:
             return
-        network = attacked(self._subject, self._subject.dtype)
+        network = attacked(self._loaded, self._loaded.dtype)
         images, labels = self._split.images[first:last], self._split.labels[first:last]
         shown = images
         for iterate in attack_many(network, images, labels, range(first, last), self._setting):
             shown = iterate.images
             yield
-        taken = answers(self._subject, shown)  # a fresh look, by the network as it is
+        taken = answers(self._loaded, shown)  # a fresh look, by the network as it is
         sizes = norms(shown - images, self._setting.norm)[:, 0, 0, 0]
         self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
         self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
@@ -186,36 +187,36 @@ class Verdicts:
         return np.asarray(right)
 
 
-def fingerprint(subject: Subject) -> str:
+def fingerprint(loaded: LoadedNetwork) -> str:
     """Of the weights: other weights have another one."""
     digest = hashlib.sha256()
-    for key, value in sorted(subject.model.state_dict().items()):
+    for key, value in sorted(loaded.model.state_dict().items()):
         digest.update(key.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 @lru_cache(maxsize=256)
-def _verdicts(subject: Subject, split: Split, dataset: str, part: str, setting: Setting) -> Verdicts:
+def _verdicts(loaded: LoadedNetwork, split: Split, dataset: str, part: str, setting: Setting) -> Verdicts:
     file = None
-    if subject.run is not None and not subject.run.bundled:
-        parts = (VERSION, fingerprint(subject), dataset, part, setting)
+    if loaded.run is not None and not loaded.run.bundled:
+        parts = (VERSION, fingerprint(loaded), dataset, part, setting)
         name = f"{setting.label}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.npz"
-        file = subject.run.path / "robustness" / name
-    return Verdicts(subject, split, setting, file)
+        file = loaded.run.path / "robustness" / name
+    return Verdicts(loaded, split, setting, file)
 
 
 class _Measurement:
     """All curves of a request."""
 
-    def __init__(self, request: MeasureRobustness, subjects: list[Subject], dataset: str, split: Split) -> None:
-        self.request, self.subjects, self.dataset, self.split = request, subjects, dataset, split
+    def __init__(self, request: MeasureRobustness, networks: list[LoadedNetwork], dataset: str, split: Split) -> None:
+        self.request, self.networks, self.dataset, self.split = request, networks, dataset, split
         self.count = min(request.count, len(split))
         self.labels: Array = split.labels[: self.count].cpu().numpy()
         part = request.split
         self.verdicts = {
-            (number, setting): _verdicts(subject, split, dataset, part, setting)
-            for number, subject in enumerate(subjects)
+            (number, setting): _verdicts(loaded, split, dataset, part, setting)
+            for number, loaded in enumerate(networks)
             for setting in settings_of(request)
         }
 
@@ -236,20 +237,20 @@ class _Measurement:
 
     def results(self) -> dict[str, Any]:
         """What is known so far, as fields of a RobustnessMeasured: over as many images as all curves have."""
-        request, main = self.request, self.subjects[0]
+        request, main = self.request, self.networks[0]
         n = min(self.count, *map(len, self.verdicts.values()))
-        points = tuple(point for number in range(len(self.subjects)) for point in self._points(number, n))
+        points = tuple(point for number in range(len(self.networks)) for point in self._points(number, n))
         medians: dict[str, float] = {}
         for (number, setting), verdicts in self.verdicts.items():
             if setting.attack in MINIMISES:
-                name = f"{self.subjects[number].name} {setting.attack}"
+                name = f"{self.networks[number].name} {setting.attack}"
                 medians[name] = _median(verdicts.taken[:n] != self.labels[:n], verdicts.sizes[:n])
         fallen_by = max(request.attack, key=lambda attack: STRENGTH[attack])
         fallen = self._fallen(fallen_by, n)
         images = self.split.images[[image.index for image in fallen], 0].cpu().numpy()
         return {
             **_about(main, self.dataset, request),
-            "networks": tuple(subject.name for subject in self.subjects),
+            "networks": tuple(loaded.name for loaded in self.networks),
             "norm": request.norm,
             "asked": self.count,
             "points": points,
@@ -273,7 +274,7 @@ class _Measurement:
                 correct = int(right.sum())
                 low, high = wilson(correct, n)
                 point = RobustnessPointMeasured(
-                    **_about(self.subjects[number], self.dataset, request),
+                    **_about(self.networks[number], self.dataset, request),
                     attack=attack,
                     norm=request.norm,
                     epsilon=epsilon,
@@ -309,7 +310,7 @@ class _Measurement:
     @cached_property
     def _clean(self) -> Array:
         """What the first network says of all images as they are, (count,)."""
-        return np.asarray(answers(self.subjects[0], self.split.images[: self.count]).cpu().numpy())
+        return np.asarray(answers(self.networks[0], self.split.images[: self.count]).cpu().numpy())
 
 
 def _median(fell: Array, sizes: Array) -> float:
@@ -319,11 +320,11 @@ def _median(fell: Array, sizes: Array) -> float:
     return median if np.isfinite(median) else np.nan
 
 
-def _about(subject: Subject, dataset: str, request: MeasureRobustness) -> dict[str, Any]:
+def _about(loaded: LoadedNetwork, dataset: str, request: MeasureRobustness) -> dict[str, Any]:
     return {
-        "name": subject.name,
-        "variant": subject.variant,
-        "epoch": subject.epoch,
+        "name": loaded.name,
+        "variant": loaded.variant,
+        "epoch": loaded.epoch,
         "dataset": dataset,
         "split": request.split,
     }
@@ -347,9 +348,9 @@ def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Even
 
     Raises RequestError where there is no such network or data set.
     """
-    subjects = yield from open_subjects(request, request.others, "two curves of one name cannot be told apart", root)
-    dataset, split = yield from find_images(request, subjects[0])
-    work = _Measurement(request, subjects, dataset, split)
+    networks = yield from open_networks(request, request.others, "two curves of one name cannot be told apart", root)
+    dataset, split = yield from find_images(request, networks[0])
+    work = _Measurement(request, networks, dataset, split)
     words = f"{work.count:,} digits under {', '.join(request.attack)}"
     for done, total, more in work.finish():
         if more:

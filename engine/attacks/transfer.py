@@ -15,7 +15,7 @@ from engine.attacks.requests import MeasureTransfer
 from engine.attacks.robustness import MINIMISES, Setting, attack_many
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
-from engine.inspection.loaded import Subject, find_images, find_subject, open_subjects
+from engine.inspection.loaded import LoadedNetwork, find_images, load_network, open_networks
 from engine.inspection.predictions import answers
 from engine.request import RequestError
 from engine.runs.finding import other_bundled
@@ -27,28 +27,28 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     Only images that all networks get right are attacked, so that each success is the attack's. Raises RequestError
     where there is no such network or data set, or no such image.
     """
-    main = find_subject(request, root)
+    main = load_network(request, root)
     others = request.others or (other_bundled(main.variant),)
-    subjects = yield from open_subjects(request, others, "a transfer is from one network to another", root)
+    networks = yield from open_networks(request, others, "a transfer is from one network to another", root)
     dataset, split = yield from find_images(request, main)
-    chosen = _right(subjects, split)[: request.count]
+    chosen = _right(networks, split)[: request.count]
     if not len(chosen):
         raise RequestError(f"there is no image in the {request.split} split that all of these networks get right")
     steps = request.steps if request.attack == "pgd" else 0
     setting = Setting(request.attack, request.norm, request.epsilon, steps, 1, request.seed)
     batches = torch.split(chosen, AT_ONCE)
-    success, sizes, total = [], [], len(subjects) * len(chosen)
-    for number, subject in enumerate(subjects):
-        fooled, size = torch.zeros(len(subjects)), 0.0
+    success, sizes, total = [], [], len(networks) * len(chosen)
+    for number, loaded in enumerate(networks):
+        fooled, size = torch.zeros(len(networks)), 0.0
         for place, batch in enumerate(batches):
             images, labels = split.images[batch], split.labels[batch]
             shown = images
-            for iterate in attack_many(attacked(subject, subject.dtype), images, labels, batch.tolist(), setting):
+            for iterate in attack_many(attacked(loaded, loaded.dtype), images, labels, batch.tolist(), setting):
                 shown = iterate.images
                 yield WorkAdvanced(
-                    words=f"made on {subject.name}", done=number * len(chosen) + place * AT_ONCE, total=total
+                    words=f"made on {loaded.name}", done=number * len(chosen) + place * AT_ONCE, total=total
                 )
-            fooled += torch.stack([(answers(each, shown) != labels).sum() for each in subjects]).cpu()
+            fooled += torch.stack([(answers(each, shown) != labels).sum() for each in networks]).cpu()
             size += (shown - images).flatten(1).norm(dim=1).sum().item()
         success.append(tuple((fooled / len(chosen)).tolist()))
         sizes.append(size / len(chosen))
@@ -62,15 +62,15 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
         norm="l2" if request.attack in MINIMISES else request.norm,
         epsilon=None if request.attack in MINIMISES else request.epsilon,
         averaged=len(chosen),
-        networks=tuple(subject.name for subject in subjects),
+        networks=tuple(loaded.name for loaded in networks),
         success=tuple(success),
         l2=tuple(sizes),
     )
 
 
-def _right(subjects: list[Subject], split: Split) -> Tensor:
-    """Indices of the images that all of `subjects` get right."""
+def _right(networks: list[LoadedNetwork], split: Split) -> Tensor:
+    """Indices of the images that all of `networks` get right."""
     right = torch.ones(len(split), dtype=torch.bool, device=split.labels.device)
-    for subject in subjects:
-        right &= answers(subject, split.images) == split.labels
+    for loaded in networks:
+        right &= answers(loaded, split.images) == split.labels
     return right.nonzero()[:, 0]

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from engine.attacks.attack import attacked
 from engine.attacks.events import UniversalMade
-from engine.attacks.network import ANY, AT_ONCE, AttackedNetwork, Wish
+from engine.attacks.network import AT_ONCE, AttackedNetwork
+from engine.attacks.objectives import ANY, Objective
 from engine.attacks.requests import AttackUniversal
 from engine.attacks.robustness import wilson
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
-from engine.inspection.loaded import find_images, open_subject
+from engine.inspection.loaded import find_images, open_network
 from engine.inspection.predictions import answers
 from engine.inspection.requests import InspectImages
 from engine.network.seeds import generator
@@ -34,7 +35,7 @@ SHOWN = 10
 """Images that an event shows, as they are and perturbed."""
 
 
-class CappedCrossEntropy(Wish):
+class CappedCrossEntropy(Objective):
     """The cross-entropy of each image's class, up to CAP; with a target less that of the target."""
 
     def __init__(self, labels: Tensor, target: int = ANY) -> None:
@@ -93,29 +94,29 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
 
     Raises RequestError where there is no such network or data set, or with a target no image of another class.
     """
-    subject = yield from open_subject(request, root)
+    loaded = yield from open_network(request, root)
     training = InspectImages(what=request.what, split="train", dataset=request.dataset)
-    _, made_of = yield from find_images(training, subject)
-    dataset, split = yield from find_images(request, subject)
+    _, made_of = yield from find_images(training, loaded)
+    dataset, split = yield from find_images(request, loaded)
     images, labels = _others(made_of.images, made_of.labels, request.target, request.made_of)
     held_out, actual = _others(split.images, split.labels, request.target, request.count)
     if not len(images) or not len(held_out):
         raise RequestError(f"there is nothing to attack: all of these images are of class {request.target} already")
     history, began = [], perf_counter()
     with torch.inference_mode():
-        for step, now in enumerate(ascend(attacked(subject, subject.dtype), images, labels, request)):
+        for step, now in enumerate(ascend(attacked(loaded, loaded.dtype), images, labels, request)):
             history.append(now.fooled)
             yield WorkAdvanced(words=f"of {len(images):,} digits", done=step, total=request.steps)
     noise = request.epsilon * (2 * torch.randint(0, 2, now.pixels.shape, generator=generator(request.seed)) - 1)
     shown = shown_with(held_out, now.pixels)
-    before, after = answers(subject, held_out), answers(subject, shown)
-    by_chance = answers(subject, shown_with(held_out, noise.to(now.pixels)))
+    before, after = answers(loaded, held_out), answers(loaded, shown)
+    by_chance = answers(loaded, shown_with(held_out, noise.to(now.pixels)))
     changed = after != before if request.target == ANY else after == request.target
     low, high = wilson(int(changed.sum()), len(changed))
     yield UniversalMade(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         epsilon=request.epsilon,

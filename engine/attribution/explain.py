@@ -15,12 +15,12 @@ from engine.attribution.events import AttributionsComputed, Faithfulness, Faithf
 from engine.attribution.faithfulness import SHARES, curve_of, curves, random_curves, ranks
 from engine.attribution.gradients import Explained, maps_of, methods_of
 from engine.attribution.occlusion import network_of, watched_class
+from engine.attribution.patch_sweep import OcclusionNetwork
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
 from engine.attribution.requests import Attribute, MethodName
-from engine.attribution.sweep import OcclusionNetwork
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
-from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.predictions import check_index
 from engine.network.model import inference_network
 from engine.network.seeds import generator
@@ -39,9 +39,9 @@ _Curves = tuple[Tensor, Tensor]
 class _Bench:
     """A network with all that maps and their curves need."""
 
-    def __init__(self, subject: Subject, request: Attribute) -> None:
-        self.network, self.request = Explained(subject.model, network_of(subject)), request
-        self.logits: nn.Sequential = inference_network(subject.model)
+    def __init__(self, loaded: LoadedNetwork, request: Attribute) -> None:
+        self.network, self.request = Explained(loaded.model, network_of(loaded)), request
+        self.logits: nn.Sequential = inference_network(loaded.model)
         self.methods = methods_of(request)
 
     def targets(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,10 +86,10 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
     check_index(request.index, split, f"the {request.split} split")
-    bench = _Bench(subject, request)
+    bench = _Bench(loaded, request)
     chosen = slice(request.index, request.index + 1)
     image, labels = split.images[chosen], split.labels[chosen]
     targets, probabilities = bench.targets(image, labels)
@@ -105,9 +105,9 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
     found.append(_of_one(RANDOM, bench.curves(image, targets, None, [request.index])))
     watched = int(targets[0])
     yield AttributionsComputed(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         index=request.index,
@@ -123,7 +123,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
         maps=torch.stack(maps).float().cpu().numpy(),
     )
     if request.digits:
-        work = _measurement(subject, split, msgspec.structs.replace(request, index=0))
+        work = _measurement(loaded, split, msgspec.structs.replace(request, index=0))
         try:
             for done in work.finish():
                 yield WorkAdvanced(words=work.words, done=done, total=work.total)
@@ -131,9 +131,9 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
             _measurement.cache_clear()  # it cannot go on from where it broke
             raise
         yield FaithfulnessMeasured(
-            name=subject.name,
-            variant=subject.variant,
-            epoch=subject.epoch,
+            name=loaded.name,
+            variant=loaded.variant,
+            epoch=loaded.epoch,
             dataset=dataset,
             split=request.split,
             watch=request.watch,
@@ -153,8 +153,8 @@ def _of_one(method: str, measured: _Curves, completeness: tuple[float, float] | 
 class Measurement:
     """Curves over the first images of a split, and the randomisation. It can be left at any step and taken up again."""
 
-    def __init__(self, subject: Subject, split: Split, request: Attribute) -> None:
-        self._bench, self._split = _Bench(subject, request), split
+    def __init__(self, loaded: LoadedNetwork, split: Split, request: Attribute) -> None:
+        self._bench, self._split = _Bench(loaded, request), split
         self.images = min(request.digits, len(split))
         self.randomised = min(self.images, RANDOMISED) if request.randomise else 0
         self.words = f"{self.images:,} digit{'s' if self.images != 1 else ''}"
@@ -223,8 +223,8 @@ class Measurement:
 
 
 @lru_cache(maxsize=2)
-def _measurement(subject: Subject, split: Split, request: Attribute) -> Measurement:
-    return Measurement(subject, split, request)
+def _measurement(loaded: LoadedNetwork, split: Split, request: Attribute) -> Measurement:
+    return Measurement(loaded, split, request)
 
 
 def _numbers(values: Tensor) -> np.ndarray:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.attribution.requests import Attribute, MethodName
-from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.geometry import IMAGE_SIZE
 from engine.network.model import CNN
 from engine.plotting import import_matplotlib

@@ -17,12 +17,12 @@ import numpy as np
 from torch import Tensor
 
 from engine.attribution.events import ClassOcclusionReady, OcclusionMapAdvanced, OcclusionMapReady, StrokeShare
+from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep, cover
 from engine.attribution.requests import Occlude, WatchedClass
-from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import IMAGE_SIZE
-from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.predictions import check_index
 
 STROKE = 0.5
@@ -33,9 +33,9 @@ NO_DROP = 1e-6
 
 
 @lru_cache(maxsize=2)
-def network_of(subject: Subject) -> OcclusionNetwork:
-    """The network of `subject`, made ready once."""
-    return OcclusionNetwork(subject.model)
+def network_of(loaded: LoadedNetwork) -> OcclusionNetwork:
+    """The network of `loaded`, made ready once."""
+    return OcclusionNetwork(loaded.model)
 
 
 def over_strokes(image: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
@@ -70,19 +70,19 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
     check_index(request.index, split, f"the {request.split} split")
-    network, began = network_of(subject), perf_counter()
+    network, began = network_of(loaded), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
     covers = cover(image, request.fill, request.seed)
     sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
     watched = watched_class(request.watch, actual, sweep.baseline)
     pixels = image[0].cpu().numpy().copy()  # else it is the data set's own memory
     known: dict[str, Any] = {
-        "name": subject.name,
-        "variant": subject.variant,
-        "epoch": subject.epoch,
+        "name": loaded.name,
+        "variant": loaded.variant,
+        "epoch": loaded.epoch,
         "dataset": dataset,
         "split": request.split,
         "index": request.index,
@@ -122,7 +122,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
         seconds=seconds,
     )
     if request.average:
-        yield from _average(request, subject, dataset, split, actual)
+        yield from _average(request, loaded, dataset, split, actual)
 
 
 def _maps(sweep: OcclusionSweep, watched: int) -> dict[str, Any]:
@@ -197,16 +197,16 @@ def _class_occlusion(network: OcclusionNetwork, split: Split, digit: int, settin
 
 
 def _average(
-    request: Occlude, subject: Subject, dataset: str, split: Split, digit: int
+    request: Occlude, loaded: LoadedNetwork, dataset: str, split: Split, digit: int
 ) -> Generator[Event, None, None]:
     # The same sum for all images of the class, and as far as it got before something else was looked at.
-    work = _class_occlusion(network_of(subject), split, digit, msgspec.structs.replace(request, index=0))
+    work = _class_occlusion(network_of(loaded), split, digit, msgspec.structs.replace(request, index=0))
     for done in work.finish():
         yield WorkAdvanced(words=f"mean map of {digit}", done=done, total=len(work.indices))
     yield ClassOcclusionReady(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         digit=digit,

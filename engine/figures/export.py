@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 from collections.abc import Generator
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from engine.figures.drawing import figure_of, stem_of
+from engine.figures.drawing.figure import figure_of, stem_of
+from engine.figures.drawing.page import png_of
 from engine.figures.events import FigureSaved
-from engine.figures.page import DPI, look
 from engine.figures.requests import DrawFigure
 from engine.paths import reserve, write_whole
 from engine.request import RequestError
 from engine.runs.folder import RunFolder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def png_of(figure: Figure) -> bytes:
-    """The bytes of a PNG of `figure`, DPI dots an inch."""
-    buffer = io.BytesIO()
-    with look():
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "mnist-tui"})
-    return buffer.getvalue()
 
 
 def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None, None]:

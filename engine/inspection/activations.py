@@ -10,7 +10,7 @@ import torch
 
 from engine.event import Event
 from engine.inspection.events import ActivationsComputed, ChannelsSurveyed
-from engine.inspection.loaded import find_images, open_subject
+from engine.inspection.loaded import find_images, open_network
 from engine.inspection.predictions import check_index, describe
 from engine.inspection.requests import ShowActivations
 from engine.inspection.survey import survey_of
@@ -21,19 +21,19 @@ def show_activations(request: ShowActivations, root: Path) -> Generator[Event, N
 
     Raises RequestError where there is no such network, data set or image.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
     check_index(request.index, split, f"the {request.split} split")
-    (digit,) = describe(subject, split, torch.tensor([request.index], device=subject.device))
+    (digit,) = describe(loaded, split, torch.tensor([request.index], device=loaded.device))
     with torch.inference_mode():
         image = split.images[request.index : request.index + 1]  # (1, 1, 28, 28)
-        first = subject.model.conv1(subject.model.inputs(image))  # (1, C, 14, 14)
-        second = subject.model.conv2(first)[0].cpu().numpy()  # (C, 7, 7)
+        first = loaded.model.conv1(loaded.model.inputs(image))  # (1, C, 14, 14)
+        second = loaded.model.conv2(first)[0].cpu().numpy()  # (C, 7, 7)
     conv1 = first[0].cpu().numpy()
     yield ActivationsComputed(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         index=request.index,
@@ -51,21 +51,21 @@ def show_activations(request: ShowActivations, root: Path) -> Generator[Event, N
     )
     if not request.survey:
         return
-    survey = survey_of(subject, split)
+    survey = survey_of(loaded, split)
     yield from survey.finish(request.split)
     layer1, layer2 = survey.layers()
     indices = np.array(
         sorted({found.index for layer in (layer1, layer2) for row in layer.strongest for found in row}), np.int64
     )
     yield ChannelsSurveyed(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         count=len(split),
         conv1=layer1,
         conv2=layer2,
         indices=indices,
-        images=split.images[torch.from_numpy(indices).to(subject.device), 0].cpu().numpy(),
+        images=split.images[torch.from_numpy(indices).to(loaded.device), 0].cpu().numpy(),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.event import Event
 from engine.inspection.events import FiltersShown
-from engine.inspection.loaded import Subject, open_subject
+from engine.inspection.loaded import LoadedNetwork, open_network
 from engine.inspection.requests import ShowFilters
 from engine.network.checkpoints import load_tensors
 from engine.request import RequestError
@@ -17,14 +17,14 @@ from engine.request import RequestError
 
 def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, None]:
     """The kernels of one convolution; raises RequestError where there is no such network or epoch."""
-    subject = yield from open_subject(request, root)
-    kept = subject.run.kept_epochs() if subject.run else ()
-    epoch = subject.epoch if request.epoch < 0 else request.epoch
-    epochs = (*kept, subject.epoch) if subject.epoch is not None and kept and kept[-1] < subject.epoch else kept
-    weights = _weights(request, subject, epoch, kept)
+    loaded = yield from open_network(request, root)
+    kept = loaded.run.kept_epochs() if loaded.run else ()
+    epoch = loaded.epoch if request.epoch < 0 else request.epoch
+    epochs = (*kept, loaded.epoch) if loaded.epoch is not None and kept and kept[-1] < loaded.epoch else kept
+    weights = _weights(request, loaded, epoch, kept)
     yield FiltersShown(
-        name=subject.name,
-        variant=subject.variant,
+        name=loaded.name,
+        variant=loaded.variant,
         epoch=epoch,
         layer=request.layer,
         epochs=epochs,
@@ -36,16 +36,16 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
     )
 
 
-def _weights(request: ShowFilters, subject: Subject, epoch: int | None, kept: tuple[int, ...]) -> np.ndarray:
+def _weights(request: ShowFilters, loaded: LoadedNetwork, epoch: int | None, kept: tuple[int, ...]) -> np.ndarray:
     key = f"{request.layer}.0.weight"
-    own = subject.model.state_dict()[key]
-    if request.epoch < 0 or epoch == subject.epoch:
+    own = loaded.model.state_dict()[key]
+    if request.epoch < 0 or epoch == loaded.epoch:
         latest: np.ndarray = own.cpu().numpy().copy()
         return latest
-    if subject.run is None or epoch not in kept or epoch is None:
+    if loaded.run is None or epoch not in kept or epoch is None:
         have = f"it has {kept[0]} to {kept[-1]}" if kept else "it keeps none but the latest"
-        raise RequestError(f"{subject.name} has no filters of epoch {request.epoch}: {have}")
-    path = subject.run.convolutions_file(epoch)
+        raise RequestError(f"{loaded.name} has no filters of epoch {request.epoch}: {have}")
+    path = loaded.run.convolutions_file(epoch)
     tensors, _ = load_tensors(path)
     if key not in tensors:
         raise RequestError(f"{path} is damaged: it has no {key}")

@@ -12,7 +12,7 @@ from torch import nn
 from engine.event import Event
 from engine.geometry import IMAGE_SIZE, POOL, Field
 from engine.inspection.events import LayerSummary, NetworkSummarised
-from engine.inspection.loaded import open_subject
+from engine.inspection.loaded import open_network
 from engine.inspection.requests import Summarise
 from engine.network.model import CNN
 from engine.network.pooling import MaxPool
@@ -69,18 +69,18 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
 
 def summarise(request: Summarise, root: Path) -> Generator[Event, None, None]:
     """The layers of a network and the notebook's totals; raises RequestError where there is no such network."""
-    subject = yield from open_subject(request, root)
-    layers = layer_summaries(subject.model)
+    loaded = yield from open_network(request, root)
+    layers = layer_summaries(loaded.model)
 
     def total(field: str, wanted: tuple[str, ...] = ("conv", "fc", "maxpool", "batch_norm")) -> int:
         return sum(getattr(layer, field) for layer in layers if layer.name.rstrip("0123456789") in wanted)
 
-    convolutional = sum(p.numel() for block in (subject.model.conv1, subject.model.conv2) for p in block.parameters())
-    fully_connected = sum(p.numel() for p in subject.model.fc.parameters())
+    convolutional = sum(p.numel() for block in (loaded.model.conv1, loaded.model.conv2) for p in block.parameters())
+    fully_connected = sum(p.numel() for p in loaded.model.fc.parameters())
     yield NetworkSummarised(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         layers=layers,
         conv_parameters=convolutional,
         fc_parameters=fully_connected,

@@ -26,7 +26,7 @@ from engine.words import shown
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class LoadedNetwork:
     """A network, and what is known of it. One object as long as its file stays the same."""
 
     model: CNN
@@ -54,27 +54,29 @@ class Subject:
 
 
 @lru_cache(maxsize=8)  # as many as one measurement compares
-def _read(path: Path, run: Path | None, device: torch.device, reading: Reading, _version: tuple[int, ...]) -> Subject:
+def _read(
+    path: Path, run: Path | None, device: torch.device, reading: Reading, _version: tuple[int, ...]
+) -> LoadedNetwork:
     weights = read_weights(path, reading)
     model = weights.model.to(device)
     if run is None:
         foreign = None if weights.ours else weights.notes
-        return Subject(model, shown(path.name), model.architecture.variant, None, "mnist", None, foreign)
+        return LoadedNetwork(model, shown(path.name), model.architecture.variant, None, "mnist", None, foreign)
     folder = RunFolder(run)
     name = folder.what if folder.bundled else shown(folder.path.absolute().name)
     request, epoch = folder.read_record().request, folder.history().epoch
-    return Subject(model, name, model.architecture.variant, epoch, request.dataset, folder)
+    return LoadedNetwork(model, name, model.architecture.variant, epoch, request.dataset, folder)
 
 
-def open_subject(request: Inspect, root: Path) -> Generator[Event, None, Subject]:
-    """The network of `request`, and before it how a file of others was read. Raises RequestError as `find_subject`."""
-    subject = find_subject(request, root)
-    if subject.foreign:
-        yield WeightsRead(name=subject.name, notes=subject.foreign)
-    return subject
+def open_network(request: Inspect, root: Path) -> Generator[Event, None, LoadedNetwork]:
+    """The network of `request`, and before it how a file of others was read. Raises RequestError as `load_network`."""
+    loaded = load_network(request, root)
+    if loaded.foreign:
+        yield WeightsRead(name=loaded.name, notes=loaded.foreign)
+    return loaded
 
 
-def find_subject(request: Inspect, root: Path) -> Subject:
+def load_network(request: Inspect, root: Path) -> LoadedNetwork:
     """The network of `request`; of a run the latest weights.
 
     It is kept in memory until its files change. Raises RequestError where there is none or it is not one of ours.
@@ -88,26 +90,26 @@ def find_subject(request: Inspect, root: Path) -> Subject:
     return _read(found, None, device, request.reading, stamp(found))
 
 
-def open_subjects(
+def open_networks(
     request: Inspect, others: Sequence[str], why: str, root: Path
-) -> Generator[Event, None, list[Subject]]:
+) -> Generator[Event, None, list[LoadedNetwork]]:
     """The network of `request`, and on the same device those that `others` name, as their files say they are.
 
     Raises RequestError where there is none, and where two have one name: `why` says why that will not do.
     """
-    subjects = [(yield from open_subject(request, root))]
+    networks = [(yield from open_network(request, root))]
     for what in others:
-        subjects.append((yield from open_subject(Inspect(what=what, device=request.device), root)))
-    if len({subject.name for subject in subjects}) < len(subjects):
+        networks.append((yield from open_network(Inspect(what=what, device=request.device), root)))
+    if len({loaded.name for loaded in networks}) < len(networks):
         raise RequestError(f"name each network once: {why}")
-    return subjects
+    return networks
 
 
-def find_images(request: InspectImages, subject: Subject) -> Generator[Event, None, tuple[str, Split]]:
+def find_images(request: InspectImages, loaded: LoadedNetwork) -> Generator[Event, None, tuple[str, Split]]:
     """The name of the data set and the split of it that `request` asks for, on the device of the network.
 
     A generator, since the data set may have to be downloaded. Raises RequestError where it cannot be had.
     """
-    name = subject.dataset if request.dataset == "auto" else request.dataset
-    data: Dataset = yield from load(name, subject.device)
+    name = loaded.dataset if request.dataset == "auto" else request.dataset
+    data: Dataset = yield from load(name, loaded.device)
     return name, {"train": data.train, "val": data.val, "test": data.test}[request.split]

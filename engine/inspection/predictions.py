@@ -12,7 +12,7 @@ from engine.data.datasets import Split
 from engine.event import Event
 from engine.geometry import CLASSES
 from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
-from engine.inspection.loaded import Subject, find_images, open_subject
+from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.requests import Evaluate, ShowDigits
 from engine.inspection.survey import survey_of
 from engine.network.batches import EVALUATION_BATCH
@@ -31,18 +31,18 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
 
     Raises RequestError where there is no such network or data set.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
-    if subject.foreign is not None and (hint := standardised_hint(subject.model, split)):
-        yield WeightsRead(name=subject.name, notes=(hint,))
-    survey = survey_of(subject, split)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
+    if loaded.foreign is not None and (hint := standardised_hint(loaded.model, split)):
+        yield WeightsRead(name=loaded.name, notes=(hint,))
+    survey = survey_of(loaded, split)
     yield from survey.finish(request.split)
     predictions = survey.logits.argmax(dim=1)
     confusion = confusion_matrix(split.labels, predictions)
     yield SplitEvaluated(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         count=len(split),
@@ -62,12 +62,12 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
     A random order needs these images alone; the others need the whole split first, whose batches come as progress.
     Raises RequestError where there is no such network or data set.
     """
-    subject = yield from open_subject(request, root)
-    dataset, split = yield from find_images(request, subject)
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
     if request.order == "random":
-        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(subject.device)
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(loaded.device)
     else:
-        survey = survey_of(subject, split)
+        survey = survey_of(loaded, split)
         yield from survey.finish(request.split)
         order = _ordered(request, survey.logits, split.labels)
     if request.digit >= 0:
@@ -75,28 +75,28 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
     chosen = order[: request.count]
     images = split.images[chosen]
     yield DigitsShown(
-        name=subject.name,
-        variant=subject.variant,
-        epoch=subject.epoch,
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
         dataset=dataset,
         split=request.split,
         order=request.order,
         digit=request.digit,
         seed=request.seed,
         matching=len(order),
-        digits=tuple(describe(subject, split, chosen)),
+        digits=tuple(describe(loaded, split, chosen)),
         images=images.squeeze(1).cpu().numpy(),
     )
 
 
-def describe(subject: Subject, split: Split, indices: Tensor) -> list[Digit]:
-    """What `subject` says of the images of `split` at `indices` (n,)."""
+def describe(loaded: LoadedNetwork, split: Split, indices: Tensor) -> list[Digit]:
+    """What `loaded` says of the images of `split` at `indices` (n,)."""
     if not len(indices):
         return []
     with torch.inference_mode():
         # In batches, for the maps of ten thousand images would take gigabytes.
         batches = torch.split(indices, EVALUATION_BATCH)
-        probabilities = torch.cat([subject.model.probabilities(split.images[batch]) for batch in batches])  # (n, 10)
+        probabilities = torch.cat([loaded.model.probabilities(split.images[batch]) for batch in batches])  # (n, 10)
     best, predicted = probabilities.max(dim=1)
     columns = (indices, split.labels[indices], predicted, best, probabilities)
     return [
@@ -113,11 +113,11 @@ def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
     return order[(predicted != labels)[order]] if request.order == "mistakes" else order
 
 
-def answers(subject: Subject, images: Tensor) -> Tensor:
-    """The classes (n,) that `subject` predicts for images (n, 1, 28, 28), in batches."""
+def answers(loaded: LoadedNetwork, images: Tensor) -> Tensor:
+    """The classes (n,) that `loaded` predicts for images (n, 1, 28, 28), in batches."""
     with torch.inference_mode():
         batches = torch.split(images, EVALUATION_BATCH)
-        found: list[Tensor] = [subject.model(batch).argmax(dim=1) for batch in batches]
+        found: list[Tensor] = [loaded.model(batch).argmax(dim=1) for batch in batches]
     return torch.cat(found)
 
 

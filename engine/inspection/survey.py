@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from engine.data.datasets import Split
 from engine.geometry import CLASSES, Field, block_fields
 from engine.inspection.events import Excitation, LayerSurvey
-from engine.inspection.loaded import Subject
+from engine.inspection.loaded import LoadedNetwork
 from engine.network.batches import EVALUATION_BATCH
 from engine.network.model import inference_network
 from engine.training.events import BatchEvaluated
@@ -61,13 +61,13 @@ class _Channels:
 class Survey:
     """One pass over a split. It can be left after any batch and taken up again later."""
 
-    def __init__(self, subject: Subject, split: Split) -> None:
-        a = subject.model.architecture
-        self._network = inference_network(subject.model)
+    def __init__(self, loaded: LoadedNetwork, split: Split) -> None:
+        a = loaded.model.architecture
+        self._network = inference_network(loaded.model)
         self._split = split
         self._fields = [pooled for _, pooled in block_fields(a.kernel_size, a.stride, a.padding)]
-        self._blocks = [_Channels(a.channels, subject.device) for _ in self._fields]
-        self.logits = torch.empty((len(split), CLASSES), device=subject.device)
+        self._blocks = [_Channels(a.channels, loaded.device) for _ in self._fields]
+        self.logits = torch.empty((len(split), CLASSES), device=loaded.device)
         self.done = 0
         """Images so far."""
 
@@ -101,6 +101,6 @@ class Survey:
 
 
 @lru_cache(maxsize=2)
-def survey_of(subject: Subject, split: Split) -> Survey:
-    """The survey of `subject` on `split`: the same one, as far as it got, as long as both stay the same objects."""
-    return Survey(subject, split)
+def survey_of(loaded: LoadedNetwork, split: Split) -> Survey:
+    """The survey of `loaded` on `split`: the same one, as far as it got, as long as both stay the same objects."""
+    return Survey(loaded, split)

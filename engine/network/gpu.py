@@ -40,7 +40,7 @@ def count() -> tuple[int, str]:
 
 
 def probe(device: torch.device) -> str:
-    """Why `device` cannot be used, in one line; empty where a convolution goes forth and back on it.
+    """Why `device` cannot be used, in one line; empty where a convolution goes forward and backward on it.
 
     PyTorch also sees GPUs that it has no code for, that are full, and that another process has for itself. What may
     pass is asked again each time.

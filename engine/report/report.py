@@ -18,8 +18,8 @@ from engine.attribution.events import ClassOcclusionReady, OcclusionMapReady, St
 from engine.attribution.occlusion import occlude
 from engine.attribution.requests import Occlude
 from engine.event import Event, WorkAdvanced
-from engine.figures.drawing import figure_of
-from engine.figures.export import png_of
+from engine.figures.drawing.figure import figure_of
+from engine.figures.drawing.page import png_of
 from engine.figures.requests import ColourMapName
 from engine.inspection.activations import show_activations
 from engine.inspection.events import (
@@ -32,7 +32,7 @@ from engine.inspection.events import (
 )
 from engine.inspection.filters import show_filters
 from engine.inspection.layers import summarise
-from engine.inspection.loaded import Subject, find_subject
+from engine.inspection.loaded import LoadedNetwork, load_network
 from engine.inspection.predictions import evaluate_split, show_digits
 from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.events import WeightsRead
@@ -60,21 +60,21 @@ class _Report:
 
     def __init__(self, request: Report, root: Path) -> None:
         self.root = root
-        self.subjects: list[Subject] = []
+        self.networks: list[LoadedNetwork] = []
         self._readings: dict[str, dict[str, Any]] = {}
         """What is said of files of others, by the word that names them."""
         for what in request.what:
             asked = Inspect(what=what, device=request.device)
             said = {name: getattr(request, name) for name in Reading.__struct_fields__}
-            subject = None
+            network = None
             with contextlib.suppress(RequestError):  # some files can be read only with what is said of them
-                subject = find_subject(asked, root)
-            if subject is None or subject.foreign is not None:
+                network = load_network(asked, root)
+            if network is None or network.foreign is not None:
                 self._readings[what] = said
-                subject = find_subject(replace(asked, **said), root)
-            self.subjects.append(subject)
+                network = load_network(replace(asked, **said), root)
+            self.networks.append(network)
         self.what, self.device = request.what, request.device
-        self.names = [subject.name for subject in self.subjects]
+        self.names = [network.name for network in self.networks]
         if len(set(self.names)) < len(self.names):
             raise RequestError(f"name two different networks, not {self.names[0]} twice")
         self.document = Document(f"A convolutional network on MNIST: {' and '.join(self.names)}")
@@ -133,9 +133,9 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: give --out the name of a folder")
     made = _Report(request, root)
-    for subject in made.subjects:
-        if subject.foreign:
-            yield WeightsRead(name=subject.name, notes=subject.foreign)
+    for network in made.networks:
+        if network.foreign:
+            yield WeightsRead(name=network.name, notes=network.foreign)
     for part in (_training, _digits, _layers, _batch_norm, _filters, _activations, _occlusion, _noise, _targeted):
         yield from part(made)
     _contents(made)
@@ -153,7 +153,7 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
 
 
 def _histories(made: _Report) -> list[tuple[str, RunHistory]]:
-    runs = ((name, subject.run) for name, subject in zip(made.names, made.subjects, strict=True))
+    runs = ((name, network.run) for name, network in zip(made.names, made.networks, strict=True))
     return [(name, run.history()) for name, run in runs if run is not None]
 
 
@@ -170,8 +170,8 @@ def _training(made: _Report) -> Generator[Event, None, None]:
             f"accuracy of {100 * best.test_accuracy:.2f} %; after the last, epoch {history.epochs[-1].epoch}, it is "
             f"{100 * history.epochs[-1].test_accuracy:.2f} %."
         )
-    for name, subject in zip(made.names, made.subjects, strict=True):
-        if subject.run is None:
+    for name, network in zip(made.names, made.networks, strict=True):
+        if network.run is None:
             document.words(f"{name} is a weights file: how it was trained is not known.")
     rows = []
     for name, what in made.each():
@@ -220,7 +220,7 @@ def _layers(made: _Report) -> Generator[Event, None, None]:
 def _batch_norm(made: _Report) -> Generator[Event, None, None]:
     document = made.document
     document.heading(2, "1.6 With batch normalisation")
-    runs = [subject.run for subject in made.subjects if subject.run is not None and subject.run.history().epochs]
+    runs = [network.run for network in made.networks if network.run is not None and network.run.history().epochs]
     if len(runs) < 2:
         document.words("There is one run alone: nothing to compare.")
         return
@@ -289,12 +289,12 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
         made.draw(f"noise-{event.variant}", event, caption)
         events.append(event)
     others = (
-        [_taken(event, made.subjects[1 - number]) for number, event in enumerate(events)] if len(events) > 1 else []
+        [_taken(event, made.networks[1 - number]) for number, event in enumerate(events)] if len(events) > 1 else []
     )
     made.say(*noise_claims(made.names, events, others))
 
 
-def _taken(event: AttackFinished, other: Subject) -> int:
+def _taken(event: AttackFinished, other: LoadedNetwork) -> int:
     """How many images of an attack another network calls what they were made for."""
     network = attacked(other, other.dtype)
     images = torch.from_numpy(event.adversarial)[:, None].to(network.device, network.dtype)

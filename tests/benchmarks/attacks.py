@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
 from engine.attacks import robustness
-from engine.attacks.ascent import noise
 from engine.attacks.attack import attacked
 from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attacks.network import AT_ONCE, AttackedNetwork
+from engine.attacks.noise import noise
 from engine.attacks.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import Setting, attack_many
 from engine.data.datasets import Split, load

@@ -17,7 +17,7 @@ from captum.attr import Occlusion
 from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
-from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep
+from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep
 from engine.data.datasets import load
 from engine.network.checkpoints import load_weights
 from engine.network.model import CNN

@@ -21,7 +21,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.data.datasets import Dataset
-from engine.figures.drawing import figure_of, stem_of
+from engine.figures.drawing.figure import figure_of, stem_of
 from engine.operations import perform
 from engine.request import Request
 from tests.conftest import patch_load

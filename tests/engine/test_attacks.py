@@ -18,10 +18,11 @@ import torchattacks
 from scipy.stats import binomtest
 from torch import Tensor, nn
 
-from engine.attacks import ascent, robustness
-from engine.attacks.ascent import from_digits, from_noise, noise, rolled, total_variation_gradient
+from engine.attacks import noise as ascent
+from engine.attacks import robustness
 from engine.attacks.attack import iterates
-from engine.attacks.bounded import fgsm, norms, pgd, random_starts
+from engine.attacks.carlini_wagner import carlini_wagner
+from engine.attacks.deepfool import deepfool
 from engine.attacks.events import (
     Attack,
     AttackAdvanced,
@@ -35,8 +36,12 @@ from engine.attacks.events import (
     RobustnessPointMeasured,
     TransferMeasured,
 )
-from engine.attacks.minimum import carlini_wagner, deepfool
-from engine.attacks.network import ANY, AttackedNetwork, Goal, Iterate, Logit, Margin
+from engine.attacks.fgsm import fgsm
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.noise import from_noise, noise, rolled, total_variation_gradient
+from engine.attacks.norm_ball import norms, random_starts
+from engine.attacks.objectives import ANY, LogitObjective, MarginObjective, Misclassification
+from engine.attacks.pgd import pgd
 from engine.attacks.record import FRAMES, Record
 from engine.attacks.requests import (
     GALLERY,
@@ -55,6 +60,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attacks.robustness import attack_many, beaten_by, wilson
+from engine.attacks.targeted import from_digits
 from engine.data.datasets import Dataset, Split
 from engine.event import Event, WorkAdvanced, arrays, to_json
 from engine.network import pooling
@@ -118,8 +124,8 @@ def last(iterates: Iterator[Iterate]) -> Iterate:
     return found
 
 
-def any_other(labels: Tensor) -> Goal:
-    return Goal(labels, torch.full_like(labels, ANY))
+def any_other(labels: Tensor) -> Misclassification:
+    return Misclassification(labels, torch.full_like(labels, ANY))
 
 
 def digits(mnist: Dataset, count: int) -> tuple[Tensor, Tensor]:
@@ -192,14 +198,14 @@ def test_logits_and_gradients_are_autograds(mnist: Dataset) -> None:
         exact, pixels = with_the_rule(model), images.clone().requires_grad_()
         logits = exact(pixels)
         (expected,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), pixels, retain_graph=True)
-        found, gradient = AttackedNetwork(model, EXACT).ascent(images, Logit(classes))
+        found, gradient = AttackedNetwork(model, EXACT).ascent(images, LogitObjective(classes))
         torch.testing.assert_close(found, logits.detach(), rtol=0, atol=1e-10)
         torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-10)
         _, jacobian = AttackedNetwork(model, EXACT).jacobian(images)
         for digit in range(10):
             (row,) = torch.autograd.grad(logits[:, digit].sum(), pixels, retain_graph=True)
             torch.testing.assert_close(jacobian[:, digit], row, rtol=0, atol=1e-10)
-        found, gradient = AttackedNetwork(model, torch.float32).ascent(images.float(), Logit(classes))
+        found, gradient = AttackedNetwork(model, torch.float32).ascent(images.float(), LogitObjective(classes))
         assert found.dtype == gradient.dtype == torch.float32
         torch.testing.assert_close(found.double(), logits.detach(), rtol=1e-4, atol=1e-3)
         # Of maxima that are nearly equal, single precision may take another one.
@@ -224,7 +230,7 @@ def test_gradients_do_not_depend_on_how_rounding_falls(
         found = []
         with rounded_otherwise(seed):
             for model in (of(variant).model for variant in VARIANTS):
-                found.append(AttackedNetwork(model, dtype).ascent(images, Logit(classes))[1])
+                found.append(AttackedNetwork(model, dtype).ascent(images, LogitObjective(classes))[1])
                 pixels = images.clone().requires_grad_()
                 logits = copy.deepcopy(model).to(dtype)(pixels).gather(1, classes[:, None])
                 found += torch.autograd.grad(logits.sum(), pixels)
@@ -239,18 +245,18 @@ def test_gradients_do_not_depend_on_how_rounding_falls(
 
 def test_attacks_do_not_depend_on_how_rounding_falls(networks: Networks, mnist: Dataset) -> None:
     images, labels = digits(mnist, 4)
-    goal = any_other(labels)
+    objective = any_other(labels)
 
     def attacks(seed: int) -> list[Tensor]:
         network = networks.attacked
         with rounded_otherwise(seed):
             return [
                 last(from_digits(network, images, AttackTargeted())).images,
-                last(fgsm(network, images, goal, 0.15, "linf")).images,
-                last(pgd(network, images, goal, 0.2, "linf", 0.05, 8, [images])).images,
-                last(pgd(network, images, goal, 1.5, "l2", 0.4, 8, [images])).images,
-                last(deepfool(network, images, goal, 20, 0.02)).images,
-                last(carlini_wagner(network, images, goal, 20, 0.01, 2, 0.0)).images,
+                last(fgsm(network, images, objective, 0.15, "linf")).images,
+                last(pgd(network, images, objective, 0.2, "linf", 0.05, 8, [images])).images,
+                last(pgd(network, images, objective, 1.5, "l2", 0.4, 8, [images])).images,
+                last(deepfool(network, images, objective, 20, 0.02)).images,
+                last(carlini_wagner(network, images, objective, 20, 0.01, 2, 0.0)).images,
             ]
 
     for one, other in zip(attacks(1), attacks(2), strict=True):
@@ -261,17 +267,17 @@ def test_a_goal_climbs_the_cross_entropy_and_a_margin_what_it_says(mnist: Datase
     images, labels = digits(mnist, 30)
     logits = of("cnn").attacked.logits(images) / 10  # unsure, where torch's own does not round
     for target in (ANY, 4):
-        goal = Goal(labels, torch.full_like(labels, target))
+        objective = Misclassification(labels, torch.full_like(labels, target))
         free = logits.clone().requires_grad_()
-        loss = nn.functional.cross_entropy(free, goal.pivot, reduction="none")
+        loss = nn.functional.cross_entropy(free, objective.pivot, reduction="none")
         (expected,) = torch.autograd.grad((loss if target == ANY else -loss).sum(), free)
-        found = goal.gradient(logits)
+        found = objective.gradient(logits)
         torch.testing.assert_close(nn.functional.normalize(found), nn.functional.normalize(expected))
-        reached = goal.margin(logits) > 0
-        assert torch.equal(reached, goal.reached(logits))
-        gradient = Margin(goal, 0.0).gradient(logits)
+        reached = objective.margin(logits) > 0
+        assert torch.equal(reached, objective.reached(logits))
+        gradient = MarginObjective(objective, 0.0).gradient(logits)
         assert torch.equal(gradient.abs().sum(dim=1), 2 * (~reached).double())
-        climbed = goal.margin(logits + 1e-3 * gradient) - goal.margin(logits)
+        climbed = objective.margin(logits + 1e-3 * gradient) - objective.margin(logits)
         torch.testing.assert_close(climbed, 2e-3 * (~reached).double(), rtol=0, atol=1e-12)
 
 
@@ -370,7 +376,9 @@ def test_the_targeted_attack_from_noise(
 ) -> None:
     originals, starts = mnist.test.images[[61, 0]].double(), noise([61, 0], 2)
     request = AttackTargeted(optimizer="plain", steps=steps, step_size=step_size, beta=beta, start="noise", seed=2)
-    found = last(iterates(networks.attacked, request, originals, Goal(torch.empty(0), torch.empty(0)), [61, 0])).images
+    found = last(
+        iterates(networks.attacked, request, originals, Misclassification(torch.empty(0), torch.empty(0)), [61, 0])
+    ).images
     for number in range(2):
         start, original = (images[number : number + 1].double() for images in (starts, originals))
         expected = plain_ascent(networks.theirs, start, original, 5, steps, step_size, beta)
@@ -513,7 +521,10 @@ def test_fgsm_and_pgd_are_those_of_torchattacks(
     images, labels = digits(mnist, 100 if share < 1 else 60)
     wanted = (labels + 1) % 10
     model = unsure(networks, share)
-    network, goal = AttackedNetwork(model, EXACT), Goal(labels, wanted if targeted else torch.full_like(labels, ANY))
+    network, objective = (
+        AttackedNetwork(model, EXACT),
+        Misclassification(labels, wanted if targeted else torch.full_like(labels, ANY)),
+    )
     compared = any_other(labels).margin(network.logits(images)) > -SURE
     assert compared.sum() >= (100 if share < 1 else 20)
 
@@ -526,13 +537,13 @@ def test_fgsm_and_pgd_are_those_of_torchattacks(
     def assert_equal(found: Iterate, expected: Tensor) -> None:
         torch.testing.assert_close(found.images[compared], expected[compared], rtol=0, atol=1e-5)
 
-    assert_equal(last(fgsm(network, images, goal, 0.15, "linf")), theirs(torchattacks.FGSM(model, eps=0.15)))
+    assert_equal(last(fgsm(network, images, objective, 0.15, "linf")), theirs(torchattacks.FGSM(model, eps=0.15)))
     settings: dict[str, Any] = {"steps": 4, "random_start": False}
     attack = torchattacks.PGD(model, eps=0.2, alpha=0.07, **settings)
-    assert_equal(last(pgd(network, images, goal, 0.2, "linf", 0.07, 4, [images])), theirs(attack))
+    assert_equal(last(pgd(network, images, objective, 0.2, "linf", 0.07, 4, [images])), theirs(attack))
     # What theirs adds to a gradient's length is of no weight in it any more.
     attack = torchattacks.PGDL2(model, eps=1.5, alpha=0.6, eps_for_division=1e-300, **settings)
-    assert_equal(last(pgd(network, images, goal, 1.5, "l2", 0.6, 4, [images])), theirs(attack))
+    assert_equal(last(pgd(network, images, objective, 1.5, "l2", 0.6, 4, [images])), theirs(attack))
 
 
 def test_pgd_from_a_random_start_is_that_of_torchattacks(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -575,28 +586,28 @@ def test_a_gradient_never_rounds_to_zero_where_the_network_is_sure(mnist: Datase
     assert sure.sum() >= 15
     (blind,) = torch.autograd.grad(nn.functional.cross_entropy(logits, labels, reduction="sum"), images)
     assert not blind[sure].any()
-    network, goal = AttackedNetwork(model, torch.float32), any_other(labels)
-    _, gradient = network.ascent(images.detach(), goal)
+    network, objective = AttackedNetwork(model, torch.float32), any_other(labels)
+    _, gradient = network.ascent(images.detach(), objective)
     assert gradient.isfinite().all()
     assert gradient.flatten(1).any(dim=1).all()
     for norm in NORMS:
-        found = last(fgsm(network, images.detach(), goal, 0.3 if norm == "linf" else 3.0, norm))
-        assert goal.reached(found.logits).sum() >= 3
+        found = last(fgsm(network, images.detach(), objective, 0.3 if norm == "linf" else 3.0, norm))
+        assert objective.reached(found.logits).sum() >= 3
 
 
 def test_the_best_of_all_starts_counts(mnist: Dataset) -> None:
     networks, (images, labels) = of("cnn"), digits(mnist, 25)
-    goal = any_other(labels)
+    objective = any_other(labels)
     starts = [random_starts(images, 0.15, "linf", 0, range(25), restart) for restart in range(3)]
-    alone = [last(pgd(networks.attacked, images, goal, 0.15, "linf", 0.05, 4, [start])) for start in starts]
-    best = last(pgd(networks.attacked, images, goal, 0.15, "linf", 0.05, 4, starts))
-    margins = torch.stack([goal.margin(each.logits) for each in alone])
-    torch.testing.assert_close(goal.margin(best.logits), margins.max(dim=0).values, rtol=0, atol=1e-9)
+    alone = [last(pgd(networks.attacked, images, objective, 0.15, "linf", 0.05, 4, [start])) for start in starts]
+    best = last(pgd(networks.attacked, images, objective, 0.15, "linf", 0.05, 4, starts))
+    margins = torch.stack([objective.margin(each.logits) for each in alone])
+    torch.testing.assert_close(objective.margin(best.logits), margins.max(dim=0).values, rtol=0, atol=1e-9)
     torch.testing.assert_close(networks.exact(best.images).detach(), best.logits, rtol=0, atol=1e-9)
     assert (margins.argmax(dim=0) > 0).any()
     # To leave an image as it is once it is mistaken changes no verdict for the worse.
-    lazy = last(pgd(networks.attacked, images, goal, 0.15, "linf", 0.05, 4, starts, stop=True))
-    assert (goal.reached(lazy.logits) | ~goal.reached(best.logits)).all()
+    lazy = last(pgd(networks.attacked, images, objective, 0.15, "linf", 0.05, 4, starts, stop=True))
+    assert (objective.reached(lazy.logits) | ~objective.reached(best.logits)).all()
     torch.testing.assert_close(networks.exact(lazy.images).detach(), lazy.logits, rtol=0, atol=1e-9)
 
 
@@ -693,14 +704,14 @@ def test_deepfool_needs_no_more_than_that_of_torchattacks(mnist: Dataset) -> Non
 
 def test_deepfool_ends_on_the_boundary(networks: Networks, mnist: Dataset) -> None:
     images, labels = digits(mnist, 40)
-    goal = any_other(labels)
-    found = last(deepfool(networks.attacked, images, goal, 50, 0.02))
-    fooled = goal.reached(found.logits)
+    objective = any_other(labels)
+    found = last(deepfool(networks.attacked, images, objective, 50, 0.02))
+    fooled = objective.reached(found.logits)
     assert fooled.sum() >= 39
     # A few hundredths back towards the original, and it is none the worse.
     back = images + 0.97 * (found.images - images)
     changed = fooled & (found.images != images).flatten(1).any(dim=1)
-    assert not goal.reached(networks.attacked.logits(back))[changed].any()
+    assert not objective.reached(networks.attacked.logits(back))[changed].any()
 
 
 def test_carlini_wagner_needs_no_more_than_that_of_torchattacks(mnist: Dataset) -> None:

@@ -25,12 +25,12 @@ from engine.attribution.faithfulness import (
     ranks,
 )
 from engine.attribution.gradients import METHODS, Explained, maps_of
+from engine.attribution.patch_sweep import OcclusionNetwork
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
 from engine.attribution.requests import Attribute, MethodName
-from engine.attribution.sweep import OcclusionNetwork
 from engine.data.datasets import Dataset
 from engine.event import Event, WorkAdvanced, to_json
-from engine.inspection.loaded import find_subject
+from engine.inspection.loaded import load_network
 from engine.network.checkpoints import load_weights, save_weights
 from engine.network.model import CNN, inference_network, seeded_cnn
 from engine.network.requests import Architecture
@@ -448,9 +448,9 @@ def test_a_map_that_orders_nothing_is_worth_chance() -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_many_samples_are_fewer_images_at_once(small: Dataset) -> None:
-    subject = find_subject(Attribute(what="pretrained:cnn"), NOWHERE)
+    loaded = load_network(Attribute(what="pretrained:cnn"), NOWHERE)
     steps = {
-        samples: Measurement(subject, small.test, Attribute(method="saliency", digits=8, samples=samples)).total
+        samples: Measurement(loaded, small.test, Attribute(method="saliency", digits=8, samples=samples)).total
         for samples in (50, 100, 1000)
     }
     assert steps == {50: 4, 100: 8, 1000: 16}
@@ -458,9 +458,9 @@ def test_many_samples_are_fewer_images_at_once(small: Dataset) -> None:
 
 @pytest.mark.usefixtures("few_images")
 def test_more_digits_than_there_are_is_all_of_them(small: Dataset) -> None:
-    subject = find_subject(Attribute(what="pretrained:cnn"), NOWHERE)
+    loaded = load_network(Attribute(what="pretrained:cnn"), NOWHERE)
     split = small.test.first(5)
-    work = Measurement(subject, split, Attribute(method="saliency", digits=10_000, randomise=True))
+    work = Measurement(loaded, split, Attribute(method="saliency", digits=10_000, randomise=True))
     assert (work.images, work.randomised) == (5, 5)
     assert list(work.finish()) == list(range(1, work.total + 1))
     assert len(work.faithfulness()) == 2

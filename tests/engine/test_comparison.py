@@ -11,7 +11,7 @@ import pytest
 import scipy.stats
 from msgspec.structs import replace
 
-from engine.figures.drawing import figure_of, stem_of
+from engine.figures.drawing.figure import figure_of, stem_of
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.catalogue import summary

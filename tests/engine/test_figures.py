@@ -28,10 +28,10 @@ from engine.attribution.events import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.data.datasets import Dataset
-from engine.figures.drawing import figure_of, stem_of
+from engine.figures.drawing.figure import figure_of, stem_of
+from engine.figures.drawing.page import VERMILLION, png_of
 from engine.figures.events import FigureSaved
-from engine.figures.export import draw_figure, png_of
-from engine.figures.page import VERMILLION
+from engine.figures.export import draw_figure
 from engine.figures.requests import ColourMapName, DrawFigure
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowDigits, ShowFilters, Summarise

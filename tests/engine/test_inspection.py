@@ -31,7 +31,7 @@ from engine.inspection.events import (
     SplitEvaluated,
 )
 from engine.inspection.layers import layer_summaries
-from engine.inspection.loaded import find_subject
+from engine.inspection.loaded import load_network
 from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.inspection.survey import survey_of
 from engine.network.checkpoints import save_weights
@@ -395,11 +395,11 @@ def test_what_an_event_holds_is_its_own(mnist: Dataset) -> None:
         *ask(ShowDigits(what="pretrained:cnn", device="cpu")),
         *ask(ShowFilters(what="pretrained:cnn", device="cpu")),
     ]
-    subject = find_subject(Inspect(what="pretrained:cnn", device="cpu"), NOWHERE)
+    loaded = load_network(Inspect(what="pretrained:cnn", device="cpu"), NOWHERE)
     kept = [
         mnist.test.images.numpy(),
         mnist.test.labels.numpy(),
-        *(p.detach().numpy() for p in subject.model.parameters()),
+        *(p.detach().numpy() for p in loaded.model.parameters()),
     ]
     for event in events:
         for array in arrays(event).values():
@@ -435,7 +435,7 @@ def test_survey_is_a_full_computation(few: Dataset, variant: str) -> None:
 
 def test_survey_of_another_architecture_and_of_dead_channels(few: Dataset, odd: Path) -> None:
     surveyed = result(ShowActivations(what=str(odd), survey=True, device="cpu"), ChannelsSurveyed)
-    model = find_subject(Inspect(what=str(odd), device="cpu"), NOWHERE).model
+    model = load_network(Inspect(what=str(odd), device="cpu"), NOWHERE).model
     check_survey(surveyed, maps_of(model, few.test.images), few.test.images)
     for layer in (surveyed.conv1, surveyed.conv2):
         assert 3 in layer.dead
@@ -446,7 +446,7 @@ def test_survey_of_another_architecture_and_of_dead_channels(few: Dataset, odd: 
 def test_nothing_outside_its_window_changes_an_activation(few: Dataset, odd: Path, what: str) -> None:
     what = str(odd) if what == "odd" else what
     surveyed = result(ShowActivations(what=what, survey=True, device="cpu"), ChannelsSurveyed)
-    model = find_subject(Inspect(what=what, device="cpu"), NOWHERE).model
+    model = load_network(Inspect(what=what, device="cpu"), NOWHERE).model
     noise = torch.rand(28, 28, generator=torch.Generator().manual_seed(0))
     moved = 0
     for block, layer in enumerate((surveyed.conv1, surveyed.conv2)):
@@ -545,11 +545,11 @@ def test_the_same_file_is_the_same_network_until_it_is_replaced(tmp_path: Path) 
     path = tmp_path / "net.safetensors"
     request = Summarise(what=str(path), device="cpu")
     save_weights(path, seeded_cnn(Architecture(channels=2, hidden=4), 0))
-    first = find_subject(request, tmp_path)
-    assert find_subject(request, tmp_path).model is first.model
-    assert find_subject(Evaluate(what=str(path), device="cpu"), tmp_path) is first
+    first = load_network(request, tmp_path)
+    assert load_network(request, tmp_path).model is first.model
+    assert load_network(Evaluate(what=str(path), device="cpu"), tmp_path) is first
     save_weights(path, seeded_cnn(Architecture(channels=2, hidden=4), 1))
-    second = find_subject(request, tmp_path)
+    second = load_network(request, tmp_path)
     assert second.model is not first.model
     assert not torch.equal(second.model.state_dict()["fc.1.weight"], first.model.state_dict()["fc.1.weight"])
     assert not second.model.training
@@ -561,9 +561,9 @@ def test_the_epoch_is_read_anew_when_the_run_tells_of_another(trained: RunFolder
     shutil.copytree(trained.path, run.path)
     lines = run.events_file.read_bytes().splitlines(keepends=True)
     run.events_file.write_bytes(b"".join(lines[:2]))
-    assert find_subject(Summarise(what=str(run.path), device="cpu"), tmp_path).epoch == 1
+    assert load_network(Summarise(what=str(run.path), device="cpu"), tmp_path).epoch == 1
     run.events_file.write_bytes(b"".join(lines[:3]))
-    assert find_subject(Summarise(what=str(run.path), device="cpu"), tmp_path).epoch == 2
+    assert load_network(Summarise(what=str(run.path), device="cpu"), tmp_path).epoch == 2
 
 
 def test_nothing_named_is_the_newest_run_or_the_one_that_ships(trained: RunFolder, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def python(code: str) -> object:
     "module",
     [
         "engine.lab",
-        "engine.runs",
+        "engine.runs.folder",
         "engine.request",
         "engine.attacks.events",
         "engine.runs.history",

@@ -19,9 +19,9 @@ from engine.training.requests import Train
 PEAK = """
 import sys, torch
 from engine.allocator import give_back_freed_memory
-from engine.data import Dataset, Split
-from engine.request import Train
-from engine.training import TrainingState, train
+from engine.data.datasets import Dataset, Split
+from engine.training.requests import Train
+from engine.training.loop import TrainingState, train
 
 def status(name):
     return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))

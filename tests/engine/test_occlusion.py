@@ -13,12 +13,12 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from engine.attribution import sweep as sweeping
+from engine.attribution import patch_sweep as sweeping
 from engine.attribution.events import ClassOcclusionReady, OcclusionMapAdvanced, OcclusionMapReady
 from engine.attribution.occlusion import ClassOcclusion, drop_sums, over_strokes, share, watched_class
+from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
+from engine.attribution.patched_forward import PatchedImage, PatchedNetwork
 from engine.attribution.requests import Occlude
-from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
-from engine.attribution.windows import WindowedImage, WindowedNetwork
 from engine.data.datasets import Dataset, Split
 from engine.event import Event, WorkAdvanced, to_json
 from engine.network.checkpoints import load_weights, save_weights
@@ -123,7 +123,7 @@ def test_a_network_that_knows_nothing_needs_no_doubles(mnist: Dataset, monkeypat
     asked: list[OcclusionSweep] = []
     ask = OcclusionSweep._ask
 
-    def noted(self: OcclusionSweep, image: WindowedImage, places: Tensor) -> Tensor:
+    def noted(self: OcclusionSweep, image: PatchedImage, places: Tensor) -> Tensor:
         if image is self._exact:
             asked.append(self)
         return ask(self, image, places)
@@ -158,7 +158,7 @@ def test_windows_are_the_whole_network(architecture: Architecture, mnist: Datase
     model.train()(mnist.train.images[:200].double())  # moves the running means of batch norm
     model.eval()
     image = mnist.test.images[61].double()
-    windowed = WindowedImage(WindowedNetwork(model, torch.float64), image)
+    windowed = PatchedImage(PatchedNetwork(model, torch.float64), image)
     noise = torch.rand(28, 28, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for patch_size in (1, 2, 3, 5, 8, 13, 27):
         count = 29 - patch_size
@@ -183,8 +183,8 @@ def test_a_window_takes_no_more_than_is_said(mnist: Dataset, monkeypatch: pytest
         return maps
 
     for architecture, patch_size in itertools.product(ARCHITECTURES, (1, 4, 8, 20, 27)):
-        image = WindowedImage(WindowedNetwork(seeded_cnn(architecture, 0), torch.float32), mnist.test.images[61])
-        monkeypatch.setattr("engine.attribution.windows.conv2d", conv2d)
+        image = PatchedImage(PatchedNetwork(seeded_cnn(architecture, 0), torch.float32), mnist.test.images[61])
+        monkeypatch.setattr("engine.attribution.patched_forward.conv2d", conv2d)
         rows, columns = (each.flatten() for each in torch.meshgrid(*[torch.arange(29 - patch_size)] * 2, indexing="ij"))
         largest = 0
         image.patched(torch.zeros(len(rows), patch_size, patch_size), rows, columns)
@@ -197,13 +197,13 @@ def test_batches_are_bounded(mnist: Dataset, monkeypatch: pytest.MonkeyPatch) ->
     image = mnist.test.images[61]
     whole = swept(network, image, BLACK, 8, 1)
     sizes: list[int] = []
-    patched = WindowedImage.patched
+    patched = PatchedImage.patched
 
-    def counted(self: WindowedImage, patches: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    def counted(self: PatchedImage, patches: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         sizes.append(len(rows))
         return patched(self, patches, rows, columns)
 
-    monkeypatch.setattr(WindowedImage, "patched", counted)
+    monkeypatch.setattr(PatchedImage, "patched", counted)
     monkeypatch.setitem(sweeping.AT_ONCE, "cpu", 10 * 4608)  # the notebook's network takes 12x12x32 for a patch of 8
     few = swept(network, image, BLACK, 8, 1)
     assert max(sizes) == 10
@@ -481,7 +481,8 @@ def test_captum_is_loaded_only_when_used() -> None:
     import sys
 
     code = (
-        "import sys; from pathlib import Path; from engine.lab import perform; from engine.request import Occlude\n"
+        "import sys; from pathlib import Path\n"
+        "from engine.operations import perform; from engine.attribution.requests import Occlude\n"
         "import engine.attribution.explain\n"
         "events = list(perform(Occlude(what='pretrained:cnn', stride=14), Path('nowhere')))\n"
         "assert events; assert 'captum' not in sys.modules; assert 'matplotlib' not in sys.modules"

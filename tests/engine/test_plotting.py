@@ -14,8 +14,8 @@ CAPTUM = """
 import torch
 from engine.attribution.gradients import Explained, maps_of
 from engine.network.checkpoints import load_weights
-from engine.request import Attribute
-from engine.runs import pretrained
+from engine.attribution.requests import Attribute
+from engine.runs.finding import pretrained
 
 model = load_weights(pretrained("cnn").model_file)
 digit, target = torch.rand(1, 1, 28, 28), torch.tensor([3])
@@ -26,8 +26,8 @@ assert maps_of("saliency", Explained(model, None), digit, target, Attribute()).s
 @pytest.mark.parametrize(
     ("code", "backend"),
     [
-        ("import engine.figures", "Qt4Agg"),
-        ("import engine.figures", None),
+        ("import engine.figures.export", "Qt4Agg"),
+        ("import engine.figures.export", None),
         (CAPTUM, "module://matplotlib_inline.backend_inline"),
     ],
     ids=["figures", "unset", "captum"],

@@ -106,7 +106,7 @@ def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
     said = Architecture(channels=2, hidden=4, stride=1, padding=2, mean=0.1307, std=0.3081)
     torch.save(dict(CNN(said).state_dict()), path := tmp_path / "theirs.pth")
     request = Report(what=(str(path), "pretrained:cnn"), stride=1, padding=2, mean=0.1307, std=0.3081)
-    theirs, ours = engine.report.report._Report(request, NOWHERE).subjects
+    theirs, ours = engine.report.report._Report(request, NOWHERE).networks
     assert theirs.model.architecture == said
     assert ours.model.architecture == Architecture()
 
@@ -191,11 +191,11 @@ def test_verdicts_follow_the_numbers() -> None:
 
 def test_the_other_network_is_asked_afresh() -> None:
     *_, made = perform(AttackNoise(what="pretrained:cnn", steps=150), NOWHERE)
-    from engine.inspection.loaded import find_subject
+    from engine.inspection.loaded import load_network
     from engine.network.checkpoints import load_weights
     from engine.network.requests import Inspect
 
-    other = find_subject(Inspect(what="pretrained:cnn-bn"), NOWHERE)
+    other = load_network(Inspect(what="pretrained:cnn-bn"), NOWHERE)
     model = load_weights(pretrained("cnn-bn").model_file)
     with torch.inference_mode():
         answers = model(torch.from_numpy(made.adversarial)[:, None]).argmax(dim=1)  # type: ignore[attr-defined]

@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Logit
-from engine.attribution.sweep import OcclusionNetwork, OcclusionSweep
+from engine.attacks.network import AttackedNetwork
+from engine.attacks.objectives import LogitObjective
+from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep
 from engine.data.datasets import Dataset
 from engine.event import Event
 from engine.inspection.events import ActivationsComputed, SplitEvaluated
-from engine.inspection.loaded import find_subject
+from engine.inspection.loaded import load_network
 from engine.inspection.requests import Evaluate, ShowActivations, Summarise
 from engine.network.checkpoints import load_weights, read_weights
 from engine.network.events import WeightsOpened, WeightsRead
@@ -82,7 +83,7 @@ def test_gradients_are_by_pixels(norms: tuple[NormedLayer, ...]) -> None:
     expected = model(images)
     (gradient,) = torch.autograd.grad(expected.gather(1, classes[:, None]).sum(), images)
     for dtype in (torch.float64, torch.float32):
-        logits, found = AttackedNetwork(model, dtype).ascent(noise.to(dtype), Logit(classes))
+        logits, found = AttackedNetwork(model, dtype).ascent(noise.to(dtype), LogitObjective(classes))
         torch.testing.assert_close(logits, expected.to(dtype), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(found, gradient.to(dtype), rtol=1e-3, atol=1e-4)
 
@@ -137,7 +138,7 @@ def test_it_is_said_and_kept(tmp_path: Path, standardised: Path) -> None:
     assert [type(event) for event in raw] == [WeightsRead, Exported]
     imported = events(Import(what=str(standardised), mean=MEAN, std=STD, name="z"), tmp_path)
     assert [type(event) for event in imported] == [Exported]
-    assert find_subject(Inspect(what="z"), tmp_path).model.architecture.std == STD
+    assert load_network(Inspect(what="z"), tmp_path).model.architecture.std == STD
     for form in ("pth", "safetensors"):
         list(perform(Export(what="z", to=str(file := tmp_path / f"ours.{form}")), tmp_path))
         ours = read_weights(file)

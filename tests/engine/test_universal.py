@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from engine.attacks.events import UniversalMade
-from engine.attacks.network import ANY, AttackedNetwork
+from engine.attacks.network import AttackedNetwork
+from engine.attacks.objectives import ANY
 from engine.attacks.requests import AttackUniversal
 from engine.attacks.universal import CAP, CappedCrossEntropy, ascend
 from engine.data.datasets import Dataset
 from engine.event import WorkAdvanced, to_json
-from engine.figures.drawing import figure_of
+from engine.figures.drawing.figure import figure_of
 from engine.network.checkpoints import load_weights
 from engine.network.events import WeightsRead
 from engine.operations import perform

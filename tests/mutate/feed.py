@@ -19,7 +19,7 @@ import torch
 from engine.data import datasets as data
 from engine.event import JobFailed
 from engine.inspection.events import FiltersShown
-from engine.inspection.loaded import find_subject
+from engine.inspection.loaded import load_network
 from engine.inspection.requests import ShowFilters, Summarise
 from engine.network.events import WeightsOpened
 from engine.network.requests import OpenWeights
@@ -112,7 +112,7 @@ def weights(path: Path, root: Path, unharmed: Plain) -> bool:
     command("export", name, "--to", "again.safetensors")
     command("import", name, "--name", "imported")
     try:
-        model = find_subject(Summarise(what=name), root).model
+        model = load_network(Summarise(what=name), root).model
     except RequestError:
         return False
     taken = Counter(_plain(value) for key, value in model.state_dict().items() if "num_batches" not in key)

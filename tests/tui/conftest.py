@@ -198,7 +198,7 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
     A request about bundled networks alone, which writes nothing, is computed once: many tests open on the same.
     """
     from engine import operations
-    from engine.inspection import loaded as subject
+    from engine.inspection import loaded
     from engine.network.checkpoints import Weights, read_weights
     from engine.network.requests import Reading
 
@@ -222,9 +222,9 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
     patch_load(monkeypatch, exact_dataset, "engine.inspection.loaded")
     monkeypatch.setattr("engine.inspection.loaded.read_weights", double)
     monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # times are on the screen too
-    subject._read.cache_clear()
+    loaded._read.cache_clear()
     yield
-    subject._read.cache_clear()
+    loaded._read.cache_clear()
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeA
 
 @pytest.mark.usefixtures("asked_anew")
 async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.attribution import sweep as engine
+    from engine.attribution import patch_sweep as engine
 
     monkeypatch.setitem(engine.AT_ONCE, "cpu", 100 * 4608)
     taken: list[int] = []

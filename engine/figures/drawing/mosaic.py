@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from engine.figures.page import panel
+from engine.figures.drawing.page import panel
 
 if TYPE_CHECKING:
     from engine.event import Array

@@ -16,8 +16,8 @@ from engine.attribution.events import (
     FaithfulnessMeasured,
     best_method,
 )
-from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
-from engine.figures.page import FAINT, SMALL, WIDTH, page, panel, small_print
+from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, ranged
+from engine.figures.drawing.page import FAINT, SMALL, WIDTH, page, panel, small_print
 from engine.figures.requests import ColourMapName
 
 NAMES = {

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv_transpose2d, max_pool2d, pad
 
-from engine.attribution.windows import WindowedImage, WindowedNetwork
+from engine.attribution.patched_forward import PatchedImage, PatchedNetwork
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.model import CNN
 
@@ -36,10 +36,10 @@ class OcclusionNetwork:
     def __init__(self, model: CNN) -> None:
         parameter = next(model.parameters())
         self.device = parameter.device
-        self.exact = WindowedNetwork(model, torch.float64)
+        self.exact = PatchedNetwork(model, torch.float64)
         # A GPU is quick enough for doubles throughout, and there convolutions in single precision may be in half of it.
         quick = self.device.type == "cpu" and parameter.dtype == torch.float32
-        self.quick = WindowedNetwork(model, torch.float32) if quick else None
+        self.quick = PatchedNetwork(model, torch.float32) if quick else None
 
 
 def cover(image: Tensor, fill: str, seed: int) -> Tensor:
@@ -90,9 +90,9 @@ class OcclusionSweep:
         self._patches = covers.unfold(0, patch_size, 1).unfold(1, patch_size, 1)  # (29 - p, 29 - p, p, p), a view
         self._stride = stride
         with torch.inference_mode():
-            self._exact = WindowedImage(network.exact, image)
+            self._exact = PatchedImage(network.exact, image)
             quick = None if exact else network.quick
-            self._quick = WindowedImage(quick, image) if quick else self._exact
+            self._quick = PatchedImage(quick, image) if quick else self._exact
             self.baseline = self._exact.probabilities
             """(10,) float64: the probabilities of the image as it is."""
             changes = (image != covers).to(image.dtype)[None]
@@ -121,7 +121,7 @@ class OcclusionSweep:
                 self.probabilities[places] = self._ask(self._exact, places)
             yield known
 
-    def _ask(self, image: WindowedImage, places: Tensor) -> Tensor:
+    def _ask(self, image: PatchedImage, places: Tensor) -> Tensor:
         rows, columns = places // self.side * self._stride, places % self.side * self._stride
         return image.patched(self._patches[rows, columns], rows, columns).double()
 

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from engine.figures.page import FAINT, WIDTH, page, panel, percent, small_print
+from engine.figures.drawing.page import FAINT, WIDTH, page, panel, percent, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import SplitEvaluated
 

@@ -1,4 +1,4 @@
-"""A network forth and back for the sake of the pixels alone: no weight gets a gradient, and no graph is kept.
+"""The gradient of the logits by the pixels alone: no weight gets a gradient, and no graph is kept.
 
 The mathematics is that of PyTorch's autograd, against which it is tested; on a batch of ten digits it takes two thirds
 of the time.
@@ -24,7 +24,7 @@ _threshold_back = torch.ops.aten.threshold_backward.default
 
 _ROW = (1, POOL**2)  # a window whose four values lie side by side
 
-Way = Callable[[Tensor], Tensor]
+Backward = Callable[[Tensor], Tensor]
 """Back through a layer: from the gradient by what it gave to the gradient by what it was given."""
 
 
@@ -35,19 +35,19 @@ class Block:
         self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)
         (self.step, _), (self.border, _) = conv.stride, cast(tuple[int, int], conv.padding)
 
-    def forth(self, images: Tensor) -> tuple[Tensor, Way]:
-        """Maps (n, C, H, W) of `images` (n, c, h, w), and the way back."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
+        """Maps (n, C, H, W) of `images` (n, c, h, w), and its backward pass."""
         maps = self.convolution(images)
         maxima, places = first_maxima(maps)
         positive = maxima.relu_()
         geometry = ([self.step] * 2, [self.border] * 2, [1, 1], False, [0, 0], 1, [True, False, False])
 
-        def back(gradient: Tensor) -> Tensor:
+        def backward(gradient: Tensor) -> Tensor:
             gradient = _threshold_back(gradient, positive, 0)
             gradient = pooling.back(gradient, maps, places)
             return cast(Tensor, _convolution_back(gradient, images, self.weight, None, *geometry)[0])
 
-        return positive, back
+        return positive, backward
 
     def convolution(self, images: Tensor) -> Tensor:
         """Maps (n, C, H, W) of `images` (n, c, h, w)."""
@@ -88,8 +88,8 @@ class PatchBlock(Block):
                 matrix[top : top + kernel, left : left + kernel, row, column] = self.weight[:, 0].permute(1, 2, 0)
         self.matrix, self.biases = matrix.view(self.side**2, POOL**2 * maps), self.bias.repeat(POOL**2)
 
-    def forth(self, images: Tensor) -> tuple[Tensor, Way]:
-        """Maps (n, C, H, W) of `images` (n, 1, h, w), and the way back."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
+        """Maps (n, C, H, W) of `images` (n, 1, h, w), and its backward pass."""
         border, step = self.border, self.step * POOL
         patches = windows(pad(images, [border] * 4).permute(0, 2, 3, 1), self.side, step)
         count, high, wide = patches.shape[:3]
@@ -99,13 +99,13 @@ class PatchBlock(Block):
         maxima, places = first_maxima(four, _ROW)
         positive = maxima.relu_()
 
-        def back(gradient: Tensor) -> Tensor:
+        def backward(gradient: Tensor) -> Tensor:
             gradient = _threshold_back(gradient.flatten(2)[..., None], positive, 0)
             gradient = pooling.back(gradient, four, places, _ROW)
             patches = self.matrix @ gradient.permute(0, 3, 1, 2).flatten(1, 2)  # (n, side * side, H * W)
             return torch.nn.functional.fold(patches, images.shape[2:], self.side, padding=border, stride=step)
 
-        return positive.view(count, -1, high, wide), back
+        return positive.view(count, -1, high, wide), backward
 
 
 def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> Tensor:
@@ -118,13 +118,13 @@ def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> T
 
 
 def block(conv: nn.Conv2d) -> Block:
-    """What takes `conv` forth and back fastest."""
+    """The block that computes `conv` and its gradient fastest."""
     if conv.weight.dtype != torch.float64 or conv.weight.device.type != "cpu":
         return Block(conv)
     return PatchBlock(conv) if conv.in_channels == 1 else ProductBlock(conv)
 
 
-class Passes:
+class InputGradients:
     """The notebook's network in evaluation mode, its batch norm folded: two blocks and two fully connected layers."""
 
     def __init__(self, layers: nn.Sequential) -> None:
@@ -136,24 +136,24 @@ class Passes:
         self.hidden_bias = hidden.bias[:, None]
         self.matrix = in_maps.transpose(1, 2).flatten(1).contiguous()  # (500, h * w * C)
 
-    def forth(self, images: Tensor) -> tuple[Tensor, Way]:
-        """Logits (n, 10) of images (n, 1, 28, 28), and the way back from a gradient by them to one by the images."""
+    def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
+        """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from a gradient by them to one by these."""
         with torch.no_grad():
-            maps, ways = self.inputs(images), []
+            maps, steps_back = self.inputs(images), []
             for block in self.blocks:
-                maps, way = block.forth(maps)
-                ways.append(way)
+                maps, step_back = block.forward(maps)
+                steps_back.append(step_back)
             # Features first, as the matrix library likes it where they are more than the images.
             features = maps.permute(0, 2, 3, 1).flatten(1)
             hidden = torch.addmm(self.hidden_bias, self.matrix, features.t()).relu_()  # (500, n)
             logits = torch.addmm(self.last.bias, hidden.t(), self.last.weight.t())
 
-        def back(gradient: Tensor) -> Tensor:
+        def backward(gradient: Tensor) -> Tensor:
             with torch.no_grad():
                 gradient = _threshold_back(self.last.weight.t() @ gradient.t(), hidden, 0)
                 gradient = (gradient.t() @ self.matrix).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
-                for way in reversed(ways):
-                    gradient = way(gradient.contiguous(memory_format=torch.channels_last))
+                for step_back in reversed(steps_back):
+                    gradient = step_back(gradient.contiguous(memory_format=torch.channels_last))
             return gradient if self.inputs.std == 1 else gradient / self.inputs.std
 
-        return logits, back
+        return logits, backward

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.figures.mosaic import BAR, Mosaic, colour_bar, show
-from engine.figures.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
+from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, show
+from engine.figures.drawing.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
 
 _PALETTE = (VERMILLION, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 _DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
@@ -56,7 +56,7 @@ def _noise(event: AttackFinished) -> Figure:
         axes.plot(range(len(history)), history, color=BLUE, linewidth=1)
         axes.set_title(f"Cost History for Target {made.index}", fontsize=7)
         axes.tick_params(labelsize=6)
-        axes.set_ylabel("Logit Score", fontsize=6)
+        axes.set_ylabel("LogitObjective Score", fontsize=6)
         axes.set_xlim(0, len(history) - 1)
         ticks = MaxNLocator(4, integer=True).tick_values(0, len(history) - 1)
         axes.set_xticks([tick for tick in ticks if 0 <= tick < len(history)])

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from engine.attribution.events import ClassOcclusionReady, OcclusionMap, OcclusionMapReady
-from engine.figures.mosaic import show, span_of
-from engine.figures.page import FAINT, SMALL, TOP, VERMILLION, page, panel, percent, small_print
+from engine.figures.drawing.mosaic import show, span_of
+from engine.figures.drawing.page import FAINT, SMALL, TOP, VERMILLION, page, panel, percent, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ImagesEvent
 from engine.request import RequestError

@@ -5,6 +5,7 @@ No pyplot: it keeps figures in global state, and figures are drawn in a worker t
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,3 +119,11 @@ def _drawable(text: str) -> str:
     """`text` with a question mark for each character that the font lacks: Matplotlib would warn of it."""
     font = get_font(findfont(FONT))
     return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in text)
+
+
+def png_of(figure: Figure) -> bytes:
+    """The bytes of a PNG of `figure`, DPI dots an inch."""
+    buffer = io.BytesIO()
+    with look():
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "mnist-tui"})
+    return buffer.getvalue()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from engine.figures.page import BLUE, GREEN, TOP, VERMILLION, joined, page, panel, shortened
+from engine.figures.drawing.page import BLUE, GREEN, TOP, VERMILLION, joined, page, panel, shortened
 from engine.request import RequestError
 from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished

@@ -46,7 +46,7 @@ def _pooled(maps: Tensor) -> Tensor:
     return torch.maximum(rows[:, :, 0:width:2], rows[:, :, 1:width:2]).relu_()
 
 
-class WindowedNetwork:
+class PatchedNetwork:
     """The weights of a network in the layout and the precision that windows are computed in."""
 
     def __init__(self, model: CNN, dtype: torch.dtype) -> None:
@@ -76,10 +76,10 @@ class WindowedNetwork:
         return torch.softmax(linear(linear(maps, *self._first).relu_(), *self._last), dim=1)
 
 
-class WindowedImage:
+class PatchedImage:
     """A network on one image, all of its maps known."""
 
-    def __init__(self, network: WindowedNetwork, image: Tensor) -> None:
+    def __init__(self, network: PatchedNetwork, image: Tensor) -> None:
         """`image` is (1, 28, 28), on the device of the network."""
         self._network = network
         self._maps: list[tuple[Tensor, int]] = []

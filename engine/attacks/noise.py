@@ -1,8 +1,6 @@
-"""The notebook's section 3: both of its attacks climb a logit with Adam, from noise or from a digit.
+"""The notebook's section 3.1: images that a network takes for a class, made from noise.
 
-Beside Adam stands plain gradient ascent, whose steps are as long as the gradient says.
-
-Neither bounds what it changes. All images of a call are one batch, and none has a say in what becomes of the others.
+Nothing bounds what changes. All images of a call are one batch, and none has a say in what becomes of the others.
 """
 
 from __future__ import annotations
@@ -12,18 +10,15 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from engine.attacks.adam import Adam
-from engine.attacks.network import AttackedNetwork, Iterate, Logit
-from engine.attacks.plain import PlainAscent
-from engine.attacks.requests import AttackNoise, AttackTargeted, OptimizerName
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.objectives import LogitObjective
+from engine.attacks.optimizers import OPTIMIZERS
+from engine.attacks.requests import AttackNoise
 from engine.geometry import IMAGE_SIZE
 from engine.network.seeds import generator
 
 MEAN, DEVIATION = 0.5, 0.25
 """Of the notebook's normal noise, in pixel values."""
-
-
-_OPTIMIZERS: dict[OptimizerName, type[Adam] | type[PlainAscent]] = {"adam": Adam, "plain": PlainAscent}
 
 
 def noise(numbers: Sequence[int], seed: int) -> Tensor:
@@ -43,11 +38,11 @@ def from_noise(
     (Mordvintsev et al. 2015), all off in the notebook. With jitter, logits on the way are those of shifted images.
     """
     images = starts.to(network.device, copy=True)
-    wish = Logit(torch.tensor(classes, device=network.device))
+    objective = LogitObjective(torch.tensor(classes, device=network.device))
     shifts = _shifts(classes, settings).to(network.device).unbind(1) if settings.jitter else None
-    optimizer = _OPTIMIZERS[settings.optimizer](images, settings.step_size)
+    optimizer = OPTIMIZERS[settings.optimizer](images, settings.step_size)
     for step in range(settings.steps):
-        logits, gradient = network.ascent(rolled(images, shifts[step]) if shifts else images, wish)
+        logits, gradient = network.ascent(rolled(images, shifts[step]) if shifts else images, objective)
         yield Iterate(images, logits)
         if shifts:
             gradient = rolled(gradient, -shifts[step])
@@ -56,26 +51,6 @@ def from_noise(
         if settings.total_variation:
             gradient = gradient - settings.total_variation * total_variation_gradient(images)
         optimizer.climb(gradient)
-    yield Iterate(images, network.logits(images))
-
-
-@torch.inference_mode()
-def from_digits(
-    network: AttackedNetwork, originals: Tensor, settings: AttackTargeted, starts: Tensor | None = None
-) -> Iterator[Iterate]:
-    """`targeted_attack` of the notebook's section 3.2: logit ascent with a squared-error penalty.
-
-    `originals` (n, 1, 28, 28) as they are, and after each step; with `starts`, like them, these are where it begins.
-    The penalty is on the difference from the originals; the mean of the squared error is each image's own.
-    """
-    images = (originals if starts is None else starts).to(originals, copy=True)
-    wish = Logit(torch.full((len(images),), settings.target, device=images.device))
-    optimizer = _OPTIMIZERS[settings.optimizer](images, settings.step_size)
-    pull = 2 * settings.beta / IMAGE_SIZE**2
-    for _ in range(settings.steps):
-        logits, gradient = network.ascent(images, wish)
-        yield Iterate(images, logits)
-        optimizer.climb(gradient.sub_(images - originals, alpha=pull) if pull else gradient)
     yield Iterate(images, network.logits(images))
 
 

@@ -8,17 +8,23 @@ from matplotlib.figure import Figure
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
-from engine.figures.activations import activations_figure
-from engine.figures.attacks import attack_figure, beta_figure, robustness_figure, transfer_figure, universal_figure
-from engine.figures.attributions import attributions_figure, faithfulness_figure
-from engine.figures.comparison import comparison_figure
-from engine.figures.confusion import confusion_figure
-from engine.figures.curves import curves_figure, variant_of
-from engine.figures.digits import digits_figure
-from engine.figures.filters import filters_figure
-from engine.figures.layers import layers_figure
-from engine.figures.occlusion import class_occlusion_figure, occlusion_figure
-from engine.figures.page import look
+from engine.figures.drawing.activations import activations_figure
+from engine.figures.drawing.attacks import (
+    attack_figure,
+    beta_figure,
+    robustness_figure,
+    transfer_figure,
+    universal_figure,
+)
+from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
+from engine.figures.drawing.comparison import comparison_figure
+from engine.figures.drawing.confusion import confusion_figure
+from engine.figures.drawing.curves import curves_figure, variant_of
+from engine.figures.drawing.digits import digits_figure
+from engine.figures.drawing.filters import filters_figure
+from engine.figures.drawing.layers import layers_figure
+from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
+from engine.figures.drawing.page import look
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import LayerName

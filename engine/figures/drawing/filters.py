@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from engine.figures.mosaic import BAR, Mosaic, colour_bar, ranged
-from engine.figures.page import SMALL, WIDTH, page, small_print
+from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, ranged
+from engine.figures.drawing.page import SMALL, WIDTH, page, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import FiltersShown
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from engine.figures.page import page, panel, small_print
+from engine.figures.drawing.page import page, panel, small_print
 from engine.inspection.events import NetworkSummarised, with_batch
 
 _HEAD = ["layer", "input", "output", "parameters", "running statistics", "neurons", "multiply-adds", "receptive field"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from engine.figures.mosaic import Mosaic
-from engine.figures.page import FAINT, VERMILLION, WIDTH, page, percent, small_print
+from engine.figures.drawing.mosaic import Mosaic
+from engine.figures.drawing.page import FAINT, VERMILLION, WIDTH, page, percent, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import DigitsShown
 from engine.request import RequestError

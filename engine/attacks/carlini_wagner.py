@@ -1,0 +1,58 @@
+"""Carlini and Wagner's L2 attack: the smallest change, by a loss with a constant that a binary search finds.
+
+Norms are of differences of pixel values, which go from 0 to 1; no image leaves that range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.norm_ball import norms
+from engine.attacks.objectives import MarginObjective, Misclassification
+from engine.attacks.optimizers import Adam
+
+
+def carlini_wagner(  # noqa: PLR0917
+    network: AttackedNetwork,
+    originals: Tensor,
+    objective: Misclassification,
+    steps: int,
+    step_size: float,
+    searches: int,
+    confidence: float,
+) -> Iterator[Iterate]:
+    """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for each image's own constant."""
+    n = len(originals)
+    constant = originals.new_ones(n)
+    low, high = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
+    logits = network.logits(originals)
+    best, best_logits = originals, logits
+    enough = objective.reached(logits) & (objective.margin(logits) >= confidence)
+    least = torch.where(enough, 0.0, torch.inf).to(originals)
+    yield Iterate(best, best_logits)
+    margin = MarginObjective(objective, confidence)
+    for _ in range(searches):
+        images = originals.clone()
+        adam = Adam(images, step_size)
+        found = torch.zeros(n, dtype=torch.bool, device=images.device)
+        for step in range(steps + 1):
+            logits, gradient = network.ascent(images, margin)
+            size = norms(images - originals, "l2")[:, 0, 0, 0]
+            there = objective.reached(logits) & (objective.margin(logits) >= confidence)
+            better = there & (size < least)
+            found |= there
+            least = torch.where(better, size, least)
+            best = torch.where(better[:, None, None, None], images, best)
+            best_logits = torch.where(better[:, None], logits, best_logits)
+            if step == steps:
+                break
+            yield Iterate(best, best_logits)
+            adam.climb(constant[:, None, None, None] * gradient - 2 * (images - originals))
+        high = torch.where(found, torch.minimum(high, constant), high)
+        low = torch.where(found, low, torch.maximum(low, constant))
+        constant = torch.where(high.isinf(), constant * 10, (low + high) / 2)
+    yield Iterate(best, network.logits(best))

@@ -1,0 +1,25 @@
+"""The fast gradient sign method: one step within a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.norm_ball import moved
+from engine.attacks.objectives import Misclassification
+from engine.attacks.requests import NormName
+
+
+def fgsm(
+    network: AttackedNetwork, originals: Tensor, objective: Misclassification, epsilon: float, norm: NormName
+) -> Iterator[Iterate]:
+    """The fast gradient sign method (Goodfellow et al. 2015, arXiv:1412.6572), in L2 along the gradient itself.
+
+    `originals` (n, 1, 28, 28) as they are, and after its one step.
+    """
+    logits, gradient = network.ascent(originals, objective)
+    yield Iterate(originals, logits)
+    images = moved(originals, gradient, epsilon, norm).clamp(0, 1)
+    yield Iterate(images, network.logits(images))

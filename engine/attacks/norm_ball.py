@@ -1,0 +1,60 @@
+"""The ball around an image that an attack may not leave: norms, steps, projections and random starts.
+
+Norms are of differences of pixel values, which go from 0 to 1. No image leaves that range, and epsilon 0 leaves it as
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.attacks.requests import NormName
+from engine.network.seeds import generator
+
+_TINY = 1e-30
+
+
+def norms(differences: Tensor, norm: NormName) -> Tensor:
+    """L-infinity or L2 norms (n, 1, 1, 1) of differences (n, 1, 28, 28)."""
+    flat = differences.flatten(1)
+    found = flat.abs().amax(dim=1) if norm == "linf" else flat.norm(dim=1)
+    return found[:, None, None, None]
+
+
+def moved(images: Tensor, gradient: Tensor, step: float, norm: NormName) -> Tensor:
+    """`images` a step of norm `step` up their gradients, all (n, 1, 28, 28)."""
+    if norm == "linf":
+        return images + step * gradient.sign()
+    gradient = gradient / norms(gradient, "linf").clamp(min=_TINY)  # the squares of tiny ones would be nothing
+    return images + step * gradient / norms(gradient, "l2").clamp(min=_TINY)
+
+
+def projected(images: Tensor, originals: Tensor, epsilon: float, norm: NormName) -> Tensor:
+    """The nearest to `images` that is within `epsilon` of `originals`, clipped to [0, 1]; all (n, 1, 28, 28)."""
+    difference = images - originals
+    if norm == "linf":
+        difference = difference.clamp(-epsilon, epsilon)
+    else:
+        difference = difference * (epsilon / norms(difference, "l2").clamp(min=_TINY)).clamp(max=1.0)
+    return (originals + difference).clamp(0, 1)
+
+
+def random_starts(  # noqa: PLR0917
+    originals: Tensor, epsilon: float, norm: NormName, seed: int, indices: Sequence[int], restart: int = 0
+) -> Tensor:
+    """A random image (n, 1, 28, 28) within `epsilon` of each of `originals`, by its index in the split alone.
+
+    L-infinity: each pixel uniform. L2: a direction drawn uniformly, and how far.
+    """
+    found = []
+    for original, index in zip(originals, indices, strict=True):
+        draw = generator(seed, index, restart)
+        if norm == "linf":
+            found.append((torch.rand(original.shape, generator=draw) * 2 - 1) * epsilon)
+        else:
+            direction = torch.randn(original.shape, generator=draw)
+            found.append(direction / direction.norm() * torch.rand(1, generator=draw) * epsilon)
+    return (originals + torch.stack(found).to(originals)).clamp(0, 1)

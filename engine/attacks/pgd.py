@@ -1,0 +1,66 @@
+"""Projected gradient descent: many steps within a bound, from one start or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from engine.attacks.network import AttackedNetwork, Iterate
+from engine.attacks.norm_ball import moved, projected
+from engine.attacks.objectives import Misclassification
+from engine.attacks.requests import NormName
+
+LOOK = 8
+"""Steps on a GPU between two looks at which images are left: each look waits for all that was asked of it."""
+
+
+def pgd(  # noqa: PLR0917
+    network: AttackedNetwork,
+    originals: Tensor,
+    objective: Misclassification,
+    epsilon: float,
+    norm: NormName,
+    step_size: float,
+    steps: int,
+    starts: Sequence[Tensor],
+    *,
+    stop: bool = False,
+) -> Iterator[Iterate]:
+    """Projected gradient descent (Madry et al. 2018, arXiv:1706.06083), once from each of `starts`.
+
+    `originals` and each start are (n, 1, 28, 28). The images after each step; last, of each image the best of all
+    starts: one that reaches the objective, or comes nearest. With `stop` an image that reaches it stays as it is, which
+    asks the network less and changes no verdict for the worse.
+    """
+    best = Iterate(originals, network.logits(originals))
+    won = objective.reached(best.logits) if stop else torch.zeros_like(objective.actual, dtype=torch.bool)
+    every = 1 if originals.device.type == "cpu" else LOOK
+    first = True
+    for start in starts:
+        images, logits = torch.where(won[:, None, None, None], best.images, start), best.logits.clone()
+        active = torch.arange(len(images), device=images.device)
+        for number in range(steps):
+            if stop and number % every == 0:
+                active = (~won).nonzero()[:, 0]
+                if not len(active):
+                    break
+            among = objective.at(active)
+            logits[active], gradient = network.ascent(images[active], among)
+            if stop:
+                won[active] |= among.reached(logits[active])
+            yield Iterate(images, logits)
+            step = projected(moved(images[active], gradient, step_size, norm), originals[active], epsilon, norm)
+            images[active] = torch.where(won[active, None, None, None], images[active], step) if stop else step
+        logits = network.logits(images)
+        now = objective.reached(logits)
+        won = won | now if stop else won
+        if first:
+            best, first = Iterate(images, logits), False
+        else:
+            had = objective.reached(best.logits)
+            better = (now & ~had) | ((now == had) & (objective.margin(logits) > objective.margin(best.logits)))
+            pick = better[:, None, None, None]
+            best = Iterate(torch.where(pick, images, best.images), torch.where(better[:, None], logits, best.logits))
+    yield best

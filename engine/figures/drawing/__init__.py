@@ -1,0 +1,5 @@
+"""Figures for a paper: one file a kind. No other part of the program draws with Matplotlib."""
+
+from engine.plotting import import_matplotlib
+
+import_matplotlib()
