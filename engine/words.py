@@ -1,7 +1,8 @@
-"""Words from elsewhere, made safe to show."""
+"""Words from elsewhere, made safe to show; and shares in per cent."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from typing import Any, TypeVar, cast
 
@@ -51,6 +52,11 @@ def readable(value: V) -> V:
         changed = {name: new for name, old in fields.items() if (new := readable(old)) is not old}
         new = msgspec.structs.replace(value, **changed) if changed else value
     return cast(V, new)
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1 as `98.94 %`; a dash for NaN, the share of nothing."""
+    return "-" if math.isnan(share) else f"{share:.2%}".replace("%", " %")
 
 
 def _escaped(character: str) -> str:

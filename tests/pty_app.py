@@ -32,7 +32,7 @@ class PtyApp:
         columns: int = 120,
         rows: int = 40,
         environment: Mapping[str, str] | None = None,
-        program: Sequence[str] = (sys.executable, "-c", "from tui.cli import main; main()"),
+        program: Sequence[str] = (sys.executable, "-c", "from tui.cli.main import main; main()"),
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)

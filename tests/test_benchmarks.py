@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tui.raster import MODES
+from tui.drawing.raster import MODES
 
 SHORT = {
     "startup": ("1", ["first frame", "PyTorch ready", "--help", "train --help"]),

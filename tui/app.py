@@ -45,13 +45,13 @@ from engine.training.events import RunCancelled, RunFailed, RunStarted
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.commands import SCREENS, Palette, PaletteScreen, bindings
+from tui.drawing.terminal import ASCII, glyphs
+from tui.drawing.theme import THEMES
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
-from tui.terminal import ASCII, glyphs
-from tui.theme import THEMES
 
 if TYPE_CHECKING:
-    from tui.raster import Mode
+    from tui.drawing.raster import Mode
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the current digit until somebody takes another."""

@@ -214,3 +214,15 @@ class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
     count: Annotated[int, Meta(ge=1, le=60_000, description="the first n images that all networks get right")] = 200
     steps: Annotated[int, Meta(ge=1, le=10_000, description="of PGD")] = 40
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random starts")] = 0
+
+
+ATTACK_TITLES = {
+    "noise": "from noise",
+    "targeted": "targeted",
+    "random": "random noise",
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "deepfool": "DeepFool",
+    "cw": "Carlini-Wagner",
+}
+"""How each attack, and random noise of the same size, is called on screens, in tables and in figures."""

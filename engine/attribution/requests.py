@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from msgspec import Meta
 
@@ -85,3 +85,26 @@ class Attribute(Explain, frozen=True, tag="attribute"):
         Explain.check_together(self)
         if self.randomise and not self.digits:
             raise RequestError("randomise is measured over many images: give digits too, for example 16")
+
+
+class MethodTitle(NamedTuple):
+    """How a method is called."""
+
+    full: str
+    """As papers write it."""
+    short: str
+    """In at most fourteen characters: it stands over half a digit."""
+
+
+METHOD_TITLES = {
+    "occlusion": MethodTitle("occlusion", "occlusion"),
+    "saliency": MethodTitle("saliency", "saliency"),
+    "gradient-x-input": MethodTitle("gradient × input", "grad x input"),
+    "integrated-gradients": MethodTitle("integrated gradients", "int. gradients"),
+    "smoothgrad": MethodTitle("SmoothGrad", "SmoothGrad"),
+    "grad-cam-conv1": MethodTitle("Grad-CAM conv1", "Grad-CAM conv1"),
+    "grad-cam-conv2": MethodTitle("Grad-CAM conv2", "Grad-CAM conv2"),
+    "guided-backprop": MethodTitle("guided backprop", "guided bp"),
+    "random": MethodTitle("random order", "random order"),
+}
+"""Of each method, and of the order by chance that all are compared with: on screens, in tables and in figures."""

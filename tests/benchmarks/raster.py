@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.style import Style
 
-from tui.raster import BLANK, COLOUR_MAPS, MODES, Palette, Span, paint, quantise
+from tui.drawing.raster import BLANK, COLOUR_MAPS, MODES, Palette, Span, paint, quantise
 
 
 def draw(weights: np.ndarray, colours: Palette, *, shared: bool) -> float:

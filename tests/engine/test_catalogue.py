@@ -23,7 +23,7 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import readable, shown
 from tests.engine.test_recording import only
-from tui.cli import COMMANDS, run
+from tui.cli.main import COMMANDS, run
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
 
@@ -141,7 +141,7 @@ def test_another_name(tmp_path: Path) -> None:
 def test_a_list_needs_no_torch(tmp_path: Path) -> None:
     copies(tmp_path, 3)
     code = (
-        "import sys; from tui.cli import run; "
+        "import sys; from tui.cli.main import run; "
         f"assert run(['runs', '--runs', {str(tmp_path)!r}]) == 0; assert 'torch' not in sys.modules"
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)

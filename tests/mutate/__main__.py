@@ -42,7 +42,7 @@ USED = (
         "engine.inspection.filters",
         "engine.inspection.layers",
     ),
-    *("engine.inspection.predictions", "tui.arguments", "tui.output", "tui.tables", "tui.gallery"),
+    *("engine.inspection.predictions", "tui.cli.arguments", "tui.cli.runner", "tui.cli.tables", "tui.cli.gallery"),
     "torch._dynamo",
 )
 """Modules that are imported once, and not in each child."""

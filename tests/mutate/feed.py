@@ -32,7 +32,7 @@ from engine.runs.requests import Resume
 from engine.runs.tail import Tail
 from engine.training.events import RunFailed, RunStarted
 from tests.mutate.material import LABELS, OTHER, SUBJECT, Material
-from tui.cli import main
+from tui.cli.main import main
 
 STEPS = 12
 """Events of a resumed run that are waited for."""

@@ -18,8 +18,8 @@ from engine.attacks.requests import (
 )
 from engine.request import Request
 from tests.tui.test_inspect_cli import CNN, Call, call, lines
-from tui import cli
-from tui.arguments import ArrayOutput, parse
+from tui.cli import main as cli
+from tui.cli.arguments import ArrayOutput, parse
 
 __all__ = ["call"]  # the fixture
 

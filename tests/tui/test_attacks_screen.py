@@ -32,10 +32,10 @@ from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words
 from tests.tui.test_train_screen import until
+from tui.drawing.vocabulary import beta_answer
 from tui.screens import attacks
 from tui.screens.activations import ActivationsScreen
 from tui.screens.attacks import LADDERS, AttacksScreen
-from tui.tables import beta_answer
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar

@@ -8,7 +8,7 @@ from textual.app import App, ComposeResult
 
 from engine.runs.finding import pretrained
 from engine.runs.history import RunHistory
-from tui.theme import DARK
+from tui.drawing.theme import DARK
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart, Curve, decimate, labels, log_ticks, ticks
 from tui.widgets.traces import AT_ONCE, MOST, RunTraces, Trace

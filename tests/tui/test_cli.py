@@ -15,10 +15,10 @@ from engine.request import RequestError
 from engine.runs.folder import RunFolder
 from engine.training.events import RunCancelled, RunFinished
 from engine.training.requests import Train
-from tui import cli
-from tui.arguments import Output, one_line, parse
+from tui.cli import main as cli
+from tui.cli.arguments import Output, one_line, parse
 
-MAIN = "from tui.cli import main; main()"
+MAIN = "from tui.cli.main import main; main()"
 PROGRAM = (sys.executable, "-c", MAIN)
 DEFAULT = {signal.SIGINT: "default_int_handler", signal.SIGTERM: "SIG_DFL", signal.SIGHUP: "SIG_DFL"}
 SMALL = ("--epochs", "1", "--train-size", "640")
@@ -157,7 +157,7 @@ def test_help_is_on_standard_output(arguments: list[str]) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom tui.cli import main\n"
+        "import sys\nfrom tui.cli.main import main\n"
         "for words in (['--help'], ['train', '--help'], ['activations', '--help']):\n"
         "    try: main(words)\n    except SystemExit: pass\n"
         "print([m for m in ('torch', 'numpy', 'textual', 'plotext', 'matplotlib') if m in sys.modules])"
@@ -209,7 +209,8 @@ def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals, 
 
 def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
-        f"{sys.executable} -c 'from tui.cli import main; main()' train --json --epochs 3 --train-size 640 | head -c 1",
+        f"{sys.executable} -c 'from tui.cli.main import main; main()' train --json --epochs 3 --train-size 640"
+        " | head -c 1",
         shell=True,
         cwd=tmp_path,
         capture_output=True,

@@ -15,7 +15,7 @@ from engine.inspection.requests import ShowActivations, ShowDigits, ShowFilters,
 from engine.network.events import NetworkEvent
 from engine.network.requests import Inspect
 from engine.operations import perform
-from tui.gallery import pictures
+from tui.cli.gallery import pictures
 
 pytestmark = pytest.mark.usefixtures("exact_engine")
 

@@ -34,9 +34,11 @@ from engine.runs.history import RunHistory
 from engine.training.events import BatchEvaluated, EpochFinished, RunFinished, RunStarted
 from engine.training.requests import Train
 from tests.conftest import patch_load
-from tui import cli, output, tables
-from tui.arguments import ArrayOutput, TrainOutput, parse
-from tui.saving import result_arrays
+from tui.cli import main as cli
+from tui.cli import runner as output
+from tui.cli import tables
+from tui.cli.arguments import ArrayOutput, TrainOutput, parse
+from tui.cli.saving import result_arrays
 
 Call = Callable[..., tuple[int, str, str]]
 CNN = "pretrained:cnn"
@@ -664,7 +666,7 @@ def test_an_interrupt_ends_it_before_anything_is_written(
 
 
 def test_a_reader_that_leaves_is_no_traceback(tmp_path: Path) -> None:
-    program = f"{sys.executable} -c 'from tui.cli import main; main()'"
+    program = f"{sys.executable} -c 'from tui.cli.main import main; main()'"
     command = f"{program} digits --count 2000 | head -1"
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stderr == ""

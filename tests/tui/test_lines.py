@@ -5,10 +5,10 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from tests.tui.conftest import MakeApp
-from tui.widgets.cells import Cell, cells, clipped
+from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.words import cut, padded
 from tui.widgets.lines import KeyBar
 from tui.widgets.settings import Settings
-from tui.words import cut, padded
 
 
 @pytest.mark.parametrize("width", [30, 40, 55, 80])

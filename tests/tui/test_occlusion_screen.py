@@ -20,7 +20,7 @@ from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
 from tests.tui.test_inspect_screens import drawn, go, settled, status, words
 from tests.tui.test_train_screen import until
-from tui.raster import Span
+from tui.drawing.raster import Span
 from tui.screens import occlusion
 from tui.screens.activations import ActivationsScreen
 from tui.screens.dialogs import DigitScreen

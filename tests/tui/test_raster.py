@@ -11,7 +11,8 @@ from rich.color import Color, ColorSystem
 from rich.style import Style
 
 from engine.figures.requests import ColourMapName
-from tui.raster import (
+from tui.drawing.cells import Cell
+from tui.drawing.raster import (
     BLANK,
     COLOUR_MAPS,
     MODES,
@@ -27,7 +28,6 @@ from tui.raster import (
     palette,
     quantise,
 )
-from tui.widgets.cells import Cell
 
 ACCENT = Style(color="#56b4e9")
 every_map = pytest.mark.parametrize("name", COLOUR_MAPS)

@@ -14,7 +14,7 @@ from engine.lab import Job, Lab
 from engine.libraries import not_loaded
 from engine.network.requests import WarmUp
 from engine.paths import cache_folder
-from tui import cli
+from tui.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 MISSING = "libcublas.so.12: cannot open shared object file: No such file or directory"

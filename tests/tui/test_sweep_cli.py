@@ -19,7 +19,7 @@ from engine.training.loop import TrainingFailed, train
 from engine.training.memory import free_memory
 from engine.training.requests import Train
 from tests.tui.test_inspect_cli import Call, call
-from tui import training
+from tui.cli import train as training
 
 __all__ = ["call"]
 

@@ -19,7 +19,7 @@ from engine.runs.folder import RunFolder
 from engine.training.events import RunCancelled
 from tests.pty_app import PtyApp
 from tui.app import LAST_RESORT
-from tui.terminal import ASCII, UNICODE, colour_system, glyphs
+from tui.drawing.terminal import ASCII, UNICODE, colour_system, glyphs
 
 
 def _train(app: PtyApp, cwd: Path) -> Path:
@@ -186,7 +186,7 @@ def test_libraries_that_print_do_so_in_a_log(tmp_path: Path) -> None:
     code = """
 import os
 from tui.app import MnistTui
-from tui.cli import main
+from tui.cli.main import main
 
 mount = MnistTui.on_mount
 
@@ -212,7 +212,7 @@ main()
 def test_standard_output_is_for_events_alone() -> None:
     code = """
 import os, sys
-from tui.descriptors import output_to_ourselves
+from tui.cli.descriptors import output_to_ourselves
 
 for number in (b"1", b"2"):
     with output_to_ourselves() as out:
@@ -229,7 +229,7 @@ print("after")
 
 def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:
     """Textual draws on standard error: with it redirected, the screen would stay dark."""
-    script = ("/bin/sh", "-c", f"exec {sys.executable} -c 'from tui.cli import main; main()' 2>err.txt")
+    script = ("/bin/sh", "-c", f"exec {sys.executable} -c 'from tui.cli.main import main; main()' 2>err.txt")
     with PtyApp(cwd=tmp_path, program=script) as app:
         assert app.wait() == 2
     assert (tmp_path / "err.txt").read_text().startswith("mnist-tui: the app needs a terminal")

@@ -30,13 +30,13 @@ from engine.training.requests import Train
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
 from tui.app import MnistTui, _screen
+from tui.drawing.words import duration
 from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart
 from tui.widgets.form import Choice, RequestForm
 from tui.widgets.lines import Header, KeyBar, ProgressLine
-from tui.words import duration
 
 SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
 

@@ -14,13 +14,13 @@ from engine.inspection.events import ActivationsComputed, ChannelsSurveyed, Laye
 from engine.inspection.requests import LayerName, ShowActivations
 from engine.network.events import NetworkEvent
 from engine.request import Request
+from engine.words import percent
 from tui.commands import bindings
-from tui.raster import Span
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
 from tui.screens.inspect import InspectScreen
-from tui.terminal import glyphs
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
-from tui.widgets.table import percent
 
 
 class ActivationsScreen(InspectScreen):

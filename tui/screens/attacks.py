@@ -25,6 +25,7 @@ from engine.attacks.events import (
     UniversalMade,
 )
 from engine.attacks.requests import (
+    ATTACK_TITLES,
     GALLERY,
     AnyAttack,
     AttackName,
@@ -41,19 +42,19 @@ from engine.lab import Job
 from engine.network.events import NetworkEvent
 from engine.request import Parameter, Request, RequestError, parameters
 from engine.runs.finding import other_bundled
+from engine.words import percent
 from tui.commands import Command, bindings
-from tui.raster import Span
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import beta_answer
+from tui.drawing.words import cut, padded
 from tui.screens.inspect import InspectScreen, Movable
-from tui.tables import ATTACK_NAMES, beta_answer
-from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 from tui.widgets.settings import Settings
-from tui.widgets.table import percent
-from tui.words import cut, padded
 
 Page = Literal["attack", "curve", "beta", "transfer", "universal"]
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
@@ -318,7 +319,7 @@ class AttacksScreen(InspectScreen):
         at = self._option.get(self._subject, 0)
         settings = self.query_one(Settings)
         if self.page == "attack":
-            settings.show([ATTACK_NAMES[name] for name in names], names.index(self.attack_name), values, at)
+            settings.show([ATTACK_TITLES[name] for name in names], names.index(self.attack_name), values, at)
         else:
             settings.show(list(TITLES.values()), list(TITLES).index(self.page), values, at)
 
@@ -409,8 +410,8 @@ class AttacksScreen(InspectScreen):
         for p in found.points:
             name = padded(cut(p.name, 18), 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
-            text = f"{name} {ATTACK_NAMES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
-            lines.append(Row(text, f"beaten by {ATTACK_NAMES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
+            text = f"{name} {ATTACK_TITLES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
+            lines.append(Row(text, f"beaten by {ATTACK_TITLES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
         title = f"{found.points[0].count:,} of {found.asked:,} digits, {found.norm}"
         table.show(title, head, lines, self._curve_notes(found))
         self._draw_curve_chart(found)
@@ -419,7 +420,7 @@ class AttacksScreen(InspectScreen):
         notes = [f"median L2, {name}: {value:.3f}" for name, value in found.median_l2.items() if not np.isnan(value)]
         if found.fallen:
             first = ", ".join(f"{i.index} ({i.actual}{glyphs().arrow}{i.taken_for})" for i in found.fallen[:6])
-            notes.append(f"first to fall to {ATTACK_NAMES[found.fallen_by]}: {first}")
+            notes.append(f"first to fall to {ATTACK_TITLES[found.fallen_by]}: {first}")
         point = found.points[min(self.table.cursor, len(found.points) - 1)]
         pairs = zip(point.class_correct, point.class_count, strict=True)
         shares = " ".join(f"{c}:{100 * right / n:.0f}" if n else f"{c}:-" for c, (right, n) in enumerate(pairs))
@@ -440,7 +441,7 @@ class AttacksScreen(InspectScreen):
             points = found.curve(name, attack)
             values = [100 * p.accuracy for p in points]
             at = next((100 * p.accuracy for p in points if p.epsilon == here.epsilon), values[-1])
-            short = f"{name.removeprefix('pretrained:')} {ATTACK_NAMES[attack]}"
+            short = f"{name.removeprefix('pretrained:')} {ATTACK_TITLES[attack]}"
             told = self.has_class("-wide") or (name, attack) == (here.name, here.attack)
             curves.append(Curve(short, colour, [p.epsilon for p in points], values, f"{at:.1f} %" if told else ""))
         chart = self.query_one("#curve-chart", Chart)
@@ -496,7 +497,7 @@ class AttacksScreen(InspectScreen):
             for name, row, size in zip(names, found.success, found.l2, strict=True)
         ]
         bound = "" if found.epsilon is None else f" {found.norm} {found.epsilon:g}"
-        title = f"{ATTACK_NAMES[found.attack]}{bound}: share that each network mistakes"
+        title = f"{ATTACK_TITLES[found.attack]}{bound}: share that each network mistakes"
         note = f"over {found.averaged:,} digits that all of them get right"
         self.table.show(title, head, lines, [note])
 
@@ -544,10 +545,10 @@ class AttacksScreen(InspectScreen):
         if job.paused:
             line.show(f"paused after step {self._step}: space goes on, s one step, x stops", tone="foreground")
         elif steps:
-            bar = Bar(ATTACK_NAMES[self.attack_name], min(1.0, self._step / steps))
+            bar = Bar(ATTACK_TITLES[self.attack_name], min(1.0, self._step / steps))
             line.show(bar, f"step {self._step} of {steps}", "space pauses, x stops", tone="quiet")
         else:
-            line.show(f"{ATTACK_NAMES[self.attack_name]}: about to begin", tone="quiet")
+            line.show(f"{ATTACK_TITLES[self.attack_name]}: about to begin", tone="quiet")
 
     def while_working(self) -> str:
         """How to stop it."""

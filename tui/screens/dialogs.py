@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from engine.data.requests import SplitName
 from engine.words import shown
 from tui.commands import MOVES, commands
-from tui.theme import ink
+from tui.drawing.theme import ink
 
 Answer = TypeVar("Answer")
 

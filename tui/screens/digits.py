@@ -15,15 +15,15 @@ from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
 from engine.inspection.requests import DigitOrder, Evaluate, ShowDigits
 from engine.network.events import NetworkEvent
 from engine.request import Request
+from engine.words import percent
 from tui.commands import Command, bindings
-from tui.raster import Span
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
 from tui.screens.inspect import InspectScreen, Movable
-from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
-from tui.widgets.table import percent
 
 ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
 AT_ONCE, AT_MOST = 100, 1000

@@ -14,7 +14,7 @@ from engine.inspection.requests import LayerName, ShowFilters
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from tui.commands import bindings
-from tui.raster import Span
+from tui.drawing.raster import Span
 from tui.screens.inspect import InspectScreen
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet

@@ -18,12 +18,12 @@ from engine.lab import Job
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.training.events import BatchEvaluated
-from tui.raster import MODES
+from tui.drawing.raster import MODES
+from tui.drawing.view import View, modes
+from tui.drawing.words import duration
 from tui.screens.frame import LabScreen
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import RasterGrid
-from tui.widgets.view import View, modes
-from tui.words import duration
 
 AN_ESTIMATE = 1.0
 """Seconds before which an estimate is worth nothing."""

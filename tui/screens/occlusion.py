@@ -20,25 +20,25 @@ from engine.attribution.events import (
     OcclusionMapReady,
     StrokeShare,
 )
-from engine.attribution.requests import Attribute, FillName, Occlude, WatchedClass
+from engine.attribution.requests import METHOD_TITLES, Attribute, FillName, Occlude, WatchedClass
 from engine.figures.requests import DrawFigure
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.requests import LayerName
 from engine.network.events import NetworkEvent
 from engine.request import Request
+from engine.words import percent
 from tui.commands import Command, bindings
-from tui.raster import Span
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
+from tui.drawing.view import View
+from tui.drawing.vocabulary import NO_NUMBERS
 from tui.screens.inspect import InspectScreen, Movable
-from tui.tables import METHOD_NAMES, NO_NUMBERS
-from tui.terminal import glyphs
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.lines import ProgressLine
 from tui.widgets.maps import Maps, Panel
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
-from tui.widgets.table import percent
 from tui.widgets.trust import TrustTable
-from tui.widgets.view import View
 
 Page = Literal["occlusion", "methods", "trust"]
 FILLS: tuple[str, ...] = (*get_args(FillName), "0.15", "0.25", "0.5", "0.75")
@@ -327,7 +327,7 @@ class OcclusionScreen(InspectScreen):
             return
         shown = self._methods_shown(here)
         images = np.concatenate((here.image[None], here.maps[shown]))
-        labels = [f"{here.split} {here.index}", *(METHOD_NAMES[here.methods[number]] for number in shown)]
+        labels = [f"{here.split} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
         what = f"what speaks for {here.watched}"
         facts = (
             f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {percent(here.baseline_probability)}"
@@ -397,7 +397,7 @@ class OcclusionScreen(InspectScreen):
                 one = getattr(here, name)
                 if one.spread:
                     curves += [Curve("spread", "rule", xs, edge) for edge in one.band()]
-                curves.append(Curve(METHOD_NAMES[here.method], "curve-train", xs, one.values, f"{one.area:.3f}"))
+                curves.append(Curve(METHOD_TITLES[here.method].short, "curve-train", xs, one.values, f"{one.area:.3f}"))
             self.query_one(f"#{name}", Chart).show(curves, (0.0, 100.0), (0.0, 1.0))
 
     def sentence(self) -> str:

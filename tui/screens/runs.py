@@ -22,17 +22,16 @@ from engine.runs.comparison import compare
 from engine.runs.events import RunsCompared, RunSummary
 from engine.runs.folder import RunFolder
 from engine.training.requests import Train
-from engine.words import shown
+from engine.words import percent, shown
 from tui.commands import Command, bindings
+from tui.drawing.terminal import glyphs
+from tui.drawing.words import cut, duration, padded, remark
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
-from tui.terminal import glyphs
 from tui.widgets.comparison import Comparison
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.rows import Row, Rows
-from tui.widgets.table import percent
-from tui.words import cut, duration, padded, remark
 
 _OF_THE_COMPARISON = frozenset({"measure", "axis", "smooth"})
 _OF_THE_LIST = {

@@ -17,16 +17,17 @@ from engine.runs.history import RunHistory
 from engine.runs.sweeps import sweep
 from engine.training.events import BatchEvaluated
 from engine.training.requests import Train
+from engine.words import percent
 from tui.commands import Command, bindings
+from tui.drawing.terminal import glyphs
+from tui.drawing.words import damaged_lines, duration
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
-from tui.terminal import glyphs
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
-from tui.widgets.table import EpochTable, percent
+from tui.widgets.table import EpochTable
 from tui.widgets.traces import RunTraces
-from tui.words import damaged_lines, duration
 
 BETWEEN_PARTS = 0.001
 """Seconds for keys between two parts of the curves of a long run."""

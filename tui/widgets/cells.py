@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.events import Resize
@@ -13,43 +12,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from engine.words import shown
-from tui.terminal import glyphs
-from tui.theme import ink
-
-Cell = tuple[str, Style]
-"""A character and its style. A wide character is followed by an empty one."""
-
-
-def cells(*parts: tuple[str, Style]) -> list[Cell]:
-    """Texts and their styles as a row of cells."""
-    row: list[Cell] = []
-    for text, style in parts:
-        for character in shown(text):
-            row.append((character, style))
-            row.extend([("", style)] * (cell_len(character) - 1))
-    return row
-
-
-def trimmed(row: list[Cell], least: int) -> list[Cell]:
-    """`row` without the blanks at its end, as far as `least` cells are left."""
-    end = len(row)
-    while end > least and row[end - 1][0] == " ":
-        end -= 1
-    return row[:end]
-
-
-def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
-    """`row` in at most `width` cells: with an ellipsis in `style` at its end where more than blanks is left out."""
-    width = max(0, width)
-    row = trimmed(row, width)
-    if len(row) <= width:
-        return row
-    mark = cells((glyphs().ellipsis, style))
-    kept = row[: max(0, width - len(mark))]
-    if kept and not row[len(kept)][0]:  # half of a wide character
-        kept[-1] = (" ", style)
-    return (kept + mark)[:width]
+from tui.drawing.cells import Cell, cells, spread
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
 
 
 def _over(base: Style, style: Style) -> Style:
@@ -63,14 +28,6 @@ def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list
     bold = ink(widget.app, "foreground", bold=True)
     left = cells((glyphs().rule + " ", rule), (title, bold), (" ", rule)) if title else []
     return spread(left, [*facts, *cells((glyphs().rule, rule))] if facts else [], width, (glyphs().rule, rule))
-
-
-def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
-    """A row of `width` cells with `left` and `right` at its ends; what does not fit is cut, the right side first."""
-    gap = width - len(left) - len(right)
-    if gap < 1:
-        right, gap = [], max(0, width - len(left))
-    return left[:width] + [fill] * gap + right
 
 
 class CellWidget(Widget):

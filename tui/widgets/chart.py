@@ -11,9 +11,10 @@ from rich.color import ColorParseError
 from rich.style import Style
 from rich.text import Text
 
-from tui.terminal import UNICODE, glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, spread
+from tui.drawing.cells import Cell, cells, spread
+from tui.drawing.terminal import UNICODE, glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget
 
 MIN_WIDTH, MIN_HEIGHT = 24, 4
 """Below this, in cells, a chart is its title with the latest values."""

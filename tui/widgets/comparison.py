@@ -11,11 +11,11 @@ from textual.containers import Vertical
 
 from engine.runs.comparison import differences, sentence
 from engine.runs.events import RunGroup, RunsCompared
-from tui.tables import with_spread
-from tui.terminal import UNICODE, glyphs
+from tui.drawing.terminal import UNICODE, glyphs
+from tui.drawing.vocabulary import with_spread
+from tui.drawing.words import cut, padded
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
-from tui.words import cut, padded
 
 INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
 """Of the groups; a colour-blind person tells them apart. Of more groups, the first are drawn."""

@@ -6,12 +6,13 @@ import numpy as np
 from rich.style import Style
 
 from engine.inspection.events import SplitEvaluated
-from tui.raster import Span, quantise
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
-from tui.widgets.table import percent
-from tui.widgets.view import View
+from engine.words import percent
+from tui.drawing.cells import Cell, cells
+from tui.drawing.raster import Span, quantise
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.drawing.view import View
+from tui.widgets.cells import CellWidget, title_row
 
 CELL = 4
 """Cells a number."""

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from engine.request import Parameter, Request, RequestError, parameters
-from tui.terminal import glyphs
+from tui.drawing.terminal import glyphs
 
 
 class NumberInput(Input):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 
 from engine.inspection.events import LayerSummary, NetworkSummarised, with_batch
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from tui.drawing.cells import Cell, cells
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget, title_row
 
 COLUMNS = (
     ("layer", 12),

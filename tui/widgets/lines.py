@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from textual.events import Click
 
 from tui.commands import SCREENS, Command
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, clipped, spread
+from tui.drawing.cells import Cell, cells, clipped, spread
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget
 
 
 class Header(CellWidget):

@@ -10,11 +10,12 @@ import numpy as np
 from textual.events import Click
 from textual.message import Message
 
-from tui.raster import OUTLINE, Levels, Span, enlarge, frame, paint, quantise
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, clipped, title_row
+from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.raster import OUTLINE, Levels, Span, enlarge, frame, paint, quantise
+from tui.drawing.theme import ink
+from tui.drawing.view import View
+from tui.widgets.cells import CellWidget, title_row
 from tui.widgets.pictures import LARGEST
-from tui.widgets.view import View
 
 GAP = 1
 """Cells between two maps."""

@@ -11,10 +11,11 @@ from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
 from textual.message import Message
 
-from tui.raster import BLANK, Levels, Palette, Span, enlarge, frame, halve, paint, quantise
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
-from tui.widgets.view import View
+from tui.drawing.cells import Cell, cells
+from tui.drawing.raster import BLANK, Levels, Palette, Span, enlarge, frame, halve, paint, quantise
+from tui.drawing.theme import ink
+from tui.drawing.view import View
+from tui.widgets.cells import CellWidget, title_row
 
 LARGEST = 16
 """Times that a picture is enlarged at most."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from textual.events import Click
 from textual.message import Message
 
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, clipped, title_row
+from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget, title_row
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, clipped, trimmed
+from tui.drawing.cells import Cell, cells, clipped, trimmed
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget
 
 
 class Settings(CellWidget):

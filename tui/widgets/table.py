@@ -7,9 +7,11 @@ from textual.events import MouseScrollDown, MouseScrollUp
 
 from engine.runs.history import RunHistory
 from engine.training.events import EpochFinished
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells
+from engine.words import percent
+from tui.drawing.cells import Cell, cells
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget
 
 COLUMNS = (
     ("epoch", 9),
@@ -99,8 +101,3 @@ class EpochTable(CellWidget, can_focus=True):
         text = ink(self.app, "foreground", bold=best)
         row = cells(*((value.rjust(size), text) for value, (_, size) in zip(texts, COLUMNS, strict=True)))
         return row + cells((f"  {glyphs().best} best", ink(self.app, "curve-val"))) if best else row
-
-
-def percent(share: float) -> str:
-    """A share from 0 to 1 as `98.94 %`."""
-    return f"{share * 100:.2f} %"

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from textual.message import Message
 
 from engine.attribution.events import Faithfulness, best_method
-from tui.tables import METHOD_NAMES
-from tui.terminal import glyphs
-from tui.theme import ink
-from tui.widgets.cells import Cell, CellWidget, cells, title_row
+from engine.attribution.requests import METHOD_TITLES
+from tui.drawing.cells import Cell, cells
+from tui.drawing.terminal import glyphs
+from tui.drawing.theme import ink
+from tui.widgets.cells import CellWidget, title_row
 
 
 class TrustTable(CellWidget):
@@ -80,7 +81,7 @@ class TrustTable(CellWidget):
         for number, each in enumerate(self.measured):
             here = number == self.cursor
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here)
-            row = cells((f" {METHOD_NAMES[each.method]:<16}", style))
+            row = cells((f" {METHOD_TITLES[each.method].short:<16}", style))
             for name, size in (("deletion", 15), ("insertion", 16)):
                 first = each.method == best[name]
                 style = ink(self.app, "success" if first else "foreground", bold=first)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, ranged, show, span_of
-from engine.figures.drawing.page import SMALL, WIDTH, page, panel, percent, small_print
+from engine.figures.drawing.page import SMALL, WIDTH, page, panel, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed
 from engine.inspection.requests import LayerName
+from engine.words import percent
 
 _SIDE = 1.1
 """Inches of the image and of the mean map."""

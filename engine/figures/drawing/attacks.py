@@ -9,13 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.requests import ATTACK_TITLES
 from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, show
-from engine.figures.drawing.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, percent, small_print
+from engine.figures.drawing.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, small_print
+from engine.words import percent
 
 _PALETTE = (VERMILLION, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 _DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
-NAMES = {"random": "random noise", "fgsm": "FGSM", "pgd": "PGD", "deepfool": "DeepFool", "cw": "Carlini–Wagner"}
-"""Of attacks, as papers write them."""
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
     "noise": "From noise: images that the network takes for a class",
@@ -75,7 +75,7 @@ def _gallery(event: AttackFinished) -> Figure:
     images = (event.original[:count], event.adversarial[:count], difference)
     mosaics = [Mosaic(each, count, tile, label, gap=0.1) for each in images]
     height = sum(mosaic.height + label for mosaic in mosaics) + BAR + 0.1
-    title = _TITLES.get(event.attack, NAMES.get(event.attack, event.attack))
+    title = _TITLES.get(event.attack, ATTACK_TITLES.get(event.attack, event.attack))
     success = f"{event.successes} of {len(event.images)} fooled"
     left_out = f", {count} shown" if count < len(event.images) else ""
     notes = (event.source, success + left_out, _settings(event))
@@ -118,7 +118,7 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         points = event.curve(network, attack)
         colour = _PALETTE[event.networks.index(network) % len(_PALETTE)]
         across = [point.epsilon for point in points]
-        words = f"{network}, {NAMES[attack]}"
+        words = f"{network}, {ATTACK_TITLES[attack]}"
         axes.plot(across, [100 * p.accuracy for p in points], _DASHES[attack], color=colour, label=words)
         bands = [100 * p.low for p in points], [100 * p.high for p in points]
         axes.fill_between(across, *bands, color=colour, alpha=0.12, linewidth=0)
@@ -140,7 +140,7 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         axes, _ = mosaic.draw(figure, (left, top), (0.0, 1.0), "gray")
         for i, each in enumerate(fallen):
             mosaic.write(axes, i, f"{each.index}: {each.actual} → {each.taken_for}\nε {each.epsilon:.3g}", 5.5)
-        words = f"First to fall: {event.networks[0]} under {NAMES[event.fallen_by]}"
+        words = f"First to fall: {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}"
         figure.text(left / WIDTH, 1 - (0.45 + chart + 0.68) / (height + 0.75), words, fontsize=SMALL + 0.5)
     return figure
 
@@ -173,7 +173,7 @@ def transfer_figure(event: TransferMeasured) -> Figure:
     size = 0.75
     count = len(event.networks)
     bound = "" if event.epsilon is None else f", {NORMS[event.norm]} {event.epsilon:g}"
-    title = f"Transfer of adversarial images: {NAMES[event.attack]}{bound}"
+    title = f"Transfer of adversarial images: {ATTACK_TITLES[event.attack]}{bound}"
     notes = (f"{event.averaged:,} images that all get right", "rows: made on, columns: shown to")
     figure = page(count * size + 0.7, title, small_print(event, *notes))
     axes = panel(figure, (WIDTH - count * size) / 2, 0.45, count * size, count * size)

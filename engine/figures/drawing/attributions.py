@@ -16,22 +16,10 @@ from engine.attribution.events import (
     FaithfulnessMeasured,
     best_method,
 )
+from engine.attribution.requests import METHOD_TITLES
 from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.drawing.page import FAINT, SMALL, WIDTH, page, panel, small_print
 from engine.figures.requests import ColourMapName
-
-NAMES = {
-    "occlusion": "occlusion",
-    "saliency": "saliency",
-    "gradient-x-input": "gradient × input",
-    "integrated-gradients": "integrated gradients",
-    "smoothgrad": "SmoothGrad",
-    "grad-cam-conv1": "Grad-CAM conv1",
-    "grad-cam-conv2": "Grad-CAM conv2",
-    "guided-backprop": "guided backprop",
-    "random": "random order",
-}
-"""Of methods, as papers write them."""
 
 _COLOURS = {
     "occlusion": "#000000",
@@ -70,7 +58,7 @@ def attributions_figure(event: AttributionsComputed, colours: ColourMapName, sha
     image_axes.set_xlabel(f"p({event.watched}) = {event.baseline_probability:.4f}", fontsize=SMALL)
     axes, image = mosaic.draw(figure, (right, label), span, colours)
     for i, method in enumerate(event.methods):
-        mosaic.write(axes, i, NAMES[method], SMALL + 0.5)
+        mosaic.write(axes, i, METHOD_TITLES[method].full, SMALL + 0.5)
     colour_bar(figure, image, charts - 0.35 - BAR, "attribution", "" if shared_range else "map")
     _curves(figure, charts, event.shares, event.faithfulness, f"p({event.watched})")
     return figure
@@ -111,7 +99,7 @@ def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
 def _completeness(measured: Faithfulness) -> str:
     assert measured.completeness is not None
     total, difference = measured.completeness
-    return f"{NAMES[measured.method]}: sum {total:.3f}, difference in logit {difference:.3f}"
+    return f"{METHOD_TITLES[measured.method].full}: sum {total:.3f}, difference in logit {difference:.3f}"
 
 
 def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Sequence[Faithfulness], what: str) -> None:
@@ -157,6 +145,6 @@ def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]]
         y = number + 0.5
         style = "--" if method == "random" else "-"
         axes.plot((0, 0.14), (y, y), style, color=_COLOURS[method], linewidth=1)
-        axes.text(0.19, y, NAMES[method], fontsize=5.5, va="center")
+        axes.text(0.19, y, METHOD_TITLES[method].full, fontsize=5.5, va="center")
         for text, end in zip(numbers, ends, strict=True):
             axes.text(end, y, text, fontsize=5.5, ha="right", va="center")

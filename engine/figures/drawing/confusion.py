@@ -7,9 +7,10 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from engine.figures.drawing.page import FAINT, WIDTH, page, panel, percent, small_print
+from engine.figures.drawing.page import FAINT, WIDTH, page, panel, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import SplitEvaluated
+from engine.words import percent
 
 _ONE_SIDED: dict[ColourMapName, str] = {"gray": "Greys", "viridis": "viridis_r", "diverging": "Reds"}
 """Maps that begin light: most cells hold little or nothing."""

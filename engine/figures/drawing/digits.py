@@ -5,10 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from engine.figures.drawing.mosaic import Mosaic
-from engine.figures.drawing.page import FAINT, VERMILLION, WIDTH, page, percent, small_print
+from engine.figures.drawing.page import FAINT, VERMILLION, WIDTH, page, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import DigitsShown
 from engine.request import RequestError
+from engine.words import percent
 
 MOST = 100
 """Digits that one figure shows."""

@@ -11,10 +11,11 @@ from matplotlib.patches import Rectangle
 
 from engine.attribution.events import ClassOcclusionReady, OcclusionMap, OcclusionMapReady
 from engine.figures.drawing.mosaic import show, span_of
-from engine.figures.drawing.page import FAINT, SMALL, TOP, VERMILLION, page, panel, percent, small_print
+from engine.figures.drawing.page import FAINT, SMALL, TOP, VERMILLION, page, panel, small_print
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ImagesEvent
 from engine.request import RequestError
+from engine.words import percent
 
 if TYPE_CHECKING:
     from engine.event import Array

@@ -6,7 +6,6 @@ No pyplot: it keeps figures in global state, and figures are drawn in a worker t
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -108,11 +107,6 @@ def shortened(name: str, most: int = 48) -> str:
     """A name of at most `most` characters: of a longer one, its beginning and its end."""
     name, half = shown(name), most // 2
     return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
-
-
-def percent(share: float) -> str:
-    """A share from 0 to 1 as `99.12 %`; a dash for NaN, the share of nothing."""
-    return "–" if math.isnan(share) else f"{100 * share:.2f} %"
 
 
 def _drawable(text: str) -> str:

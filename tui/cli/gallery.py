@@ -12,12 +12,12 @@ from rich.text import Text
 
 from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, OcclusionMapReady
+from engine.attribution.requests import METHOD_TITLES
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown
 from engine.network.events import NetworkEvent
-from tui.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
-from tui.tables import METHOD_NAMES
-from tui.terminal import glyphs
+from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
+from tui.drawing.terminal import glyphs
 
 MARGIN = 2
 """Cells between two images."""
@@ -67,7 +67,7 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             # Methods have no unit in common: each map is drawn up to its own largest magnitude.
             maps = halve(event.maps)
             most = np.abs(maps).max(axis=(1, 2), keepdims=True)
-            names = [METHOD_NAMES[method] for method in event.methods]
+            names = [METHOD_TITLES[method].short for method in event.methods]
             found = _Found(maps / np.where(most > 0, most, 1), names, "diverging", Span(-1.0, 1.0))
         case AttackFinished():
             labels = [

@@ -30,11 +30,11 @@ from engine.training.events import (
     RunStarted,
 )
 from engine.words import readable, shown
-from tui import saving
-from tui.arguments import Output
-from tui.cli import DONE, FAILED, INTERRUPTED
-from tui.descriptors import output_to_ourselves
-from tui.terminal import colour_system
+from tui.cli import saving
+from tui.cli.arguments import Output
+from tui.cli.descriptors import output_to_ourselves
+from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from tui.drawing.terminal import colour_system
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -208,12 +208,12 @@ class _People:
             case RobustnessPointMeasured():
                 pass  # all of them stand in one table
             case RunsListed() | RunsCompared():
-                from tui.tables import results
+                from tui.cli.tables import results
 
                 self.console.print(results(event))
             case NetworkEvent():
-                from tui.gallery import pictures
-                from tui.tables import results
+                from tui.cli.gallery import pictures
+                from tui.cli.tables import results
 
                 self.console.print(results(event))
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):

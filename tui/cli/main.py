@@ -29,8 +29,7 @@ from engine.request import DeviceFailed, Request, RequestError
 from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
-
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -156,17 +155,17 @@ def run(argv: list[str]) -> int:
 
 
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.arguments import ArrayOutput, FigureOutput, Output, parse
+    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
 
     wanted = COMMANDS[word].request
     if wanted is Train:
-        from tui.training import train
+        from tui.cli.train import train
 
         return train(arguments)
     plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
-    from tui.output import report
+    from tui.cli.runner import report
 
     return report(request, output)
 
@@ -199,8 +198,8 @@ def _run_app(root: Path, what: str | None) -> int:
     # Textual draws on standard error; a stream that was closed is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
-    from tui.descriptors import terminal_to_ourselves
-    from tui.terminal import prepare
+    from tui.cli.descriptors import terminal_to_ourselves
+    from tui.drawing.terminal import prepare
 
     prepare(sys.stderr.fileno())
     # Little that is made until PyTorch is loaded is garbage: not to look for any saves a tenth of the way to the first
@@ -222,7 +221,3 @@ def _run_app(root: Path, what: str | None) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -14,10 +14,10 @@ from engine.runs.sweeps import expand, parse_axis
 from engine.training.events import RunCancelled, RunFailed, RunStarted
 from engine.training.requests import Train
 from engine.words import shown
-from tui.arguments import Output, TrainOutput, parse
-from tui.cli import DONE, FAILED, INTERRUPTED
-from tui.detach import Detached
-from tui.output import report
+from tui.cli.arguments import Output, TrainOutput, parse
+from tui.cli.detach import Detached
+from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from tui.cli.runner import report
 
 _BOTH = ["--batch-norm", "both"]
 
@@ -84,7 +84,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
     if failures:
         from rich.console import Console
 
-        from tui import tables
+        from tui.cli import tables
 
         Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160).print(
             "", f"{len(failures)} of {len(runs)} runs failed:", tables.failures(failures), sep="\n"

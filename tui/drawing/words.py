@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 
 from engine.words import shown
-from tui.terminal import glyphs
+from tui.drawing.terminal import glyphs
 
 if TYPE_CHECKING:
     from engine.runs.events import RunSummary

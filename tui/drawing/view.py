@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from textual.app import App
 
 from engine.figures.requests import ColourMapName
-from tui.raster import COLOUR_MAPS, Mode, Palette, modes_of, palette
-from tui.theme import ink
+from tui.drawing.raster import COLOUR_MAPS, Mode, Palette, modes_of, palette
+from tui.drawing.theme import ink
 
 
 def modes(app: App[object]) -> tuple[Mode, ...]:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.requests import ATTACK_TITLES
 from engine.attribution.events import (
     AttributionsComputed,
     ClassOcclusionReady,
@@ -31,16 +32,15 @@ from engine.inspection.events import (
 )
 from engine.network.events import NetworkEvent
 from engine.runs.comparison import differences, sentence
-from engine.runs.events import RunsCompared, RunsListed, Spread
-from engine.words import shown
-from tui.words import duration, remark
+from engine.runs.events import RunsCompared, RunsListed
+from engine.words import percent, shown
+from tui.drawing.vocabulary import NO_NUMBERS, beta_answer, with_spread
+from tui.drawing.words import duration, remark
 
 NOTHING = "."
 """A zero that should not catch the eye."""
 ENDS = 5
 """Of many channels so many of the strongest are shown, and as many of the weakest."""
-
-NO_NUMBERS = "the network gives no numbers: its weights are damaged"
 
 ORDERS = {
     "random": "in random order",
@@ -48,19 +48,6 @@ ORDERS = {
     "least-certain": "the least certain first",
     "most-certain": "the most certain first",
 }
-
-METHOD_NAMES = {
-    "occlusion": "occlusion",
-    "saliency": "saliency",
-    "gradient-x-input": "grad x input",
-    "integrated-gradients": "int. gradients",
-    "smoothgrad": "SmoothGrad",
-    "grad-cam-conv1": "Grad-CAM conv1",
-    "grad-cam-conv2": "Grad-CAM conv2",
-    "guided-backprop": "guided bp",
-    "random": "random order",
-}
-"""Of methods, short enough to stand over half a digit."""
 
 
 def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType:  # noqa: PLR0912 (a case for each event)
@@ -122,11 +109,6 @@ def _table(*columns: str, left: int = 0, gap: int = 2) -> Table:
     return table
 
 
-def _percent(share: float) -> str:
-    """In per cent; a dash for NaN, the share of nothing."""
-    return f"{share:.2%}".replace("%", " %") if not math.isnan(share) else "-"
-
-
 def _summary(event: NetworkSummarised) -> list[RenderableType]:
     table = _table("layer", "input", "output", "parameters", "neurons", "multiply-adds", "field", left=3, gap=1)
     for layer in event.layers:
@@ -154,8 +136,8 @@ def _evaluation(event: SplitEvaluated) -> list[RenderableType]:
             Text(str(count) if count else NOTHING, ("green" if actual == predicted else "red") if count else "dim")
             for predicted, count in enumerate(row)
         ]
-        table.add_row(str(actual), *counts, _percent(event.class_accuracy[actual]))
-    quality = f"loss {event.loss:.4f}, accuracy {_percent(event.accuracy)}, {event.mistakes:,} mistakes"
+        table.add_row(str(actual), *counts, percent(event.class_accuracy[actual]))
+    quality = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}, {event.mistakes:,} mistakes"
     return [
         f"{event.count:,} images, {quality}",
         "",
@@ -172,7 +154,7 @@ def _digits(event: DigitsShown) -> list[RenderableType]:
     # Ten thousand rows: a table of Rich's would take seconds to find its widths.
     rows = Text("index  actual  predicted  probability", "bold")
     for digit in event.digits:
-        share = _percent(digit.probability)
+        share = percent(digit.probability)
         rows.append(f"\n{digit.index:>5}  {digit.actual:>6}  {digit.predicted:>9}  {share:>11}", "not bold")
         if digit.predicted != digit.actual:
             rows.append("  wrong", "not bold red")
@@ -193,7 +175,7 @@ def _filters(event: FiltersShown) -> list[RenderableType]:
 
 def _activations(event: ActivationsComputed) -> list[RenderableType]:
     verdict = "" if event.predicted == event.actual else ", wrong"
-    certain = _percent(event.probability)
+    certain = percent(event.probability)
     lines: list[RenderableType] = [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted} ({certain}){verdict}"
     ]
@@ -231,7 +213,7 @@ def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
     changed = f": {', '.join(f'{winner} ({count:,})' for winner, count in others)}" if others else ""
     return [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
-        f"{p} {_percent(event.baseline_probability)} without a patch",
+        f"{p} {percent(event.baseline_probability)} without a patch",
         f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} of them computed, "
         f"{event.seconds * 1000:.0f} ms",
         f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
@@ -245,17 +227,17 @@ def _patch(event: OcclusionMapReady | ClassOcclusionReady) -> str:
 
 
 def _strokes(strokes: StrokeShare) -> str:
-    return f"over strokes: {_percent(strokes.positions)} of the positions, {_percent(strokes.drop)} of the drop"
+    return f"over strokes: {percent(strokes.positions)} of the positions, {percent(strokes.drop)} of the drop"
 
 
 def _class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
     over = f"mean over {event.averaged:,} of the {event.matching:,} images of class {event.digit}, {_patch(event)}"
     if math.isnan(event.baseline_probability):
         return [f"{over}: {NO_NUMBERS}"]
-    least, most = float(event.mean_probabilities.min()), _percent(float(event.changed.max()))
+    least, most = float(event.mean_probabilities.min()), percent(float(event.changed.max()))
     return [
         f"{over}:",
-        f"probability {_percent(event.baseline_probability)} without a patch, least {least:.4f} at {event.minimum_at}",
+        f"probability {percent(event.baseline_probability)} without a patch, least {least:.4f} at {event.minimum_at}",
         f"the answer changes for {most} of the images at {event.most_changed_at}",
         _strokes(event.strokes),
     ]
@@ -265,7 +247,7 @@ def _attributions(event: AttributionsComputed) -> list[RenderableType]:
     p = f"p({event.watched})"
     lines: list[RenderableType] = [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
-        f"{p} {_percent(event.baseline_probability)}",
+        f"{p} {percent(event.baseline_probability)}",
         "",
         _faithfulness_table(event.faithfulness),
     ]
@@ -297,18 +279,6 @@ def _faithfulness_table(measured: Sequence[Faithfulness]) -> Table:
     return table
 
 
-ATTACK_NAMES = {
-    "noise": "from noise",
-    "targeted": "targeted",
-    "random": "random noise",
-    "fgsm": "FGSM",
-    "pgd": "PGD",
-    "deepfool": "DeepFool",
-    "cw": "Carlini-Wagner",
-}
-"""Of attacks."""
-
-
 def _attack(event: AttackFinished) -> list[RenderableType]:
     shown = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in event.settings.items()}
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
@@ -320,10 +290,10 @@ def _attack(event: AttackFinished) -> list[RenderableType]:
         steps = NOTHING if made.steps_to_success is None else str(made.steps_to_success)
         numbers = (f"{made.linf:.4f}", f"{made.l2:.4f}")
         verdict = Text(str(made.predicted), "red" if made.success and not noise else "")
-        table.add_row(*map(str, own), verdict, _percent(made.probability), *numbers, steps)
+        table.add_row(*map(str, own), verdict, percent(made.probability), *numbers, steps)
     n, stopped = len(event.images), f", stopped after {event.done} steps" if event.stopped else ""
     return [
-        f"{ATTACK_NAMES[event.attack]} ({settings})",
+        f"{ATTACK_TITLES[event.attack]} ({settings})",
         f"{event.source}: {event.successes} of {n} {'reached' if noise else 'fooled'}, {event.seconds:.2f} s{stopped}",
         "",
         table,
@@ -336,7 +306,7 @@ def _runs(event: RunsListed) -> list[RenderableType]:
     table = _table("run", "variant", "seed", "state", "epoch", "val loss", "test", "time", "note", left=2)
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
-        accuracy = NOTHING if run.test_accuracy is None else _percent(run.test_accuracy)
+        accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
         row = (run.name, run.variant, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
         table.add_row(*row, duration(run.seconds), remark(run))
     return [table]
@@ -348,15 +318,6 @@ def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
     for words, folder, reason in failed:
         table.add_row(*(Text(shown(cell)) for cell in (words, folder or NOTHING, reason)))
     return table
-
-
-def with_spread(measure: str, value: Spread) -> str:
-    """A mean and, of several runs, its standard deviation, in the unit of the measure."""
-    factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
-    if measure == "seconds an epoch":
-        digits, unit = 2, " s"
-    mean = f"{factor * value.mean:.{digits}f}"
-    return f"{mean}{unit}" if math.isnan(value.deviation) else f"{mean} +- {factor * value.deviation:.{digits}f}{unit}"
 
 
 def _compared(event: RunsCompared) -> list[RenderableType]:
@@ -372,26 +333,11 @@ def _compared(event: RunsCompared) -> list[RenderableType]:
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
 
 
-def beta_answer(event: BetaSwept) -> list[str]:
-    """What the sweep says of the notebook's claim, in sentences."""
-    if len(event.points) == 1:
-        return ["without a penalty (beta 0) the attack fails already: there is nothing to compare"]
-    notebooks, free = event.points[1], event.points[0]
-    change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
-    nothing = ": it does nothing" if change < event.CLEAR else ""
-    works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"
-    fails = "" if event.fails_from is None else f"; from {event.fails_from:g} on it stops the attack"
-    return [
-        f"at the notebook's 1e-5 it changes L2 by a share of {change:.0e}{nothing}",
-        f"{works} the image closer{fails}",
-    ]
-
-
 def _beta(event: BetaSwept) -> list[RenderableType]:
     table = _table("beta", "success", "L2", "+-", "Linf", "+-", "closer")
     for p in event.points:
         numbers = (f"{value:.4f}" for value in (p.l2, p.l2_spread, p.linf, p.linf_spread))
-        table.add_row(f"{p.beta:g}", _percent(p.success), *numbers, f"{p.closer:.4f}")
+        table.add_row(f"{p.beta:g}", percent(p.success), *numbers, f"{p.closer:.4f}")
     over = f"{event.averaged:,} digits towards {event.target}, {event.steps} steps of {event.step_size:g}"
     return [f"{over}:", "", table, "", *beta_answer(event)]
 
@@ -400,14 +346,14 @@ def _robustness(event: RobustnessMeasured) -> list[RenderableType]:
     table = _table("network", "attack", "epsilon", "accuracy", "95 % interval", "", left=2)
     for p in event.points:
         flag = Text(f"beaten by {p.beaten_by}", "red") if p.beaten_by else ""
-        interval = f"{_percent(p.low)} to {_percent(p.high)}"
-        table.add_row(Text(p.name), ATTACK_NAMES[p.attack], f"{p.epsilon:g}", _percent(p.accuracy), interval, flag)
+        interval = f"{percent(p.low)} to {percent(p.high)}"
+        table.add_row(Text(p.name), ATTACK_TITLES[p.attack], f"{p.epsilon:g}", percent(p.accuracy), interval, flag)
     lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {event.norm}:", "", table]
     for name, value in event.median_l2.items():
         lines += ["", Text(f"median L2, {name}: {value:.4f}" if not math.isnan(value) else f"{name}: too few fell")]
     lines += ["", "by class:", "", _by_class(event)]
     if event.fallen:
-        lines += ["", Text(f"first to fall, {event.networks[0]} under {ATTACK_NAMES[event.fallen_by]}:"), ""]
+        lines += ["", Text(f"first to fall, {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}:"), ""]
         first = _table("index", "actual", "taken for", "epsilon")
         for each in event.fallen:
             first.add_row(*map(str, (each.index, each.actual, each.taken_for)), f"{each.epsilon:.3f}")
@@ -420,34 +366,34 @@ def _by_class(event: RobustnessMeasured) -> Table:
     for p in event.points:
         pairs = zip(p.class_correct, p.class_count, strict=True)
         shares = (f"{100 * right / count:.0f}" if count else NOTHING for right, count in pairs)
-        table.add_row(Text(p.name), ATTACK_NAMES[p.attack], f"{p.epsilon:g}", *shares)
+        table.add_row(Text(p.name), ATTACK_TITLES[p.attack], f"{p.epsilon:g}", *shares)
     return table
 
 
 def _transfer(event: TransferMeasured) -> list[RenderableType]:
     table = _table("made on", *event.networks, "L2", left=1)
     for name, row, size in zip(event.networks, event.success, event.l2, strict=True):
-        table.add_row(Text(name), *map(_percent, row), f"{size:.3f}")
+        table.add_row(Text(name), *map(percent, row), f"{size:.3f}")
     bound = "" if event.epsilon is None else f", {event.norm} {event.epsilon:g}"
     over = f"{event.averaged:,} digits that all networks get right"
-    return [f"{ATTACK_NAMES[event.attack]}{bound}, {over}; the share that each network mistakes:", "", table]
+    return [f"{ATTACK_TITLES[event.attack]}{bound}, {over}; the share that each network mistakes:", "", table]
 
 
 def _universal(event: UniversalMade) -> list[RenderableType]:
     wanted = "another answer" if event.target < 0 else f"the answer {event.target}"
     table = _table("perturbation", wanted, "95 % interval", left=1)
-    table.add_row("universal", _percent(event.fooling_rate), f"{_percent(event.low)} to {_percent(event.high)}")
-    table.add_row("random, as large", _percent(event.by_chance), "")
+    table.add_row("universal", percent(event.fooling_rate), f"{percent(event.low)} to {percent(event.high)}")
+    table.add_row("random, as large", percent(event.by_chance), "")
     classes = _table("taken for", *map(str, range(10)), left=1, gap=1)
     classes.add_row("images", *(str(count) if count else NOTHING for count in event.taken_for))
     return [
         f"one perturbation, Linf {event.epsilon:g}, of {event.made_of:,} training digits in {event.steps} steps of "
         f"{event.step_size:g}, {event.seconds:.2f} s",
-        f"it fools {_percent(event.history[-1])} of those; of {event.averaged:,} others:",
+        f"it fools {percent(event.history[-1])} of those; of {event.averaged:,} others:",
         "",
         table,
         "",
-        f"accuracy {_percent(event.accuracy_before)} without it, {_percent(event.accuracy)} with it",
+        f"accuracy {percent(event.accuracy_before)} without it, {percent(event.accuracy)} with it",
         "",
         classes,
     ]

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.style import Style
 
 from engine.figures.requests import ColourMapName
-from tui.terminal import UNICODE, glyphs
-from tui.widgets.cells import Cell
+from tui.drawing.cells import Cell
+from tui.drawing.terminal import UNICODE, glyphs
 
 Mode = Literal["24-bit", "256 colours", "glyphs"]
 Levels: TypeAlias = np.ndarray[Any, np.dtype[np.int16]]

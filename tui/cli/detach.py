@@ -15,7 +15,7 @@ from engine.request import RequestError
 from engine.runs.codec import read_json_lines
 from engine.training.events import RunStarted
 
-_OURS = Path(__file__).parent.parent
+_OURS = Path(__file__).parents[2]
 """The folder that holds this package, which need not be installed."""
 
 PATIENCE = 120.0
@@ -39,7 +39,7 @@ class Detached:
         self.refused: list[str] = []
         """The runs of a sweep that could not begin, in the words of the process, before the one that did."""
         # -P: the folder at hand may hold an engine.py, a random.py and the like of its own.
-        code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli import main; main()"
+        code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli.main import main; main()"
         command = [sys.executable, "-P", "-c", code, *arguments, "--json"]
         with os.fdopen(handle, "wb") as said, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(

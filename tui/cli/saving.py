@@ -31,7 +31,7 @@ from engine.runs.history import RunHistory
 from engine.runs.requests import Resume
 from engine.training.events import RunStarted
 from engine.training.requests import Train
-from tui.arguments import ArrayOutput, FigureOutput, Output
+from tui.cli.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
     from engine.event import Array

@@ -1,0 +1,1 @@
+"""Numbers as cells of a terminal: pixels, colours, glyphs, themes and words."""
