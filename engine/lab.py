@@ -1,8 +1,9 @@
 """The laboratory: the only door between a front end and the engine's work.
 
-Requests go in, events come out. The work is done in two lanes, each a thread: training, where requests wait in a
-queue, and analysis, where the newest request wins; step by step the two take turns. Nothing in here imports PyTorch;
-the lane's thread does, when its first request comes.
+Requests go in, events come out. The work is done in three lanes, each a thread: training, where requests wait in a
+queue; analysis, where the newest request wins; and files, where run folders are read and changed however busy the
+others are. Step by step those that compute take turns. Nothing in here imports PyTorch; the lane's thread does, when
+its first request comes.
 """
 
 from __future__ import annotations
@@ -276,6 +277,7 @@ class Lab:
         self._lanes: dict[LaneName, _Lane] = {
             "training": _Lane("training", root, self._stream, turns),
             "analysis": _Lane("analysis", root, self._stream, turns),
+            "files": _Lane("files", root, self._stream, turns),
         }
 
     def submit(self, request: Request) -> Job:

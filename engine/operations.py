@@ -21,10 +21,22 @@ from engine.network.events import DeviceFellBack
 from engine.network.requests import OpenWeights, WarmUp
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request
-from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
+from engine.runs.requests import (
+    CompareRuns,
+    DeleteRun,
+    Export,
+    FindUnfinished,
+    Import,
+    ListRuns,
+    NoteRun,
+    OverlayRuns,
+    RenameRun,
+    RestoreRun,
+    Resume,
+)
 from engine.training.requests import Train
 
-LaneName = Literal["training", "analysis"]
+LaneName = Literal["training", "analysis", "files"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 
@@ -44,8 +56,14 @@ class Entry:
 OPERATIONS: dict[type[Request], Entry] = {
     Train: Entry("training", "engine.runs.recording:train_run", writes=True),
     Resume: Entry("training", "engine.runs.recording:resume_run", writes=True),
-    CompareRuns: Entry("analysis", "engine.runs.comparison:compare_runs", computes=False),
-    ListRuns: Entry("analysis", "engine.runs.catalogue:list_runs", computes=False),
+    CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
+    OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
+    ListRuns: Entry("files", "engine.runs.catalogue:list_runs", computes=False),
+    FindUnfinished: Entry("files", "engine.runs.catalogue:find_unfinished", computes=False),
+    NoteRun: Entry("files", "engine.runs.catalogue:note_run", writes=True, computes=False),
+    RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),
+    DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
+    RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),

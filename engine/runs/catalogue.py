@@ -15,11 +15,11 @@ from engine.event import Event
 from engine.paths import stamp, write_whole
 from engine.reading import read_json
 from engine.request import RequestError
-from engine.runs.events import RunsListed, RunSummary
-from engine.runs.finding import folders
+from engine.runs.events import RunDeleted, RunNoted, RunRenamed, RunRestored, RunsListed, RunSummary, UnfinishedFound
+from engine.runs.finding import folders, unfinished
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
-from engine.runs.requests import ListRuns
+from engine.runs.requests import DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
 from engine.words import shown
 
 TRASH = ".trash"
@@ -45,6 +45,33 @@ class _Note(Struct):
 def list_runs(_: ListRuns, root: Path) -> Generator[Event, None, None]:
     """All runs under `root`, the newest first. Raises RequestError where `root` cannot be read."""
     yield RunsListed(folder=str(root), runs=tuple(summaries(root)))
+
+
+def find_unfinished(request: FindUnfinished, root: Path) -> Generator[Event, None, None]:
+    """The most recent run that was stopped or whose process died, if there is one."""
+    found = next(unfinished(root, request.most), None)
+    yield UnfinishedFound(run=found.name if found else "")
+
+
+def note_run(request: NoteRun, root: Path) -> Generator[Event, None, None]:
+    """Write the note of a run. Raises RequestError as `write_note`."""
+    write_note(RunFolder(root / request.run), request.text)
+    yield RunNoted(run=request.run)
+
+
+def rename_run(request: RenameRun, root: Path) -> Generator[Event, None, None]:
+    """Give a run another name. Raises RequestError as `rename`."""
+    yield RunRenamed(run=request.run, name=rename(RunFolder(root / request.run), request.name).name)
+
+
+def delete_run(request: DeleteRun, root: Path) -> Generator[Event, None, None]:
+    """Move a run to the trash folder. Raises RequestError as `delete`."""
+    yield RunDeleted(run=request.run, place=str(delete(RunFolder(root / request.run)).path))
+
+
+def restore_run(request: RestoreRun, _root: Path) -> Generator[Event, None, None]:
+    """Move a run out of the trash folder. Raises RequestError as `restore`."""
+    yield RunRestored(run=restore(RunFolder(Path(request.place)), request.name).name)
 
 
 def summaries(root: Path) -> list[RunSummary]:

@@ -112,3 +112,38 @@ class Exported(Event, frozen=True):
     path: str
     what: str
     """In words."""
+
+
+class UnfinishedFound(Event, frozen=True):
+    """The most recent runs were looked at for one that can be resumed."""
+
+    run: str
+    """The name of its folder; empty where there is none."""
+
+
+class RunNoted(Event, frozen=True):
+    """A run has another note."""
+
+    run: str
+
+
+class RunRenamed(Event, frozen=True):
+    """A run has another name."""
+
+    run: str
+    """The one that it had."""
+    name: str
+
+
+class RunDeleted(Event, frozen=True):
+    """A run is in the trash folder."""
+
+    run: str
+    place: str
+    """Its folder there."""
+
+
+class RunRestored(Event, frozen=True):
+    """A run is back from the trash folder."""
+
+    run: str

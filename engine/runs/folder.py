@@ -190,8 +190,17 @@ class RunFolder:
         Raises RequestError where the events cannot be read; damaged lines among them are counted and left out.
         """
         history = self.told()
+        history.variant = self.variant
         self.look_at_owner(history)
         return history
+
+    @property
+    def variant(self) -> str:
+        """`cnn` or `cnn-bn`, as its record says; empty where that is damaged."""
+        try:
+            return self.read_record().request.variant
+        except RequestError:
+            return ""
 
     def told(self) -> RunHistory:
         """The history as its events tell it, whatever became of the process. Raises RequestError as `history` does."""

@@ -27,6 +27,7 @@ class RunHistory:
     """What is known of a run so far."""
 
     name: str = ""
+    """Of its folder, which may have been renamed since it began."""
     state: RunState = "new"
     """Interrupted: its process died. Events do not tell that; whoever looks at the process does."""
     started: RunStarted | None = None
@@ -40,6 +41,8 @@ class RunHistory:
     """When it first began, ISO 8601; `started` is of the last time that it went on."""
     damaged_lines: int = 0
     """Lines of its events that hold none, and are left out."""
+    variant: str = ""
+    """`cnn` or `cnn-bn`; empty where only its events are known."""
     _bests: list[EpochFinished] = field(default_factory=list, init=False, repr=False, compare=False)
     """The best epoch up to each, as far as somebody asked."""
 
@@ -55,7 +58,7 @@ class RunHistory:
         """Take one more event into account."""
         match event:
             case RunStarted():
-                self.name, self.started, self.state = event.run, event, "running"
+                self.name, self.started, self.state = self.name or event.run, event, "running"
                 self.begun = self.begun or event.started
                 self.finished, self.reason, self.progress = None, "", None
             case BatchTrained():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -37,10 +37,52 @@ class CompareRuns(Request, frozen=True, tag="compare-runs"):
 
     what: Annotated[tuple[str, ...], Meta(description="two runs or more")] = ()
 
+    least: ClassVar[int] = 2
+    """Runs that it takes."""
+
     def check_together(self) -> None:
-        """Refuse what is no comparison."""
-        if len(self.what) < 2:
+        """Refuse too few."""
+        if len(self.what) < self.least:
             raise RequestError("a comparison needs two runs or more: mnist-tui runs lists those there are")
+
+
+class OverlayRuns(CompareRuns, frozen=True, tag="overlay-runs"):
+    """The same for a screen, which draws a single run too."""
+
+    least: ClassVar[int] = 1
+
+
+class FindUnfinished(Request, frozen=True, tag="find-unfinished"):
+    """Find the most recent run that can be resumed."""
+
+    most: Annotated[int, Meta(ge=1, description="number of recent runs to look at")] = 20
+
+
+class NoteRun(Request, frozen=True, tag="note-run"):
+    """Write the note of a run."""
+
+    run: Annotated[str, Meta(description="name of the run's folder")] = ""
+    text: Annotated[str, Meta(description="one line; words that begin with # are tags")] = ""
+
+
+class RenameRun(Request, frozen=True, tag="rename-run"):
+    """Give a run another name."""
+
+    run: Annotated[str, Meta(description="name of the run's folder")] = ""
+    name: Annotated[str, Meta(description="the new name")] = ""
+
+
+class DeleteRun(Request, frozen=True, tag="delete-run"):
+    """Move a run to the trash folder."""
+
+    run: Annotated[str, Meta(description="name of the run's folder")] = ""
+
+
+class RestoreRun(Request, frozen=True, tag="restore-run"):
+    """Move a run out of the trash folder."""
+
+    place: Annotated[str, Meta(description="its folder in the trash")] = ""
+    name: Annotated[str, Meta(description="the name that it had")] = ""
 
 
 class Export(Inspect, frozen=True, tag="export"):

@@ -610,7 +610,7 @@ def test_other_names(conv1: FiltersShown, activations: ActivationsComputed, digi
     assert stem_of(msgspec.structs.replace(conv1, epoch=None)) == "filters-conv1"
     assert stem_of(activations, "conv2") == "activations-conv2-test-61"
     assert stem_of(msgspec.structs.replace(digits, digit=3, order="mistakes")) == "digits-test-mistakes-3"
-    assert stem_of(RunHistory("20261123-001940-cnn-bn-2")) == "training-cnn-bn"
+    assert stem_of(RunHistory("mine", variant="cnn-bn")) == "training-cnn-bn"
     assert stem_of(RunHistory("mine")) == "training"
     assert "/" not in stem_of(msgspec.structs.replace(conv1, layer="../../x y"))
 

@@ -18,11 +18,6 @@ _FEW = 50
 """Epochs whose marks, and whose losses within, can be told apart."""
 
 
-def variant_of(history: RunHistory) -> str:
-    """`cnn` or `cnn-bn`, as the name of the run says; empty where it does not."""
-    return "cnn-bn" if "cnn-bn" in history.name else "cnn" if "cnn" in history.name else ""
-
-
 def curves_figure(history: RunHistory) -> Figure:
     """Losses, and accuracies, by epoch; also of a run under way. Raises RequestError before its first epoch is done."""
     epochs, progress = list(history.epochs), history.progress  # as they are now: the run may go on meanwhile
@@ -31,7 +26,7 @@ def curves_figure(history: RunHistory) -> Figure:
     asked, state = epochs[-1].epochs, [] if history.state == "finished" else [history.state]
     done = f"epoch {epochs[-1].epoch}" + (f" of {asked}" if epochs[-1].epoch < asked else "")
     figure = page(2.64, "", joined(shortened(history.name), done, *state))
-    variant = {"cnn": " without batch_norm", "cnn-bn": " with batch_norm"}.get(variant_of(history), "")
+    variant = {"cnn": " without batch_norm", "cnn-bn": " with batch_norm"}.get(history.variant, "")
 
     losses, accuracies = (panel(figure, left, 0.46 - TOP, 2.75, 2.2) for left in (0.65, 4.2))
     if len(epochs) <= _FEW:

@@ -19,7 +19,7 @@ from engine.figures.drawing.attacks import (
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
-from engine.figures.drawing.curves import curves_figure, variant_of
+from engine.figures.drawing.curves import curves_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
@@ -86,7 +86,7 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
     parts: tuple[object, ...]
     match subject:
         case RunHistory():
-            parts = ("training", variant_of(subject))
+            parts = ("training", subject.variant)
         case RunsCompared():
             parts = ("comparison",)
         case NetworkSummarised():
