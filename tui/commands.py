@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
-if TYPE_CHECKING:
-    from textual.screen import Screen
-
-    from tui.app import MnistTui
-
 
 @dataclass(frozen=True)
 class Command:
-    """Something that one key does: the handler is `action_NAME` of its screen, or of the app."""
+    """Something that one key does: the handler is `action_NAME` of the page in front, of its screen, or of the app."""
 
     key: str
     name: str
@@ -32,15 +26,24 @@ class Command:
     """The screens it belongs to; empty for all."""
     shown_key: str = ""
     """How the key is written where its name is not what is printed on it."""
+    pages: tuple[str, ...] = ()
+    """The pages of the screen that it belongs to; empty for all."""
+    does: str = ""
+    """The action in Textual's words; empty where it is the name."""
 
     @property
     def keys(self) -> str:
         """The key as people write it."""
         return self.shown_key or self.key.replace("ctrl+", "^")
 
+    @property
+    def action(self) -> str:
+        """What Textual is to do."""
+        return self.does or (f"act({self.name!r})" if self.screens else self.name)
+
     def binding(self) -> Binding:
         """For Textual; the key bar is our own, so it is shown nowhere else."""
-        return Binding(self.key, self.name, self.label or self.name, show=False)
+        return Binding(self.key, self.action, self.label or self.name, show=False)
 
 
 TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS = (
@@ -73,10 +76,17 @@ COMMANDS = (
     Command("W", "previous_watched", "", "the class watched before", (OCCLUSION,)),
     Command("g", "methods", "methods", "the gradient methods beside occlusion, or back", (OCCLUSION,)),
     Command("d", "trust", "trust", "deletion and insertion: do the maps tell the truth? or back", (OCCLUSION,)),
-    Command("a", "average", "mean", "over many digits: the mean map of the class, the mean curves", (OCCLUSION,)),
+    Command(
+        "a",
+        "average",
+        "mean",
+        "over many digits: the mean map of the class, the mean curves",
+        (OCCLUSION,),
+        pages=("occlusion", "trust"),
+    ),
     Command("x", "stop", "stop", "stop what goes on over many digits", (OCCLUSION,)),
-    Command("a", "next_attack", "attack", "the next attack", (ATTACKS,)),
-    Command("A", "previous_attack", "", "the attack before", (ATTACKS,)),
+    Command("a", "next_attack", "attack", "the next attack", (ATTACKS,), pages=("attack",)),
+    Command("A", "previous_attack", "", "the attack before", (ATTACKS,), pages=("attack",)),
     Command("w", "next_target", "class", "the class wanted: any other, 0 to 9", (ATTACKS,)),
     Command("W", "previous_target", "", "the class wanted before", (ATTACKS,)),
     Command("o", "next_option", "option", "the next parameter", (ATTACKS,)),
@@ -84,41 +94,67 @@ COMMANDS = (
     Command("p", "more", "more", "more of this parameter, or its next choice", (ATTACKS,)),
     Command("P", "less", "", "less of it", (ATTACKS,)),
     Command("r", "run", "run", "run it, or once more from its beginning", (ATTACKS,)),
-    Command("space", "pause", "pause", "pause the attack, or go on with it", (ATTACKS,)),
-    Command("s", "step", "step", "in a pause: one step more", (ATTACKS,)),
+    Command("space", "pause", "pause", "pause the attack, or go on with it", (ATTACKS,), pages=("attack",)),
+    Command("s", "step", "step", "in a pause: one step more", (ATTACKS,), pages=("attack",)),
     Command("x", "stop", "stop", "stop it; what it has done stays in view", (ATTACKS,)),
     Command(
-        "left_square_bracket", "back_in_time", "earlier", "a step back through what it did", (ATTACKS,), shown_key="["
+        "left_square_bracket",
+        "back_in_time",
+        "earlier",
+        "a step back through what it did",
+        (ATTACKS,),
+        shown_key="[",
+        pages=("attack",),
     ),
-    Command("right_square_bracket", "on_in_time", "", "a step on", (ATTACKS,), shown_key="]"),
-    Command("d", "gallery", "gallery", "the notebook's ten digits, or the current digit alone", (ATTACKS,)),
+    Command("right_square_bracket", "on_in_time", "", "a step on", (ATTACKS,), shown_key="]", pages=("attack",)),
+    Command(
+        "d",
+        "gallery",
+        "gallery",
+        "the notebook's ten digits, or the current digit alone",
+        (ATTACKS,),
+        pages=("attack",),
+    ),
     Command("g", "curve", "curve", "accuracy by how much an attack may change, or back", (ATTACKS,)),
     Command("b", "beta", "beta", "does the penalty keep the image close? or back", (ATTACKS,)),
     Command("y", "transfer", "transfer", "do they fool another network too? or back", (ATTACKS,)),
     Command("u", "universal", "", "one perturbation that fools many digits, or back", (ATTACKS,)),
-    Command("enter", "open", "open", "look into this run: the other screens are about it then", (RUNS,)),
-    Command("R", "resume", "resume", "go on with this run from where it was left", (RUNS,)),
+    Command(
+        "enter", "open", "open", "look into this run: the other screens are about it then", (RUNS,), pages=("list",)
+    ),
+    Command("R", "resume", "resume", "go on with this run from where it was left", (RUNS,), pages=("list",)),
     Command("x", "stop", "stop", "stop this run, also one that another process trains", (RUNS,)),
-    Command("space", "mark", "mark", "take this run into the comparison, or out of it", (RUNS,)),
+    Command("space", "mark", "mark", "take this run into the comparison, or out of it", (RUNS,), pages=("list",)),
     Command("g", "compare", "compare", "the marked runs over one another, or back", (RUNS,)),
-    Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,)),
-    Command("b", "axis", "by seconds", "by epochs, or by seconds", (RUNS,)),
-    Command("w", "smooth", "smooth", "means of 3, 5 or 9 epochs", (RUNS,)),
+    Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), pages=("compare",)),
+    Command("b", "axis", "by seconds", "by epochs, or by seconds", (RUNS,), pages=("compare",)),
+    Command("w", "smooth", "smooth", "means of 3, 5 or 9 epochs", (RUNS,), pages=("compare",)),
     Command("escape", "back", "", "back to the list; there, all marks off", (RUNS,), shown_key="esc"),
     Command("p", "report", "report", "the whole notebook redone on the marked runs, or on this one", (RUNS,)),
-    Command("n", "note", "note", "note something of this run; words with # are tags", (RUNS,)),
-    Command("slash", "filter", "filter", "show only runs with some words", (RUNS,), shown_key="/"),
-    Command("o", "order", "order", "by date, name, loss, accuracy, time or state", (RUNS,)),
-    Command("c", "duplicate", "copy", "put its experiment into the form of screen 1", (RUNS,)),
-    Command("m", "rename", "rename", "give this run another name", (RUNS,)),
-    Command("d", "delete", "delete", "into the trash folder, or out of the queue", (RUNS,)),
-    Command("u", "undo", "undo", "bring back what was deleted last", (RUNS,)),
-    Command("minus", "earlier_turn", "earlier", "a place forward in the queue", (RUNS,), shown_key="-"),
-    Command("plus", "later_turn", "", "a place back", (RUNS,), shown_key="+"),
-    Command("enter", "zoom", "zoom", "see what the cursor is on from near", PICTURES),
-    Command("escape", "back", "", "back from there", PICTURES, shown_key="esc"),
+    Command("n", "note", "note", "note something of this run; words with # are tags", (RUNS,), pages=("list",)),
+    Command("slash", "filter", "filter", "show only runs with some words", (RUNS,), shown_key="/", pages=("list",)),
+    Command("o", "order", "order", "by date, name, loss, accuracy, time or state", (RUNS,), pages=("list",)),
+    Command("c", "duplicate", "copy", "put its experiment into the form of screen 1", (RUNS,), pages=("list",)),
+    Command("m", "rename", "rename", "give this run another name", (RUNS,), pages=("list",)),
+    Command("d", "delete", "delete", "into the trash folder, or out of the queue", (RUNS,), pages=("list",)),
+    Command("u", "undo", "undo", "bring back what was deleted last", (RUNS,), pages=("list",)),
+    Command(
+        "minus", "earlier_turn", "earlier", "a place forward in the queue", (RUNS,), shown_key="-", pages=("list",)
+    ),
+    Command("plus", "later_turn", "", "a place back", (RUNS,), shown_key="+", pages=("list",)),
+    Command("enter", "zoom", "zoom", "enlarge the selection", (DIGITS, FILTERS, ACTIVATIONS)),
+    Command("enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION,), pages=("occlusion", "methods")),
+    Command("enter", "zoom", "zoom", "enlarge the selection", (ATTACKS,), pages=("attack",)),
+    Command("escape", "back", "", "back from the enlarged selection, or to the first page", PICTURES, shown_key="esc"),
     Command("e", "export", "png", "draw the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES, RUNS)),
-    Command("tab", "panel", "panel", "winning class or drop; of Grad-CAM the other convolution", (OCCLUSION,)),
+    Command(
+        "tab",
+        "panel",
+        "panel",
+        "winning class or drop; of Grad-CAM the other convolution",
+        (OCCLUSION,),
+        pages=("occlusion", "methods"),
+    ),
     Command("E", "export_matrix", "matrix png", "draw the confusion matrix as a PNG", (DIGITS,)),
     Command("s", "shuffle", "shuffle", "other random digits", (DIGITS,)),
     Command("m", "mistakes", "mistakes", "only the digits it gets wrong, the surest first", (DIGITS,)),
@@ -129,29 +165,54 @@ COMMANDS = (
     Command("tab", "layer", "layer", "the other convolution", (FILTERS, ACTIVATIONS)),
     Command("left_square_bracket", "earlier", "earlier", "an epoch earlier", (FILTERS,), shown_key="["),
     Command("right_square_bracket", "later", "later", "an epoch later; the last follows", (FILTERS,), shown_key="]"),
-    Command(
-        "comma", "previous_digit", "previous", "the digit before", (ACTIVATIONS, OCCLUSION, ATTACKS), shown_key=","
-    ),
-    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION, ATTACKS), shown_key="."),
-    Command("i", "digit", "", "go to a digit by its number, in any split", (ACTIVATIONS, OCCLUSION, ATTACKS)),
-    Command("m", "minimum", "minimum", "to the place of the lowest probability", (OCCLUSION,)),
+    Command("comma", "previous_digit", "previous", "the previous digit", (ACTIVATIONS, OCCLUSION), shown_key=","),
+    Command("full_stop", "next_digit", "next", "the next digit", (ACTIVATIONS, OCCLUSION), shown_key="."),
+    Command("i", "digit", "", "go to a digit by its number, in any split", (ACTIVATIONS, OCCLUSION)),
+    Command("comma", "previous_digit", "previous", "the previous digit", (ATTACKS,), shown_key=",", pages=("attack",)),
+    Command("full_stop", "next_digit", "next", "the next digit", (ATTACKS,), shown_key=".", pages=("attack",)),
+    Command("i", "digit", "", "go to a digit by its number, in any split", (ATTACKS,), pages=("attack",)),
+    Command("m", "minimum", "minimum", "to the place of the lowest probability", (OCCLUSION,), pages=("occlusion",)),
     Command("o", "sort", "sort", "by number, or the strongest first", (FILTERS, ACTIVATIONS)),
+    Command("n", "range", "range", "one value range for all pictures, or each its own", (FILTERS, ACTIVATIONS)),
     Command(
-        "n", "range", "range", "one value range for all pictures, or each its own", (FILTERS, ACTIVATIONS, OCCLUSION)
+        *("n", "range", "range", "one value range for all pictures, or each its own", (OCCLUSION,)),
+        pages=("occlusion", "methods"),
     ),
-    Command("c", "colours", "colours", "gray, viridis, or diverging with zero in the middle", PICTURES),
-    Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", PICTURES),
-    Command("1", "train", "", "the Train screen"),
-    Command("2", "model", "", "the Model screen: layers, shapes, parameters"),
-    Command("3", "digits", "", "the Digits screen: predictions and mistakes"),
-    Command("4", "filters", "", "the Filters screen: the kernels of both convolutions"),
-    Command("5", "activations", "", "the Activations screen: what they make of a digit"),
-    Command("6", "occlusion", "", "the Occlusion screen: why it says so, and whether that is true"),
-    Command("7", "attacks", "", "the Attacks screen: noise and digits made to be mistaken, and how easily"),
-    Command("8", "runs", "", "the Runs screen: all runs, and the queue"),
-    Command("s", "screenshot", "", "save the screen as an SVG"),
+    Command(
+        "c", "colours", "colours", "gray, viridis, or diverging with zero in the middle", (DIGITS, FILTERS, ACTIVATIONS)
+    ),
+    Command(
+        *("c", "colours", "colours", "gray, viridis, or diverging with zero in the middle", (OCCLUSION,)),
+        pages=("occlusion", "methods"),
+    ),
+    Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", (DIGITS, FILTERS, ACTIVATIONS)),
+    Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", (OCCLUSION,), pages=("occlusion", "methods")),
+    Command("v", "view", "view", "24-bit colour, 256 colours, or glyphs", (ATTACKS,), pages=("attack", "universal")),
+    Command("1", "train", "", "the Train screen", does="switch_mode('train')"),
+    Command("2", "model", "", "the Model screen: layers, shapes, parameters", does="switch_mode('model')"),
+    Command("3", "digits", "", "the Digits screen: predictions and mistakes", does="switch_mode('digits')"),
+    Command("4", "filters", "", "the Filters screen: the kernels of both convolutions", does="switch_mode('filters')"),
+    Command(
+        "5", "activations", "", "the Activations screen: what they make of a digit", does="switch_mode('activations')"
+    ),
+    Command(
+        "6",
+        "occlusion",
+        "",
+        "the Occlusion screen: why it says so, and whether that is true",
+        does="switch_mode('occlusion')",
+    ),
+    Command(
+        "7",
+        "attacks",
+        "",
+        "the Attacks screen: noise and digits made to be mistaken, and how easily",
+        does="switch_mode('attacks')",
+    ),
+    Command("8", "runs", "", "the Runs screen: all runs, and the queue", does="switch_mode('runs')"),
+    Command("s", "screenshot", "", "save the screen as an SVG", does="screen.screenshot"),
     Command("t", "theme", "", "light or dark theme"),
-    Command("question_mark", "help", "help", "every key of this screen", shown_key="?"),
+    Command("question_mark", "help", "help", "every key of this screen", shown_key="?", does="screen.help"),
     Command("ctrl+p", "command_palette", "palette", "every action by name"),
     Command("q", "quit", "quit", "leave (asks while a run is under way)"),
 )
@@ -195,27 +256,25 @@ def bindings(screen: str = "") -> list[BindingType]:
 class Palette(Provider):
     """The registry, for Textual's command palette."""
 
-    def _entries(self) -> Iterable[tuple[str, str, str]]:
-        for command in commands(_mode(self.screen)):
+    def _entries(self) -> Iterable[tuple[str, Command]]:
+        for command in commands(getattr(self.screen, "mode", "")):
             if command.name not in ("command_palette", "leave", "back"):
-                title = f"{command.name.replace('_', ' ')}  ({command.keys})"
-                yield title, command.name, command.help
+                yield f"{command.name.replace('_', ' ')}  ({command.keys})", command
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
-        for title, name, explanation in self._entries():
-            yield DiscoveryHit(title, partial(self._perform, name), help=explanation)
+        for title, command in self._entries():
+            yield DiscoveryHit(title, partial(self._perform, command), help=command.help)
 
     async def search(self, query: str) -> Hits:
         """Those whose name or explanation matches."""
         matcher = self.matcher(query)
-        for title, name, explanation in self._entries():
-            if (score := matcher.match(f"{title} {explanation}")) > 0:
-                yield Hit(score, matcher.highlight(title), partial(self._perform, name), help=explanation)
+        for title, command in self._entries():
+            if (score := matcher.match(f"{title} {command.help}")) > 0:
+                yield Hit(score, matcher.highlight(title), partial(self._perform, command), help=command.help)
 
-    async def _perform(self, name: str) -> None:
-        app: MnistTui = self.app  # type: ignore[assignment]
-        await app.run_action(name, app.screen if hasattr(app.screen, f"action_{name}") else app)
+    async def _perform(self, command: Command) -> None:
+        await self.app.run_action(command.action, self.app.screen if command.screens else self.app)
 
 
 class PaletteScreen(CommandPalette):
@@ -230,7 +289,3 @@ class PaletteScreen(CommandPalette):
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Go, once: of a burst of keys the next choice comes when it has gone, and what is behind it stays."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
-
-
-def _mode(screen: Screen[object]) -> str:
-    return getattr(screen, "mode", "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -198,21 +197,20 @@ def _run_app(root: Path, what: str | None) -> int:
     # Textual draws on standard error; a stream that was closed is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
+    from tui import garbage
     from tui.cli.descriptors import terminal_to_ourselves
     from tui.drawing.terminal import prepare
 
     prepare(sys.stderr.fileno())
-    # Little that is made until PyTorch is loaded is garbage: not to look for any saves a tenth of the way to the first
-    # frame, and a fifth of PyTorch's import. The app starts the collector again.
-    gc.disable()
+    garbage.do_without()
     with terminal_to_ourselves():
         from tui.app import MnistTui
 
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
         app = MnistTui(root, run, file)
         code = app.run()
-        gc.unfreeze()  # some libraries count what is left of theirs at the end
-        finished = app.lab.close()
+        garbage.forget()
+        finished = app.workspace.close()
     code = (app.return_code or 0) if code is None else code
     if not finished:
         # A thread is in the middle of what cannot be interrupted, such as importing PyTorch: to take the interpreter

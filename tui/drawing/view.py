@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
+from rich.color import ColorSystem
 from textual.app import App
 
 from engine.figures.requests import ColourMapName
@@ -14,6 +16,20 @@ from tui.drawing.theme import ink
 def modes(app: App[object]) -> tuple[Mode, ...]:
     """The modes that the terminal can show, its best first."""
     return modes_of(app.console, no_color=app.no_color)
+
+
+_known: WeakKeyDictionary[App[object], ColorSystem | None] = WeakKeyDictionary()
+"""What the terminal of an app is known to show."""
+
+
+def draw_in(app: App[object], mode: Mode) -> None:
+    """Have the terminal take as many colours as `mode` needs from now on, whatever it says of itself."""
+    known = _known.setdefault(app, app.console._color_system)
+    needed = {"24-bit": ColorSystem.TRUECOLOR, "256 colours": ColorSystem.EIGHT_BIT}.get(mode)
+    if needed and known:
+        needed = max(needed, known)
+    app.console._color_system = needed or known
+    app.screen.query("*").refresh()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from tui.commands import bindings
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.screens.inspect import InspectScreen
+from tui.screens.state import State
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -28,8 +29,10 @@ class ActivationsScreen(InspectScreen):
 
     mode = "activations"
     BINDINGS = bindings("activations")
-    layer: LayerName = "conv1"
-    by_strength = False
+    layer: State[LayerName] = State("conv1")
+    by_strength: State[bool] = State(False)
+    second: State[bool] = State(False)
+    """Whether, where there is no room for both, what excites the enlarged channel is in view."""
     shown: ActivationsComputed | None = None
     surveyed: ChannelsSurveyed | None = None
 
@@ -52,8 +55,8 @@ class ActivationsScreen(InspectScreen):
 
     def wanted(self) -> list[Request]:
         """The maps, and then what the whole split says of the channels."""
-        split, index = self.lab_app.digit
-        return [ShowActivations(what=self.lab_app.what, split=split, index=index, survey=True)]
+        split, index = self.workspace.digit
+        return [ShowActivations(what=self.workspace.what, split=split, index=index, survey=True)]
 
     def take(self, event: NetworkEvent) -> None:
         """Keep an answer."""
@@ -93,6 +96,7 @@ class ActivationsScreen(InspectScreen):
 
     def draw_panels(self) -> None:
         """Digit, mean, maps, channel, legend."""
+        self.set_class(self.second, "-page")
         shown = self.shown
         if shown is None:
             for name in ("image", "mean", "map"):
@@ -168,32 +172,24 @@ class ActivationsScreen(InspectScreen):
         if self.shown:
             self._draw_channel()
 
-    def on_raster_grid_opened(self) -> None:
-        """From near."""
-        self.action_zoom()
-
     def action_zoom(self) -> None:
         """The channel with its numbers and what excites it; on a narrow terminal one after the other; then back."""
-        if self.has_class("-zoomed") and not self.has_class("-wide") and not self.has_class("-page"):
-            self.add_class("-page")
-        elif self.has_class("-zoomed"):
-            self.action_back()
+        if self.zoomed and not self.has_class("-wide") and not self.second:
+            self.second = True
+        elif self.zoomed:
+            self.zoomed = self.second = False
         else:
-            self.add_class("-zoomed")
+            self.zoomed = True
 
-    def action_back(self) -> None:
-        """To the grid."""
-        self.remove_class("-zoomed", "-page")
+    async def action_back(self) -> None:
+        self.zoomed = self.second = False
 
     def action_layer(self) -> None:
         """The other block."""
         self.layer = "conv2" if self.layer == "conv1" else "conv1"
-        self.refresh_panels()
 
     def action_sort(self) -> None:
-        """By number or by strength."""
         self.by_strength = not self.by_strength
-        self.refresh_panels()
 
     def digits_in_split(self) -> int:
         """As many as the maps are said to be of."""

@@ -20,6 +20,7 @@ from tui.commands import Command, bindings
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.screens.inspect import InspectScreen, Movable
+from tui.screens.state import State
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
@@ -37,12 +38,14 @@ class DigitsScreen(InspectScreen):
 
     mode = "digits"
     BINDINGS = bindings("digits")
-    order: DigitOrder = "random"
-    seed = 0
-    digit = -1
+    order: State[DigitOrder] = State("random")
+    seed: State[int] = State(0)
+    digit: State[int] = State(-1)
     """The only class shown; -1 for all."""
     shown: DigitsShown | None = None
     evaluated: SplitEvaluated | None = None
+    matrix: State[bool] = State(False)
+    """Whether the matrix is in place of the grid, where there is no room for both."""
     _export_matrix = False
 
     def body(self) -> Iterable[Widget]:
@@ -69,8 +72,8 @@ class DigitsScreen(InspectScreen):
 
     def wanted(self) -> list[Request]:
         """The digits first, since they are there at once; then the whole split."""
-        split, _ = self.lab_app.digit
-        what = self.lab_app.what
+        split, _ = self.workspace.digit
+        what = self.workspace.what
         digits = ShowDigits(
             what=what,
             split=split,
@@ -102,6 +105,7 @@ class DigitsScreen(InspectScreen):
 
     def draw_panels(self) -> None:
         """Grid, digit, bars, matrix, legend."""
+        self.set_class(self.matrix, "-matrix")
         self.query_one(Confusion).show(self.evaluated, self.view)
         shown = self.shown
         self._draw_legend()
@@ -175,7 +179,7 @@ class DigitsScreen(InspectScreen):
         return self.as_drawn(self.evaluated if self._matrix_in_front() or self._export_matrix else self.shown)
 
     def _matrix_in_front(self) -> bool:
-        return self.has_class("-matrix") and not self.has_class("-wide")
+        return self.matrix and not self.has_class("-wide")
 
     def in_reach(self) -> Movable | None:
         """The arrows are not for the matrix."""
@@ -197,73 +201,55 @@ class DigitsScreen(InspectScreen):
     def _find_digit(self) -> bool:
         """Put the cursor on the current digit; False where that is not listed."""
         indices = [digit.index for digit in self.shown.digits] if self.shown else []
-        if (current := self.lab_app.digit[1]) not in indices:
+        if (current := self.workspace.digit[1]) not in indices:
             return False
         self.grid.cursor = indices.index(current)
         return True
 
     def _take_digit(self) -> None:
         if self.shown and (here := self._here()):
-            self.lab_app.digit = (self.lab_app.digit[0], here[1].index)
+            self.workspace.digit = (self.workspace.digit[0], here[1].index)
 
     def on_raster_grid_moved(self) -> None:
         """Another digit is the current one."""
         self._take_digit()
-        if self.shown:
-            self._draw_grid(self.shown)
-            self._draw_digit()
-
-    def on_raster_grid_opened(self) -> None:
-        """From near."""
-        self.action_zoom()
 
     def action_zoom(self) -> None:
         """The digit and its probabilities alone, or back."""
-        self.remove_class("-matrix")
-        self.toggle_class("-zoomed")
-        self._draw_legend()
+        self.matrix = False
+        super().action_zoom()
 
-    def action_back(self) -> None:
-        """To the grid."""
-        self.remove_class("-zoomed", "-matrix")
-        self._draw_legend()
+    async def action_back(self) -> None:
+        self.zoomed = self.matrix = False
 
     def action_panel(self) -> None:
         """The matrix in place of the grid, or back; where both are in view there is nothing to do."""
-        if self.has_class("-wide"):
-            return
-        self.remove_class("-zoomed")
-        self.toggle_class("-matrix")
-        self._draw_legend()
+        if not self.has_class("-wide"):
+            self.zoomed = False
+            self.matrix = not self.matrix
 
     def action_shuffle(self) -> None:
-        """Other digits."""
+        """Other random digits."""
         if self.order == "random":
             self.seed += 1
         self.order = "random"
-        self.show(())
 
     def action_mistakes(self) -> None:
         """The mistakes, or all again."""
         self.order = "random" if self.order == "mistakes" else "mistakes"
-        self.show(())
 
     def action_order(self) -> None:
-        """The next order."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
-        self.show(())
 
     def action_next_class(self) -> None:
-        """All, 0, 1 and so on."""
-        self._class(1)
+        self._turn_class(1)
 
     def action_previous_class(self) -> None:
-        """The other way."""
-        self._class(-1)
+        self._turn_class(-1)
 
-    def _class(self, by: int) -> None:
+    def _turn_class(self, by: int) -> None:
+        """All, 0, 1 and so on."""
         self.digit = (self.digit + 1 + by) % (CLASSES + 1) - 1
-        self.show(())
 
 
 def _sure(digit: Digit) -> str:

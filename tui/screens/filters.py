@@ -16,6 +16,7 @@ from engine.request import Request
 from tui.commands import bindings
 from tui.drawing.raster import Span
 from tui.screens.inspect import InspectScreen
+from tui.screens.state import State
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -26,10 +27,10 @@ class FiltersScreen(InspectScreen):
     mode = "filters"
     BINDINGS = bindings("filters")
     colours = "diverging"
-    layer: LayerName = "conv1"
-    epoch = -1
+    layer: State[LayerName] = State("conv1")
+    epoch: State[int] = State(-1)
     """The epoch chosen; -1 follows the latest."""
-    by_norm = False
+    by_norm: State[bool] = State(False)
     shown: FiltersShown | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -47,7 +48,7 @@ class FiltersScreen(InspectScreen):
 
     def wanted(self) -> list[Request]:
         """The kernels."""
-        return [ShowFilters(what=self.lab_app.what, layer=self.layer, epoch=self.epoch)]
+        return [ShowFilters(what=self.workspace.what, layer=self.layer, epoch=self.epoch)]
 
     def take(self, event: NetworkEvent) -> None:
         """Keep them."""
@@ -56,7 +57,8 @@ class FiltersScreen(InspectScreen):
 
     def forget(self) -> None:
         """Another network has other epochs."""
-        self.shown, self.epoch = None, -1
+        self.shown = None
+        self.set_reactive(FiltersScreen.epoch, -1)
 
     # Drawing
 
@@ -133,28 +135,13 @@ class FiltersScreen(InspectScreen):
         if self.shown:
             self._draw_kernel(self.shown)
 
-    def on_raster_grid_opened(self) -> None:
-        """From near."""
-        self.action_zoom()
-
-    def action_zoom(self) -> None:
-        """The kernel with its numbers, or back."""
-        self.toggle_class("-zoomed")
-
-    def action_back(self) -> None:
-        """To the grid."""
-        self.remove_class("-zoomed")
-
     def action_layer(self) -> None:
         """The other convolution."""
-        self.layer = "conv2" if self.layer == "conv1" else "conv1"
         self.grid.cursor = 0
-        self.show(())
+        self.layer = "conv2" if self.layer == "conv1" else "conv1"
 
     def action_sort(self) -> None:
-        """By number or by norm."""
         self.by_norm = not self.by_norm
-        self.refresh_panels()
 
     def action_earlier(self) -> None:
         """The epoch before."""
@@ -172,4 +159,3 @@ class FiltersScreen(InspectScreen):
         at = shown.epochs.index(self.epoch if self.epoch in shown.epochs else shown.epoch) + by
         if 0 <= at < len(shown.epochs):
             self.epoch = shown.epochs[at] if at < len(shown.epochs) - 1 else -1
-            self.show(())

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from textual.app import ComposeResult
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
-from engine.event import Event
 from engine.figures.requests import DrawFigure
+from engine.paths import reserve, write_whole
 from tui.commands import Command, commands
+from tui.screens.state import draw_on_change
 from tui.widgets.lines import Header, KeyBar, Tabs
+from tui.workspace import Notice, Workspace
 
-if TYPE_CHECKING:
-    from tui.app import MnistTui
+
+class Host(Protocol):
+    """The app, as far as a screen knows it."""
+
+    workspace: Workspace
+    leaving: bool
+    """Whether it was told to end."""
 
 
 class LabScreen(Screen[None]):
-    """The base of the numbered screens. What a subclass shows, it takes from the app's open run."""
+    """The base of the numbered screens. What a subclass shows, it takes from the workspace."""
 
     AUTO_FOCUS = ""  # the screen decides, once its widgets are there
     mode = ""
@@ -29,12 +37,14 @@ class LabScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-short"), (18, "-tall")]
 
     @property
-    def lab_app(self) -> MnistTui:
-        """The app, by its own type."""
-        from tui.app import MnistTui
+    def host(self) -> Host:
+        """The app."""
+        return cast(Host, self.app)
 
-        assert isinstance(self.app, MnistTui)
-        return self.app
+    @property
+    def workspace(self) -> Workspace:
+        """What this screen is about."""
+        return self.host.workspace
 
     @property
     def ready(self) -> bool:
@@ -43,7 +53,7 @@ class LabScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No key while its widgets are not there: right after the key of this screen, or that of the end."""
-        return self.ready and not self.lab_app.leaving and super().check_action(action, parameters)
+        return self.ready and not self.host.leaving and super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
         """The frame, and the screen in it."""
@@ -56,38 +66,73 @@ class LabScreen(Screen[None]):
         """What is between the tabs and the key bar."""
         raise NotImplementedError
 
+    async def complete(self) -> None:
+        """Make what the first frame could do without; the app calls this after it."""
+
+    # Drawing
+
     def on_mount(self) -> None:
-        """Show what there is."""
-        self.show(())
+        self.watch(self.app, "revision", self._workspace_changed, init=False)
+        draw_on_change(self, self.update)
+        self.update()
 
     def on_screen_resume(self) -> None:
-        """Catch up with what happened while another screen was in front."""
-        self.show(())
+        self.update()  # what happened while another screen was in front
+
+    def _workspace_changed(self) -> None:
+        if self in self.app.screen_stack:
+            self.update()
+
+    def update(self) -> None:
+        """Draw what is in the workspace and in this screen, anew: after each change of either, and nowhere else."""
+        if self.ready:
+            self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
+            self.query_one(KeyBar).show(self.live_commands())
+            self.draw()
+
+    def draw(self) -> None:
+        """Draw what is between the tabs and the key bar."""
+        raise NotImplementedError
+
+    # Keys
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """The commands that do something now."""
+        return commands(self.mode)
+
+    def handler(self, name: str) -> DOMNode:
+        """What has the `action_NAME` of a command: this screen, unless a part of it does."""
+        return self
+
+    async def action_act(self, name: str) -> None:
+        """Do what a command says."""
+        await self.app.run_action(name, self.handler(name))
 
     def figure(self) -> DrawFigure | None:
         """The figure behind what is shown; None where there is none yet."""
         raise NotImplementedError
 
     def action_export(self) -> None:
-        """Have the figure drawn as a PNG; the app says where it is."""
-        app = self.lab_app
-        if (figure := self.figure()) is None:
-            self.notify("there is nothing to draw yet", severity="warning")
-        elif any(job.paused for job in app.lab.unfinished("analysis")):
-            self.notify("a paused attack is in the way: go on with it, or stop it, on screen 7", severity="warning")
-        elif app.export is None or app.export.state == "done":  # else whoever presses twice wants one figure
-            app.export = app.lab.submit(figure)
+        self.workspace.export(self.figure())
 
-    async def complete(self) -> None:
-        """Make what the first frame could do without; the app calls this after it."""
+    def action_help(self) -> None:
+        from tui.screens.dialogs import HelpScreen
 
-    def show(self, events: Iterable[Event]) -> None:
-        """Draw the state of the app anew, after `events` (empty for no particular reason)."""
-        if not self.ready:
+        self.app.push_screen(HelpScreen(self.mode))
+
+    def action_screenshot(self) -> None:
+        """Save what is on the screen as an SVG beside the figures."""
+        picture, folder = self.app.export_screenshot(title=self.app.title), self.workspace.figures_folder
+        try:
+            file = reserve(folder, f"screen-{self.mode}", ".svg")
+            try:
+                write_whole(file, lambda partial: partial.write_text(picture, encoding="utf-8"))
+            except OSError:
+                file.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            reason = f"cannot write to {folder} ({error.strerror}): make room or start elsewhere"
+            self.workspace.tell(Notice(reason, "no screenshot", "error", 10))
             return
-        self.query_one(Header).show(self.lab_app.facts(), self.lab_app.place())
-        self.query_one(KeyBar).show(self.live_commands())
-
-    def live_commands(self) -> tuple[Command, ...]:
-        """The commands that do something now."""
-        return commands(self.mode)
+        saved = str(file.resolve())
+        self.workspace.tell(Notice(saved, "screen saved, its path copied", copy=saved))

@@ -31,7 +31,7 @@ class ModelScreen(InspectScreen):
 
     def wanted(self) -> list[Request]:
         """The layers."""
-        return [Summarise(what=self.lab_app.what)]
+        return [Summarise(what=self.workspace.what)]
 
     def take(self, event: NetworkEvent) -> None:
         """Keep them."""

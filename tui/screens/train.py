@@ -9,13 +9,10 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from engine.data.events import DownloadAdvanced
-from engine.event import Event
 from engine.figures.requests import DrawFigure
 from engine.request import RequestError
-from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.sweeps import sweep
-from engine.training.events import BatchEvaluated
 from engine.training.requests import Train
 from engine.words import percent
 from tui.commands import Command, bindings
@@ -23,6 +20,7 @@ from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
+from tui.screens.state import State
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
@@ -38,7 +36,7 @@ class TrainScreen(LabScreen):
 
     mode = "train"
     BINDINGS = bindings("train")
-    logarithmic = False
+    logarithmic: State[bool] = State(False)
     """Whether the loss axis is."""
 
     def __init__(self) -> None:
@@ -72,22 +70,18 @@ class TrainScreen(LabScreen):
 
     # What is shown
 
-    def show(self, events: Iterable[Event]) -> None:
+    def draw(self) -> None:
         """Draw the open run: curves and table where an epoch or a point was added, progress always."""
-        super().show(events)
-        if not self.ready:
-            return
-        history = self.lab_app.history
+        history = self.workspace.history
         if self.traces.follow(history):
             self._show_loss(history)
             self._show_accuracy(history)
         else:
-            self.set_timer(BETWEEN_PARTS, self._show_again)
+            self.set_timer(BETWEEN_PARTS, self.update)
         self.query_one(EpochTable).show(history)
-        self._show_progress(history, list(events))
-
-    def _show_again(self) -> None:
-        self.show(())
+        self._show_progress(history)
+        if self.workspace.draft:
+            self.call_after_refresh(self._take_draft)
 
     def _show_loss(self, history: RunHistory) -> None:
         xs, ys = self.traces.running.points()
@@ -131,33 +125,31 @@ class TrainScreen(LabScreen):
     def _epoch_range(history: RunHistory) -> tuple[float, float]:
         return 0.0, float(max(1, history.total_epochs))
 
-    def _show_progress(self, history: RunHistory, events: list[Event]) -> None:
+    def _show_progress(self, history: RunHistory) -> None:
         line = self.query_one(ProgressLine)
-        job, now = self.lab_app.training, history.progress
-        download = next((e for e in reversed(events) if isinstance(e, DownloadAdvanced)), None)
-        evaluated = next((e for e in reversed(events) if isinstance(e, BatchEvaluated)), None)
-        if download:
-            share = download.received / download.total if download.total else 0.0
-            line.show(Bar(f"downloading {download.file}", share), f"{download.received / 1e6:.1f} MB")
+        job, now, other = self.workspace.training, history.progress, self.workspace.preparing
+        if isinstance(other, DownloadAdvanced):
+            share = other.received / other.total if other.total else 0.0
+            line.show(Bar(f"downloading {other.file}", share), f"{other.received / 1e6:.1f} MB")
         elif job and job.paused and now:
             line.show(Bar(f"paused in epoch {now.epoch}", now.step / now.steps), "space goes on", tone="warning")
         elif job and now:
             run = (now.epoch - 1 + now.step / now.steps) / now.epochs
             parts: list[str | Bar] = [Bar(f"epoch {now.epoch}", now.step / now.steps)]
             if now.step == now.steps:
-                done = f"{evaluated.split} {evaluated.done:,}" if evaluated else ""
+                done = f"{other.split} {other.done:,}" if other else ""
                 parts.append(f"evaluating {done}".ljust(len("evaluating test 10,000")))
             else:
                 parts.append(f"{now.images_per_second:,.0f} img/s")
             left = history.seconds_left()
             line.show(*parts, Bar("run", run), duration(left) + " left" if left is not None else "")
         elif job:
-            line.show("loading PyTorch and the images" if not self.lab_app.engine else "starting", tone="quiet")
-        elif self.lab_app.problem:
-            line.show(self.lab_app.problem, tone="error")
-        elif self.lab_app.reading:
+            line.show("loading PyTorch and the images" if not self.workspace.engine else "starting", tone="quiet")
+        elif self.workspace.problem:
+            line.show(self.workspace.problem, tone="error")
+        elif self.workspace.reading:
             line.show(f"reading what run {history.name} did", tone="quiet")
-        elif self.lab_app.vanished:
+        elif self.workspace.vanished:
             line.show(f"the folder of run {history.name} has vanished: 8 lists those there are", tone="error")
         else:
             damaged = damaged_lines(history.damaged_lines)
@@ -165,7 +157,7 @@ class TrainScreen(LabScreen):
 
     def _standing(self, history: RunHistory) -> str:
         dot = f" {glyphs().dot} "
-        if waits := self.lab_app.waiting:
+        if waits := self.workspace.waiting:
             return f"run {waits.name} was not finished: R goes on with it{dot}r trains the form's experiment"
         match history.state:
             case "failed":
@@ -173,7 +165,7 @@ class TrainScreen(LabScreen):
             case "cancelled" | "interrupted":
                 word = "stopped" if history.state == "cancelled" else "interrupted"
                 return f"{word} after epoch {history.epoch}{dot}R goes on with {history.name}"
-            case "running" | "paused" if watched := self.lab_app.watched:
+            case "running" | "paused" if watched := self.workspace.watched:
                 done = f"epoch {history.epoch} is done"
                 return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"
             case "finished" if (best := history.best) and history.finished:
@@ -182,16 +174,16 @@ class TrainScreen(LabScreen):
                     f"its test accuracy {percent(best.test_accuracy)}{dot}r trains another"
                 )
             case _:
-                ready = "" if self.lab_app.engine else f"{dot}loading PyTorch"
+                ready = "" if self.workspace.engine else f"{dot}loading PyTorch"
                 return f"r trains the experiment of the form{ready}"
 
     # What the keys do
 
     def live_commands(self) -> tuple[Command, ...]:
         """Run while nothing runs, pause and cancel while something does."""
-        job = self.lab_app.training
-        hidden = {"run", "resume"} if job else {"pause"} if self.lab_app.watched else {"pause", "cancel"}
-        if not self.lab_app.unfinished_run:
+        job = self.workspace.training
+        hidden = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "cancel"}
+        if not self.workspace.unfinished_run:
             hidden.add("resume")
         words = {"pause": "go on"} if job and job.paused else {}
         return tuple(
@@ -200,20 +192,20 @@ class TrainScreen(LabScreen):
 
     def figure(self) -> DrawFigure | None:
         """The curves of the open run."""
-        history = self.lab_app.history
+        history = self.workspace.history
         if not history.epochs:
             return None
         still = replace(history, epochs=list(history.epochs))  # the run goes on while the lane draws
-        return DrawFigure(subject=still, folder=str(self.lab_app.figures_folder))
+        return DrawFigure(subject=still, folder=str(self.workspace.figures_folder))
 
     def action_run(self) -> None:
         """Train what the form says."""
-        if self.lab_app.training:
+        if self.workspace.training:
             self.notify("a run is under way: x cancels it", severity="warning")
             return
         if request := self._experiment():
             self.remove_class("-form")
-            self.lab_app.train(request)
+            self.workspace.train(request)
 
     def _experiment(self) -> Train | None:
         """What the form asks for; where it is none it says so, and None."""
@@ -243,32 +235,29 @@ class TrainScreen(LabScreen):
 
         def taken(text: str | None) -> None:
             if text is not None:
-                self.lab_app.enqueue(sweep(request, text))
+                self.workspace.enqueue(sweep(request, text))
 
         hint = "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; nothing for the form"
         self.app.push_screen(LineScreen("queue the form, with each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:
         """Go on with the run that was not finished."""
-        if self.lab_app.training:
+        if self.workspace.training:
             self.notify("a run is under way: x cancels it", severity="warning")
-        elif run := self.lab_app.unfinished_run:
-            self.lab_app.resume(run)
+        elif run := self.workspace.unfinished_run:
+            self.workspace.resume(run)
         else:
             self.notify("no run waits to go on", severity="warning")
 
     def action_pause(self) -> None:
-        """Pause, or go on."""
-        if job := self.lab_app.training:
-            job.resume() if job.paused else job.pause()
-            self.show(())
+        self.workspace.toggle_pause()
 
     def action_cancel(self) -> None:
         """Stop the run, also one that another process trains."""
-        if job := self.lab_app.training:
+        if job := self.workspace.training:
             job.cancel()
-        elif self.lab_app.watched and isinstance(run := self.lab_app.opened, RunFolder):
-            self.lab_app.stop(run)
+        elif self.workspace.watched and (run := self.workspace.run):
+            self.workspace.stop(run)
 
     def action_form(self) -> None:
         """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""
@@ -284,6 +273,14 @@ class TrainScreen(LabScreen):
         self.query_one(EpochTable).focus()
 
     def action_log_axis(self) -> None:
-        """Change the loss axis."""
         self.logarithmic = not self.logarithmic
-        self._show_loss(self.lab_app.history)
+
+    async def _take_draft(self) -> None:
+        """Put the experiment that waits for that into the form."""
+        if (request := self.workspace.draft) and self.ready:
+            form = self.query_one(RequestForm)
+            await form.mount_fields()
+            form.fill(request)
+            form.check()
+            self.add_class("-form")
+            self.workspace.draft = None

@@ -1,19 +1,26 @@
-"""Groups of runs over one another: a chart with a cursor that reads every curve, and a table of their results."""
+"""The page of the comparison: a chart with a cursor that reads every curve, and a table of results."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
+from engine.event import Event, JobFailed
+from engine.figures.requests import DrawFigure
+from engine.lab import Job
 from engine.runs.comparison import differences, sentence
 from engine.runs.events import RunGroup, RunsCompared
+from engine.runs.requests import OverlayRuns
 from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.vocabulary import with_spread
 from tui.drawing.words import cut, padded
+from tui.screens.pages import Page, PagedScreen
+from tui.screens.runs.desk import RunsDesk
+from tui.screens.state import State
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
 
@@ -46,13 +53,36 @@ class Reading:
     """The number of the epoch that the cursor is on, from 0; -1 for the last."""
 
 
-class Comparison(Vertical):
-    """The chart above the table."""
+class ComparisonPage(Page):
+    """The chart above the table, of the marked runs."""
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.event: RunsCompared | None = None
-        self.reading = Reading()
+    page = "compare"
+    desk: RunsDesk
+    reading: State[Reading] = State(Reading())
+    """How the curves are looked at."""
+    event: State[RunsCompared | None] = State(None)
+
+    def __init__(self, desk: PagedScreen) -> None:
+        super().__init__(desk)
+        self.desk = cast(RunsDesk, desk)
+
+    def ask(self) -> None:
+        """Have the marked runs compared anew, where that is in view."""
+        if self.desk.page is not self:
+            return
+        # In the order of the list, the oldest first: what came first is what others are held against.
+        names = tuple(run.name for run in reversed(self.desk.runs or ()) if run.name in self.desk.marked)
+        if names:
+            paths = tuple(str(self.workspace.root / name) for name in names)
+            self.workspace.ask(OverlayRuns(what=paths), self._compared)
+        else:
+            self.event = None
+
+    def _compared(self, _job: Job, event: Event) -> None:
+        if isinstance(event, RunsCompared):
+            self.desk.problem, self.event = "", event
+        elif isinstance(event, JobFailed):
+            self.desk.problem, self.event = event.reason, None
 
     def compose(self) -> ComposeResult:
         """Both."""
@@ -64,35 +94,35 @@ class Comparison(Vertical):
         """The table."""
         return self.query_one(Rows)
 
-    def show(self, event: RunsCompared | None) -> None:
-        """This comparison from now on."""
-        self.event = event
-        self._draw()
-
     # How to look at it
 
-    def next_field(self) -> None:
+    def action_measure(self) -> None:
         """Another curve."""
         names = list(FIELDS)
-        self._read(field=names[(names.index(self.reading.field) + 1) % len(names)])
+        self.reading = replace(self.reading, field=names[(names.index(self.reading.field) + 1) % len(names)])
 
-    def turn_axis(self) -> None:
+    def action_axis(self) -> None:
         """By epochs or by seconds."""
-        self._read(by_seconds=not self.reading.by_seconds)
+        self.reading = replace(self.reading, by_seconds=not self.reading.by_seconds)
 
-    def next_smoothing(self) -> None:
-        """More of it, or none again."""
-        self._read(smoothing=SMOOTHING[(SMOOTHING.index(self.reading.smoothing) + 1) % len(SMOOTHING)])
+    def action_smooth(self) -> None:
+        """More smoothing, or none again."""
+        smoothing = SMOOTHING[(SMOOTHING.index(self.reading.smoothing) + 1) % len(SMOOTHING)]
+        self.reading = replace(self.reading, smoothing=smoothing)
 
-    def move(self, by: int) -> None:
-        """The cursor, by so many epochs."""
+    def move_cursor(self, by: int) -> None:
+        """The cursor of the chart, by so many epochs."""
         if last := self._last:
             at = last if self.reading.at < 0 else min(self.reading.at, last)
-            self._read(at=min(max(at + by, 0), last))
+            self.reading = replace(self.reading, at=min(max(at + by, 0), last))
 
-    def _read(self, **changes: object) -> None:
-        self.reading = replace(self.reading, **changes)  # type: ignore[arg-type]
-        self._draw()
+    def sentence(self) -> str:
+        """What the keys do."""
+        return "left and right read the curves, y another one, b by epochs or seconds, w smooths"
+
+    def figure(self) -> DrawFigure | None:
+        """The comparison."""
+        return DrawFigure(subject=self.event, folder=str(self.workspace.figures_folder)) if self.event else None
 
     @property
     def _last(self) -> int:
@@ -100,7 +130,7 @@ class Comparison(Vertical):
 
     # Drawing
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         chart, event = self.query_one(Chart), self.event
         if event is None:
             chart.show([], (0.0, 1.0))

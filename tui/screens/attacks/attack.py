@@ -1,0 +1,368 @@
+"""The first page: one attack on a few images, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from engine.attacks.events import Attack, AttackFinished, AttackStepped
+from engine.attacks.requests import ATTACK_TITLES, GALLERY, AnyAttack, AttackName
+from engine.data.events import DownloadAdvanced
+from engine.data.requests import SplitName
+from engine.event import Event, JobFailed
+from engine.figures.requests import DrawFigure
+from engine.lab import Job
+from engine.network.events import NetworkEvent
+from engine.request import Request, RequestError
+from engine.words import percent
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
+from tui.screens.attacks.options import OptionsPage
+from tui.screens.inspect import Movable
+from tui.screens.pages import PagedScreen
+from tui.screens.state import State
+from tui.widgets.bars import Bars
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.lines import Bar, ProgressLine
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+
+KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
+PIXEL = Span(0.0, 1.0)
+
+
+class AttackPage(OptionsPage):
+    """The notebook's section 3, and the attacks of the field."""
+
+    page = "attack"
+    attack_name: State[AttackName] = State("targeted")
+    alone: State[bool] = State(False)
+    """Whether the current digit is attacked, and not the notebook's ten."""
+    halted: State[bool] = State(False)
+    """Whether the attack was stopped, so that it does not begin again by itself."""
+    frame: State[int | None] = State(None)
+    """The moment in view of what an attack did; None for its end."""
+    shown: Attack | None = None
+    """What the attack did so far."""
+
+    def __init__(self, desk: PagedScreen) -> None:
+        super().__init__(desk)
+        self._settings: dict[AttackName, tuple[Mapping[str, Any], int]] = {}
+        """Of the other attacks: what was set, and the parameter at hand."""
+        self.step = 0
+        """Steps that the attack has taken."""
+        self._shown_for: Request | None = None
+        """The request that `shown` answers."""
+        self._last: Request | None = None
+        """What was asked for last."""
+        self._count = 0
+        """Images in the split of the current digit, once known."""
+
+    def compose(self) -> ComposeResult:
+        """One image enlarged above all of them."""
+        with Horizontal(id="attack-near"):
+            for part in ("original", "result", "difference"):
+                yield Raster(id=f"attack-{part}")
+            yield Bars(id="attack-answers")
+        with Horizontal(id="attack-all"):
+            yield RasterGrid(empty="no attack yet", id="attacked")
+            yield Chart("history", empty="no steps yet", id="attack-history")
+
+    # What is asked for
+
+    @property
+    def kind(self) -> type[Request]:
+        return KINDS[self.attack_name]
+
+    def headings(self) -> tuple[Sequence[str], int]:
+        return [ATTACK_TITLES[name] for name in KINDS], list(KINDS).index(self.attack_name)
+
+    def request(self, chosen: Mapping[str, Any]) -> Request:
+        settings = {"what": self.workspace.what, **chosen}
+        if self.attack_name != "noise":
+            split, index = self.workspace.digit
+            settings |= {"split": split if self.alone else "test", "indices": (index,) if self.alone else GALLERY}
+        return self.kind(**settings)
+
+    def wanted(self) -> list[Request]:
+        """The attack, unless it was stopped."""
+        if self.halted:
+            return []
+        try:
+            self._last = self.request(self.chosen)
+        except RequestError as error:  # settings that are fine one by one, and not together
+            self.desk.inquiry.problem, self._last = str(error), None
+            return []
+        return [self._last]
+
+    def kept(self) -> list[Request]:
+        return [self._last] if self._last else []
+
+    def hear(self, job: Job, event: Event) -> None:
+        if isinstance(event, AttackStepped):
+            self.step = event.step
+        elif isinstance(event, JobFailed) and job.request == self._last:
+            self.shown = None
+        elif isinstance(event, Attack):
+            self._shown_for = job.request
+            super().hear(job, event)
+
+    def take(self, event: NetworkEvent) -> None:
+        assert isinstance(event, Attack)
+        self.shown, self.step = event, event.done
+        self._count = 0 if event.attack == "noise" else event.count
+
+    def forget(self) -> None:
+        self.shown, self.step, self._last = None, 0, None
+        self.set_reactive(AttackPage.halted, False)
+        self.set_reactive(AttackPage.frame, None)
+
+    def anew(self) -> None:
+        self.desk.inquiry.problem, self.step = "", 0
+        self.frame, self.halted = None, False
+
+    @property
+    def current(self) -> Attack | None:
+        """The attack in view, where it is what the settings of the moment ask for."""
+        return self.shown if self._shown_for == self._last else None
+
+    @property
+    def job(self) -> Job | None:
+        """The attack under way."""
+        return self.desk.inquiry.job
+
+    @property
+    def grid(self) -> RasterGrid:
+        """All images of the attack."""
+        return self.query_one("#attacked", RasterGrid)
+
+    def in_reach(self) -> Movable | None:
+        return self.grid
+
+    def digits_in_split(self) -> int:
+        return self._count
+
+    # Drawing
+
+    def _moment(self, shown: Attack) -> tuple[np.ndarray, np.ndarray, int]:
+        """Images (n, 28, 28), probabilities (n, 10) and the step of the moment in view."""
+        if self.frame is not None and isinstance(shown, AttackFinished):
+            at = min(self.frame, len(shown.frames) - 1)
+            return shown.frames[at], shown.frame_probabilities[at], int(shown.frame_steps[at])
+        return shown.adversarial, shown.probabilities, shown.done
+
+    def draw(self) -> None:
+        super().draw()
+        shown = self.shown
+        if shown is None or shown.attack != self.attack_name:
+            self.grid.show("", "", EMPTY, self.view)
+            for part in ("original", "result", "difference"):
+                self.query_one(f"#attack-{part}", Raster).show(part, "", None, self.view)
+            self.query_one("#attack-answers", Bars).show("", [], -1, -1)
+            self.query_one("#attack-history", Chart).show([], (0.0, 1.0))
+            self.desk.query_one(Legend).show(self.view, None)
+            return
+        images, probabilities, step = self._moment(shown)
+        answers = probabilities.argmax(axis=1)
+        arrow, noise = glyphs().arrow, shown.attack == "noise"
+        labels, inks = [], []
+        for number, (actual, answer) in enumerate(zip(shown.actual, answers.tolist(), strict=True)):
+            wanted = shown.targets[number]
+            fooled = answer != actual if wanted < 0 else answer == wanted
+            labels.append(f"{wanted if noise else actual}{arrow}{answer} {100 * probabilities[number, answer]:.0f} %")
+            inks.append("warning" if fooled and not noise else "success" if fooled else "quiet")
+        title = "from noise" if noise else f"{shown.source}, towards {_target(shown)}"
+        gray = replace(self.view, colours="gray")
+        self.grid.show(title, f"step {step}", Sheet(images, labels=labels, inks=inks), gray, PIXEL)
+        self._draw_near(shown)
+
+    def _draw_near(self, shown: Attack) -> None:
+        """The image under the cursor: as it was, as it is, the difference; answers and history."""
+        images, probabilities, step = self._moment(shown)
+        at, wide = min(max(self.grid.cursor, 0), len(images) - 1), self.desk.has_class("-wide")
+        gray, apart = replace(self.view, colours="gray"), replace(self.view, colours="diverging", shared=False)
+        noise, actual, wanted = shown.attack == "noise", shown.actual[at], shown.targets[at]
+        name = "noise" if noise else f"{shown.source.split()[-1]} {shown.indices[at]}"
+        about = f"class {wanted}" if noise else f"actual {actual}"
+        self.query_one("#attack-original", Raster).show(name, about, shown.original[at], gray, PIXEL)
+        answer = int(probabilities[at].argmax())
+        sure = percent(float(probabilities[at, answer]))
+        self.query_one("#attack-result", Raster).show(f"step {step}", f"{answer} ({sure})", images[at], gray, PIXEL)
+        difference = images[at] - shown.original[at]
+        linf = float(np.abs(difference).max())
+        span = Span.of(difference, "diverging")
+        facts = f"up to {linf:.3f}" if wide else ""
+        self.query_one("#attack-difference", Raster).show("change", facts, difference, apart, span)
+        if wide or self.desk.zoomed:
+            self.desk.query_one(Legend).show(apart, span, "change")
+        else:
+            self.desk.query_one(Legend).show(gray, PIXEL, "pixel")
+        bars = self.query_one("#attack-answers", Bars)
+        # From noise there is no actual class: the one wanted stands out instead.
+        bars.show("answer", probabilities[at].tolist(), wanted if noise else actual, answer)
+        self._draw_history(shown, at, step)
+
+    def _draw_history(self, shown: Attack, at: int, step: int) -> None:
+        chart = self.query_one("#attack-history", Chart)
+        history = shown.history
+        across = list(range(history.shape[1]))
+        chart.title = f"logit of {shown.targets[at]}" if shown.measure == "logit" else "margin (fooled above 0)"
+        low, high = float(history.min()), float(history.max())
+        room = 0.05 * (high - low) or 1.0
+        others = [Curve("others", "rule", across, each.tolist()) for n, each in enumerate(history) if n != at]
+        curves = others if len(others) <= len(GALLERY) else []
+        if step < shown.done:
+            curves.append(Curve("", "curve-val", [step, step], [low - room, high + room]))
+        now = float(history[at, min(step, len(across) - 1)])
+        curves.append(Curve("", "curve-train", across, history[at].tolist(), f"{now:.2f}"))
+        last = float(shown.steps if self.job else max(1, shown.done))
+        chart.show(curves, (0.0, last), (low - room, high + room))
+        chart.redraw()
+
+    def show_status(self, line: ProgressLine) -> bool:
+        job, inquiry = self.job, self.desk.inquiry
+        if job is None or isinstance(inquiry.progress, DownloadAdvanced) or not self.workspace.engine:
+            return False
+        shown = self.shown if self.shown and self.shown.attack == self.attack_name else None
+        title = ATTACK_TITLES[self.attack_name]
+        if job.paused:
+            words = f"paused after step {self.step}: space resumes, s takes one step, x stops"
+            line.show(words, tone="foreground")
+        elif shown and shown.steps:
+            bar = Bar(title, min(1.0, self.step / shown.steps))
+            line.show(bar, f"step {self.step} of {shown.steps}", "space pauses, x stops", tone="quiet")
+        else:
+            line.show(f"{title}: about to begin", tone="quiet")
+        return True
+
+    def sentence(self) -> str:
+        """What came of it."""
+        shown = self.current
+        if self.halted and not isinstance(shown, AttackFinished):
+            return "stopped: r runs it"
+        if not isinstance(shown, AttackFinished):
+            return ""
+        number = self.grid.cursor
+        made = shown.images[min(max(number, 0), len(shown.images) - 1)]
+        verb = "reached" if shown.attack == "noise" else "fooled"
+        ended = f"stopped after step {shown.done}, r runs it; " if shown.stopped else ""
+        steps = "never" if made.steps_to_success is None else f"after step {made.steps_to_success}"
+        which = f"class {made.index}" if shown.attack == "noise" else f"{made.index}"
+        size = f"Linf {made.linf:.3f}, L2 {made.l2:.2f}"
+        return f"{ended}{shown.successes} of {len(shown.images)} {verb}; {which}: {size}, {steps}"
+
+    def figure(self) -> DrawFigure | None:
+        """The attack; nothing while it is not whole."""
+        return self.desk.as_drawn(self.current if isinstance(self.current, AttackFinished) else None)
+
+    def unused(self) -> set[str]:
+        unused, job = super().unused(), self.job
+        if job is None:
+            unused |= {"pause", "stop"}
+        if job is None or not job.paused:
+            unused |= {"step"}
+        if not isinstance(self.current, AttackFinished):
+            unused |= {"back_in_time", "on_in_time"}
+        if self.attack_name == "noise":
+            unused |= {"previous_digit", "next_digit", "digit", "gallery"}
+        return unused
+
+    # Keys
+
+    def on_raster_grid_moved(self) -> None:
+        """Another image."""
+        if self.shown and self.shown.attack == self.attack_name:
+            self._draw_near(self.shown)
+            self.desk.draw_status()
+
+    def action_next_attack(self) -> None:
+        self._other_attack(1)
+
+    def action_previous_attack(self) -> None:
+        self._other_attack(-1)
+
+    def _other_attack(self, by: int) -> None:
+        names = list(KINDS)
+        self._settings[self.attack_name] = self.chosen, self.option
+        name = names[(names.index(self.attack_name) + by) % len(names)]
+        chosen, option = self._settings.get(name, ({}, 0))
+        self.set_reactive(OptionsPage.chosen, chosen)
+        self.set_reactive(OptionsPage.option, option)
+        self.shown, self.step, self.desk.inquiry.problem = None, 0, ""
+        self.set_reactive(AttackPage.frame, None)
+        self.set_reactive(AttackPage.halted, False)
+        self.attack_name = name
+
+    def action_run(self) -> None:
+        """Resume it where it is paused; else run it once more."""
+        if (job := self.job) is not None and job.paused:
+            job.resume()
+        elif self._last:
+            self.desk.inquiry.ask_again(self._last)
+            self.anew()
+        self.desk.update()
+
+    def action_pause(self) -> None:
+        """Pause it, or resume it."""
+        if job := self.job:
+            job.resume() if job.paused else job.pause()
+            self.desk.update()
+
+    def action_step(self) -> None:
+        """One step more."""
+        if (job := self.job) and job.paused:
+            job.step()
+
+    def action_stop(self) -> None:
+        """Stop; what there is stays."""
+        if self.job:
+            self.shown = self.current
+            self.desk.inquiry.stop()
+            self.halted = True
+
+    def action_back_in_time(self) -> None:
+        self._scrub(-1)
+
+    def action_on_in_time(self) -> None:
+        self._scrub(1)
+
+    def _scrub(self, by: int) -> None:
+        if isinstance(shown := self.current, AttackFinished):
+            last = len(shown.frames) - 1
+            at = min(max((last if self.frame is None else self.frame) + by, 0), last)
+            self.frame = None if at == last else at
+
+    def action_gallery(self) -> None:
+        """The notebook's ten digits, or the current one."""
+        if self.attack_name != "noise":
+            self.anew()
+            self.alone = not self.alone
+
+    def action_digit(self) -> None:
+        """The digit that is asked for, alone."""
+        if self.attack_name != "noise":
+            self.desk.action_digit()
+
+    def go_to(self, digit: tuple[SplitName, int]) -> None:
+        self.anew()
+        self.workspace.digit = digit
+        self.alone = True
+
+    def step_digit(self, by: int) -> None:
+        """To another digit, which is attacked alone; the first time, to the current one."""
+        if self.attack_name == "noise":
+            return
+        self.frame, self.halted = None, False
+        if self.alone:
+            super().step_digit(by)
+        else:
+            self.alone = True
+
+
+def _target(shown: Attack) -> str:
+    """The class wanted, in words."""
+    return "another" if shown.targets[0] < 0 else str(shown.targets[0])

@@ -1,0 +1,74 @@
+"""The page of the targeted attack's penalty: does it keep the image close?"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from engine.attacks.events import BetaSweepAdvanced, BetaSwept
+from engine.attacks.requests import SweepBeta
+from engine.words import percent
+from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import beta_answer
+from tui.screens.attacks.measurement import MeasurementPage
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.rows import Row, Rows
+
+
+class BetaPage(MeasurementPage[BetaSwept]):
+    """What the notebook asserts of its beta, measured."""
+
+    page = "beta"
+    title = "beta: closer?"
+    measures = SweepBeta
+
+    def compose(self) -> ComposeResult:
+        """Two charts above a table."""
+        with Horizontal(id="beta-charts"):
+            yield Chart("success", empty="", id="beta-success")
+            yield Chart("L2", empty="", id="beta-l2")
+        yield Rows(empty="r runs the targeted attack with beta from 0 on\nuntil it fails", id="beta-table")
+
+    def draw(self) -> None:
+        super().draw()
+        found = self.measured
+        success, l2 = self.query_one("#beta-success", Chart), self.query_one("#beta-l2", Chart)
+        if found is None:
+            success.show([], (0.0, 1.0))
+            l2.show([], (0.0, 1.0))
+            self.table.show("", "", ())
+            return
+        plus = glyphs().spread
+        head = f"{'beta':>8}{'success':>11}{'L2':>20}{'Linf':>22}{'closer by':>12}"
+        lines = [
+            Row(
+                f"{p.beta:>8g}{percent(p.success):>11}{f'{p.l2:.4f} {plus} {p.l2_spread:.4f}':>20}"
+                f"{f'{p.linf:.4f} {plus} {p.linf_spread:.4f}':>22}{round(p.closer, 4) + 0.0:>12.4f}"
+            )
+            for p in found.points
+        ]
+        title = f"{found.averaged} digits towards {found.target}, mean {plus} deviation"
+        self.table.show(title, head, lines, () if isinstance(found, BetaSweepAdvanced) else beta_answer(found))
+        self._draw_charts(found, success, l2)
+
+    @staticmethod
+    def _draw_charts(found: BetaSwept, success: Chart, l2: Chart) -> None:
+        xs = [float(n) for n in range(len(found.points))]
+        names = ["0", *(f"{p.beta:.0e}".replace("e-0", "e-").replace("e+0", "e") for p in found.points[1:])]
+        reach = (0.0, max(1.0, xs[-1]))
+        success.title, l2.title = "success by beta", "L2 by beta"
+        success.x_names = l2.x_names = names
+        values = [100 * p.success for p in found.points]
+        success.show([Curve("", "curve-val", xs, values, f"{values[-1]:.0f} %")], reach, (0.0, 100.0))
+        sizes = [p.l2 for p in found.points]
+        edges = [[max(0.0, p.l2 + sign * p.l2_spread) for p in found.points] for sign in (-1, 1)]
+        bands = [Curve("", "rule", xs, edge) for edge in edges]
+        curve = Curve("", "curve-train", xs, sizes, f"{sizes[-1]:.2f}")
+        l2.show([*bands, curve], reach, (0.0, max(edges[1]) * 1.05 or 1.0))
+
+    def sentence(self) -> str:
+        found = self.measured
+        if self.asked and found and not isinstance(found, BetaSweepAdvanced):
+            free = found.points[0]
+            return f"without a penalty, {found.steps} steps of {found.step_size:g} end at Linf {free.linf:.3f}"
+        return super().sentence()

@@ -1,0 +1,137 @@
+"""Pages of measurements over many digits, which begin when somebody says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
+
+from engine.event import Progress
+from engine.figures.requests import DrawFigure
+from engine.network.events import NetworkEvent
+from engine.request import Request, RequestError
+from engine.runs.finding import other_bundled
+from tui.screens.attacks.options import OptionsPage
+from tui.screens.inspect import Movable
+from tui.screens.pages import PagedScreen
+from tui.screens.state import State
+from tui.widgets.rows import Rows
+
+SHOWN_IN_A_CURVE = 100
+"""Digits that a measurement begins with: so many take seconds."""
+
+Measured = TypeVar("Measured", bound=NetworkEvent)
+
+
+class MeasurementPage(OptionsPage, Generic[Measured]):
+    """The base of the pages of this screen but the first. `Measured` is the event that answers its request."""
+
+    legend = False
+    title: ClassVar[str]
+    """On the first line of the settings."""
+    measures: ClassVar[type[Request]]
+    """The kind of its request."""
+    over: ClassVar[str] = "count"
+    """The parameter that says of how many digits it is."""
+    asked: State[bool] = State(False)
+    """Whether somebody asked for it with these settings."""
+
+    def __init__(self, desk: PagedScreen) -> None:
+        super().__init__(desk)
+        self.set_reactive(OptionsPage.chosen, {self.over: SHOWN_IN_A_CURVE})
+        self.measured: Measured | None = None
+        """The answer, whole or in part."""
+        self._last: Request | None = None
+        """What was asked for last."""
+
+    @property
+    def kind(self) -> type[Request]:
+        return self.measures
+
+    def headings(self) -> tuple[Sequence[str], int]:
+        titles = {name: page.title for name, page in self.desk.pages.items() if isinstance(page, MeasurementPage)}
+        first = "one attack"
+        return [first, *titles.values()], 1 + list(titles).index(self.page)
+
+    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of the request."""
+        return {"what": self.workspace.what, **chosen}
+
+    def request(self, chosen: Mapping[str, Any]) -> Request:
+        return self.kind(**self.settings(chosen))
+
+    @property
+    def others(self) -> tuple[str]:
+        """The bundled network of the other kind than the open one."""
+        return (other_bundled(self.workspace.variant or "cnn-bn"),)
+
+    # What is asked for
+
+    def wanted(self) -> list[Request]:
+        if not self.asked:
+            return []
+        try:
+            self._last = self.request(self.chosen)
+        except RequestError as error:  # settings that are fine one by one, and not together
+            self.desk.inquiry.problem, self._last = str(error), None
+            return []
+        return [self._last]
+
+    def kept(self) -> list[Request]:
+        return [self._last] if self._last else []
+
+    def take(self, event: NetworkEvent) -> None:
+        if isinstance(event, self._answer()):
+            self.measured = cast(Measured, event)
+
+    @classmethod
+    def _answer(cls) -> type[NetworkEvent]:
+        """The kind of event that answers."""
+        answer: type[NetworkEvent] = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
+        return answer
+
+    def forget(self) -> None:
+        self.measured = self._last = None
+        self.set_reactive(MeasurementPage.asked, False)
+
+    def anew(self) -> None:
+        self.desk.inquiry.problem = ""
+        self.measured = None
+        self.asked = False
+
+    # Drawing
+
+    @property
+    def table(self) -> Rows:
+        """The table of the page."""
+        return self.query_one(Rows)
+
+    def in_reach(self) -> Movable | None:
+        return self.table
+
+    def while_working(self) -> str:
+        return "x stops"
+
+    def sentence(self) -> str:
+        return "" if self.asked else "r runs it; o and p change the settings"
+
+    def figure(self) -> DrawFigure | None:
+        """What the page shows; nothing while it is not whole."""
+        return self.desk.as_drawn(None if isinstance(self.measured, Progress) else self.measured)
+
+    def unused(self) -> set[str]:
+        return super().unused() | ({"stop"} if self.desk.inquiry.job is None else set())
+
+    # Keys
+
+    def action_run(self) -> None:
+        """Measure, or once more."""
+        if self.desk.inquiry.job is None:
+            if self._last:
+                self.desk.inquiry.ask_again(self._last)
+            self.anew()
+        self.asked = True
+
+    def action_stop(self) -> None:
+        """Stop; what there is stays."""
+        self.desk.inquiry.stop()
+        self.asked = False

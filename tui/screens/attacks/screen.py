@@ -1,0 +1,33 @@
+"""The attacks screen: its settings, and the registry of its pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from tui.commands import bindings
+from tui.screens.attacks.attack import AttackPage
+from tui.screens.attacks.beta import BetaPage
+from tui.screens.attacks.curve import CurvePage
+from tui.screens.attacks.transfer import TransferPage
+from tui.screens.attacks.universal import UniversalPage
+from tui.screens.inspect_pages import InspectPages
+from tui.widgets.settings import Settings
+
+
+class AttacksScreen(InspectPages):
+    """The notebook's section 3, and what it leaves open: how much an attack must change."""
+
+    mode = "attacks"
+    BINDINGS = bindings("attacks")
+    page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage)
+
+    def above(self) -> Iterable[Widget]:
+        """The settings of the page in front."""
+        yield Settings()
+
+    def on_resize(self) -> None:
+        """What a legend and a title have room for depends on the width."""
+        if self.ready:
+            self.call_after_refresh(self.update)

@@ -1,0 +1,47 @@
+"""The page of transfer: do images made to fool one network fool another too?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import ComposeResult
+
+from engine.attacks.events import TransferMeasured
+from engine.attacks.requests import ATTACK_TITLES, MeasureTransfer
+from engine.words import percent
+from tui.drawing.words import cut, padded
+from tui.screens.attacks.measurement import MeasurementPage
+from tui.widgets.rows import Row, Rows
+
+
+class TransferPage(MeasurementPage[TransferMeasured]):
+    """Between this network and the bundled one of the other kind."""
+
+    page = "transfer"
+    title = "transfer"
+    measures = MeasureTransfer
+
+    def compose(self) -> ComposeResult:
+        """A table."""
+        empty = "r makes images on this network and on the bundled one of the other kind,\nand shows them to both"
+        yield Rows(empty=empty, id="transfer-table")
+
+    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return super().settings(chosen) | {"others": self.others}
+
+    def draw(self) -> None:
+        super().draw()
+        found = self.measured
+        if found is None:
+            self.table.show("", "", ())
+            return
+        names = [cut(name, 20) for name in found.networks]
+        head = f"{'made on':<20}" + "".join(padded(name, 20, right=True) for name in names) + f"{'L2':>9}"
+        lines = [
+            Row(padded(name, 20) + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")
+            for name, row, size in zip(names, found.success, found.l2, strict=True)
+        ]
+        bound = "" if found.epsilon is None else f" {found.norm} {found.epsilon:g}"
+        title = f"{ATTACK_TITLES[found.attack]}{bound}: share that each network mistakes"
+        self.table.show(title, head, lines, [f"over {found.averaged:,} digits that all of them get right"])

@@ -1,0 +1,67 @@
+"""The page of one perturbation that fools many digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from engine.attacks.events import UniversalMade
+from engine.attacks.requests import AttackUniversal
+from engine.words import percent
+from tui.drawing.raster import Span
+from tui.drawing.terminal import glyphs
+from tui.screens.attacks.measurement import MeasurementPage
+from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
+from tui.widgets.rows import Row, Rows
+
+PIXEL = Span(0.0, 1.0)
+
+
+class UniversalPage(MeasurementPage[UniversalMade]):
+    """Made of training digits, tried on others."""
+
+    page = "universal"
+    title = "universal"
+    measures = AttackUniversal
+    over = "made_of"
+
+    def compose(self) -> ComposeResult:
+        """The perturbation and digits with it, above a table."""
+        with Horizontal(id="universal-pictures"):
+            yield Raster(id="universal-perturbation")
+            yield RasterGrid(empty="", id="universal-shown")
+        yield Rows(empty="r makes one perturbation of training digits\nand adds it to others", id="universal-table")
+
+    def draw(self) -> None:
+        super().draw()
+        found, gray, apart = self.measured, replace(self.view, colours="gray"), replace(self.view, colours="diverging")
+        raster, grid = self.query_one(Raster), self.query_one(RasterGrid)
+        if found is None:
+            raster.show("perturbation", "", None, apart)
+            grid.show("digits with it", "", EMPTY, gray)
+            self.table.show("what it does", "", ())
+            return
+        span = Span.of(found.perturbation, "diverging")
+        raster.show("perturbation", f"up to {np.abs(found.perturbation).max():.2f}", found.perturbation, apart, span)
+        answers = [f"{a}{glyphs().arrow}{p}" for a, p in zip(found.actual, found.predicted, strict=True)]
+        shown = len(found.adversarial)
+        inks = ["warning" if fooled else "quiet" for fooled in found.fooled[:shown]]
+        sheet = Sheet(found.adversarial, labels=answers[:shown], inks=inks)
+        grid.show(f"{found.dataset} {found.split}, with it", "", sheet, gray, PIXEL)
+        wanted = "another answer" if found.target < 0 else f"answer {found.target}"
+        interval = f"{100 * found.low:6.2f} to {100 * found.high:6.2f} %"
+        lines = [
+            Row(f"{'universal':<20}{percent(found.fooling_rate):>14}   {interval}"),
+            Row(f"{'random, as large':<20}{percent(found.by_chance):>14}"),
+        ]
+        taken = " ".join(f"{digit}:{count}" for digit, count in enumerate(found.taken_for))
+        notes = [
+            f"made of {found.made_of:,} training digits, of which it fools {percent(found.history[-1])}",
+            f"accuracy {percent(found.accuracy_before)} without it, {percent(found.accuracy)} with it",
+            f"taken for: {taken}",
+        ]
+        head = f"{'perturbation':<20}{wanted:>14}   95 % interval"
+        self.table.show(f"tried on {found.averaged:,} other digits", head, lines, notes)

@@ -1,0 +1,138 @@
+"""The page of the gradient methods beside occlusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from textual.app import ComposeResult
+
+from engine.attribution.events import AttributionsComputed
+from engine.attribution.requests import METHOD_TITLES, Attribute
+from engine.figures.requests import DrawFigure
+from engine.inspection.requests import LayerName
+from engine.network.events import NetworkEvent
+from engine.request import Request
+from engine.words import percent
+from tui.drawing.raster import Span
+from tui.drawing.view import View
+from tui.screens.inspect import Movable
+from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
+from tui.screens.state import State
+from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+
+
+class MethodsPage(PatchPage):
+    """What each pixel did for the class, by eight methods."""
+
+    page = "methods"
+    look = View("glyphs", "diverging", False)
+    cam: State[LayerName] = State("conv2")
+    """The convolution that Grad-CAM shows."""
+    attributions: AttributionsComputed | None = None
+
+    def compose(self) -> ComposeResult:
+        """All maps; in their place the digit and the one under the cursor."""
+        yield RasterGrid(empty="no attributions yet", id="methods")
+        yield Raster(id="method-digit")
+        yield Raster(id="method")
+
+    def wanted(self) -> Sequence[Request]:
+        return [Attribute(**self.desk.settings())]
+
+    def take(self, event: NetworkEvent) -> None:
+        if isinstance(event, AttributionsComputed):
+            self.attributions = event
+
+    def forget(self) -> None:
+        self.attributions = None
+
+    @property
+    def grid(self) -> RasterGrid:
+        """The maps of all methods."""
+        return self.query_one(RasterGrid)
+
+    def in_reach(self) -> Movable | None:
+        return self.grid
+
+    def digits_in_split(self) -> int:
+        return self.attributions.count if self.attributions else 0
+
+    def _numbers(self, here: AttributionsComputed) -> list[int]:
+        """The maps on the page, by number: of Grad-CAM one."""
+        hidden = "grad-cam-conv1" if self.cam == "conv2" else "grad-cam-conv2"
+        return [number for number, method in enumerate(here.methods) if method != hidden]
+
+    def draw(self) -> None:
+        here = self.attributions
+        if here is None:
+            for raster in self.query(Raster):
+                raster.show("", "", None, self.view)
+            self.grid.show("methods", "", EMPTY, self.view)
+            self.desk.query_one(Legend).show(self.view, None)
+            return
+        shown = self._numbers(here)
+        images = np.concatenate((here.image[None], here.maps[shown]))
+        labels = [f"{here.split} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
+        probability = f"p({here.watched}) {percent(here.baseline_probability)}"
+        facts = f"actual {here.actual}, predicted {here.predicted}, {probability}"
+        inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
+        sheet = Sheet(images, labels=labels, inks=inks, plain=1)
+        self.grid.show(f"what speaks for {here.watched}", facts, sheet, self.view)
+        self._draw_method(here)
+
+    def _draw_method(self, here: AttributionsComputed) -> None:
+        """The one under the cursor, enlarged; and what its colours mean."""
+        at, shown = self.grid.cursor, self._numbers(here)
+        gray = replace(self.view, colours="gray")
+        number = shown[max(0, at - 1)]
+        picture, method = here.maps[number], here.methods[number]
+        span = self.grid.span or Span.of(picture, self.view.colours)
+        digit = self.query_one("#method-digit", Raster)
+        digit.show(f"{here.split} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
+        measured = here.faithfulness[number]
+        facts = f"deletion {measured.deletion.area:.3f}  insertion {measured.insertion.area:.3f}"
+        self.query_one("#method", Raster).show(method.replace("-", " "), facts, picture, self.view, span)
+        legend = self.desk.query_one(Legend)
+        if at == 0:
+            legend.show(gray, PROBABILITY, "pixel")
+        else:
+            legend.show(self.view, span, "drop" if method == "occlusion" else method.replace("-", " "))
+
+    def sentence(self) -> str:
+        """What there is to say of the map under the cursor; how to read the page."""
+        if note := self._note():
+            return note
+        own = "all maps in one range" if self.view.shared else "each map up to its own largest magnitude"
+        signs = f"; {positive(self.view)} speaks for the class" if self.view.colours == "diverging" else ""
+        return own + signs
+
+    def _note(self) -> str:
+        here, at = self.attributions, self.grid.cursor
+        if here is None or at == 0:
+            return ""
+        number = self._numbers(here)[at - 1]
+        if not here.maps[number].any():  # as Grad-CAM's where no channel speaks for the class
+            return "this map is zero everywhere: it says nothing of this digit"
+        if completeness := here.faithfulness[number].completeness:
+            total, difference = completeness
+            error = abs(total - difference)
+            return f"sum {total:.3f}, difference in logit to black {difference:.3f}: error {error:.3f}"
+        return ""
+
+    def figure(self) -> DrawFigure | None:
+        """All maps."""
+        return self.desk.as_drawn(self.attributions)
+
+    # Keys
+
+    def on_raster_grid_moved(self) -> None:
+        """Another method."""
+        if self.attributions:
+            self._draw_method(self.attributions)
+            self.desk.draw_status()
+
+    def action_panel(self) -> None:
+        """Grad-CAM's other convolution."""
+        self.cam = "conv1" if self.cam == "conv2" else "conv2"

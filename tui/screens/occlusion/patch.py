@@ -1,0 +1,107 @@
+"""What the pages of the occlusion screen share: a patch, what it shows, and the class that is watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from engine.attribution.requests import FillName, WatchedClass
+from engine.geometry import IMAGE_SIZE
+from tui.drawing.raster import Span
+from tui.drawing.view import View
+from tui.screens.inspect_pages import InspectPage, InspectPages
+from tui.screens.state import State
+
+FILLS: tuple[str, ...] = (*get_args(FillName), "0.15", "0.25", "0.5", "0.75")
+"""What a key goes through: the names, then grays."""
+WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
+PROBABILITY = Span(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """As the requests about it have it."""
+
+    patch_size: int = 8
+    stride: int = 1
+    fill: str = "zero"
+    watch: WatchedClass = "true"
+
+
+class PatchScreen(InspectPages):
+    """A screen whose pages are about a patch."""
+
+    patch: State[Patch] = State(Patch())
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of a request about the current digit and the patch."""
+        split, index = self.workspace.digit
+        patch = {name: getattr(self.patch, name) for name in Patch.__dataclass_fields__}
+        return {"what": self.workspace.what, "split": split, "index": index, **patch}
+
+    def action_larger_patch(self) -> None:
+        self._resize(1, 0)
+
+    def action_smaller_patch(self) -> None:
+        self._resize(-1, 0)
+
+    def action_longer_stride(self) -> None:
+        self._resize(0, 1)
+
+    def action_shorter_stride(self) -> None:
+        self._resize(0, -1)
+
+    def _resize(self, size: int, stride: int) -> None:
+        self.patch = replace(
+            self.patch,
+            patch_size=min(max(self.patch.patch_size + size, 1), IMAGE_SIZE - 1),
+            stride=min(max(self.patch.stride + stride, 1), IMAGE_SIZE - 1),
+        )
+
+    def action_next_fill(self) -> None:
+        """What the patch shows."""
+        self.patch = replace(self.patch, fill=FILLS[(FILLS.index(self.patch.fill) + 1) % len(FILLS)])
+
+    def action_next_watched(self) -> None:
+        self._watch_class(1)
+
+    def action_previous_watched(self) -> None:
+        self._watch_class(-1)
+
+    def _watch_class(self, by: int) -> None:
+        """True, predicted, 0, 1 and so on."""
+        self.patch = replace(self.patch, watch=WATCHED[(WATCHED.index(self.patch.watch) + by) % len(WATCHED)])
+
+
+class PatchPage(InspectPage):
+    """A page of such a screen; some are about many digits too."""
+
+    desk: PatchScreen
+    many: State[bool] = State(False)
+    """Whether many digits are wanted, and not the current one alone."""
+    over_many = False
+    """Whether it can be about many."""
+
+    def settled(self) -> bool:
+        """Whether the page is in front, and all that it wants was answered for the network as it is now."""
+        return self.desk.page is self and all(map(self.desk.inquiry.answered, self.wanted()))
+
+    def while_working(self) -> str:
+        return "x stops" if self.many else ""
+
+    def unused(self) -> set[str]:
+        return set() if self.many and self.desk.at_work else {"stop"}
+
+    def action_average(self) -> None:
+        """Over many digits, or this one again."""
+        if self.over_many:
+            self.many = not self.many
+
+    def action_stop(self) -> None:
+        """This digit alone again; what was done is kept for the next time."""
+        self.many = False
+
+
+def positive(view: View) -> str:
+    """What is positive in the diverging map, as people see it."""
+    return "':+#" if view.mode == "glyphs" else "red"

@@ -1,0 +1,109 @@
+"""The page of deletion and insertion: do the maps tell the truth?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from engine.attribution.events import AttributionsComputed, Faithfulness, FaithfulnessMeasured
+from engine.attribution.requests import METHOD_TITLES, Attribute
+from engine.figures.requests import DrawFigure
+from engine.network.events import NetworkEvent
+from engine.request import Request
+from tui.screens.inspect import Movable
+from tui.screens.occlusion.patch import PatchPage
+from tui.widgets.chart import Chart, Curve
+from tui.widgets.trust import TrustTable
+
+MEASURED = 50
+"""Digits that the mean curves are taken over."""
+QUESTION = "do they tell the truth?"
+
+
+class TrustPage(PatchPage):
+    """What the notebook only asserts: that the network looks at the digit."""
+
+    page = "trust"
+    legend = False
+    over_many = True
+    attributions: AttributionsComputed | None = None
+    faithfulness: FaithfulnessMeasured | None = None
+
+    def compose(self) -> ComposeResult:
+        """Two charts above a table."""
+        with Horizontal(id="trust-charts"):
+            yield Chart("deletion", empty="no curves yet", id="deletion")
+            yield Chart("insertion", empty="", id="insertion")
+        yield TrustTable(id="trust")
+
+    def wanted(self) -> Sequence[Request]:
+        many: dict[str, Any] = {"digits": MEASURED, "randomise": True} if self.many else {}
+        return [Attribute(**self.desk.settings(), **many)]
+
+    def take(self, event: NetworkEvent) -> None:
+        if isinstance(event, AttributionsComputed):
+            self.attributions = event
+        elif isinstance(event, FaithfulnessMeasured):
+            self.faithfulness = event
+
+    def forget(self) -> None:
+        self.attributions = self.faithfulness = None
+
+    @property
+    def table(self) -> TrustTable:
+        """The table of methods."""
+        return self.query_one(TrustTable)
+
+    def in_reach(self) -> Movable | None:
+        return self.table
+
+    def digits_in_split(self) -> int:
+        return self.attributions.count if self.attributions else 0
+
+    def shown_many(self) -> FaithfulnessMeasured | None:
+        """The mean curves where they are what should be shown."""
+        return self.faithfulness if self.many and self.settled() else None
+
+    def draw(self) -> None:
+        many, here = self.shown_many(), self.attributions
+        if many:
+            words = f"mean of {many.averaged} digits"
+            facts = f"random weights: {many.randomised} digits"
+            self.table.show(f"{QUESTION}  {words}", facts, many.faithfulness, many.stages)
+        else:
+            words = f"{here.split} {here.index}, p({here.watched})" if here else ""
+            self.table.show(f"{QUESTION}  {words}", "", here.faithfulness if here else ())
+        self._draw_curves()
+
+    def _draw_curves(self) -> None:
+        shown, here = self.shown_many() or self.attributions, self.table.here
+        measured: Sequence[Faithfulness] = shown.faithfulness if shown else ()
+        xs = [100 * share for share in shown.shares] if shown else []
+        chance = next((each for each in measured if each.method == "random"), None)
+        for chart in self.query(Chart):
+            curves = []
+            if chance and chance is not here:
+                one = getattr(chance, str(chart.id))
+                curves.append(Curve("random", "curve-running", xs, one.values, f"{one.area:.3f}", points=True))
+            if here:
+                one = getattr(here, str(chart.id))
+                if one.spread:
+                    curves += [Curve("spread", "rule", xs, edge) for edge in one.band()]
+                curves.append(Curve(METHOD_TITLES[here.method].short, "curve-train", xs, one.values, f"{one.area:.3f}"))
+            chart.show(curves, (0.0, 100.0), (0.0, 1.0))
+
+    def sentence(self) -> str:
+        """How to read the page."""
+        other = "this digit" if self.many else f"mean of {MEASURED} digits"
+        return f"across: % of the pixels, the highest first; a: {other}"
+
+    def figure(self) -> DrawFigure | None:
+        """The curves, under the maps as their own page shows them."""
+        return self.desk.as_drawn(self.shown_many() or self.attributions, view=self.desk.view_of("methods"))
+
+    def on_trust_table_moved(self) -> None:
+        """Another method's curves."""
+        self._draw_curves()

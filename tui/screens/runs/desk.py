@@ -1,0 +1,83 @@
+"""What the pages of the runs screen share: the runs there are, which of them are marked, and how to change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.event import Event, JobFailed, WorkAdvanced
+from engine.lab import Job
+from engine.request import Request, RequestError
+from engine.runs.events import RunsListed, RunSummary
+from engine.runs.requests import ListRuns
+from tui.screens.pages import PagedScreen
+from tui.screens.state import State
+from tui.workspace import Notice
+
+LOOK_INTERVAL = 2.0
+"""Seconds between two looks at the folder while the screen is in front."""
+
+
+class RunsDesk(PagedScreen):
+    """A screen that reads the folder of runs."""
+
+    runs: State[list[RunSummary] | None] = State(None)
+    """All of them, the newest first; None before the first look."""
+    marked: State[frozenset[str]] = State(frozenset())
+    """The names of the runs to compare."""
+    problem: State[str] = State("")
+    """Why something did not work, in one line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looking: Job | None = None
+        self._again = False
+        self.reporting: Job | None = None
+        """The report under way."""
+        self._advance: WorkAdvanced | None = None
+        """How far it is."""
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(LOOK_INTERVAL, self.look)
+
+    def on_screen_resume(self) -> None:
+        """Look at once."""
+        super().on_screen_resume()
+        self.look()
+
+    def look(self) -> None:
+        """Have the folder read, unless that is on its way: then once more, since something may just have changed."""
+        self._again = self._looking is not None
+        if self.app.screen is self and not self._again:
+            self._looking = self.workspace.ask(ListRuns(), self._listed)
+
+    def _listed(self, _job: Job, event: Event) -> None:
+        self._looking = None
+        if isinstance(event, RunsListed):
+            runs = list(event.runs)
+            self.set_reactive(RunsDesk.marked, self.marked & {run.name for run in runs})
+            self.runs = runs
+            self.listed()
+        elif isinstance(event, JobFailed):
+            self.set_reactive(RunsDesk.runs, self.runs or [])
+            self.problem = event.reason
+        if self._again:
+            self.look()
+
+    def change(self, request: Request, done: Callable[[Event], None]) -> None:
+        """Have something done to a folder; `done` is called with what came of it; why that fails is told."""
+
+        def heard(_job: Job, event: Event) -> None:
+            if isinstance(event, JobFailed):
+                self.workspace.tell(Notice(event.reason, severity="error", seconds=10))
+            else:
+                done(event)
+            self.look()
+
+        try:
+            self.workspace.ask(request, heard)
+        except RequestError as error:
+            self.workspace.tell(Notice(str(error), severity="error", seconds=10))
+
+    def listed(self) -> None:
+        """The folder was read."""

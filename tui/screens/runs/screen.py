@@ -1,0 +1,162 @@
+"""The runs screen: it reads the folder of runs, and has its pages show them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from engine.event import Event, JobFailed, WorkAdvanced
+from engine.lab import Job
+from engine.report.events import ReportWritten
+from engine.report.requests import Report
+from engine.request import Request, RequestError
+from engine.runs.events import RunsListed, RunSummary
+from engine.runs.requests import ListRuns
+from tui.commands import Command, bindings
+from tui.screens.runs.comparison import ComparisonPage
+from tui.screens.runs.desk import RunsDesk
+from tui.screens.runs.list import ListPage
+from tui.screens.state import State
+from tui.widgets.lines import Bar, ProgressLine
+from tui.workspace import Notice
+
+
+class RunsScreen(RunsDesk):
+    """The list, or a comparison in its place."""
+
+    mode = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("runs"),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "jump(0)", show=False),
+        Binding("end", "jump(-1)", show=False),
+        Binding("left,h", "read(-1)", show=False),
+        Binding("right,l", "read(1)", show=False),
+    ]
+    page_types = (ListPage, ComparisonPage)
+    def below(self) -> Iterable[Widget]:
+        """A line for what the cursor is on."""
+        yield ProgressLine(id="status")
+
+    @property
+    def list(self) -> ListPage:
+        """The first page."""
+        page = self.pages["list"]
+        assert isinstance(page, ListPage)
+        return page
+
+    @property
+    def comparison(self) -> ComparisonPage:
+        """The other one."""
+        page = self.pages["compare"]
+        assert isinstance(page, ComparisonPage)
+        return page
+
+    # The folder
+
+    def on_screen_resume(self) -> None:
+        if self.ready:
+            self.list.settle()
+        super().on_screen_resume()
+
+    def listed(self) -> None:
+        self.comparison.ask()
+
+    # Drawing
+
+    def draw(self) -> None:
+        super().draw()
+        line, now = self.query_one(ProgressLine), self._advance
+        if self.problem:
+            line.show(self.problem, tone="error")
+        elif now:
+            line.show(Bar("report", now.done / now.total), now.words, "x stops", tone="quiet")
+        else:
+            line.show(self.page.sentence(), tone="quiet")
+
+    def on_rows_moved(self) -> None:
+        """Another line."""
+        self.update()
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """A report can be stopped on each page."""
+        return tuple(each for each in super().live_commands() if each.name != "stop" or self.list.can_stop())
+
+    # Keys
+
+    def action_move(self, by: int) -> None:
+        self.page_in_front.rows.move(0, by)
+
+    def action_jump(self, index: int) -> None:
+        self.page_in_front.rows.jump(index)
+
+    def action_read(self, by: int) -> None:
+        """Another epoch under the cursor of the chart."""
+        if self.page is self.comparison:
+            self.comparison.move_cursor(by)
+
+    @property
+    def page_in_front(self) -> ListPage | ComparisonPage:
+        """The page in front, by its own type."""
+        return self.comparison if self.page is self.comparison else self.list
+
+    def turned(self, target: str) -> None:
+        if target == "compare" and not self.marked:  # without any, all that the filter leaves
+            names = frozenset(run.name for run in self.list.shown if run.epoch)
+            self.set_reactive(RunsDesk.marked, names)
+        self.set_reactive(RunsDesk.problem, "")
+        self.call_later(self.look)
+
+    async def action_back(self) -> None:
+        """To the list; there, all marks off."""
+        if self.page is self.list:
+            self.marked = frozenset()
+        else:
+            await super().action_back()
+
+    def action_stop(self) -> None:
+        """Stop the report, or the run under the cursor, whoever trains it."""
+        if self.reporting:
+            self.reporting.cancel()
+            self.reporting = self._advance = None
+            self.update()
+        elif self.page is self.list:
+            self.list.stop_run()
+
+    def action_report(self) -> None:
+        """Redo the notebook on the marked runs, or on the one under the cursor."""
+        names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
+        if not names and isinstance(here := self.list.here, RunSummary):
+            names = [here.name]
+        try:
+            folders = [self.workspace.root / name for name in names]
+            out = str(folders[-1] / "report") if folders else "report"
+            request = Report(what=tuple(map(str, folders)), out=out)
+        except RequestError as error:
+            self.workspace.tell(Notice(f"{error}: space marks them", severity="warning"))
+            return
+        if self.reporting is None:
+            self.problem = ""
+            self.reporting = self.workspace.ask(request, self._reported)
+            self.update()
+
+    def _reported(self, job: Job, event: Event) -> None:
+        if job is not self.reporting:
+            return
+        match event:
+            case WorkAdvanced():
+                self._advance = event
+                return
+            case ReportWritten():
+                self.workspace.tell(Notice(event.html, "report written, its path copied", copy=event.html))
+            case JobFailed():
+                self.problem = event.reason
+            case _:
+                pass
+        self.reporting = self._advance = None

@@ -1,0 +1,22 @@
+"""State of a screen or of a page: to change it is to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from textual.dom import DOMNode
+from textual.reactive import var
+
+T = TypeVar("T")
+
+
+class State(var[T]):
+    """A field of a screen or a page that it is drawn from."""
+
+
+def draw_on_change(node: DOMNode, draw: Callable[[], None]) -> None:
+    """Have `draw` called whenever a `State` of `node`, which is mounted, has another value."""
+    for name, field in node._reactives.items():
+        if isinstance(field, State):
+            node.watch(node, name, draw, init=False)

@@ -1,0 +1,495 @@
+"""What all screens are about: the lab, the open run or weights, its history, the queue, the current digit.
+
+Events change the workspace, and a change of the workspace is drawn: whoever draws is told by `on_change`, and reads what
+it draws from here. Nothing in here knows of a terminal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from engine.data.events import DownloadAdvanced
+from engine.data.requests import SplitName
+from engine.event import Event, JobFailed
+from engine.figures.events import FigureSaved
+from engine.figures.requests import DrawFigure
+from engine.lab import Job, Lab
+from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, WeightsRead
+from engine.network.requests import OpenWeights, WarmUp
+from engine.request import Request, RequestError
+from engine.runs.events import UnfinishedFound
+from engine.runs.folder import RunFolder, ask_to_stop, owner
+from engine.runs.history import RunHistory
+from engine.runs.requests import FindUnfinished, Resume
+from engine.runs.tail import Tail
+from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
+from engine.training.requests import Train
+from engine.words import shown
+
+NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
+"""The 8 that the notebook occludes: the current digit until somebody takes another."""
+
+INSISTS = 10.0
+"""Seconds within which to ask again is to insist."""
+
+Listener = Callable[[Job, Event], None]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to tell the person, besides what is drawn."""
+
+    words: str
+    title: str = ""
+    severity: Literal["information", "warning", "error"] = "information"
+    seconds: float | None = None
+    """For which it is shown; None for the usual time."""
+    copy: str = ""
+    """For the clipboard."""
+
+
+@dataclass
+class Opened:
+    """What is open, and what is known of it."""
+
+    what: RunFolder | Path | None = None
+    """A run, or a weights file."""
+    history: RunHistory = field(default_factory=RunHistory)
+    """Of a run; of a weights file nothing but its name."""
+    variant: str = ""
+    bundled: bool = False
+    """Whether it ships with the program."""
+    waiting: RunFolder | None = None
+    """Another run, which was stopped or whose process died: it can be resumed."""
+    tail: Tail | None = None
+    """Of a run that another process may write."""
+
+
+class Workspace:
+    """One for each app."""
+
+    def __init__(
+        self,
+        root: Path,
+        run: RunFolder | None = None,
+        weights: Path | None = None,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`wake` is called from a lane's thread where there is something to `take_in`. Raises RequestError where `run`
+        is damaged.
+        """
+        self.root, self.weights = root, weights
+        self.lab = Lab(root, wake)
+        self.on_change: Callable[[bool], None] = lambda _routine: None
+        """Called after each change; `routine` is that of a run under way, of which there are many."""
+        self.tell: Callable[[Notice], None] = lambda _notice: None
+        """Called with what the person should hear of."""
+        self._open = Opened(run or weights)
+        self._before: Opened | None = None
+        """What was open when a run was asked for."""
+        self._digit = NOTEBOOKS_DIGIT
+        self._listeners: dict[Job, Listener] = {}
+        self._prepared = False
+        self._figure: Job | None = None
+        """The figure being drawn."""
+        self._doubtful: tuple[Path, float] | None = None
+        """A run to resume that may be under way."""
+        self._depth, self._touched, self._routine = 0, False, True
+        self.engine: EngineLoaded | None = None
+        self.fallback = ""
+        """Why there is a GPU and the CPU computes."""
+        self.training: Job | None = None
+        """The training job under way."""
+        self.preparing: DownloadAdvanced | BatchEvaluated | None = None
+        """How far the run under way is with what is no training."""
+        self.queue: list[Train] = []
+        """What waits for its turn, the next one first."""
+        self.problem = ""
+        """Why the last job failed, in one line."""
+        self.vanished = False
+        """Whether the folder of the open run was moved or deleted."""
+        self.picture_mode = ""
+        """How pictures are drawn, where somebody chose that; else as the terminal can."""
+        self._draft: Train | None = None
+        if run is not None:
+            self._open = Opened(run, variant=run.read_record().request.variant, bundled=run.bundled)
+            self._follow(Tail(run))
+
+    # Changes
+
+    @contextmanager
+    def changing(self, *, routine: bool = False) -> Iterator[None]:
+        """Around what changes the workspace: in the end, and once, whoever draws is told."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self._touched, self._routine = True, self._routine and routine
+            if not self._depth:
+                routine, self._touched, self._routine = self._routine, False, True
+                self.on_change(routine)
+
+    @property
+    def digit(self) -> tuple[SplitName, int]:
+        """Split and index of the current digit."""
+        return self._digit
+
+    @digit.setter
+    def digit(self, digit: tuple[SplitName, int]) -> None:
+        if digit != self._digit:
+            with self.changing():
+                self._digit = digit
+
+    @property
+    def draft(self) -> Train | None:
+        """An experiment that waits to be put into the form."""
+        return self._draft
+
+    @draft.setter
+    def draft(self, request: Train | None) -> None:
+        with self.changing():
+            self._draft = request
+
+    def attempt(self, work: Callable[[], object]) -> bool:
+        """Do something that a RequestError may refuse, whose words are told; whether it was done."""
+        try:
+            work()
+        except RequestError as error:
+            self.tell(Notice(str(error), severity="error", seconds=10))
+            return False
+        return True
+
+    # What is open
+
+    @property
+    def opened(self) -> RunFolder | Path | None:
+        """The open run or weights file."""
+        return self._open.what
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The open run; None where weights are open, or nothing."""
+        return self._open.what if isinstance(self._open.what, RunFolder) else None
+
+    @property
+    def history(self) -> RunHistory:
+        """Of the open run."""
+        return self._open.history
+
+    @property
+    def variant(self) -> str:
+        """`cnn` or `cnn-bn`; empty where nothing is open."""
+        return self._open.variant
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the open network is one that ships with the program."""
+        return self._open.bundled
+
+    @property
+    def waiting(self) -> RunFolder | None:
+        """A run that was stopped or whose process died, and is not open: it can be resumed."""
+        return self._open.waiting
+
+    @property
+    def what(self) -> str:
+        """What is open, as requests name it; empty where nothing is."""
+        return self.run.what if self.run else str(self.opened or "")
+
+    @property
+    def figures_folder(self) -> Path:
+        """Where exports go: into the open run, or here where it is not ours to write to, or is gone."""
+        run = self.run
+        return run.figures_folder if run and not run.bundled and run.path.is_dir() else Path("figures")
+
+    @property
+    def reading(self) -> bool:
+        """Whether the story of the open run is still being read."""
+        return self._open.tail is not None and self._open.tail.behind
+
+    @property
+    def unfinished_run(self) -> RunFolder | None:
+        """The run that would be resumed: the open one, or one that waits."""
+        run = None if self.bundled else self.run
+        return run if run and self.history.unfinished else self.waiting
+
+    @property
+    def watched(self) -> str:
+        """What trains the open run, in words, where that is another process; else empty."""
+        if self.training or not self._open.tail or not self.history.under_way:
+            return ""
+        return owner(self._open.tail.folder)
+
+    def facts(self) -> tuple[str, ...]:
+        """The open network, its epochs, its accuracy: what the header says of it."""
+        history = self.history
+        name = f"pretrained:{self.variant}" if self.bundled else (self.variant or history.name)
+        if self.weights and history.name == self.weights.name:
+            return (history.name, self.variant)
+        facts = [name] if name else []
+        if history.total_epochs:
+            facts.append(f"epoch {history.epoch}/{history.total_epochs}")
+        if history.epochs:
+            facts.append(f"{history.epochs[-1].test_accuracy * 100:.1f} % test")
+        return tuple(facts)
+
+    def place(self) -> tuple[str, ...]:
+        """The device, and how fast it trains."""
+        if not self.engine:
+            return ("loading PyTorch",)
+        device = self.fallback or f"{self.engine.device} {self.engine.device_name}"
+        now = self.history.progress
+        return (device, f"{now.images_per_second / 1000:.1f}k img/s") if self.training and now else (device,)
+
+    # Asking
+
+    def prepare(self) -> None:
+        """Begin to load PyTorch, once; whoever presses a key before the first frame is there comes second."""
+        if not self._prepared:
+            self._prepared = True
+            self.lab.submit(WarmUp())
+            if self.weights:
+                self.lab.submit(OpenWeights(path=str(self.weights)))
+
+    def ask(self, request: Request, listener: Listener) -> Job:
+        """Hand a request to the lab; `listener` is called with the job and each of its events."""
+        job = self.lab.submit(request)
+        self._listeners[job] = listener
+        return job
+
+    def listens_to(self, job: Job) -> bool:
+        """Whether there may still be something to hear of `job`."""
+        return job in self._listeners
+
+    def export(self, figure: DrawFigure | None) -> None:
+        """Have a figure drawn as a PNG; what came of it is told."""
+        if figure is None:
+            self.tell(Notice("there is nothing to draw yet", severity="warning"))
+        elif any(job.paused for job in self.lab.unfinished("analysis")):
+            self.tell(Notice("resume or stop the paused attack on screen 7 first", severity="warning"))
+        elif self._figure is None or self._figure.state == "done":  # else whoever presses twice wants one figure
+            self._figure = self.lab.submit(figure)
+
+    @property
+    def exporting(self) -> Job | None:
+        """The figure that was asked for last."""
+        return self._figure
+
+    def look_for_unfinished(self) -> None:
+        """Look for a run that can be resumed, unless one was opened."""
+        if not self.weights and (self.run is None or self.bundled):
+            self.ask(FindUnfinished(), self._found)
+
+    def _found(self, _job: Job, event: Event) -> None:
+        if isinstance(event, UnfinishedFound) and event.run and not self.training:
+            self._open.waiting = RunFolder(self.root / event.run)
+
+    # Runs
+
+    def train(self, request: Request) -> None:
+        """Hand a training request to the lab and follow it."""
+        with self.changing():
+            self.prepare()
+            self._before = self._open
+            self._open = Opened(self._open.what, variant=getattr(request, "variant", ""))
+            self.problem, self.vanished, self.preparing = "", False, None
+            self.training = self.lab.submit(request)
+
+    def enqueue(self, requests: Sequence[Train]) -> None:
+        """Let experiments wait for their turn, which may be at once."""
+        with self.changing():
+            self.queue += requests
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        if self.training is None and self.queue:
+            self.train(self.queue.pop(0))
+
+    def remove(self, turn: int) -> None:
+        """Take the experiment at a place out of the queue."""
+        with self.changing():
+            del self.queue[turn]
+
+    def move(self, turn: int, by: int) -> None:
+        """Move the experiment at a place of the queue, as far as the queue goes."""
+        if 0 <= turn + by < len(self.queue):
+            with self.changing():
+                self.queue[turn], self.queue[turn + by] = self.queue[turn + by], self.queue[turn]
+
+    def open(self, run: RunFolder) -> None:
+        """Look into a run. Raises RequestError where it is damaged; while one trains here, that one stays open."""
+        if self.training:
+            raise RequestError("a run is under way here and stays open: stop it to open another one")
+        variant = run.read_record().request.variant
+        with self.changing():
+            self._open, self.problem = Opened(run, variant=variant), ""
+            self._follow(Tail(run))
+
+    def resume(self, run: RunFolder) -> None:
+        """Resume a run, and open it; where another machine may be at it, whoever wants that asks twice."""
+        try:
+            variant = run.read_record().request.variant
+            doubt = not run.locked and run.outline().under_way
+        except RequestError as error:
+            self.tell(Notice(str(error), severity="error", seconds=10))
+            return
+        asked, self._doubtful = self._doubtful, (run.path, time.monotonic()) if doubt else None
+        if doubt and not (asked and asked[0] == run.path and time.monotonic() - asked[1] < INSISTS):
+            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press R again if it has ended"
+            self.tell(Notice(words, f"{shown(run.name)} is under way", "warning", 10))
+            return
+        with self.changing():
+            self.train(Resume(what=str(run.path), force=doubt))
+            self._open.what, self._open.variant = run, variant
+            self._follow(Tail(run))
+
+    def stop(self, run: RunFolder) -> None:
+        """Have a run stopped, whoever trains it."""
+        if self.training and self.run and self.history.name == run.name:
+            self.training.cancel()
+            return
+        try:
+            words = f"{ask_to_stop(run)} was asked to stop: it does so at its next step"
+            self.tell(Notice(words, shown(run.name)))
+        except RequestError as error:
+            self.tell(Notice(str(error), severity="error", seconds=10))
+
+    def toggle_pause(self) -> None:
+        """Pause the run under way, or resume it."""
+        if job := self.training:
+            with self.changing():
+                job.resume() if job.paused else job.pause()
+
+    # Following
+
+    def _follow(self, tail: Tail) -> None:
+        """Take the story of a run from what is written of it, from now on."""
+        self._open.tail, self.vanished = tail, False
+        self._open.history = RunHistory(tail.folder.name, variant=self.variant)
+        self._caught_up()
+
+    def _caught_up(self) -> None:
+        tail = self._open.tail
+        if tail and not tail.behind:
+            self._open.history = tail.history
+            if self.training:  # it tells what comes next itself
+                self._open.tail = None
+
+    def read_on(self) -> None:
+        """Take in the next piece of a long story; nothing where all is read."""
+        tail = self._open.tail
+        if tail and tail.behind:
+            tail.more()
+            if not tail.behind:
+                with self.changing():
+                    self._caught_up()
+
+    def look_around(self) -> None:
+        """See what other processes did with the open run."""
+        job, run, tail = self.training, self.run, self._open.tail
+        if job and job.paused and run and run.stop_file.exists():
+            job.cancel()  # in a pause the run itself does not look
+        if tail and not tail.behind and not job:
+            gone, self.vanished = self.vanished, tail.vanished
+            if tail.more() or gone != self.vanished:
+                with self.changing():
+                    self._open.history = tail.history
+
+    # Events
+
+    def take_in(self) -> None:
+        """Let what happened since the last call change the state."""
+        # Who has ended before the events are taken has no more to say afterwards.
+        ended = [job for job in (*self._listeners, self.training) if job and job.state == "done"]
+        arrived = self.lab.drain()
+        routine = self.training is not None and all(job is self.training for job, _ in arrived)
+        with self.changing(routine=routine):
+            for job, event in arrived:
+                self._take(job, event)
+                if listener := self._listeners.get(job):
+                    listener(job, event)
+            for job in ended:
+                self._listeners.pop(job, None)
+                if job is self.training:
+                    self.training = None
+            self._next_turn()
+
+    def _take(self, job: Job, event: Event) -> None:
+        match event:
+            case EngineLoaded():
+                self.engine = event
+            case DeviceFellBack():
+                if event.reason != self.fallback:  # each job says it
+                    self.fallback = event.reason
+                    self.tell(Notice(event.reason, severity="warning", seconds=10))
+            case WeightsOpened() | WeightsRead() if isinstance(job.request, OpenWeights):
+                self._take_weights(event)
+            case FigureSaved():
+                self.tell(Notice(event.path, "figure saved, its path copied", copy=event.path))
+            case JobFailed():
+                self._take_failure(job, event)
+            case _ if job is self.training:
+                self._take_run(job, event)
+            case _:
+                pass
+        if job is self.training and isinstance(event, RunFinished | RunCancelled | RunFailed | JobFailed):
+            self.training, self.preparing = None, None
+
+    def _take_failure(self, job: Job, event: JobFailed) -> None:
+        """What is said where something could not even begin."""
+        if isinstance(job.request, DrawFigure):
+            self.tell(Notice(event.reason, "no figure", "error", 10))
+        elif job not in self._listeners:  # else who asked says it
+            if job is self.training and self._before:  # no run came of it: what was open still is
+                self._open = self._before
+            self.problem = event.reason
+            self.tell(Notice(event.reason, severity="error", seconds=10))
+
+    def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
+        """What is said of the weights file that the app was opened on."""
+        if isinstance(event, WeightsRead):
+            for note in event.notes:
+                self.tell(Notice(note, event.name, "warning", 20))
+        elif not self.training:
+            self._open = Opened(self.weights, RunHistory(event.name), event.variant)
+            what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
+            self.tell(Notice(what, "weights opened"))
+            if event.damaged:
+                words = f"{event.damaged:,} weights are no finite numbers: the network is damaged"
+                self.tell(Notice(words, event.name, "error", 10))
+
+    def _take_run(self, job: Job, event: Event) -> None:
+        """What is said of the run under way."""
+        self.preparing = event if isinstance(event, DownloadAdvanced | BatchEvaluated) else None
+        match event:
+            case RunStarted() if isinstance(job.request, Resume):
+                # An epoch may have come to light that its kill left untold.
+                self._follow(Tail(RunFolder(Path(job.request.what))))
+                if event.differences:
+                    words = "last digits may differ: " + ", ".join(event.differences)
+                    self.tell(Notice(words, "not as before", "warning", 10))
+                self._caution(event)
+            case RunStarted():
+                self._open = Opened(RunFolder(self.root / event.run), RunHistory(variant=self.variant), self.variant)
+                self.history.add(event)
+                self._caution(event)
+            case _:
+                self.history.add(event)
+                if isinstance(event, RunFailed):
+                    self.tell(Notice(event.reason, "the run failed", "error", 10))
+                elif isinstance(event, RunCancelled) and not job.cancelled:
+                    self.tell(Notice("another program asked for it", "the run stopped"))
+
+    def _caution(self, event: RunStarted) -> None:
+        if event.cautions:
+            self.tell(Notice("\n".join(event.cautions), "caution", "warning", 10))
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """Stop all work; as `Lab.close`."""
+        return self.lab.close(timeout)
