@@ -1,7 +1,7 @@
 """What all screens are about: the lab, the open run or weights, its history, the queue, the current digit.
 
-Events change the workspace, and a change of the workspace is drawn: whoever draws is told by `on_change`, and reads what
-it draws from here. Nothing in here knows of a terminal.
+Events change the workspace, and a change of the workspace is drawn: whoever draws is told by `on_change`, and reads
+what it draws from here. Nothing in here knows of a terminal.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
+from tui.widgets.comparison import Comparison
 
 from engine.attacks.requests import AttackNoise
 from engine.runs import catalogue
@@ -29,7 +30,6 @@ from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
-from tui.widgets.comparison import Comparison
 from tui.widgets.form import RequestForm
 
 __all__ = ["app"]

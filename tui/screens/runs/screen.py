@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,14 +12,12 @@ from engine.event import Event, JobFailed, WorkAdvanced
 from engine.lab import Job
 from engine.report.events import ReportWritten
 from engine.report.requests import Report
-from engine.request import Request, RequestError
-from engine.runs.events import RunsListed, RunSummary
-from engine.runs.requests import ListRuns
+from engine.request import RequestError
+from engine.runs.events import RunSummary
 from tui.commands import Command, bindings
 from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.runs.list import ListPage
-from tui.screens.state import State
 from tui.widgets.lines import Bar, ProgressLine
 from tui.workspace import Notice
 
@@ -40,6 +38,7 @@ class RunsScreen(RunsDesk):
         Binding("right,l", "read(1)", show=False),
     ]
     page_types = (ListPage, ComparisonPage)
+
     def below(self) -> Iterable[Widget]:
         """A line for what the cursor is on."""
         yield ProgressLine(id="status")
