@@ -20,8 +20,7 @@ from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
-from tests.engine.test_catalogue import copies
-from tests.engine.test_comparison import made
+from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.test_train_screen import app, progress, tap, until, words
 from tui.app import MnistTui
