@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.runs.folder import RunFolder, RunRecord
 from tests.runs import EPOCH, GOOD, SHORT, STARTED, epoch_line, written
 from tests.tui.conftest import MakeApp
-from tests.tui.test_train_screen import progress, until, words
+from tests.tui.driving import progress, until, words
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart

@@ -13,7 +13,7 @@ from engine.runs.processes import Process
 from engine.training.requests import Train
 from tests.runs import copies
 from tests.tui.conftest import MakeApp, under_way
-from tests.tui.test_train_screen import until
+from tests.tui.driving import until
 from tui.app import MnistTui
 
 SnapCompare = Callable[..., bool]
