@@ -17,6 +17,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # A thread a process: crowds of threads on the same cores would wait for one another at every barrier.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+pytest.register_assert_rewrite("tests.engine.figures.pages", "tests.tui.driving")  # what fails there says why
+
 T = TypeVar("T")
 
 

@@ -1,4 +1,4 @@
-"""The rule of `engine.pooling` for equal maxima, written again and otherwise; rounding that falls as a test likes."""
+"""The rule of `engine.network.pooling` for equal maxima, written again; rounding that falls as a test likes."""
 
 from __future__ import annotations
 

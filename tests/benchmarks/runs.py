@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.runs import catalogue
-from tests.engine.test_catalogue import copies
+from tests.runs import copies
 
 
 def main(arguments: Sequence[str] = ()) -> None:

@@ -20,7 +20,9 @@ from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished, RunStarted
 from tests.conftest import patch_load
 from tests.styles import parsed_once
+from tests.tui.driving import Call
 from tui.app import MnistTui
+from tui.cli import main as cli
 
 if TYPE_CHECKING:
     from engine.data.datasets import Dataset
@@ -92,6 +94,33 @@ def still_app(tmp_path: Path) -> MakeApp:
         return StillApp(tmp_path / "runs", None if empty else run or pretrained("cnn"))
 
     return make
+
+
+@pytest.fixture
+def app(tmp_path: Path, small_runs: None) -> MnistTui:
+    """The real app, with the real lab."""
+    return MnistTui(tmp_path / "runs", pretrained("cnn"))
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Call:
+    """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    for module in ("engine.inspection.loaded", "engine.runs.recording"):
+        patch_load(monkeypatch, small, module)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfdbinary.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capfdbinary.readouterr()
+        assert isinstance(end.value.code, int)
+        return end.value.code, out.decode(), err.decode()
+
+    return run
 
 
 class FakeJob(Job):

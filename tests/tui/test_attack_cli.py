@@ -17,11 +17,9 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.request import Request
-from tests.tui.test_inspect_cli import CNN, Call, call, lines
+from tests.tui.driving import CNN, Call, lines
 from tui.cli import main as cli
 from tui.cli.arguments import ArrayOutput, parse
-
-__all__ = ["call"]  # the fixture
 
 ATTACKS = ("noise", "targeted", "fgsm", "pgd", "deepfool", "cw")
 QUICK = {

@@ -30,8 +30,7 @@ from engine.runs.finding import pretrained
 from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
-from tests.tui.test_inspect_screens import drawn, go, settled, status, words
-from tests.tui.test_train_screen import until
+from tests.tui.driving import drawn, go, settled, status, until, words
 from tui.drawing.vocabulary import beta_answer
 from tui.screens import attacks
 from tui.screens.activations import ActivationsScreen
@@ -362,6 +361,8 @@ async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch
             await press(pilot, screen, *keys)
             await pilot.press("e")
             await until(pilot, lambda: (tmp_path / "figures" / name).exists() and app.export.state == "done")  # type: ignore[union-attr]  # noqa: B023
+            assert (tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG")
+        assert len(list((tmp_path / "figures").iterdir())) == 4
 
 
 async def test_answers_wait_behind_other_pages(still_app: MakeApp) -> None:

@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp
-from tests.tui.test_train_screen import until
+from tests.tui.driving import until
 from tui.app import MnistTui
 from tui.commands import COMMANDS, SCREENS, PaletteScreen
 from tui.screens.dialogs import LineScreen

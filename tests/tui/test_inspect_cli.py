@@ -10,7 +10,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,44 +33,15 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.training.events import BatchEvaluated, EpochFinished, RunFinished, RunStarted
 from engine.training.requests import Train
-from tests.conftest import patch_load
+from tests.tui.driving import CNN, Call, lines
 from tui.cli import main as cli
 from tui.cli import runner as output
 from tui.cli import tables
 from tui.cli.arguments import ArrayOutput, TrainOutput, parse
 from tui.cli.saving import result_arrays
 
-Call = Callable[..., tuple[int, str, str]]
-CNN = "pretrained:cnn"
 METHODS = get_args(MethodName)
 COMMANDS = ("summary", "evaluate", "digits", "filters", "activations", "occlude", "attribute")
-
-
-@pytest.fixture
-def call(
-    tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
-) -> Call:
-    """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    for module in ("engine.inspection.loaded", "engine.runs.recording"):
-        patch_load(monkeypatch, small, module)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capfdbinary.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(argument) for argument in arguments])
-        out, err = capfdbinary.readouterr()
-        assert isinstance(end.value.code, int)
-        return end.value.code, out.decode(), err.decode()
-
-    return run
-
-
-def lines(call: Call, *arguments: object) -> list[dict[str, Any]]:
-    code, out, err = call(*arguments, "--json")
-    assert (code, err) == (0, "")
-    return [json.loads(line) for line in out.splitlines()]
 
 
 # What is asked for.

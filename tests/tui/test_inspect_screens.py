@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shutil
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -21,52 +20,17 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.training.requests import Train
 from tests.tui.conftest import MakeApp
-from tests.tui.test_train_screen import until
+from tests.tui.driving import INSPECTING, drawn, go, settled, status, until, words
 from tui.app import MnistTui
-from tui.commands import SCREENS
 from tui.screens.activations import ActivationsScreen
 from tui.screens.digits import DigitsScreen
 from tui.screens.filters import FiltersScreen
 from tui.screens.inspect import InspectScreen
 from tui.screens.model import ModelScreen
 from tui.widgets.confusion import Confusion
-from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import Legend, Raster, RasterGrid
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
-S = TypeVar("S", bound=InspectScreen)
-INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode not in ("train", "runs")]
-
-
-async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
-    """To a screen, and wait until it has all that it wants."""
-    await pilot.press(key)
-    await until(pilot, lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.is_mounted)
-    screen = pilot.app.screen
-    assert isinstance(screen, kind)
-    await settled(pilot, screen)
-    return screen
-
-
-async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
-    """Until everything that the screen wants was answered and drawn."""
-    await until(pilot, lambda: all(screen.answered(request) for request in screen.wanted()))
-    await drawn(pilot)
-
-
-async def drawn(pilot: Pilot[int]) -> None:
-    """Until what changed is on the screen: a new size comes after the new layout, the new drawing after that."""
-    for _ in range(4):
-        await pilot.pause(0.005)
-
-
-def words(widget: Legend | ProgressLine | Raster | RasterGrid | Confusion) -> str:
-    """What a widget shows, as text."""
-    return "\n".join("".join(character for character, _ in row) for row in widget._rows)
-
-
-def status(screen: InspectScreen) -> str:
-    return words(screen.query_one(ProgressLine))
 
 
 async def test_model_shows_the_notebooks_counts(still_app: MakeApp) -> None:

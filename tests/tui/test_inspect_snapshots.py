@@ -8,8 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.conftest import MakeApp
-from tests.tui.test_inspect_screens import INSPECTING, settled
-from tests.tui.test_train_screen import until
+from tests.tui.driving import INSPECTING, settled, until
 from tui.screens.inspect import InspectScreen
 
 SnapCompare = Callable[..., bool]

@@ -18,8 +18,7 @@ from engine.attribution.occlusion import ClassOcclusion
 from engine.attribution.requests import Attribute, Occlude
 from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
-from tests.tui.test_inspect_screens import drawn, go, settled, status, words
-from tests.tui.test_train_screen import until
+from tests.tui.driving import drawn, go, settled, status, until, words
 from tui.drawing.raster import Span
 from tui.screens import occlusion
 from tui.screens.activations import ActivationsScreen
@@ -438,6 +437,16 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], p
     async with app.run_test(size=size) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
+        assert app.screen is screen
+        assert screen.page == ("methods" if page == "g" else "occlusion")  # the curves have nothing to see from near
+        assert not screen.has_class("-zoomed")
+        assert screen.patch_size == 7
+        if screen.page == "occlusion":
+            assert whole(screen).patch_size == 7
+            assert screen.maps.cursor is not None
+        else:
+            assert screen.attributions is not None
+            assert screen.grid.cursor > 0
 
 
 async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_app: MakeApp) -> None:

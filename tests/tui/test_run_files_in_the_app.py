@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from engine.runs.folder import RunFolder, RunRecord
-from tests.engine.test_run_files import EPOCH, GOOD, SHORT, STARTED, epoch_line, written
+from tests.runs import EPOCH, GOOD, SHORT, STARTED, epoch_line, written
 from tests.tui.conftest import MakeApp
-from tests.tui.test_train_screen import progress, until, words
+from tests.tui.driving import progress, until, words
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart

@@ -21,10 +21,9 @@ from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
-from tests.engine.test_catalogue import copies
-from tests.engine.test_comparison import made
+from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
-from tests.tui.test_train_screen import app, progress, tap, until, words
+from tests.tui.driving import progress, tap, until, words
 from tui.app import MnistTui
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
@@ -32,7 +31,6 @@ from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
 
-__all__ = ["app"]
 SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
 
 

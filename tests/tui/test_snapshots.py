@@ -11,9 +11,9 @@ from textual.pilot import Pilot
 from engine.runs.catalogue import write_note
 from engine.runs.processes import Process
 from engine.training.requests import Train
-from tests.engine.test_catalogue import copies
+from tests.runs import copies
 from tests.tui.conftest import MakeApp, under_way
-from tests.tui.test_train_screen import until
+from tests.tui.driving import until
 from tui.app import MnistTui
 
 SnapCompare = Callable[..., bool]

@@ -18,10 +18,8 @@ from engine.runs.folder import RunFolder
 from engine.training.loop import TrainingFailed, train
 from engine.training.memory import free_memory
 from engine.training.requests import Train
-from tests.tui.test_inspect_cli import Call, call
+from tests.tui.driving import Call
 from tui.cli import train as training
-
-__all__ = ["call"]
 
 SMALL = ("train", "--epochs", "1", "--train-size", "640", "--hidden", "8", "--device", "cpu")
 

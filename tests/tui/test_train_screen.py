@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from engine.network.requests import WarmUp
 from engine.operations import OPERATIONS
 from engine.request import Request, RequestError
 from engine.runs import processes
-from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, ask_to_stop
 from engine.runs.processes import Process
 from engine.runs.recording import train_run
@@ -29,32 +27,14 @@ from engine.training.events import EpochFinished, RunCancelled, RunFinished
 from engine.training.requests import Train
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
+from tests.tui.driving import progress, tap, until, words
 from tui.app import MnistTui, _screen
 from tui.drawing.words import duration
 from tui.screens.dialogs import QuitScreen
 from tui.screens.train import TrainScreen
-from tui.widgets.cells import CellWidget
 from tui.widgets.chart import Chart
 from tui.widgets.form import Choice, RequestForm
-from tui.widgets.lines import Header, KeyBar, ProgressLine
-
-SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
-
-
-async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Let the app work until `condition` holds."""
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return
-        await pilot.pause(0.02)
-    raise TimeoutError(f"not within {seconds} s")
-
-
-async def tap(pilot: Pilot[int], *keys: str) -> None:
-    """Press keys without waiting for an idle processor, as `pilot.press` does: while a run trains it never is."""
-    for key in keys:
-        pilot.app.simulate_key(key)
-        await pilot.pause(0.02)
+from tui.widgets.lines import Header, KeyBar
 
 
 def train_screen(app: MnistTui) -> TrainScreen:
@@ -63,24 +43,9 @@ def train_screen(app: MnistTui) -> TrainScreen:
     return app.screen
 
 
-@pytest.fixture
-def app(tmp_path: Path, small_runs: None) -> MnistTui:
-    """The real app, with the real lab."""
-    return MnistTui(tmp_path / "runs", pretrained("cnn"))
-
-
-def progress(app: MnistTui) -> str:
-    """The line under the charts."""
-    return words(app.screen.query_one(ProgressLine))
-
-
 def keys(app: MnistTui) -> str:
     """The key bar."""
     return words(app.screen.query_one(KeyBar))
-
-
-def words(line: CellWidget) -> str:
-    return "\n".join("".join(character for character, _ in row) for row in line._rows)
 
 
 SMALL = Train(epochs=2, train_size=1280, threads=1)

@@ -25,7 +25,7 @@ from engine.figures.drawing.figure import figure_of, stem_of
 from engine.operations import perform
 from engine.request import Request
 from tests.conftest import patch_load
-from tests.engine.test_figures import caption, inside, title
+from tests.engine.figures.pages import caption, inside, title
 
 CNN, NORMED = "pretrained:cnn", "pretrained:cnn-bn"
 

@@ -25,7 +25,7 @@ from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.finding import pretrained
 from tests import notebook
-from tests.engine.test_figures import caption, inside
+from tests.engine.figures.pages import caption, inside
 
 NOWHERE = Path("nowhere")
 

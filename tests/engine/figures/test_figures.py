@@ -16,7 +16,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 
 import engine.figures.export
 from engine.attribution.events import (
@@ -42,6 +41,7 @@ from engine.runs.finding import pretrained
 from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained
 from tests.conftest import patch_load
+from tests.engine.figures.pages import caption, inside, title
 
 CNN = "pretrained:cnn"
 NOWHERE = Path("nowhere")
@@ -135,15 +135,6 @@ def filters(*shape: int, seed: int = 0) -> FiltersShown:
 def tiny() -> FiltersShown:
     """What takes no time to draw."""
     return msgspec.structs.replace(filters(2, 1, 1, 1), layer="conv1", epoch=15)
-
-
-def title(figure: Figure) -> str:
-    return figure.get_suptitle()
-
-
-def caption(figure: Figure) -> str:
-    (text,) = (text.get_text() for text in figure.texts if text.get_gid() == "caption")
-    return text
 
 
 def words(axes: Axes) -> list[str]:
@@ -420,18 +411,6 @@ def test_faithfulness(faithfulness: FaithfulnessMeasured) -> None:
     inside(figure)
     plain = msgspec.structs.replace(faithfulness, randomised=0, watch="7")
     assert figure_of(plain).get_size_inches()[1] < figure.get_size_inches()[1]
-
-
-def inside(figure: Figure) -> None:
-    """No word is cut off by an edge of the page."""
-    figure.draw_without_rendering()
-    box = figure.bbox
-    for text in figure.findobj(Text):
-        assert isinstance(text, Text)
-        if text.get_text() and text.get_visible():
-            extent = text.get_window_extent()
-            assert box.x0 <= extent.x0 <= extent.x1 <= box.x1, text.get_text()
-            assert box.y0 <= extent.y0 <= extent.y1 <= box.y1, text.get_text()
 
 
 def test_digits(digits: DigitsShown) -> None:

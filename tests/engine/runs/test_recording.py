@@ -26,9 +26,7 @@ from engine.training.events import BatchTrained, EpochFinished, RunCancelled, Ru
 from engine.training.loop import TrainingFailed
 from engine.training.requests import Train
 from tests.conftest import patch_load
-from tests.engine.test_run_files import GOOD, written
-
-SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
+from tests.runs import GOOD, SHORT, only, until, written
 
 
 @dataclass
@@ -38,15 +36,6 @@ class Recorded:
     events: list[Event]
     models: list[bytes]
     """model.safetensors at each EpochFinished."""
-
-
-def only(root: Path) -> RunFolder:
-    (path,) = root.iterdir()
-    return RunFolder(path)
-
-
-def until(events: Iterator[Event], kind: type[Event]) -> Event:
-    return next(event for event in events if isinstance(event, kind))
 
 
 def lines(folder: RunFolder) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from engine.runs.recording import resume_run, train_run
 from engine.runs.requests import Resume
 from engine.training.events import EpochFinished, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
-from tests.engine.test_recording import only, until
+from tests.runs import only, until
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
 

@@ -16,28 +16,15 @@ from engine.request import RequestError
 from engine.runs import catalogue
 from engine.runs.events import RunsListed, RunSummary
 from engine.runs.finding import pretrained
-from engine.runs.folder import RunFolder
 from engine.runs.recording import train_run
 from engine.runs.requests import ListRuns
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import readable, shown
-from tests.engine.test_recording import only
+from tests.runs import copies, only
 from tui.cli.main import COMMANDS, run
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
-
-
-def copies(root: Path, count: int) -> list[RunFolder]:
-    """As many copies of a finished run."""
-    source, folders = pretrained("cnn").path, []
-    for number in range(count):
-        folder = root / f"20260101-{number:06d}-cnn"
-        (folder / "resume").mkdir(parents=True)
-        for name in ("request.json", "events.jsonl"):
-            shutil.copy(source / name, folder / name)
-        folders.append(RunFolder(folder))
-    return folders
 
 
 def test_a_line_a_run_the_newest_first(tmp_path: Path) -> None:

@@ -16,31 +16,7 @@ from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
 from engine.training.events import EpochFinished, RunCancelled
-from engine.training.requests import Train
-
-SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
-
-
-def written(folder: Path, *parts: bytes) -> RunFolder:
-    folder.mkdir(parents=True)
-    run = RunFolder(folder)
-    run.events_file.write_bytes(b"".join(parts))
-    return run
-
-
-GOOD = b'{"type":"RunCancelled","run":"x","epoch":1}\n'
-STARTED = (
-    b'{"type":"RunStarted","run":"x","device":"cpu","device_name":"","threads":1,"versions":{},"train_size":1,'
-    b'"val_size":1,"test_size":1,"image_shape":[1,28,28],"parameters":1,"started":"2026-01-01T00:00:00+01:00"}\n'
-)
-EPOCH = (
-    b'{"type":"EpochFinished","epoch":1,"epochs":1,"train_loss":0.5,"val_loss":0.5,"val_accuracy":0.5,'
-    b'"test_accuracy":0.5,"train_seconds":1.0,"eval_seconds":1.0,"images_per_second":1.0,"running_loss":[]}\n'
-)
-
-
-def epoch_line(epoch: int, **changes: object) -> bytes:
-    return msgspec.json.encode(msgspec.json.decode(EPOCH) | {"epoch": epoch, "epochs": 100_000} | changes) + b"\n"
+from tests.runs import EPOCH, GOOD, SHORT, STARTED, epoch_line, written
 
 
 @pytest.mark.parametrize(

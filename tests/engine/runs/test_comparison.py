@@ -17,35 +17,11 @@ from engine.request import RequestError
 from engine.runs.catalogue import summary
 from engine.runs.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
 from engine.runs.events import Contrast, RunsCompared
-from engine.runs.folder import RunFolder, RunRecord
+from engine.runs.folder import RunFolder
 from engine.runs.requests import CompareRuns
-from engine.training.events import EpochFinished
 from engine.training.requests import Train
-from tests.engine.test_figures import caption, inside
-
-
-def made(root: Path, name: str, request: Train, accuracies: list[float], seconds: float = 2.0) -> RunFolder:
-    """A run whose epochs had these test accuracies; the middle one has the lowest validation loss."""
-    (root / name / "resume").mkdir(parents=True)
-    folder = RunFolder(root / name)
-    folder.write_record(RunRecord(request, {}, "cpu", "2 threads", 2))
-    middle = len(accuracies) // 2
-    for number, accuracy in enumerate(accuracies):
-        folder.append(
-            EpochFinished(
-                epoch=number + 1,
-                epochs=len(accuracies),
-                train_loss=0.5 / (number + 1),
-                val_loss=0.1 + 0.01 * abs(number - middle) + 0.001 * request.seed,
-                val_accuracy=accuracy - 0.001,
-                test_accuracy=accuracy,
-                train_seconds=seconds - 0.5,
-                eval_seconds=0.5,
-                images_per_second=1000.0,
-                running_loss=(1.0, 0.5),
-            )
-        )
-    return folder
+from tests.engine.figures.pages import caption, inside
+from tests.runs import made
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ from engine.training.events import (
 from engine.training.requests import Train
 from tests import kill_and_resume
 from tests.conftest import patch_load
-from tests.engine.test_recording import only
+from tests.runs import only
 
 SHORT = Train(train_size=320, epochs=3, device="cpu", channels=4, hidden=16, batch_norm=True)
 TIMES = {"train_seconds", "eval_seconds", "images_per_second"}

@@ -28,7 +28,7 @@ from engine.runs.requests import Resume
 from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFinished
 from engine.training.requests import Train
 from tests.conftest import patch_load
-from tests.engine.test_recording import only
+from tests.runs import only
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
 

@@ -1,0 +1,78 @@
+"""The app driven by its keys, and `mnist-tui` called: what a test presses, waits for, and reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from textual.pilot import Pilot
+
+from tui.app import MnistTui
+from tui.commands import SCREENS
+from tui.screens.inspect import InspectScreen
+from tui.widgets.cells import CellWidget
+from tui.widgets.lines import ProgressLine
+
+CNN = "pretrained:cnn"
+INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode not in ("train", "runs")]
+Call = Callable[..., tuple[int, str, str]]
+S = TypeVar("S", bound=InspectScreen)
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Let the app work until `condition` holds."""
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        await pilot.pause(0.02)
+    raise TimeoutError(f"not within {seconds} s")
+
+
+async def tap(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys without waiting for an idle processor, as `pilot.press` does: while a run trains it never is."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+        await pilot.pause(0.02)
+
+
+async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
+    """To a screen, and wait until it has all that it wants."""
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.is_mounted)
+    screen = pilot.app.screen
+    assert isinstance(screen, kind)
+    await settled(pilot, screen)
+    return screen
+
+
+async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
+    """Until everything that the screen wants was answered and drawn."""
+    await until(pilot, lambda: all(screen.answered(request) for request in screen.wanted()))
+    await drawn(pilot)
+
+
+async def drawn(pilot: Pilot[int]) -> None:
+    """Until what changed is on the screen: a new size comes after the new layout, the new drawing after that."""
+    for _ in range(4):
+        await pilot.pause(0.005)
+
+
+def words(line: CellWidget) -> str:
+    """What a widget shows, as text."""
+    return "\n".join("".join(character for character, _ in row) for row in line._rows)
+
+
+def progress(app: MnistTui) -> str:
+    """The line under the charts."""
+    return words(app.screen.query_one(ProgressLine))
+
+
+def status(screen: InspectScreen) -> str:
+    return words(screen.query_one(ProgressLine))
+
+
+def lines(call: Call, *arguments: object) -> list[dict[str, Any]]:
+    code, out, err = call(*arguments, "--json")
+    assert (code, err) == (0, "")
+    return [json.loads(line) for line in out.splitlines()]
