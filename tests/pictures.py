@@ -47,9 +47,9 @@ OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "g", "y")}
 
 async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
     """Wait until PyTorch is loaded and the screen has all that it wants."""
-    while app.engine is None:
+    while app.workspace.engine is None:
         await pilot.pause(0.05)
-    while isinstance(screen := app.screen, InspectScreen) and not all(map(screen.answered, screen.wanted())):
+    while isinstance(screen := app.screen, InspectScreen) and not all(map(screen.inquiry.answered, screen.wanted())):
         await pilot.pause(0.05)
     while isinstance(screen := app.screen, RunsScreen) and screen.runs is None:
         await pilot.pause(0.05)
@@ -65,7 +65,7 @@ async def _svg(keys: tuple[str, ...], runs: Path | None) -> str:
                 await pilot.press(key)
                 await _ready(pilot, app)
             svg = app.export_screenshot(title="mnist-tui")
-        app.lab.close()
+        app.workspace.lab.close()
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
     svg = BRAILLE.sub(_one_by_one, svg)
     return svg.replace("<text ", '<text xml:space="preserve" ')

@@ -20,7 +20,7 @@ from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished, RunStarted
 from tests.conftest import patch_load
 from tests.styles import parsed_once
-from tests.tui.driving import Call
+from tests.tui.driving import Call, show
 from tui.app import MnistTui
 from tui.cli import main as cli
 
@@ -58,7 +58,7 @@ def closed_labs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             super().__init__(*arguments, **named)
             made.append(self)
 
-    monkeypatch.setattr("tui.app.Lab", KeptLab)
+    monkeypatch.setattr("tui.workspace.Lab", KeptLab)
     yield
     for lab in made:
         lab.close()
@@ -81,9 +81,15 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 class StillApp(MnistTui):
     """The app, on an engine that was loaded and does nothing."""
 
+    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
+        super().__init__(root, run, weights)
+        self.workspace.prepare = self._warm_up  # type: ignore[method-assign]
+
     def _warm_up(self) -> None:
-        self.engine = EngineLoaded(device="cpu", device_name="2 threads of x86_64", torch="2.15.0")
-        self._show()
+        if not self.workspace.engine:
+            loaded = EngineLoaded(device="cpu", device_name="2 threads of x86_64", torch="2.15.0")
+            with self.workspace.changing():
+                self.workspace.engine = loaded
 
 
 @pytest.fixture
@@ -177,8 +183,8 @@ def under_way(app: MnistTui) -> None:
             running_loss=tuple(0.05 / (i + 1) for i in range(16)),
         )
     )
-    app.history, app.variant, app.bundled, app.training = history, "cnn", False, FakeJob()
-    app._show()
+    app.workspace.training = FakeJob()
+    show(app, app.workspace.opened, history, "cnn")
 
 
 @pytest.fixture(scope="session")

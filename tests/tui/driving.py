@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
 from tui.app import MnistTui
 from tui.commands import SCREENS
 from tui.screens.inspect import InspectScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.lines import ProgressLine
+from tui.workspace import Opened
 
 CNN = "pretrained:cnn"
 INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode not in ("train", "runs")]
@@ -46,9 +50,21 @@ async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
     return screen
 
 
+def show(app: MnistTui, what: RunFolder | Path | None, history: RunHistory | None = None, variant: str = "") -> None:
+    """Have `app` look into a run or a weights file, without a word of how it came to that."""
+    with app.workspace.changing():
+        app.workspace._open = Opened(what, history or RunHistory(), variant)
+
+
+def changed(app: MnistTui) -> None:
+    """Have the screens of `app` draw what a test changed."""
+    with app.workspace.changing():
+        pass
+
+
 async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
     """Until everything that the screen wants was answered and drawn."""
-    await until(pilot, lambda: all(screen.answered(request) for request in screen.wanted()))
+    await until(pilot, lambda: all(screen.inquiry.answered(request) for request in screen.wanted()))
     await drawn(pilot)
 
 

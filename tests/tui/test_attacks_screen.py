@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,11 +31,13 @@ from engine.runs.finding import pretrained
 from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, settled, status, until, words
+from tests.tui.driving import drawn, go, settled, show, status, until, words
 from tui.drawing.vocabulary import beta_answer
-from tui.screens import attacks
 from tui.screens.activations import ActivationsScreen
-from tui.screens.attacks import LADDERS, AttacksScreen
+from tui.screens.attacks import AttacksScreen
+from tui.screens.attacks.attack import AttackPage
+from tui.screens.attacks.measurement import MeasurementPage
+from tui.screens.attacks.options import LADDERS
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar
@@ -50,7 +53,7 @@ CNN = "pretrained:cnn"
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measurements are over few digits."""
-    monkeypatch.setattr(attacks, "SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
 
 
 @pytest.fixture
@@ -70,9 +73,22 @@ async def press(pilot: Pilot[int], screen: AttacksScreen, *keys: str) -> None:
         await settled(pilot, screen)
 
 
+def attack(screen: AttacksScreen) -> AttackPage:
+    page = screen.pages["attack"]
+    assert isinstance(page, AttackPage)
+    return page
+
+
+def measured(screen: AttacksScreen, name: str) -> Any:
+    page = screen.pages[name]
+    assert isinstance(page, MeasurementPage)
+    return page.measured
+
+
 def finished(screen: AttacksScreen) -> AttackFinished:
-    assert isinstance(screen.shown, AttackFinished)
-    return screen.shown
+    shown = attack(screen).shown
+    assert isinstance(shown, AttackFinished)
+    return shown
 
 
 async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
@@ -84,7 +100,7 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         assert made.indices == (3, 2, 1, 18, 4, 11, 0, 61, 7)  # the 5 is left out
         first = made.images[0]
         assert f"8 of 9 fooled; 3: Linf {first.linf:.3f}, L2 {first.l2:.2f}, after step 19" in status(screen)
-        assert "0→5 100 %" in words(screen.grid)
+        assert "0→5 100 %" in words(attack(screen).grid)
         assert "actual 0" in text(screen, Raster, "attack-original")
         assert f"5 ({first.probability:.2%})".replace("%", " %") in text(screen, Raster, "attack-result")
         assert f"up to {first.linf:.3f}" in text(screen, Raster, "attack-difference")
@@ -103,7 +119,7 @@ async def test_keys_choose_attack_and_parameters(still_app: MakeApp) -> None:
         await press(pilot, screen, "w", "o", "P", "O", "p")
         assert screen.wanted() == [AttackTargeted(what=CNN, target=7, steps=10)]
         assert finished(screen).settings["target"] == 7
-        assert "towards 7" in words(screen.grid)
+        assert "towards 7" in words(attack(screen).grid)
         await press(pilot, screen, "a", "a", "p", "o", "p")  # PGD: a larger epsilon, then the other norm
         assert screen.wanted() == [AttackPgd(what=CNN, epsilon=2.0, norm="l2")]
         assert 1.9 < finished(screen).l2.max() < 2.0001
@@ -151,7 +167,7 @@ async def test_the_current_digit_alone(still_app: MakeApp) -> None:
         assert "test 62" in text(screen, Raster, "attack-original")
         await press(pilot, screen, "d")
         assert screen.wanted() == [AttackTargeted(what=CNN, indices=GALLERY)]
-        app.digit = ("test", 8)
+        app.workspace.digit = ("test", 8)
         await press(pilot, screen, "d")  # a 5, and a 5 is what is wanted
         assert "there is nothing to attack: all of these images are of class 5 already" in status(screen)
         await press(pilot, screen, "w")
@@ -160,9 +176,10 @@ async def test_the_current_digit_alone(still_app: MakeApp) -> None:
 
 async def under_way(pilot: Pilot[int], screen: AttacksScreen) -> Job:
     """Until the attack has begun."""
-    await until(pilot, lambda: screen.job is not None and screen.job.state == "running" and screen._step > 0)
-    assert screen.job is not None
-    return screen.job
+    page = attack(screen)
+    await until(pilot, lambda: page.job is not None and page.job.state == "running" and page.step > 0)
+    assert page.job is not None
+    return page.job
 
 
 @pytest.mark.usefixtures("prompt", "asked_anew")
@@ -176,17 +193,17 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         await pilot.press("space")
         await until(pilot, lambda: job.state == "paused")
         await drawn(pilot)
-        at = screen._step
+        at = attack(screen).step
         assert 0 < at < 1500
         assert f"paused after step {at}: space goes on, s one step, x stops" in status(screen)
         for further in (1, 2, 3):
             await pilot.press("s")
-            await until(pilot, lambda: screen._step == at + further and job.state == "paused")  # noqa: B023
+            await until(pilot, lambda: attack(screen).step == at + further and job.state == "paused")  # noqa: B023
         await drawn(pilot)
-        assert screen._step == at + 3
+        assert attack(screen).step == at + 3
         assert screen.figure() is None  # half an attack is no figure
         await pilot.press("x")
-        await until(pilot, lambda: isinstance(screen.shown, AttackFinished) and job.state == "done")
+        await until(pilot, lambda: isinstance(attack(screen).shown, AttackFinished) and job.state == "done")
         await drawn(pilot)
         made = finished(screen)
         assert made.stopped
@@ -239,7 +256,7 @@ async def test_brackets_go_through_the_steps(still_app: MakeApp) -> None:
         answers = text(screen, Bars)
         await press(pilot, screen, "[")
         assert text(screen, Bars) != answers
-        assert "0→5" not in words(screen.grid)  # a step earlier it was not yet taken for a 5
+        assert "0→5" not in words(attack(screen).grid)  # a step earlier it was not yet taken for a 5
         await press(pilot, screen, *["["] * 30)
         assert "step 0" in text(screen, Raster, "attack-result")
         assert (screen.query_one("#attack-result", Raster).values == made.original[0]).all()
@@ -258,7 +275,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         attack: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
         others = ("pretrained:cnn-bn",)
         assert screen.wanted() == [MeasureRobustness(what=CNN, others=others, attack=attack, count=10)]
-        found = screen.curve
+        found = measured(screen, "curve")
         assert type(found) is RobustnessMeasured
         assert found.networks == (CNN, *others)
         assert "10 of 10 digits, linf" in text(screen, Rows)
@@ -267,7 +284,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
         assert "first to fall to PGD" in text(screen, Rows)
         await press(pilot, screen, "p")  # the other norm: what was found is no answer to that
-        assert screen.curve is None
+        assert measured(screen, "curve") is None
         assert screen.wanted() == []
         await press(pilot, screen, "g")
         assert finished(screen).attack == "targeted"
@@ -279,15 +296,15 @@ async def test_beta_and_transfer(still_app: MakeApp) -> None:
         screen = await go(pilot, "7", AttacksScreen)
         await press(pilot, screen, "b", "r")
         assert screen.wanted() == [SweepBeta(what=CNN, count=10)]
-        assert type(screen.swept) is BetaSwept
+        assert type(measured(screen, "beta")) is BetaSwept
         assert "it does nothing" in text(screen, Rows, "beta-table")
         assert "success by beta" in text(screen, Chart, "beta-success")
         await press(pilot, screen, "y", "r")
         assert screen.wanted() == [MeasureTransfer(what=CNN, others=("pretrained:cnn-bn",), count=10)]
-        assert isinstance(screen.transferred, TransferMeasured)
+        assert isinstance(measured(screen, "transfer"), TransferMeasured)
         assert "over 10 digits that all of them get right" in text(screen, Rows, "transfer-table")
         await press(pilot, screen, "escape")
-        assert screen.page == "attack"
+        assert screen.front == "attack"
 
 
 async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
@@ -297,7 +314,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         await press(pilot, screen, "u", "o", "o", "o", *["P"] * 8, "o", "o", "P", "P", "P")
         await press(pilot, screen, "r")
         assert screen.wanted() == [AttackUniversal(what=CNN, made_of=10, steps=1, count=100)]
-        found = screen.universal
+        found = measured(screen, "universal")
         assert isinstance(found, UniversalMade)
         assert found.averaged == 100
         assert f"{100 * found.fooling_rate:.2f} %" in text(screen, Rows, "universal-table")
@@ -305,26 +322,26 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         assert f"{found.actual[0]}→{found.predicted[0]}" in words(screen.query_one("#universal-shown", RasterGrid))
         assert screen.figure() is not None
         await press(pilot, screen, "w")  # a target: what was found is no answer to that
-        assert screen.universal is None
+        assert measured(screen, "universal") is None
         assert screen.wanted() == []
         await press(pilot, screen, "u")
-        assert screen.page == "attack"
+        assert screen.front == "attack"
 
 
 @pytest.mark.usefixtures("asked_anew")
 async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
     still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attacks, "SHOWN_IN_A_CURVE", 200)
+    monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 200)
     monkeypatch.setattr("engine.attacks.robustness.AT_ONCE", 10)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         await pilot.press("g", "r")
-        await until(pilot, lambda: screen.curve is not None)  # over the first of them
+        await until(pilot, lambda: measured(screen, "curve") is not None)  # over the first of them
         await pilot.press("x")
         await drawn(pilot)
-        part = screen.curve
+        part = measured(screen, "curve")
         assert part is not None
         assert 0 < part.points[0].count < 200
         assert screen.wanted() == []
@@ -337,13 +354,13 @@ async def test_an_attack_beside_training(still_app: MakeApp, small: Dataset, mon
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        app.train(Train(train_size=1280, epochs=2, device="cpu"))
-        training = app.training
+        app.workspace.train(Train(train_size=1280, epochs=2, device="cpu"))
+        training = app.workspace.training
         assert training is not None
-        await until(pilot, lambda: training.state == "done" and len(app.history.epochs) == 2)
+        await until(pilot, lambda: training.state == "done" and len(app.workspace.history.epochs) == 2)
         await settled(pilot, screen)
         made = finished(screen)
-        assert (made.epoch, made.name) == (2, app.history.name)
+        assert (made.epoch, made.name) == (2, app.workspace.history.name)
         assert np.isfinite(made.history).all()
 
 
@@ -360,8 +377,10 @@ async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch
         ):
             await press(pilot, screen, *keys)
             await pilot.press("e")
-            await until(pilot, lambda: (tmp_path / "figures" / name).exists() and app.export.state == "done")  # type: ignore[union-attr]  # noqa: B023
-            assert (tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG")
+            file, job = tmp_path / "figures" / name, app.workspace.exporting
+            assert job is not None
+            await until(pilot, lambda: file.exists() and job.state == "done")  # noqa: B023
+            assert file.read_bytes().startswith(b"\x89PNG")
         assert len(list((tmp_path / "figures").iterdir())) == 4
 
 
@@ -371,14 +390,14 @@ async def test_answers_wait_behind_other_pages(still_app: MakeApp) -> None:
         screen = await go(pilot, "7", AttacksScreen)
         made = finished(screen)
         await press(pilot, screen, "b", "r")
-        swept = screen.swept
+        swept = measured(screen, "beta")
         await press(pilot, screen, "b", "b")
-        assert screen.swept is swept  # not run again
+        assert measured(screen, "beta") is swept  # not run again
         assert screen.figure() is not None
         await press(pilot, screen, "b")
-        assert screen.shown is made
+        assert attack(screen).shown is made
         await press(pilot, screen, "r")
-        assert screen.shown is not made  # but this says so
+        assert attack(screen).shown is not made  # but this says so
 
 
 async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset) -> None:
@@ -386,10 +405,10 @@ async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset)
     five = int((small.test.labels == 5).nonzero()[0])
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        app.digit = ("test", five)
+        app.workspace.digit = ("test", five)
         await press(pilot, screen, "d")
         assert "class 5 already" in status(screen)
-        assert screen.shown is None
+        assert attack(screen).shown is None
         assert screen.figure() is None
         await press(pilot, screen, "[", "e", "y")
         assert "class 5" not in status(screen)  # of the page before
@@ -409,10 +428,10 @@ async def test_numbers_that_are_none(still_app: MakeApp, tmp_path: Path) -> None
     app = still_app(empty=True)
     async with app.run_test(size=WIDE) as pilot:
         for name in ("nan", "dead"):
-            app.opened = tmp_path / f"{name}.safetensors"
+            show(app, tmp_path / f"{name}.safetensors")
             await pilot.press("1")
             screen = await go(pilot, "7", AttacksScreen)
-            screen._chosen["noise"] = {"steps": 10}
+            attack(screen)._settings["noise"] = {"steps": 10}, 0
             await press(pilot, screen, "A", "down", "enter", "escape", "a", "b", "r", "b")
             assert app.is_running
 
@@ -423,10 +442,10 @@ async def test_a_paused_attack_keeps_no_figure_waiting(still_app: MakeApp) -> No
     async with app.run_test(size=WIDE) as pilot:
         await go(pilot, "7", AttacksScreen)
         await pilot.press("A", "space")
-        await until(pilot, lambda: any(job.state == "paused" for job in app.lab.unfinished("analysis")))
+        await until(pilot, lambda: any(job.state == "paused" for job in app.workspace.lab.unfinished("analysis")))
         await pilot.press("1", "e")
         assert "a paused attack is in the way" in list(app._notifications)[-1].message
-        assert app.export is None
+        assert app.workspace.exporting is None
 
 
 async def test_a_digit_not_given_changes_nothing(still_app: MakeApp) -> None:
@@ -437,7 +456,7 @@ async def test_a_digit_not_given_changes_nothing(still_app: MakeApp) -> None:
         await pilot.press("i")
         await pilot.press("escape")
         await settled(pilot, screen)
-        assert screen.shown is made
+        assert attack(screen).shown is made
         await press(pilot, screen, "[")
         await pilot.press("i", *["backspace"] * 9, "7", "enter")
         await settled(pilot, screen)
@@ -450,7 +469,7 @@ async def test_a_sweep_of_one_point_claims_nothing(still_app: MakeApp) -> None:
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         await press(pilot, screen, "b", "r")
-        swept = screen.swept
+        swept = measured(screen, "beta")
         assert swept is not None
         assert beta_answer(replace(swept, points=swept.points[:1])) == [
             "without a penalty (beta 0) the attack fails already: there is nothing to compare"

@@ -64,7 +64,7 @@ async def test_another_screen_right_after_an_experiment_is_copied(still_app: Mak
         burst(app, "8")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
         assert isinstance(app.screen, RunsScreen)
-        app.screen.action_duplicate()
+        app.screen.list.action_duplicate()
         app.switch_mode("runs")
         await _taken_in(pilot)
         burst(app, "1")

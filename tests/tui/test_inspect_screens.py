@@ -20,7 +20,7 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.training.requests import Train
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import INSPECTING, drawn, go, settled, status, until, words
+from tests.tui.driving import INSPECTING, changed, drawn, go, settled, show, status, until, words
 from tui.app import MnistTui
 from tui.screens.activations import ActivationsScreen
 from tui.screens.digits import DigitsScreen
@@ -60,7 +60,7 @@ async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
         first = screen.shown
         assert first is not None
         assert first.order == "random"
-        assert app.digit == ("test", first.digits[screen.grid.cursor].index)
+        assert app.workspace.digit == ("test", first.digits[screen.grid.cursor].index)
         await pilot.press("s")
         await settled(pilot, screen)
         assert screen.shown is not None
@@ -103,7 +103,7 @@ async def test_the_digit_selected_is_the_current_one(still_app: MakeApp) -> None
         await pilot.press("right", "down", "l", "h", "j", "k")
         assert digits.shown is not None
         index = digits.shown.digits[digits.query_one("#digits", RasterGrid).cursor].index
-        assert app.digit == ("test", index)
+        assert app.workspace.digit == ("test", index)
         activations = await go(pilot, "5", ActivationsScreen)
         assert activations.shown is not None
         assert activations.shown.index == index
@@ -113,7 +113,7 @@ async def test_the_digit_selected_is_the_current_one(still_app: MakeApp) -> None
         await pilot.press("comma", "comma")
         await settled(pilot, activations)
         assert activations.shown.index == index - 1
-        app.digit = ("test", digits.shown.digits[7].index)
+        app.workspace.digit = ("test", digits.shown.digits[7].index)
         await go(pilot, "3", DigitsScreen)
         assert digits.grid.cursor == 7
 
@@ -123,13 +123,13 @@ async def test_the_first_and_last_digit_are_the_ends(still_app: MakeApp) -> None
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "5", ActivationsScreen)
         for index, key in ((0, "comma"), (999, "full_stop")):
-            app.digit = ("test", index)
-            screen.show(())
+            app.workspace.digit = ("test", index)
+            screen.update()
             await settled(pilot, screen)
             await pilot.press(key)
             await settled(pilot, screen)
-            assert app.digit == ("test", index)
-            assert screen.problem == ""
+            assert app.workspace.digit == ("test", index)
+            assert screen.inquiry.problem == ""
 
 
 async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
@@ -295,9 +295,9 @@ async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, m
     monkeypatch.setattr("engine.inspection.loaded.read_weights", read_weights)
     app = MnistTui(tmp_path / "runs", pretrained("cnn"))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
+        await until(pilot, lambda: app.workspace.engine is not None)
         screen = await go(pilot, "4", FiltersScreen)
-        app.train(Train(epochs=3, train_size=640, threads=1, channels=4, hidden=16))
+        app.workspace.train(Train(epochs=3, train_size=640, threads=1, channels=4, hidden=16))
         seen = set()
 
         def third() -> bool:
@@ -306,18 +306,18 @@ async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, m
             return 3 in seen
 
         await until(pilot, third)
-        assert app.what == str(tmp_path / "runs" / app.history.name)
-        await until(pilot, lambda: app.training is None)
+        assert app.workspace.what == str(tmp_path / "runs" / app.workspace.history.name)
+        await until(pilot, lambda: app.workspace.training is None)
         await settled(pilot, screen)
         assert screen.shown is not None
         assert screen.shown.epochs == (0, 1, 2, 3)
         assert "epoch 3 of 3" in words(screen.query_one("#filters", RasterGrid))
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_weights_file_has_one_epoch_and_says_so(still_app: MakeApp, tmp_path: Path) -> None:
     app = still_app(empty=True)
-    app.opened = pretrained("cnn").model_file
+    show(app, pretrained("cnn").model_file)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
         await pilot.press("left_square_bracket")
@@ -335,12 +335,11 @@ async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolde
         await pilot.press("left_square_bracket", "left_square_bracket")
         await settled(pilot, screen)
         assert screen.epoch == 13
-        app.opened, app.history = trained, trained.history()
+        show(app, trained, trained.history())
         await pilot.press("left_square_bracket")  # before its first answer
-        app._show()
         await settled(pilot, screen)
         assert screen.shown is not None
-        assert (screen.shown.name, screen.problem) == (trained.name, "")
+        assert (screen.shown.name, screen.inquiry.problem) == (trained.name, "")
         assert screen.shown.epochs == (0, 1, 2)
         await pilot.press("3")
         await settled(pilot, digits)
@@ -352,10 +351,10 @@ async def test_an_answer_that_comes_late_is_not_taken(still_app: MakeApp) -> Non
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
-        shown, (job,) = screen.shown, screen._jobs.values()
+        shown, (job,) = screen.shown, screen.inquiry.jobs.values()
         assert shown is not None
-        screen._jobs = {}
-        screen._hear(job, msgspec.structs.replace(shown, layer="conv2"))
+        screen.inquiry.jobs = {}
+        screen.inquiry._listen(job, msgspec.structs.replace(shown, layer="conv2"))
         assert screen.shown is shown
 
 
@@ -367,10 +366,10 @@ async def test_the_cursor_stays_on_its_digit_when_an_epoch_ends(still_app: MakeA
         await settled(pilot, screen)
         await pilot.press("right", "right", "down")
         assert screen.shown is not None
-        index, before = app.digit[1], screen.shown
+        index, before = app.workspace.digit[1], screen.shown
         fewer = msgspec.structs.replace(before, digits=before.digits[2:], images=before.images[2:])
         screen.take(fewer)
-        assert app.digit[1] == index
+        assert app.workspace.digit[1] == index
         assert fewer.digits[screen.grid.cursor].index == index
         screen.take(msgspec.structs.replace(before, digits=before.digits[:2], images=before.images[:2]))
         assert screen.grid.cursor == 0
@@ -380,17 +379,17 @@ async def test_an_epoch_under_one_survey_does_not_displace_it(still_app: MakeApp
     app = still_app(trained)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
-        first = next(iter(screen._jobs.values()))
+        first = next(iter(screen.inquiry.jobs.values()))
         first.state = "running"  # as if the answer were on its way
-        last = app.history.epochs[-1]
-        app.history.add(replace(last, epoch=last.epoch + 1))
-        screen.show(())
-        assert next(iter(screen._jobs.values())) is first
+        last = app.workspace.history.epochs[-1]
+        app.workspace.history.add(replace(last, epoch=last.epoch + 1))
+        screen.update()
+        assert next(iter(screen.inquiry.jobs.values())) is first
         assert not first.cancelled
         first.state = "done"
-        screen.show(())
+        screen.update()
         await settled(pilot, screen)
-        assert first not in screen._jobs.values()
+        assert first not in screen.inquiry.jobs.values()
 
 
 async def test_digits_and_their_legend_agree_in_every_map(still_app: MakeApp) -> None:
@@ -409,14 +408,14 @@ async def test_arrows_are_not_for_the_matrix(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
-        before = app.digit
+        before = app.workspace.digit
         await pilot.press("tab", "down", "j", "end")
-        assert app.digit == before
+        assert app.workspace.digit == before
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is screen.evaluated
         await pilot.press("tab", "end")
-        assert app.digit != before
+        assert app.workspace.digit != before
 
 
 async def test_weights_with_a_nan_are_shown(still_app: MakeApp, tmp_path: Path) -> None:
@@ -426,7 +425,7 @@ async def test_weights_with_a_nan_are_shown(still_app: MakeApp, tmp_path: Path) 
         model.get_parameter("conv1.0.weight")[3] = float("nan")
     save_weights(tmp_path / "nan.safetensors", model)
     app = still_app(empty=True)
-    app.opened = tmp_path / "nan.safetensors"
+    show(app, tmp_path / "nan.safetensors")
     async with app.run_test(size=(120, 40)) as pilot:
         for key, _ in INSPECTING:
             await go(pilot, key, InspectScreen)
@@ -439,13 +438,12 @@ async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_p
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"not weights")
     app = still_app(empty=True)
-    app.opened = broken
+    show(app, broken)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, key, InspectScreen)
         assert screen.mode == mode
         assert "broken.safetensors is a text file" in status(screen)  # where the path leaves room for so much
-        app.opened = pretrained("cnn")  # what was wrong is forgotten
-        screen.show(())
+        show(app, pretrained("cnn"))  # what was wrong is forgotten
         await settled(pilot, screen)
         assert "broken" not in status(screen)
 
@@ -489,7 +487,9 @@ async def test_it_can_begin_on_a_tiny_terminal(still_app: MakeApp, size: tuple[i
 
 async def export(pilot: Pilot[int], app: MnistTui) -> str:
     """Press e; what the app says."""
-    await until(pilot, lambda: app.export is None or app.export.state == "done")  # pressed twice, it is one figure
+    await until(
+        pilot, lambda: app.workspace.exporting is None or app.workspace.exporting.state == "done"
+    )  # pressed twice, it is one figure
     before = len(app._notifications)
     await pilot.press("e")
     await until(pilot, lambda: len(app._notifications) > before)
@@ -533,7 +533,7 @@ async def test_a_run_that_was_deleted_is_not_made_again(still_app: MakeApp, trai
     shutil.copytree(trained.path, run.path)
     app = still_app(run)
     shutil.rmtree(run.path)
-    assert app.figures_folder == Path("figures")
+    assert app.workspace.figures_folder == Path("figures")
 
 
 async def test_the_matrix_has_a_key_of_its_own(
@@ -575,14 +575,14 @@ async def test_an_app_whose_engine_is_loading_says_so(still_app: MakeApp, monkey
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await drawn(pilot)
-        app.engine = None
+        app.workspace.engine = None
         await pilot.press("4")
         await until(pilot, lambda: isinstance(app.screen, FiltersScreen) and app.screen.is_mounted)
         await drawn(pilot)
         screen = app.screen
         assert isinstance(screen, FiltersScreen)
         assert "loading PyTorch" in status(screen)
-        app.engine = EngineLoaded(device="cpu", device_name="2 threads", torch="2")
-        app._show()
+        app.workspace.engine = EngineLoaded(device="cpu", device_name="2 threads", torch="2")
+        changed(app)
         await settled(pilot, screen)
         assert screen.shown is not None

@@ -87,8 +87,8 @@ def test_over_many_digits(  # noqa: PLR0917
     keys: tuple[str, ...],
     colour: bool,
 ) -> None:
-    monkeypatch.setattr("tui.screens.occlusion.AVERAGED", 3)
-    monkeypatch.setattr("tui.screens.occlusion.MEASURED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 3)
+    monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
@@ -107,7 +107,7 @@ def test_attacks_on_many_digits(
     size: tuple[int, int],
     keys: tuple[str, ...],
 ) -> None:
-    monkeypatch.setattr("tui.screens.attacks.SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
     assert snap_compare(still_app(), terminal_size=size, run_before=pressing(*keys))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ from engine.attribution.occlusion import ClassOcclusion
 from engine.attribution.requests import Attribute, Occlude
 from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, settled, status, until, words
+from tests.tui.driving import drawn, go, settled, show, status, until, words
 from tui.drawing.raster import Span
-from tui.screens import occlusion
 from tui.screens.activations import ActivationsScreen
 from tui.screens.dialogs import DigitScreen
 from tui.screens.occlusion import OcclusionScreen
+from tui.screens.occlusion.maps import MapsPage
+from tui.screens.occlusion.methods import MethodsPage
+from tui.screens.occlusion.trust import TrustPage
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar
@@ -48,9 +51,28 @@ async def press(pilot: Pilot[int], screen: OcclusionScreen, *keys: str) -> None:
         await settled(pilot, screen)
 
 
+def maps_page(screen: OcclusionScreen) -> MapsPage:
+    page = screen.pages["occlusion"]
+    assert isinstance(page, MapsPage)
+    return page
+
+
+def methods_page(screen: OcclusionScreen) -> MethodsPage:
+    page = screen.pages["methods"]
+    assert isinstance(page, MethodsPage)
+    return page
+
+
+def trust_page(screen: OcclusionScreen) -> TrustPage:
+    page = screen.pages["trust"]
+    assert isinstance(page, TrustPage)
+    return page
+
+
 def whole(screen: OcclusionScreen) -> OcclusionMapReady:
-    assert isinstance(screen.occlusion, OcclusionMapReady)
-    return screen.occlusion
+    event = maps_page(screen).occlusion
+    assert isinstance(event, OcclusionMapReady)
+    return event
 
 
 async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
@@ -59,7 +81,7 @@ async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
         screen = await go(pilot, "6", OcclusionScreen)
         event = whole(screen)
         assert (event.split, event.index, event.patch_size, event.stride, event.watched) == ("test", 61, 8, 1, 8)
-        row, column = screen.maps.at
+        row, column = maps_page(screen).maps.at
         assert (row, column) == event.minimum_at  # where the patch hurts most
         seen = text(screen, Maps)
         assert "p(8) with patch" in seen
@@ -77,9 +99,9 @@ async def test_the_cursor_moves_the_patch(still_app: MakeApp) -> None:
         screen = await go(pilot, "6", OcclusionScreen)
         event = whole(screen)
         await press(pilot, screen, "home")
-        assert screen.maps.at == (0, 0)
+        assert maps_page(screen).maps.at == (0, 0)
         await press(pilot, screen, "right", "l", "down", "j", "j", "up", "left", "k")
-        assert screen.maps.at == (1, 1)
+        assert maps_page(screen).maps.at == (1, 1)
         patched = screen.query_one("#patched", Raster)
         assert patched.box == (1, 1, 8)
         expected = event.image.copy()
@@ -88,15 +110,15 @@ async def test_the_cursor_moves_the_patch(still_app: MakeApp) -> None:
         np.testing.assert_array_equal(patched.values, expected)
         await press(pilot, screen, "m")
         row, column = event.minimum_at
-        assert screen.maps.at == (row, column)
+        assert maps_page(screen).maps.at == (row, column)
         winner = int(event.winners[row, column])
         assert f"patch 8x8 at ({row}, {column}): predicts {winner}" in status(screen)
         assert f"with the patch: {winner}" in text(screen, Bars)
         np.testing.assert_allclose(screen.query_one(Bars).shares, event.all_probabilities[row, column])
         await press(pilot, screen, "end")
-        assert screen.maps.at == (20, 20)
+        assert maps_page(screen).maps.at == (20, 20)
         await press(pilot, screen, "pageup")
-        assert screen.maps.at == (15, 20)
+        assert maps_page(screen).maps.at == (15, 20)
         assert (event.image == whole(screen).image).all()
 
 
@@ -105,13 +127,13 @@ async def test_the_cursor_is_on_the_map_of_another_run_too(still_app: MakeApp, t
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "end")
-        assert screen.maps.at == (20, 20)
-        app.open(trained)
-        assert screen.occlusion is None
+        assert maps_page(screen).maps.at == (20, 20)
+        app.workspace.open(trained)
+        assert maps_page(screen).occlusion is None
         await pilot.press("s", "s", "s")  # before an answer came
         await settled(pilot, screen)
         assert whole(screen).probabilities.shape == (6, 6)
-        assert screen.maps.at == (5, 5)
+        assert maps_page(screen).maps.at == (5, 5)
         assert "patch 8x8 at (20, 20)" in status(screen)
 
 
@@ -125,22 +147,22 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         assert event.probabilities.shape == (10, 10)
         assert "9x9 of its mean, stride 2" in text(screen, Maps)
         assert "p(0)" in text(screen, Maps)
-        rows, columns = screen.maps.at
+        rows, columns = maps_page(screen).maps.at
         assert max(rows, columns) < 10
         await press(pilot, screen, *["P"] * 12)
         assert whole(screen).patch_size == 1  # no further
         await press(pilot, screen, ".", ".", ",")
-        assert app.digit == ("test", 62)
+        assert app.workspace.digit == ("test", 62)
         assert whole(screen).index == 62
         await press(pilot, screen, *"fffff")
         assert whole(screen).fill == "0.5"
         assert (whole(screen).covers == 0.5).all()
         assert "of 0.5, stride 2" in text(screen, Maps)
-        screen.patch_size = screen.stride = 26
+        screen.patch = replace(screen.patch, patch_size=26, stride=26)
         await press(pilot, screen, "p", "p", "s", "s")
         assert (whole(screen).patch_size, whole(screen).stride) == (27, 27)
         assert whole(screen).probabilities.shape == (1, 1)
-        assert screen.maps.at == (0, 0)
+        assert maps_page(screen).maps.at == (0, 0)
 
 
 async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> None:
@@ -155,7 +177,7 @@ async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> Non
             assert [int(character) for character in found] == event.winners[row].tolist()
         await press(pilot, screen, "tab")
         assert "drop of p(8)" in text(screen, Maps)
-        drop = screen.maps.panels[1].values
+        drop = maps_page(screen).maps.panels[1].values
         np.testing.assert_allclose(drop, event.baseline_probability - event.probabilities)
         await press(pilot, screen, "tab")
         assert "winning class" in text(screen, Maps)
@@ -165,9 +187,9 @@ async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeA
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        assert screen.maps.both_fit
+        assert maps_page(screen).maps.both_fit
         await press(pilot, screen, *["P"] * 7)
-        assert not screen.maps.both_fit  # 28 columns each
+        assert not maps_page(screen).maps.both_fit  # 28 columns each
         seen = []
         for _ in range(4):
             seen.append(text(screen, Maps).splitlines()[0])
@@ -193,7 +215,7 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
             assert f"{taken[-1]} of 441" in text(self, Maps)
             assert self.figure() is None
 
-    monkeypatch.setattr(OcclusionScreen, "take", counted)
+    monkeypatch.setattr(MapsPage, "take", counted)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -203,13 +225,14 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
 
 
 async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(occlusion, "AVERAGED", 4)
+    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 4)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "s", "s", "s", "a")
-        assert isinstance(screen.mean, ClassOcclusionReady)
-        assert (screen.mean.digit, screen.mean.averaged) == (8, 4)
+        mean = maps_page(screen).mean
+        assert isinstance(mean, ClassOcclusionReady)
+        assert (mean.digit, mean.averaged) == (8, 4)
         seen = text(screen, Maps)
         assert "mean of 4" in seen
         assert "4 of the" in seen
@@ -217,10 +240,11 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         assert "of the answers" in status(screen)
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.mean
+        assert figure.subject is maps_page(screen).mean
         await press(pilot, screen, "tab", ".")  # a digit of another class
-        assert screen.mean is not None
-        assert screen.mean.digit == whole(screen).actual
+        mean = maps_page(screen).mean
+        assert mean is not None
+        assert mean.digit == whole(screen).actual
         assert "mean drop" in text(screen, Maps)
         await press(pilot, screen, "a")
         assert "drop of p" in text(screen, Maps)
@@ -246,12 +270,12 @@ async def test_what_goes_over_many_digits_can_be_stopped(still_app: MakeApp, mon
         await until(pilot, lambda: "mean map of 8" in status(screen))
         assert "x stops" in status(screen)
         assert "x stop" in text(screen, KeyBar)
-        (job,) = screen._jobs.values()
+        (job,) = screen.inquiry.jobs.values()
         await pilot.press("x")
         assert job.cancelled
         gate.set()
         await settled(pilot, screen)
-        assert screen.mean is None
+        assert maps_page(screen).mean is None
         assert not screen.at_work
         assert "x stop" not in text(screen, KeyBar)
         assert "predicts" in status(screen)
@@ -263,10 +287,10 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         screen = await go(pilot, "6", OcclusionScreen)
         assert screen.view.colours == "viridis"
         await press(pilot, screen, "g")
-        event = screen.attributions
+        event = methods_page(screen).attributions
         assert event is not None
         assert (screen.view.colours, screen.view.shared) == ("diverging", False)
-        labels = list(screen.grid.sheet.labels)
+        labels = list(methods_page(screen).grid.sheet.labels)
         assert labels == [
             "test 61",
             "occlusion",
@@ -277,16 +301,18 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
             "Grad-CAM conv2",
             "guided bp",
         ]
-        np.testing.assert_array_equal(screen.grid.sheet.images[0], event.image)
-        np.testing.assert_array_equal(screen.grid.sheet.images[6], event.maps[event.methods.index("grad-cam-conv2")])
+        np.testing.assert_array_equal(methods_page(screen).grid.sheet.images[0], event.image)
+        np.testing.assert_array_equal(
+            methods_page(screen).grid.sheet.images[6], event.maps[event.methods.index("grad-cam-conv2")]
+        )
         assert not event.maps[event.methods.index("grad-cam-conv2")].any()  # of this network on this digit
-        assert screen.grid.sheet.inks[6] == "warning"
-        screen.grid.go_to(6)
+        assert methods_page(screen).grid.sheet.inks[6] == "warning"
+        methods_page(screen).grid.go_to(6)
         await drawn(pilot)
         assert "zero everywhere" in status(screen)
         await press(pilot, screen, "home", "tab")
         assert "largest magnitude" in status(screen)
-        assert screen.grid.sheet.labels[6] == "Grad-CAM conv1"
+        assert methods_page(screen).grid.sheet.labels[6] == "Grad-CAM conv1"
         await press(pilot, screen, "right", "right", "enter")
         near = screen.query_one("#method", Raster)
         assert near.title == "saliency"
@@ -296,7 +322,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         colours = []
         for key in ("escape", "c", "escape", "g"):  # each page has colours of its own
             await press(pilot, screen, key)
-            colours.append((screen.page, screen.view.colours))
+            colours.append((screen.front, screen.view.colours))
         assert colours == [
             ("methods", "diverging"),
             ("methods", "gray"),
@@ -305,16 +331,16 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         ]
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.attributions
+        assert figure.subject is methods_page(screen).attributions
 
 
 async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(occlusion, "MEASURED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "s", "s", "s", "d")
-        event = screen.attributions
+        event = methods_page(screen).attributions
         assert event is not None
         table = text(screen, TrustTable)
         for each in event.faithfulness:
@@ -328,17 +354,18 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
         await press(pilot, screen, "end")
         assert [curve.name for curve in screen.query_one("#deletion", Chart).curves] == ["random order"]
         await press(pilot, screen, "home", "a")
-        assert isinstance(screen.faithfulness, FaithfulnessMeasured)
+        measured = trust_page(screen).faithfulness
+        assert isinstance(measured, FaithfulnessMeasured)
         table = text(screen, TrustTable)
         assert "mean of 2 digits" in table
         assert "random weights: 2 digits" in table
         assert "+conv1" in table
-        assert f"{screen.faithfulness.faithfulness[0].change:.2f}" in table
+        assert f"{measured.faithfulness[0].change:.2f}" in table
         names = [curve.name for curve in screen.query_one("#deletion", Chart).curves]
         assert names == ["random", "spread", "spread", "occlusion"]
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.faithfulness
+        assert figure.subject is trust_page(screen).faithfulness
         assert screen.wanted() == [
             Attribute(what="pretrained:cnn", stride=4, digits=2, randomise=True),
         ]
@@ -346,7 +373,7 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
         assert "test 61, p(8)" in text(screen, TrustTable)
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.attributions
+        assert figure.subject is methods_page(screen).attributions
         assert (figure.colours, figure.shared_range) == ("diverging", False)
 
 
@@ -365,20 +392,20 @@ async def test_a_digit_by_its_number(still_app: MakeApp) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is screen)
         await settled(pilot, screen)
-        assert app.digit == ("train", 7)
+        assert app.workspace.digit == ("train", 7)
         assert (whole(screen).split, whole(screen).index, whole(screen).count) == ("train", 7, 100)
         await pilot.press("i", "1", "0", "0", "enter")
-        await until(pilot, lambda: bool(screen.problem))
+        await until(pilot, lambda: bool(screen.inquiry.problem))
         await drawn(pilot)
         assert "index 100 is beyond the 100 images of the train split: the last is 99" in status(screen)
         await pilot.press("i", "escape")
         await until(pilot, lambda: app.screen is screen)
         await pilot.press("i", "9", "9", "enter")
-        await until(pilot, lambda: app.screen is screen and app.digit == ("train", 99))
+        await until(pilot, lambda: app.screen is screen and app.workspace.digit == ("train", 99))
         await settled(pilot, screen)
         assert whole(screen).index == 99
         await press(pilot, screen, ".")
-        assert app.digit == ("train", 99)
+        assert app.workspace.digit == ("train", 99)
         other = await go(pilot, "5", ActivationsScreen)
         assert other.shown is not None
         assert (other.shown.split, other.shown.index) == ("train", 99)
@@ -398,14 +425,14 @@ async def test_each_page_has_its_figure(
     still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], stem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(occlusion, "AVERAGED", 2)
-    monkeypatch.setattr(occlusion, "MEASURED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, *keys)
         await pilot.press("e")
-        await until(pilot, lambda: app.export is not None and app.export.state == "done")
+        await until(pilot, lambda: app.workspace.exporting is not None and app.workspace.exporting.state == "done")
         assert (tmp_path / "figures" / f"{stem}.png").stat().st_size > 10_000
 
 
@@ -438,15 +465,15 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], p
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
         assert app.screen is screen
-        assert screen.page == ("methods" if page == "g" else "occlusion")  # the curves have nothing to see from near
+        assert screen.front == ("methods" if page == "g" else "occlusion")  # the curves have nothing to see from near
         assert not screen.has_class("-zoomed")
-        assert screen.patch_size == 7
-        if screen.page == "occlusion":
+        assert screen.patch.patch_size == 7
+        if screen.front == "occlusion":
             assert whole(screen).patch_size == 7
-            assert screen.maps.cursor is not None
+            assert maps_page(screen).maps.cursor is not None
         else:
-            assert screen.attributions is not None
-            assert screen.grid.cursor > 0
+            assert methods_page(screen).attributions is not None
+            assert methods_page(screen).grid.cursor > 0
 
 
 async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_app: MakeApp) -> None:
@@ -456,18 +483,18 @@ async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_ap
         screen = await go(pilot, "6", OcclusionScreen)
         event = whole(screen)
         await press(pilot, screen, "s", "s")
-        small = {name: getattr(screen.occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
-        screen.maps.cursor = None
+        small = {name: getattr(maps_page(screen).occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
+        maps_page(screen).maps.cursor = None
         screen.take(OcclusionMapAdvanced(**small))
-        screen.refresh_panels()
-        assert screen.maps.cursor is None
+        screen.update()
+        assert maps_page(screen).maps.cursor is None
         screen.take(event)
-        screen.refresh_panels()
-        assert screen.maps.cursor == event.minimum_at
-        screen.maps.cursor = (20, 20)
+        screen.update()
+        assert maps_page(screen).maps.cursor == event.minimum_at
+        maps_page(screen).maps.cursor = (20, 20)
         screen.take(OcclusionMapAdvanced(**small))
-        screen.refresh_panels()
-        assert screen.maps.cursor == (6, 6)
+        screen.update()
+        assert maps_page(screen).maps.cursor == (6, 6)
 
 
 async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,7 +506,7 @@ async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeyp
         add(self, image)
 
     monkeypatch.setattr(ClassOcclusion, "_add", gated)
-    monkeypatch.setattr(occlusion, "AVERAGED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -487,22 +514,23 @@ async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeyp
         assert "mean of 2" in text(screen, Maps)
         assert "test 61, with the patch" in text(screen, Bars)
         gate.clear()
-        app.digit = ("train", 16)  # an 8 too
-        screen.show(())
-        await until(pilot, lambda: isinstance(screen.occlusion, OcclusionMapReady) and screen.occlusion.index == 16)
+        app.workspace.digit = ("train", 16)  # an 8 too
+        screen.update()
+        page = maps_page(screen)
+        await until(pilot, lambda: isinstance(page.occlusion, OcclusionMapReady) and page.occlusion.index == 16)
         await until(pilot, lambda: "train 16" in words(screen.query_one("#patched", Raster)))
         assert whole(screen).actual == 8
         assert "mean of" not in text(screen, Maps)
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.occlusion
+        assert figure.subject is maps_page(screen).occlusion
         gate.set()
         await settled(pilot, screen)
         assert "mean of 2" in text(screen, Maps)
         assert "train 16, with the patch" in text(screen, Bars)
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.mean
+        assert figure.subject is maps_page(screen).mean
 
 
 async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -514,7 +542,7 @@ async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkey
         yield from finish(self)
 
     monkeypatch.setattr(Measurement, "finish", gated)
-    monkeypatch.setattr(occlusion, "MEASURED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -529,7 +557,7 @@ async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkey
         assert "random weights" not in text(screen, TrustTable)
         figure = screen.figure()
         assert figure is not None
-        assert figure.subject is screen.attributions
+        assert figure.subject is methods_page(screen).attributions
         gate.set()
         await settled(pilot, screen)
         assert "mean of 2 digits" in text(screen, TrustTable)
@@ -551,20 +579,20 @@ async def test_the_legend_is_of_the_map_in_front(still_app: MakeApp) -> None:
         assert "diverging" in drop
         await press(pilot, screen, "c")  # zero stays in the middle of the diverging map
         assert screen.view.colours == "diverging"
-        assert screen.maps.panels[0].span == Span(-1.0, 1.0)
+        assert maps_page(screen).maps.panels[0].span == Span(-1.0, 1.0)
 
 
 async def test_back_from_a_number_that_is_too_high(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        app.digit = ("test", 99_999)
-        screen.show(())
-        await until(pilot, lambda: bool(screen.problem))
+        app.workspace.digit = ("test", 99_999)
+        screen.update()
+        await until(pilot, lambda: bool(screen.inquiry.problem))
         await press(pilot, screen, ",")
-        assert app.digit == ("test", 999)
+        assert app.workspace.digit == ("test", 999)
         assert whole(screen).index == 999
-        assert not screen.problem
+        assert not screen.inquiry.problem
 
 
 async def test_integrated_gradients_say_how_complete_they_are(still_app: MakeApp) -> None:
@@ -572,8 +600,9 @@ async def test_integrated_gradients_say_how_complete_they_are(still_app: MakeApp
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "g", "right", "right", "right", "right")
-        assert screen.attributions is not None
-        total, difference = screen.attributions.faithfulness[3].completeness or (0.0, 0.0)
+        found = methods_page(screen).attributions
+        assert found is not None
+        total, difference = found.faithfulness[3].completeness or (0.0, 0.0)
         assert total == pytest.approx(difference, abs=0.2)
         wanted = f"sum {total:.3f}, difference in logit to black {difference:.3f}: error {abs(total - difference):.3f}"
         assert wanted in status(screen)
@@ -587,7 +616,7 @@ async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -
     model.state_dict()["fc.3.bias"][3] = np.nan
     save_weights(tmp_path / "nan.safetensors", model)
     app = still_app()
-    app.opened = tmp_path / "nan.safetensors"
+    show(app, tmp_path / "nan.safetensors")
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         assert "the network gives no numbers" in text(screen, Maps)
@@ -600,13 +629,13 @@ async def test_the_mouse_moves_the_patch_too(still_app: MakeApp) -> None:
         screen = await go(pilot, "6", OcclusionScreen)
         await pilot.click("#occlusion-maps", offset=(11, 4))  # a position is two cells wide, a row below the title
         await drawn(pilot)
-        assert screen.maps.at == (3, 5)
+        assert maps_page(screen).maps.at == (3, 5)
         await pilot.click("#occlusion-maps", offset=(46 + 40, 21))  # the second map
         await drawn(pilot)
-        assert screen.maps.at == (20, 20)
+        assert maps_page(screen).maps.at == (20, 20)
         await pilot.click("#occlusion-maps", offset=(44, 30))
         await drawn(pilot)
-        assert screen.maps.at == (20, 20)
+        assert maps_page(screen).maps.at == (20, 20)
         assert "at (20, 20)" in status(screen)
 
 
@@ -616,8 +645,9 @@ async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None
         screen = await go(pilot, "6", OcclusionScreen)
         await pilot.press(*"pppsffgdgw.,..")
         await settled(pilot, screen)
-        assert screen.attributions is not None
-        assert (screen.attributions.index, screen.attributions.watched) == (63, screen.attributions.predicted)
+        found = methods_page(screen).attributions
+        assert found is not None
+        assert (found.index, found.watched) == (63, found.predicted)
         await press(pilot, screen, "escape")
         assert (whole(screen).patch_size, whole(screen).stride, whole(screen).fill) == (11, 2, "one")
-        assert not [job for job in app.lab.unfinished("analysis") if job.cancelled]
+        assert not [job for job in app.workspace.lab.unfinished("analysis") if job.cancelled]

@@ -29,7 +29,7 @@ async def test_damaged_lines_are_counted_and_a_folder_that_vanishes_is_said_to_h
         await until(pilot, lambda: "1 damaged line of its events left out" in progress(app))
         with run.events_file.open("ab") as file:  # as another process does
             file.write(b"\0" * 40 + b"\n" + epoch_line(2) + GOOD)
-        await until(pilot, lambda: len(app.history.epochs) == 2)
+        await until(pilot, lambda: len(app.workspace.history.epochs) == 2)
         await until(pilot, lambda: "2 damaged lines" in progress(app))
         shutil.rmtree(run.path)
         await until(pilot, lambda: "the folder of run x has vanished" in progress(app))
@@ -41,10 +41,10 @@ async def test_a_long_run_is_read_in_pieces(still_app: MakeApp, tmp_path: Path) 
     lines = [epoch_line(n, val_loss=1 / n, running_loss=[0.123456789] * 32) for n in range(1, 6001)]
     app = still_app(made(tmp_path / "runs" / "x", STARTED, *lines, GOOD))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: len(app.history.epochs) == 6000)
+        await until(pilot, lambda: len(app.workspace.history.epochs) == 6000)
         chart = app.screen.query_one("#loss", Chart)
         await until(pilot, lambda: bool(chart.curves) and bool(chart.curves[2].xs) and chart.curves[2].xs[-1] == 6000)
-        assert not app.reading
+        assert not app.workspace.reading
         assert len(chart.curves[0].xs) < 5000
 
 
@@ -57,8 +57,8 @@ async def test_names_and_notes_of_others(still_app: MakeApp, tmp_path: Path) -> 
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.runs is not None)
         screen = app.screen
         assert isinstance(screen, RunsScreen)
-        await until(pilot, lambda: "a\\x1b[31m[red]b" in words(screen.rows))
-        assert "\\x1b[2J[/] \\u202e" in words(screen.rows)
+        await until(pilot, lambda: "a\\x1b[31m[red]b" in words(screen.list.rows))
+        assert "\\x1b[2J[/] \\u202e" in words(screen.list.rows)
         for key in ("n", "m"):
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, LineScreen))

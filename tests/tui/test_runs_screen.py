@@ -10,23 +10,22 @@ import pytest
 from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Input
-from tui.widgets.comparison import Comparison
 
 from engine.attacks.requests import AttackNoise
 from engine.runs import catalogue
 from engine.runs.events import RunSummary
 from engine.runs.folder import RunFolder
-from engine.runs.history import RunHistory
 from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
-from tests.tui.driving import progress, tap, until, words
+from tests.tui.driving import progress, show, tap, until, words
 from tui.app import MnistTui
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
@@ -59,14 +58,14 @@ def live(screen: RunsScreen) -> set[str]:
 
 
 def listed(screen: RunsScreen) -> list[str]:
-    return [row.text.split()[0] for row in screen.rows.lines]
+    return [row.text.split()[0] for row in screen.list.rows.lines]
 
 
 async def test_no_runs(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, 0)
-        assert "no run yet: r on screen 1 trains one" in words(screen.rows)
+        assert "no run yet: r on screen 1 trains one" in words(screen.list.rows)
         await pilot.press("enter", "n", "m", "d", "c", "u", "R", "x", "o", "e", "down", "end")
         assert app.is_running
         assert app.screen is screen
@@ -81,23 +80,25 @@ async def test_notes_filter_and_order(still_app: MakeApp, tmp_path: Path) -> Non
         assert listed(screen) == [third.name, second.name, first.name]
         await pilot.press("down", "n")
         await typed(pilot, "the second #good")
-        await until(pilot, lambda: "the second #good" in words(screen.rows))
+        await until(pilot, lambda: "the second #good" in words(screen.list.rows))
         assert catalogue.read_note(second) == "the second #good"
         assert "the second #good" in progress(app)
         await pilot.press("slash")
         await typed(pilot, "#GOOD finished")
         assert listed(screen) == [second.name]
-        assert "1 of 3" not in words(screen.rows).splitlines()[1]
-        assert "1 of 3 runs with #GOOD finished" in words(screen.rows)
+        assert "1 of 3" not in words(screen.list.rows).splitlines()[1]
+        assert "1 of 3 runs with #GOOD finished" in words(screen.list.rows)
         await pilot.press("slash")
         await typed(pilot, "")
-        assert screen.here == next(run for run in screen.runs or () if run.name == second.name)  # the cursor stayed
+        assert screen.list.here == next(
+            run for run in screen.runs or () if run.name == second.name
+        )  # the cursor stayed
         await pilot.press("o", "o")
-        assert "by validation loss" in words(screen.rows)
-        losses = [run.val_loss or 9.0 for run in screen.shown]
+        assert "by validation loss" in words(screen.list.rows)
+        losses = [run.val_loss or 9.0 for run in screen.list.shown]
         assert losses == sorted(losses)
-        assert isinstance(screen.here, RunSummary)
-        assert screen.here.name == second.name
+        assert isinstance(screen.list.here, RunSummary)
+        assert screen.list.here.name == second.name
 
 
 async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> None:
@@ -130,9 +131,11 @@ async def test_open_and_copy(still_app: MakeApp, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 1)
         await pilot.press("enter")
-        assert app.what == str(folder.path)
-        assert not app.bundled
-        await until(pilot, lambda: "20260101-000000-cnn*" in words(screen.rows).replace("★", "*").replace("•", "*"))
+        assert app.workspace.what == str(folder.path)
+        assert not app.workspace.bundled
+        await until(
+            pilot, lambda: "20260101-000000-cnn*" in words(screen.list.rows).replace("★", "*").replace("•", "*")
+        )
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and bool(app.screen.query("#field-epochs")))
         form = app.screen.query_one(RequestForm)
@@ -160,13 +163,18 @@ async def test_the_queue(still_app: MakeApp) -> None:
         await typed(pilot, "seeds=2 colour=red")
         assert "colour=red" in str(app.screen.query_one("#line-hint").render())
         await typed(pilot, "seeds=2 batch-norm=no,yes")
-        assert [(each.batch_norm, each.seed) for each in app.queue] == [(False, 0), (False, 1), (True, 0), (True, 1)]
+        assert [(each.batch_norm, each.seed) for each in app.workspace.queue] == [
+            (False, 0),
+            (False, 1),
+            (True, 0),
+            (True, 1),
+        ]
         screen = await opened(pilot, 0)
-        assert "in the queue, 4" in words(screen.rows)
+        assert "in the queue, 4" in words(screen.list.rows)
         await pilot.press("plus")
-        assert [each.seed for each in app.queue[:2]] == [1, 0]
+        assert [each.seed for each in app.workspace.queue[:2]] == [1, 0]
         await pilot.press("minus", "minus", "d")
-        assert [(each.batch_norm, each.seed) for each in app.queue] == [(False, 1), (True, 0), (True, 1)]
+        assert [(each.batch_norm, each.seed) for each in app.workspace.queue] == [(False, 1), (True, 0), (True, 1)]
         assert "waits for its turn" in progress(app)
 
 
@@ -175,12 +183,14 @@ async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("engine.runs.recording.free_memory", lambda: 2 * 10**9)
     large = replace(SMALL, batch_size=640, channels=1024)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.enqueue([SMALL, large, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)])
-        await until(pilot, lambda: app.history.state == "finished" and app.variant == "cnn-bn")
-        assert app.queue == []
+        app.workspace.enqueue(
+            [SMALL, large, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)]
+        )
+        await until(pilot, lambda: app.workspace.history.state == "finished" and app.workspace.variant == "cnn-bn")
+        assert app.workspace.queue == []
         screen = await opened(pilot, 2)
         assert [run.state for run in screen.runs or ()] == ["finished", "finished"]
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_resume_from_the_list(app: MnistTui, tmp_path: Path) -> None:
@@ -191,12 +201,12 @@ async def test_resume_from_the_list(app: MnistTui, tmp_path: Path) -> None:
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 1)
-        assert "cancelled" in words(screen.rows)
+        assert "cancelled" in words(screen.list.rows)
         await tap(pilot, "R")
-        await until(pilot, lambda: app.history.state == "finished")
-        await until(pilot, lambda: "finished" in words(screen.rows))
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+        await until(pilot, lambda: "finished" in words(screen.list.rows))
     assert RunFolder(path).history().state == "finished"
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 10)])
@@ -220,7 +230,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         screen = await opened(pilot, 4)
         await pilot.press("space", "space", "space")
         assert screen.marked == {"plain-1", "plain-0", "bn-1"}
-        comparison = screen.query_one(Comparison)
+        comparison = screen.query_one(ComparisonPage)
         await pilot.press("g")
         await until(pilot, lambda: comparison.event is not None)
         event = comparison.event
@@ -230,11 +240,11 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
-        app.queue = [SMALL]
-        screen.rows.key = app.queue[0]  # what is out of view, keys do nothing to
+        app.workspace.queue = [SMALL]
+        screen.list.rows.key = app.workspace.queue[0]  # what is out of view, keys do nothing to
         await pilot.press("d", "x", "c", "u", "R", "plus")
-        assert (app.queue, app.screen) == ([SMALL], screen)
-        screen.rows.key = "plain-0"
+        assert (app.workspace.queue, app.screen) == ([SMALL], screen)
+        screen.list.rows.key = "plain-0"
         await pilot.press("d", "x", "c", "u", "R")
         assert len(catalogue.summaries(root)) == 4
         assert not list(root.glob("*/resume/stop"))
@@ -255,7 +265,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert app.screen is screen
         assert len(list(root.iterdir())) == 4
         await pilot.press("escape", "escape")
-        assert not screen.comparing
+        assert screen.front != "compare"
         assert not screen.marked
         await pilot.press("g")
         await until(pilot, lambda: comparison.event is not None and len(comparison.event.groups[0].runs) == 2)
@@ -279,7 +289,7 @@ async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: p
         await tap(pilot, "p")
         await until(pilot, (path / "report" / "report.html").is_file, 120)
         await until(pilot, lambda: "report.html" in list(app._notifications)[-1].message)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> None:
@@ -289,16 +299,16 @@ async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> N
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 10)
         await pilot.press("g")
-        await until(pilot, lambda: screen.query_one(Comparison).event is not None)
+        await until(pilot, lambda: screen.query_one(ComparisonPage).event is not None)
         await pilot.press("y", "left", "left", "b", "w", "e")
         assert app.is_running
-        assert "10 groups" in words(screen.query_one(Comparison).rows)
+        assert "10 groups" in words(screen.query_one(ComparisonPage).rows)
 
 
 def here(screen: RunsScreen) -> str:
     """The name of the run under the cursor."""
-    assert isinstance(screen.here, RunSummary)
-    return screen.here.name
+    assert isinstance(screen.list.here, RunSummary)
+    return screen.list.here.name
 
 
 async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -> None:
@@ -338,21 +348,22 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         under_way(app)
-        app.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal, and three all the same
+        app.workspace.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal, and three all the same
         screen = await opened(pilot, 1)
         await pilot.press("down")
-        assert screen.rows.cursor == 1
-        taken = app.queue.pop(0)  # before anything is drawn anew
+        assert screen.list.rows.cursor == 1
+        taken = app.workspace.queue.pop(0)  # before anything is drawn anew
         await pilot.press("d")
-        assert len(app.queue) == 1
-        assert screen.rows.cursor == 0
-        assert screen.here is app.queue[0]
-        app.training, app.history = FakeJob(app.queue.pop()), RunHistory()
+        assert len(app.workspace.queue) == 1
+        assert screen.list.rows.cursor == 0
+        assert screen.list.here is app.workspace.queue[0]
+        app.workspace.training = FakeJob(app.workspace.queue.pop())
+        show(app, app.workspace.opened)
         await pilot.press("d")
-        assert screen.here is None
+        assert screen.list.here is None
         assert folder.path.is_dir()
-        app.history.name = folder.name  # it has begun
-        screen.show(())
+        app.workspace.history.name = folder.name  # it has begun
+        screen.update()
         assert here(screen) == folder.name
         assert taken == SMALL
 
@@ -369,11 +380,11 @@ async def test_going_on_where_another_machine_may_be_at_it(app: MnistTui, tmp_pa
     async with app.run_test(size=(120, 40)) as pilot:
         await opened(pilot, 1)
         await tap(pilot, "R")
-        assert app.training is None
+        assert app.workspace.training is None
         notified = list(app._notifications)[-1]
         assert notified.title == f"{path.name} is under way"
         assert notified.message.startswith("process 7 on node-a gave a sign of life")
         await tap(pilot, "R")
-        await until(pilot, lambda: app.history.state == "finished")
+        await until(pilot, lambda: app.workspace.history.state == "finished")
     assert folder.history().state == "finished"
-    assert app.lab.close()
+    assert app.workspace.lab.close()

@@ -124,7 +124,7 @@ def test_runs(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, in
         app = pilot.app
         assert isinstance(app, MnistTui)
         under_way(app)
-        app.enqueue([Train(seed=3), Train(batch_norm=True, epochs=5, learning_rate=3e-4)])
+        app.workspace.enqueue([Train(seed=3), Train(batch_norm=True, epochs=5, learning_rate=3e-4)])
         await pilot.press("8", "down", "down", "down", "down")
         await until(pilot, lambda: bool(getattr(app.screen, "runs", None)))
         await pilot.press("end")

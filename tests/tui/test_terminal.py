@@ -18,8 +18,8 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.training.events import RunCancelled
 from tests.pty_app import PtyApp
-from tui.app import LAST_RESORT
 from tui.drawing.terminal import ASCII, UNICODE, colour_system, glyphs
+from tui.signals import LAST_RESORT
 
 
 def _train(app: PtyApp, cwd: Path) -> Path:

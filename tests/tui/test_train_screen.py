@@ -27,7 +27,7 @@ from engine.training.events import EpochFinished, RunCancelled, RunFinished
 from engine.training.requests import Train
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
-from tests.tui.driving import progress, tap, until, words
+from tests.tui.driving import changed, progress, show, tap, until, words
 from tui.app import MnistTui, _screen
 from tui.drawing.words import duration
 from tui.screens.dialogs import QuitScreen
@@ -56,33 +56,33 @@ async def start(pilot: Pilot[int], app: MnistTui, request: Request) -> None:
     await until(pilot, lambda: bool(train_screen(app).query("#field-epochs")))
     train_screen(app).query_one(RequestForm).fill(request)
     await tap(pilot, "escape", "r")
-    await until(pilot, lambda: app.training is not None or app.history.state != "finished")
+    await until(pilot, lambda: app.workspace.training is not None or app.workspace.history.state != "finished")
 
 
 async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, SMALL)
-        await until(pilot, lambda: app.history.state == "finished")
+        await until(pilot, lambda: app.workspace.history.state == "finished")
         await pilot.pause()
         loss = train_screen(app).query_one("#loss", Chart)
         assert [list(curve.xs) for curve in loss.curves[1:]] == [[1, 2], [1, 2]]
-        assert app.training is None
-        assert app.facts()[:2] == ("cnn", "epoch 2/2")
+        assert app.workspace.training is None
+        assert app.workspace.facts()[:2] == ("cnn", "epoch 2/2")
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunFinished)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_asked_for_before_the_first_frame_comes_after_the_warm_up(
     app: MnistTui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_show", lambda: None)  # there is no screen yet
-    app.train(SMALL)
+    monkeypatch.setattr(app.workspace, "on_change", lambda _: None)  # there is no screen yet
+    app.workspace.train(SMALL)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
-        assert app.history.state != "finished"
-        await until(pilot, lambda: app.history.state == "finished")
-    assert app.lab.close()
+        await until(pilot, lambda: app.workspace.engine is not None)
+        assert app.workspace.history.state != "finished"
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+    assert app.workspace.lab.close()
 
 
 async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
     torch.save(notebook.network(True).state_dict(), path)
     app = MnistTui(tmp_path / "runs", weights=path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(pilot, lambda: app.history.name == path.name)
+        await until(pilot, lambda: app.workspace.history.name == path.name)
         await until(pilot, lambda: bool(app.screen.query("Toast")))
-        assert app.facts() == (path.name, "cnn-bn")
+        assert app.workspace.facts() == (path.name, "cnn-bn")
         assert [notification.message for notification in app._notifications] == [
             f"{path.name}: cnn-bn, 800,206 parameters"
         ]
@@ -104,16 +104,16 @@ async def test_a_damaged_weights_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not weights")
     app = MnistTui(tmp_path / "runs", weights=path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await until(pilot, lambda: bool(app.problem))
-        assert "broken.pth" in app.problem
-        assert "\n" not in app.problem
+        await until(pilot, lambda: bool(app.workspace.problem))
+        assert "broken.pth" in app.workspace.problem
+        assert "\n" not in app.workspace.problem
 
 
 async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
-        await until(pilot, lambda: len(app.history.epochs) >= 1)
-        job = app.training
+        await until(pilot, lambda: len(app.workspace.history.epochs) >= 1)
+        job = app.workspace.training
         assert job is not None
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "paused")
@@ -121,34 +121,34 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
-        await until(pilot, lambda: app.training is None)
-        assert app.history.state == "cancelled"
+        await until(pilot, lambda: app.workspace.training is None)
+        assert app.workspace.history.state == "cancelled"
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_second_run_waits_for_a_cancel(app: MnistTui, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
-        job = app.training
+        job = app.workspace.training
         await tap(pilot, "r")
-        assert app.training is job
-        await until(pilot, lambda: bool(app.history.epochs))
-        assert app.lab.unfinished("training") == [job]
+        assert app.workspace.training is job
+        await until(pilot, lambda: bool(app.workspace.history.epochs))
+        assert app.workspace.lab.unfinished("training") == [job]
         assert len(list((tmp_path / "runs").iterdir())) == 1
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_cancelled_before_it_began_makes_room_for_another(app: MnistTui) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, SMALL)
-        assert app.training is not None
-        app.training.cancel()  # while the warm-up is under way before it, or just after
-        await until(pilot, lambda: app.training is None)
+        assert app.workspace.training is not None
+        app.workspace.training.cancel()  # while the warm-up is under way before it, or just after
+        await until(pilot, lambda: app.workspace.training is None)
         await pilot.press("r")
-        await until(pilot, lambda: app.history.state == "finished")
-    assert app.lab.close()
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+    assert app.workspace.lab.close()
 
 
 async def test_what_looks_like_markup_is_text(still_app: MakeApp) -> None:
@@ -160,23 +160,23 @@ async def test_what_looks_like_markup_is_text(still_app: MakeApp) -> None:
         await pilot.press("r")
         await pilot.pause()
         assert "'[/x]'" in str(train_screen(app).query_one("#form-hint", Static).render())
-        assert app.training is None
+        assert app.workspace.training is None
 
 
 async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=500, train_size=640, threads=1))
-        await until(pilot, lambda: app.history.state == "running")
+        await until(pilot, lambda: app.workspace.history.state == "running")
         await tap(pilot, "q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await tap(pilot, "n")
         await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
-        assert app.training is not None
+        assert app.workspace.training is not None
         await tap(pilot, "q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await tap(pilot, "y")
     assert app.return_value == 0
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,31 +186,34 @@ async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monke
         raise RequestError("no connection")
 
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
-        before = app.facts()
+        await until(pilot, lambda: app.workspace.engine is not None)
+        before = app.workspace.facts()
         monkeypatch.setattr(engine.runs.recording, "load", offline)
-        app.train(Train(batch_norm=True))
-        await until(pilot, lambda: app.training is None)
-        assert app.facts() == before
-        assert app.problem == "no connection"
-    assert app.lab.close()
+        app.workspace.train(Train(batch_norm=True))
+        await until(pilot, lambda: app.workspace.training is None)
+        assert app.workspace.facts() == before
+        assert app.workspace.problem == "no connection"
+    assert app.workspace.lab.close()
 
 
 async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where they come, and the job ends, just after the events were taken."""
     heard: list[Event] = []
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
-        take, job = app.lab.drain, app.ask(Summarise(what="pretrained:cnn"), lambda _, event: heard.append(event))
+        await until(pilot, lambda: app.workspace.engine is not None)
+        take, job = (
+            app.workspace.lab.drain,
+            app.workspace.ask(Summarise(what="pretrained:cnn"), lambda _, event: heard.append(event)),
+        )
 
         def late() -> list[tuple[Job, Event]]:
             taken = take()
             job.wait()
             return taken
 
-        monkeypatch.setattr(app.lab, "drain", late)
+        monkeypatch.setattr(app.workspace.lab, "drain", late)
         await until(pilot, lambda: bool(heard), 5)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,15 +225,15 @@ async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeyp
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
+        await until(pilot, lambda: app.workspace.engine is not None)
         monkeypatch.setattr(engine.runs.recording, "save_weights", full)
         await start(pilot, app, SMALL)
-        await until(pilot, lambda: app.history.state == "failed")
-        assert "No space left on device" in app.history.reason
+        await until(pilot, lambda: app.workspace.history.state == "failed")
+        assert "No space left on device" in app.workspace.history.reason
         monkeypatch.undo()
         await pilot.press("r")
-        await until(pilot, lambda: app.history.state == "finished")
-    assert app.lab.close()
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+    assert app.workspace.lab.close()
 
 
 @pytest.mark.parametrize(
@@ -252,7 +255,7 @@ async def test_bad_values_are_named_and_nothing_runs(still_app: MakeApp, keys: t
         problem = train_screen(app).query_one(RequestForm).check()
         assert reason in problem
         await pilot.press("r")
-        assert app.training is None
+        assert app.workspace.training is None
 
 
 async def test_letters_are_commands_even_in_a_number_field(still_app: MakeApp) -> None:
@@ -318,19 +321,19 @@ def test_duration(seconds: float, words: str) -> None:
 async def test_a_stopped_run_goes_on(app: MnistTui, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, Train(epochs=4, train_size=640, threads=1, channels=4, hidden=16))
-        await until(pilot, lambda: len(app.history.epochs) >= 1)
+        await until(pilot, lambda: len(app.workspace.history.epochs) >= 1)
         await tap(pilot, "x")
-        await until(pilot, lambda: app.training is None)
-        done = len(app.history.epochs)
+        await until(pilot, lambda: app.workspace.training is None)
+        done = len(app.workspace.history.epochs)
         assert f"stopped after epoch {done}" in progress(app)
         assert "R resume" in keys(app)
         await tap(pilot, "R")
-        await until(pilot, lambda: app.history.state == "finished")
-        assert [epoch.epoch for epoch in app.history.epochs] == [1, 2, 3, 4]
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+        assert [epoch.epoch for epoch in app.workspace.history.epochs] == [1, 2, 3, 4]
         assert "R resume" not in keys(app)
     (folder,) = (tmp_path / "runs").iterdir()
     assert [type(event).__name__ for event in RunFolder(folder).events()].count("RunStarted") == 2
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_path: Path) -> None:
@@ -344,10 +347,10 @@ async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_pa
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
         await tap(pilot, "R")
-        await until(pilot, lambda: app.history.state == "finished")
-        assert app.opened is not None
-        assert app.what == str(path)
-    assert app.lab.close()
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+        assert app.workspace.opened is not None
+        assert app.workspace.what == str(path)
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_of_another_process_is_followed(small_runs: None, tmp_path: Path) -> None:
@@ -361,10 +364,10 @@ async def test_a_run_of_another_process_is_followed(small_runs: None, tmp_path: 
         await until(pilot, lambda: f"process {os.getpid()} trains this run: epoch 1 is done" in progress(app))
         assert "x cancel" in keys(app)
         list(work)
-        await until(pilot, lambda: app.history.state == "finished")
-        assert len(app.history.epochs) == 3
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+        assert len(app.workspace.history.epochs) == 3
         assert "best validation loss" in progress(app)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_of_another_process_is_stopped(
@@ -383,49 +386,52 @@ async def test_a_run_of_another_process_is_stopped(
         message = list(app._notifications)[-1].message
         assert message == "process 7 on node-a was asked to stop: it does so at its next step"
         assert isinstance(list(work)[-1], RunCancelled)
-        await until(pilot, lambda: app.history.state == "cancelled")
+        await until(pilot, lambda: app.workspace.history.state == "cancelled")
         assert "R resume" in keys(app)
-    assert app.lab.close()
+    assert app.workspace.lab.close()
 
 
 async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LOOK", 0.001)
     async with app.run_test(size=(120, 40)) as pilot:
-        app.train(replace(SMALL, epochs=100_000))
-        app.queue = [SMALL]
-        await until(pilot, lambda: bool(app.history.epochs))
-        assert isinstance(app.opened, RunFolder)
-        ask_to_stop(run := app.opened)
-        await until(pilot, lambda: app.training is None)
+        app.workspace.train(replace(SMALL, epochs=100_000))
+        app.workspace.queue = [SMALL]
+        await until(pilot, lambda: bool(app.workspace.history.epochs))
+        assert isinstance(app.workspace.opened, RunFolder)
+        ask_to_stop(run := app.workspace.opened)
+        await until(pilot, lambda: app.workspace.training is None)
         assert run.history().state == "cancelled"
         assert app.is_running
-        assert app.queue == []
-        assert app.history.state == "finished"  # the next one in the queue had its turn
-    assert app.lab.close()
+        assert app.workspace.queue == []
+        assert app.workspace.history.state == "finished"  # the next one in the queue had its turn
+    assert app.workspace.lab.close()
 
 
 async def test_a_paused_run_is_stopped_by_another_process(still_app: MakeApp, tmp_path: Path) -> None:
     app = still_app()
     async with app.run_test():
         under_way(app)
-        app.opened, job = RunFolder(tmp_path), app.training
+        run, job = RunFolder(tmp_path), app.workspace.training
+        show(app, run)
         assert job is not None
-        app.opened.stop_file.parent.mkdir()
-        app.opened.stop_file.touch()
-        app._follow()
+        run.stop_file.parent.mkdir()
+        run.stop_file.touch()
+        app.workspace.look_around()
         assert not job.cancelled  # it looks itself
         job.pause()
-        app._follow()
+        app.workspace.look_around()
         assert job.cancelled
 
 
 async def test_the_header_says_why_the_cpu_computes(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: app.engine is not None)
+        await until(pilot, lambda: app.workspace.engine is not None)
         for _ in range(2):  # each job brings it
-            app._take(Job(WarmUp(), OPERATIONS[WarmUp]), DeviceFellBack(reason="cuda:0 is too old for this PyTorch"))
-        app._show()
+            app.workspace._take(
+                Job(WarmUp(), OPERATIONS[WarmUp]), DeviceFellBack(reason="cuda:0 is too old for this PyTorch")
+            )
+        changed(app)
         await pilot.pause()
         header = train_screen(app).query_one(Header)
         assert header.place == ("cuda:0 is too old for this PyTorch",)

@@ -236,7 +236,7 @@ async def _answered(app: WalkedApp) -> None:
 async def _rested(app: WalkedApp) -> None:
     """Wait until the analysis lane is through, half a second at most."""
     until = time.monotonic() + 0.5
-    while time.monotonic() < until and app.lab.unfinished("analysis") and not app.over:
+    while time.monotonic() < until and app.workspace.lab.unfinished("analysis") and not app.over:
         await asyncio.sleep(0.01)
     await _answered(app)
 
@@ -284,7 +284,7 @@ async def play(start: Start, steps: Iterable[str], limit: float, canary: Canary)
         try:
             await _answered(app)
             if start.training:
-                app.train(UNDER_WAY)
+                app.workspace.train(UNDER_WAY)
             for step in steps:
                 watch.since, began = time.monotonic(), time.monotonic()
                 outcome.steps.append(step)
@@ -316,8 +316,8 @@ async def play(start: Start, steps: Iterable[str], limit: float, canary: Canary)
 
 def _close(app: WalkedApp) -> None:
     """End the lanes' work: else it would write into a folder that is no more."""
-    app.lab.close(30.0)
-    for job in (*app.lab.unfinished("training"), *app.lab.unfinished("analysis")):
+    app.workspace.lab.close(30.0)
+    for job in (*app.workspace.lab.unfinished("training"), *app.workspace.lab.unfinished("analysis")):
         job.wait(30.0)
 
 

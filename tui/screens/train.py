@@ -278,9 +278,9 @@ class TrainScreen(LabScreen):
     async def _take_draft(self) -> None:
         """Put the experiment that waits for that into the form."""
         if (request := self.workspace.draft) and self.ready:
+            self.workspace.draft = None
             form = self.query_one(RequestForm)
             await form.mount_fields()
             form.fill(request)
             form.check()
             self.add_class("-form")
-            self.workspace.draft = None
