@@ -195,7 +195,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         await drawn(pilot)
         at = attack(screen).step
         assert 0 < at < 1500
-        assert f"paused after step {at}: space goes on, s one step, x stops" in status(screen)
+        assert f"paused after step {at}: space resumes, s takes one step, x stops" in status(screen)
         for further in (1, 2, 3):
             await pilot.press("s")
             await until(pilot, lambda: attack(screen).step == at + further and job.state == "paused")  # noqa: B023
@@ -444,7 +444,7 @@ async def test_a_paused_attack_keeps_no_figure_waiting(still_app: MakeApp) -> No
         await pilot.press("A", "space")
         await until(pilot, lambda: any(job.state == "paused" for job in app.workspace.lab.unfinished("analysis")))
         await pilot.press("1", "e")
-        assert "a paused attack is in the way" in list(app._notifications)[-1].message
+        assert "resume or stop the paused attack" in list(app._notifications)[-1].message
         assert app.workspace.exporting is None
 
 

@@ -17,6 +17,7 @@ from engine.attribution.events import ClassOcclusionReady, FaithfulnessMeasured,
 from engine.attribution.explain import Measurement
 from engine.attribution.occlusion import ClassOcclusion
 from engine.attribution.requests import Attribute, Occlude
+from engine.network.events import NetworkEvent
 from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
 from tests.tui.driving import drawn, go, settled, show, status, until, words
@@ -204,15 +205,15 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
 
     monkeypatch.setitem(engine.AT_ONCE, "cpu", 100 * 4608)
     taken: list[int] = []
-    take = OcclusionScreen.take
+    take = MapsPage.take
 
-    def counted(self: OcclusionScreen, event: object) -> None:
+    def counted(self: MapsPage, event: NetworkEvent) -> None:
         if isinstance(event, OcclusionMapAdvanced):
             taken.append(int((event.winners >= 0).sum()))
-        take(self, event)  # type: ignore[arg-type]
+        take(self, event)
         if isinstance(event, OcclusionMapAdvanced):
-            self.draw_panels()
-            assert f"{taken[-1]} of 441" in text(self, Maps)
+            self.draw()
+            assert f"{taken[-1]} of 441" in words(self.maps)
             assert self.figure() is None
 
     monkeypatch.setattr(MapsPage, "take", counted)
@@ -485,14 +486,14 @@ async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_ap
         await press(pilot, screen, "s", "s")
         small = {name: getattr(maps_page(screen).occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
         maps_page(screen).maps.cursor = None
-        screen.take(OcclusionMapAdvanced(**small))
+        maps_page(screen).take(OcclusionMapAdvanced(**small))
         screen.update()
         assert maps_page(screen).maps.cursor is None
-        screen.take(event)
+        maps_page(screen).take(event)
         screen.update()
         assert maps_page(screen).maps.cursor == event.minimum_at
         maps_page(screen).maps.cursor = (20, 20)
-        screen.take(OcclusionMapAdvanced(**small))
+        maps_page(screen).take(OcclusionMapAdvanced(**small))
         screen.update()
         assert maps_page(screen).maps.cursor == (6, 6)
 

@@ -25,7 +25,6 @@ from tests.tui.driving import progress, show, tap, until, words
 from tui.app import MnistTui
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
-from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
@@ -230,7 +229,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         screen = await opened(pilot, 4)
         await pilot.press("space", "space", "space")
         assert screen.marked == {"plain-1", "plain-0", "bn-1"}
-        comparison = screen.query_one(ComparisonPage)
+        comparison = screen.comparison
         await pilot.press("g")
         await until(pilot, lambda: comparison.event is not None)
         event = comparison.event
@@ -299,10 +298,10 @@ async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> N
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 10)
         await pilot.press("g")
-        await until(pilot, lambda: screen.query_one(ComparisonPage).event is not None)
+        await until(pilot, lambda: screen.comparison.event is not None)
         await pilot.press("y", "left", "left", "b", "w", "e")
         assert app.is_running
-        assert "10 groups" in words(screen.query_one(ComparisonPage).rows)
+        assert "10 groups" in words(screen.comparison.rows)
 
 
 def here(screen: RunsScreen) -> str:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.event import Event
@@ -29,8 +30,10 @@ from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, progress, show, tap, until, words
 from tui.app import MnistTui, _screen
+from tui.commands import Command
 from tui.drawing.words import duration
 from tui.screens.dialogs import QuitScreen
+from tui.screens.pages import PagedScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import Choice, RequestForm
@@ -294,6 +297,15 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int]) -
         assert app.is_running
 
 
+def _handlers(screen: Screen[None], command: Command) -> list[object]:
+    """Who has what `command` does: the screen, or each page that it belongs to; nobody where it turns to a page."""
+    if not isinstance(screen, PagedScreen) or hasattr(screen, f"action_{command.name}"):
+        return [screen]
+    if command.name in screen.pages:
+        return []
+    return [page for name, page in screen.pages.items() if not command.pages or name in command.pages]
+
+
 async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
     from tui.commands import COMMANDS
 
@@ -302,9 +314,12 @@ async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
         await pilot.pause()
         for command in COMMANDS:
             for mode in command.screens:
-                assert hasattr(_screen(mode), f"action_{command.name}"), command
+                screen = TrainScreen() if mode == "train" else _screen(mode)
+                for handler in _handlers(screen, command):
+                    assert hasattr(handler, f"action_{command.name}"), command
             if not command.screens:
-                assert hasattr(app, f"action_{command.name}"), command
+                namespace, _, action = command.action.partition("(")[0].rpartition(".")
+                assert hasattr(app.screen if namespace else app, f"action_{action}"), command
         await pilot.press("ctrl+p")
         await pilot.pause()
         await pilot.press(*"log", "enter")

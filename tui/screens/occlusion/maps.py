@@ -67,9 +67,6 @@ class MapsPage(PatchPage):
     def in_reach(self) -> Movable | None:
         return self.maps
 
-    def digits_in_split(self) -> int:
-        return self.occlusion.count if self.occlusion else 0
-
     def shown_mean(self) -> ClassOcclusionReady | None:
         """The mean map where it is what should be shown."""
         return self.mean if self.many and self.settled() else None

@@ -56,9 +56,6 @@ class MethodsPage(PatchPage):
     def in_reach(self) -> Movable | None:
         return self.grid
 
-    def digits_in_split(self) -> int:
-        return self.attributions.count if self.attributions else 0
-
     def _numbers(self, here: AttributionsComputed) -> list[int]:
         """The maps on the page, by number: of Grad-CAM one."""
         hidden = "grad-cam-conv1" if self.cam == "conv2" else "grad-cam-conv2"

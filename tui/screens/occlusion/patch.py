@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from engine.attribution.events import DigitEvent
 from engine.attribution.requests import FillName, WatchedClass
+from engine.event import Event
 from engine.geometry import IMAGE_SIZE
+from engine.lab import Job
 from tui.drawing.raster import Span
 from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
@@ -32,6 +35,16 @@ class PatchScreen(InspectPages):
     """A screen whose pages are about a patch."""
 
     patch: State[Patch] = State(Patch())
+    _count = 0
+    """Images in the split of the current digit, once known."""
+
+    def hear(self, job: Job, event: Event) -> None:
+        if isinstance(event, DigitEvent):
+            self._count = event.count
+        super().hear(job, event)
+
+    def digits_in_split(self) -> int:
+        return self._count
 
     def settings(self) -> dict[str, Any]:
         """The fields of a request about the current digit and the patch."""

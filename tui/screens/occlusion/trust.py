@@ -60,9 +60,6 @@ class TrustPage(PatchPage):
     def in_reach(self) -> Movable | None:
         return self.table
 
-    def digits_in_split(self) -> int:
-        return self.attributions.count if self.attributions else 0
-
     def shown_many(self) -> FaithfulnessMeasured | None:
         """The mean curves where they are what should be shown."""
         return self.faithfulness if self.many and self.settled() else None
