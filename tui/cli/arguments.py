@@ -29,9 +29,9 @@ class Output:
     """Where results go."""
 
     json: bool = False
-    """Print one event as JSON a line, and nothing else, on standard output."""
+    """Print one JSON event per line, and nothing else, on standard output."""
     runs: Path = Path("runs")
-    """The folder that run folders are kept in."""
+    """Folder that holds the run folders."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FigureOutput(Output):
     """Where results go."""
 
     png: File = None
-    """Draw the result as a figure; an existing file is replaced."""
+    """Figure of the result; an existing file is replaced."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class TrainOutput(FigureOutput):
     """Where results go."""
 
     detach: bool = False
-    """Train in a process of its own, which goes on when the terminal closes; the app can watch it."""
+    """Train in a separate process that survives the terminal; the app can watch it."""
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
-    """Train n times, with seeds from --seed on, one run after the other."""
+    """Number of runs, one after the other, with random seeds from --seed upwards."""
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
-    """Train with each value of a field, for example learning-rate=1e-3,3e-4; --batch-norm both is one too."""
+    """Train once for each value of a field, such as learning-rate=1e-3,3e-4; --batch-norm both works too."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ArrayOutput(FigureOutput):
     """Where results go."""
 
     npz: File = None
-    """Write the arrays of the result, by name; an existing file is replaced."""
+    """Arrays of the result, by name; an existing file is replaced."""
 
 
 def parse(request: type[R], output: type[O], program: str, arguments: Sequence[str]) -> tuple[R, O]:
@@ -110,6 +110,6 @@ def one_line(message: str) -> str:
             blocks[-1].append(text)
     said = [" ".join(block) for block in blocks if block]
     # Where tyro thinks that only ASCII can be shown it draws no box, and the title is a block of its own.
-    found = said[0 if "╭" in message or len(said) < 2 else 1] if said else "the arguments make no sense"
+    found = said[0 if "╭" in message or len(said) < 2 else 1] if said else "the arguments cannot be read"
     found = re.sub(r"\s+", " ", found).rstrip(".")
     return found[:1].lower() + found[1:]

@@ -32,22 +32,22 @@ from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
-       mnist-tui COMMAND [WHAT] [options]    do one thing and leave
+       mnist-tui COMMAND [WHAT] [options]    run one command
 
-A laboratory for a small convolutional network, in a terminal.
+A laboratory for a small convolutional network, in the terminal.
 
 WHAT is a run folder or its name, a .pth or .safetensors file, pretrained:cnn or
-pretrained:cnn-bn. Without it: the newest run, or the network that ships with the program.
+pretrained:cnn-bn (default: the most recent run, or else a bundled network).
 
 commands:
 {commands}
 
 options:
-  --runs FOLDER  where run folders are kept (default: runs)
-  --version      print the version
-  -h, --help     print this; after a command, its options
+  --runs FOLDER  folder that holds the run folders (default: runs)
+  --version      print the version and exit
+  -h, --help     print this help, or that of a command
 
-exit codes: 0 done, 1 the work failed, 2 the input was wrong, 130 interrupted
+exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
 
 
@@ -61,29 +61,29 @@ class CliCommand:
 
 COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
-    "resume": CliCommand(Resume, "go on with a run that was stopped, or whose process died"),
-    "runs": CliCommand(ListRuns, "the runs there are, with their state, best loss, accuracy and note"),
-    "compare": CliCommand(CompareRuns, "runs beside one another, with intervals over their seeds"),
-    "report": CliCommand(Report, "the whole notebook on one network or two, as Markdown and HTML"),
-    "import": CliCommand(Import, "make a run folder of a weights file, such as the notebook's .pth"),
-    "export": CliCommand(Export, "weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
-    "summary": CliCommand(Summarise, "layers, shapes, parameters and neurons"),
-    "evaluate": CliCommand(Evaluate, "loss, accuracy and confusion matrix on a whole split"),
-    "digits": CliCommand(ShowDigits, "digits with their actual and predicted class"),
-    "filters": CliCommand(ShowFilters, "the kernels of a convolution, of each epoch of a run"),
-    "activations": CliCommand(ShowActivations, "what both convolution blocks make of an image"),
-    "occlude": CliCommand(Occlude, "the probability of a class with a patch over each place of an image"),
-    "attribute": CliCommand(Attribute, "what each pixel did for a class, and whether that tells the truth"),
-    "attack noise": CliCommand(AttackNoise, "make noise that is taken for a class"),
-    "attack targeted": CliCommand(AttackTargeted, "climb another class's logit, with a squared-error penalty"),
-    "attack fgsm": CliCommand(AttackFgsm, "one step as long as the bound"),
-    "attack pgd": CliCommand(AttackPgd, "many short steps within the bound"),
-    "attack deepfool": CliCommand(AttackDeepFool, "over the nearest boundary, in L2"),
-    "attack cw": CliCommand(AttackCarliniWagner, "the smallest change in L2, by Carlini and Wagner"),
-    "attack universal": CliCommand(AttackUniversal, "one perturbation for many digits"),
-    "beta": CliCommand(SweepBeta, "does the penalty of the targeted attack keep the image close?"),
-    "robustness": CliCommand(MeasureRobustness, "accuracy under attack, by how much it may change"),
-    "transfer": CliCommand(MeasureTransfer, "do images made to fool one network fool another?"),
+    "resume": CliCommand(Resume, "resume a run that was stopped or whose process died"),
+    "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
+    "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
+    "report": CliCommand(Report, "redo the whole notebook on one or two networks, as Markdown and HTML"),
+    "import": CliCommand(Import, "import a weights file, such as the notebook's .pth, as a run"),
+    "export": CliCommand(Export, "export weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
+    "summary": CliCommand(Summarise, "list layers, shapes, parameters and neurons"),
+    "evaluate": CliCommand(Evaluate, "compute loss, accuracy and confusion matrix on a split"),
+    "digits": CliCommand(ShowDigits, "show digits with their actual and predicted class"),
+    "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
+    "activations": CliCommand(ShowActivations, "show the feature maps of both convolution blocks for an image"),
+    "occlude": CliCommand(Occlude, "map the probability of a class with a patch at each position"),
+    "attribute": CliCommand(Attribute, "attribute a class to pixels, and measure how faithful that is"),
+    "attack noise": CliCommand(AttackNoise, "turn noise into images predicted as a class"),
+    "attack targeted": CliCommand(AttackTargeted, "raise another class's logit, with a squared-error penalty"),
+    "attack fgsm": CliCommand(AttackFgsm, "fast gradient sign method: one step of size epsilon"),
+    "attack pgd": CliCommand(AttackPgd, "projected gradient descent: many steps within epsilon"),
+    "attack deepfool": CliCommand(AttackDeepFool, "cross the nearest decision boundary, in L2"),
+    "attack cw": CliCommand(AttackCarliniWagner, "Carlini and Wagner: minimise the L2 perturbation"),
+    "attack universal": CliCommand(AttackUniversal, "find one perturbation that fools many digits"),
+    "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
+    "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
+    "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
 }
 
 
@@ -196,7 +196,7 @@ def _run_app(root: Path, what: str | None) -> int:
     found = find_network(what or "", root)
     # Textual draws on standard error; a stream that was closed is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise RequestError("the app needs a terminal: use a command (see mnist-tui --help)")
+        raise RequestError("the app needs a terminal: run a command instead (see mnist-tui --help)")
     from tui import garbage
     from tui.cli.descriptors import terminal_to_ourselves
     from tui.drawing.terminal import prepare

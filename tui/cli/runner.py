@@ -201,7 +201,7 @@ class _People:
                     f"accuracy is {event.test_accuracy:.2%} (after the last epoch: {event.last_test_accuracy:.2%})"
                 )
             case RunCancelled():
-                self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} goes on")
+                self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} resumes it")
             case WeightsRead():
                 for note in event.notes:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)

@@ -44,9 +44,9 @@ ENDS = 5
 
 ORDERS = {
     "random": "in random order",
-    "mistakes": "mistakes, the surest first",
-    "least-certain": "the least certain first",
-    "most-certain": "the most certain first",
+    "mistakes": "mistakes, the most confident first",
+    "least-certain": "least certain first",
+    "most-certain": "most certain first",
 }
 
 
@@ -157,7 +157,7 @@ def _digits(event: DigitsShown) -> list[RenderableType]:
         share = percent(digit.probability)
         rows.append(f"\n{digit.index:>5}  {digit.actual:>6}  {digit.predicted:>9}  {share:>11}", "not bold")
         if digit.predicted != digit.actual:
-            rows.append("  wrong", "not bold red")
+            rows.append("  incorrect", "not bold red")
     return [count, "", rows]
 
 
@@ -174,7 +174,7 @@ def _filters(event: FiltersShown) -> list[RenderableType]:
 
 
 def _activations(event: ActivationsComputed) -> list[RenderableType]:
-    verdict = "" if event.predicted == event.actual else ", wrong"
+    verdict = "" if event.predicted == event.actual else ", incorrect"
     certain = percent(event.probability)
     lines: list[RenderableType] = [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted} ({certain}){verdict}"
@@ -214,10 +214,10 @@ def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
     return [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
         f"{p} {percent(event.baseline_probability)} without a patch",
-        f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} of them computed, "
+        f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} computed, "
         f"{event.seconds * 1000:.0f} ms",
         f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
-        f"the answer is another at {sum(count for _, count in others):,} positions{changed}",
+        f"the prediction changes at {sum(count for _, count in others):,} positions{changed}",
         _strokes(event.strokes),
     ]
 
@@ -237,8 +237,8 @@ def _class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
     least, most = float(event.mean_probabilities.min()), percent(float(event.changed.max()))
     return [
         f"{over}:",
-        f"probability {percent(event.baseline_probability)} without a patch, least {least:.4f} at {event.minimum_at}",
-        f"the answer changes for {most} of the images at {event.most_changed_at}",
+        f"probability {percent(event.baseline_probability)} without a patch, lowest {least:.4f} at {event.minimum_at}",
+        f"the prediction changes for {most} of the images at {event.most_changed_at}",
         _strokes(event.strokes),
     ]
 
@@ -260,8 +260,8 @@ def _attributions(event: AttributionsComputed) -> list[RenderableType]:
 
 
 def _faithfulness(event: FaithfulnessMeasured) -> list[RenderableType]:
-    many = f"over the first {event.averaged:,} images, mean and standard deviation"
-    over = many if event.averaged > 1 else "over the first image alone"
+    many = f"mean and standard deviation over the first {event.averaged:,} images"
+    over = many if event.averaged > 1 else "on the first image"
     lines: list[RenderableType] = [f"{over}:", "", _faithfulness_table(event.faithfulness)]
     if event.randomised:
         count = f"{event.randomised} image{'s' if event.randomised > 1 else ''}"
@@ -302,7 +302,7 @@ def _attack(event: AttackFinished) -> list[RenderableType]:
 
 def _runs(event: RunsListed) -> list[RenderableType]:
     if not event.runs:
-        return [f"no runs in {event.folder} yet: mnist-tui train makes one"]
+        return [f"no runs in {event.folder} yet: start one with mnist-tui train"]
     table = _table("run", "variant", "seed", "state", "epoch", "val loss", "test", "time", "note", left=2)
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
@@ -350,11 +350,14 @@ def _robustness(event: RobustnessMeasured) -> list[RenderableType]:
         table.add_row(Text(p.name), ATTACK_TITLES[p.attack], f"{p.epsilon:g}", percent(p.accuracy), interval, flag)
     lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {event.norm}:", "", table]
     for name, value in event.median_l2.items():
-        lines += ["", Text(f"median L2, {name}: {value:.4f}" if not math.isnan(value) else f"{name}: too few fell")]
+        lines += [
+            "",
+            Text(f"median L2, {name}: {value:.4f}" if not math.isnan(value) else f"{name}: too few were fooled"),
+        ]
     lines += ["", "by class:", "", _by_class(event)]
     if event.fallen:
-        lines += ["", Text(f"first to fall, {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}:"), ""]
-        first = _table("index", "actual", "taken for", "epsilon")
+        lines += ["", Text(f"first fooled, {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}:"), ""]
+        first = _table("index", "actual", "predicted", "epsilon")
         for each in event.fallen:
             first.add_row(*map(str, (each.index, each.actual, each.taken_for)), f"{each.epsilon:.3f}")
         lines.append(first)
@@ -375,21 +378,21 @@ def _transfer(event: TransferMeasured) -> list[RenderableType]:
     for name, row, size in zip(event.networks, event.success, event.l2, strict=True):
         table.add_row(Text(name), *map(percent, row), f"{size:.3f}")
     bound = "" if event.epsilon is None else f", {event.norm} {event.epsilon:g}"
-    over = f"{event.averaged:,} digits that all networks get right"
-    return [f"{ATTACK_TITLES[event.attack]}{bound}, {over}; the share that each network mistakes:", "", table]
+    over = f"{event.averaged:,} digits that all networks classify correctly"
+    return [f"{ATTACK_TITLES[event.attack]}{bound}, {over}; share that fools each network:", "", table]
 
 
 def _universal(event: UniversalMade) -> list[RenderableType]:
-    wanted = "another answer" if event.target < 0 else f"the answer {event.target}"
+    wanted = "fooled" if event.target < 0 else f"predicted {event.target}"
     table = _table("perturbation", wanted, "95 % interval", left=1)
     table.add_row("universal", percent(event.fooling_rate), f"{percent(event.low)} to {percent(event.high)}")
-    table.add_row("random, as large", percent(event.by_chance), "")
-    classes = _table("taken for", *map(str, range(10)), left=1, gap=1)
+    table.add_row("random, same size", percent(event.by_chance), "")
+    classes = _table("predicted", *map(str, range(10)), left=1, gap=1)
     classes.add_row("images", *(str(count) if count else NOTHING for count in event.taken_for))
     return [
-        f"one perturbation, Linf {event.epsilon:g}, of {event.made_of:,} training digits in {event.steps} steps of "
+        f"one perturbation, Linf {event.epsilon:g}, from {event.made_of:,} training digits in {event.steps} steps of "
         f"{event.step_size:g}, {event.seconds:.2f} s",
-        f"it fools {percent(event.history[-1])} of those; of {event.averaged:,} others:",
+        f"it fools {percent(event.history[-1])} of these; of {event.averaged:,} others:",
         "",
         table,
         "",

@@ -40,7 +40,7 @@ def train(arguments: Sequence[str]) -> int:
         raise RequestError("--png is for one run: mnist-tui compare draws several")
     if output.detach:
         if output.png:
-            raise RequestError("--png needs somebody to wait for the run: leave --detach, or press e in the app")
+            raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
         return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
     if len(requests) == 1:
         return report(request, output)
@@ -115,10 +115,10 @@ def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
         return DONE
     folder, later = output.runs / began.run, runs - 1 - len(detached.refused)
     print(
-        f"run {began.run} trains in process {detached.process.pid}, also when this terminal closes"
-        + (f"; {later} more come after it" if later else "")
-        + (f"\nwhich of them fail is written to {shown(str(detached.complaints))}" if detached.complaints else "")
+        f"run {began.run} trains in process {detached.process.pid}, which survives this terminal"
+        + (f"; {later} more follow" if later else "")
+        + (f"\nfailures are written to {shown(str(detached.complaints))}" if detached.complaints else "")
         + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} watches it"
-        f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} goes on"
+        f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} resumes it"
     )
     return DONE

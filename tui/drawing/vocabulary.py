@@ -7,7 +7,7 @@ import math
 from engine.attacks.events import BetaSwept
 from engine.runs.events import Spread
 
-NO_NUMBERS = "the network gives no numbers: its weights are damaged"
+NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
 
 def with_spread(measure: str, value: Spread) -> str:
@@ -22,13 +22,13 @@ def with_spread(measure: str, value: Spread) -> str:
 def beta_answer(event: BetaSwept) -> list[str]:
     """What the sweep says of the notebook's claim, in sentences."""
     if len(event.points) == 1:
-        return ["without a penalty (beta 0) the attack fails already: there is nothing to compare"]
+        return ["the attack already fails without a penalty (beta 0): there is nothing to compare"]
     notebooks, free = event.points[1], event.points[0]
     change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
     nothing = ": it does nothing" if change < event.CLEAR else ""
     works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"
     fails = "" if event.fails_from is None else f"; from {event.fails_from:g} on it stops the attack"
     return [
-        f"at the notebook's 1e-5 it changes L2 by a share of {change:.0e}{nothing}",
+        f"the notebook's beta of 1e-5 changes L2 by a factor of {change:.0e}{nothing}",
         f"{works} the image closer{fails}",
     ]

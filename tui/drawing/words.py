@@ -28,7 +28,7 @@ def remark(run: RunSummary) -> str:
 
 def damaged_lines(count: int) -> str:
     """How many lines were left out, in words; empty where none was."""
-    return f"{count:,} damaged line{'s' if count > 1 else ''} of its events left out" if count else ""
+    return f"{count:,} damaged event line{'s' if count > 1 else ''} skipped" if count else ""
 
 
 def cut(name: str, most: int) -> str:

@@ -44,7 +44,7 @@ class ActivationsScreen(InspectScreen):
                 yield Raster(id="mean")
             yield RasterGrid(empty="no maps yet", id="maps")
             yield Raster(numbers=True, id="map")
-            yield RasterGrid(empty="the whole split is on its way", cursor=False, id="strongest")
+            yield RasterGrid(empty="evaluating the whole split", cursor=False, id="strongest")
         yield Legend()
         yield ProgressLine(id="status")
 
@@ -138,12 +138,12 @@ class ActivationsScreen(InspectScreen):
     def _draw_strongest(self, channel: int) -> None:
         strongest, survey, surveyed = self.query_one("#strongest", RasterGrid), self._survey(), self.surveyed
         gray = replace(self.view, colours="gray", shared=True)
-        title = f"excite channel {channel} most"
+        title = f"strongest for channel {channel}"
         if survey is None or surveyed is None:
             strongest.show(title, "", EMPTY, gray)
             return
         found = survey.strongest[channel]
-        strongest.empty = "nothing does: it is zero on every image"
+        strongest.empty = "this channel is zero on every image"
         images = surveyed.images[[int(np.searchsorted(surveyed.indices, each.index)) for each in found]]
         boxes = [
             (survey.start + each.row * survey.step, survey.start + each.column * survey.step, survey.receptive_field)

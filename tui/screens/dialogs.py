@@ -63,11 +63,11 @@ class QuitScreen(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         """The question."""
-        lost = f" The {self.waiting} in the queue are forgotten." if self.waiting else ""
+        lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
             yield Static(
-                f"A run is under way. Quitting stops it; R goes on with it after the next start.{lost}\n\n"
+                f"A run is under way. Quitting stops it; press R to resume it next time.{lost}\n\n"
                 "[b]y[/b] quit    [b]n[/b] stay"
             )
 
@@ -79,7 +79,7 @@ class QuitScreen(Dialog[bool]):
 class DigitScreen(Dialog[tuple[SplitName, int] | None]):
     """Which digit to go to."""
 
-    BINDINGS = [("escape", "dismiss", "stay")]
+    BINDINGS = [("escape", "dismiss", "cancel")]
     SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
     def __init__(self, split: SplitName, index: int) -> None:
@@ -93,7 +93,7 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
             field = Input(placeholder=f"{self.split} {self.index}", compact=True)
             field.cursor_blink = False  # each blink is sent over the line
             yield field
-            yield Static("its number in the split, for example 61; or train, val or test before it", id="digit-hint")
+            yield Static("its number in the split, such as 61, or with another split: train 61", id="digit-hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go there, or say why not."""
@@ -105,7 +105,7 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
         elif len(before) > 1 or known is None or not (last.isascii() and last.isdecimal() and len(last) < 10):
             hint = self.query_one("#digit-hint", Static)
             hint.set_class(True, "wrong")
-            hint.update("a number from 0 on, and before it train, val or test if it is another split")
+            hint.update("give a number from 0 up, or a split and a number: train, val or test")
         else:
             self.dismiss((known, int(last)))
 
@@ -113,7 +113,7 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
 class LineScreen(Dialog[str | None]):
     """A line to type."""
 
-    BINDINGS = [("escape", "dismiss", "as it was")]
+    BINDINGS = [("escape", "dismiss", "cancel")]
 
     def __init__(self, title: str, text: str, hint: str, check: Callable[[str], str] = lambda _: "") -> None:
         """`check` says in one line what is wrong with a text, or nothing."""

@@ -117,7 +117,7 @@ class DigitsScreen(InspectScreen):
         self._draw_digit()
 
     def _draw_grid(self, shown: DigitsShown) -> None:
-        title = {"random": "random digits", "mistakes": "mistakes, the surest first"}.get(
+        title = {"random": "random digits", "mistakes": "mistakes, the most confident first"}.get(
             shown.order, f"{shown.order.replace('-', ' ')} first"
         )
         of = f"class {shown.digit}   " if shown.digit >= 0 else ""
@@ -166,12 +166,11 @@ class DigitsScreen(InspectScreen):
 
     def sentence(self) -> str:
         """How good the network is; what the labels mean."""
-        how = f"actual {glyphs().arrow} predicted (!: wrong)"
+        how = f"actual {glyphs().arrow} predicted (!: incorrect)"
         if self.evaluated is None:
             return how
-        good = (
-            f"{percent(self.evaluated.accuracy)} right, loss {self.evaluated.loss:.4f}, {self.evaluated.mistakes} wrong"
-        )
+        found = self.evaluated
+        good = f"accuracy {percent(found.accuracy)}, loss {found.loss:.4f}, {found.mistakes} errors"
         return f"{good}   {glyphs().dot}   {how}"
 
     def figure(self) -> DrawFigure | None:

@@ -208,7 +208,7 @@ class InspectScreen(LabScreen):
         """The next way to draw pictures that the terminal can."""
         can, now = modes(self.app), self.view.mode
         if len(can) == 1:
-            self.notify("this terminal can show pictures in no other way")
+            self.notify("this terminal supports no other picture mode")
         self.workspace.picture_mode = can[(can.index(now) + 1) % len(can)] if now in can else can[0]
         draw_in(self.app, self.view.mode)
         self.update()

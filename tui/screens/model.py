@@ -48,7 +48,7 @@ class ModelScreen(InspectScreen):
 
     def sentence(self) -> str:
         """What BS means."""
-        return "BS: batch size   field: side of what one output sees of the image, in pixels"
+        return "BS: batch size   field: side of the receptive field, in pixels"
 
     def figure(self) -> DrawFigure | None:
         """The table."""

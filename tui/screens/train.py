@@ -132,7 +132,7 @@ class TrainScreen(LabScreen):
             share = other.received / other.total if other.total else 0.0
             line.show(Bar(f"downloading {other.file}", share), f"{other.received / 1e6:.1f} MB")
         elif job and job.paused and now:
-            line.show(Bar(f"paused in epoch {now.epoch}", now.step / now.steps), "space goes on", tone="warning")
+            line.show(Bar(f"paused in epoch {now.epoch}", now.step / now.steps), "space resumes", tone="warning")
         elif job and now:
             run = (now.epoch - 1 + now.step / now.steps) / now.epochs
             parts: list[str | Bar] = [Bar(f"epoch {now.epoch}", now.step / now.steps)]
@@ -148,9 +148,9 @@ class TrainScreen(LabScreen):
         elif self.workspace.problem:
             line.show(self.workspace.problem, tone="error")
         elif self.workspace.reading:
-            line.show(f"reading what run {history.name} did", tone="quiet")
+            line.show(f"reading the events of run {history.name}", tone="quiet")
         elif self.workspace.vanished:
-            line.show(f"the folder of run {history.name} has vanished: 8 lists those there are", tone="error")
+            line.show(f"the folder of run {history.name} is gone: press 8 for a list of runs", tone="error")
         else:
             damaged = damaged_lines(history.damaged_lines)
             line.show(*filter(None, (damaged, self._standing(history))), tone="quiet")
@@ -158,15 +158,15 @@ class TrainScreen(LabScreen):
     def _standing(self, history: RunHistory) -> str:
         dot = f" {glyphs().dot} "
         if waits := self.workspace.waiting:
-            return f"run {waits.name} was not finished: R goes on with it{dot}r trains the form's experiment"
+            return f"run {waits.name} was not finished: R resumes it{dot}r trains the experiment in the form"
         match history.state:
             case "failed":
                 return f"failed: {history.reason}"
             case "cancelled" | "interrupted":
                 word = "stopped" if history.state == "cancelled" else "interrupted"
-                return f"{word} after epoch {history.epoch}{dot}R goes on with {history.name}"
+                return f"{word} after epoch {history.epoch}{dot}R resumes {history.name}"
             case "running" | "paused" if watched := self.workspace.watched:
-                done = f"epoch {history.epoch} is done"
+                done = f"epoch {history.epoch} finished"
                 return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"
             case "finished" if (best := history.best) and history.finished:
                 return (
@@ -175,17 +175,17 @@ class TrainScreen(LabScreen):
                 )
             case _:
                 ready = "" if self.workspace.engine else f"{dot}loading PyTorch"
-                return f"r trains the experiment of the form{ready}"
+                return f"r trains the experiment in the form{ready}"
 
     # What the keys do
 
     def live_commands(self) -> tuple[Command, ...]:
         """Run while nothing runs, pause and cancel while something does."""
         job = self.workspace.training
-        hidden = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "cancel"}
+        hidden = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "stop"}
         if not self.workspace.unfinished_run:
             hidden.add("resume")
-        words = {"pause": "go on"} if job and job.paused else {}
+        words = {"pause": "resume"} if job and job.paused else {}
         return tuple(
             replace(c, label=words.get(c.name, c.label)) for c in super().live_commands() if c.name not in hidden
         )
@@ -201,7 +201,7 @@ class TrainScreen(LabScreen):
     def action_run(self) -> None:
         """Train what the form says."""
         if self.workspace.training:
-            self.notify("a run is under way: x cancels it", severity="warning")
+            self.notify("a run is under way: x stops it", severity="warning")
             return
         if request := self._experiment():
             self.remove_class("-form")
@@ -237,22 +237,24 @@ class TrainScreen(LabScreen):
             if text is not None:
                 self.workspace.enqueue(sweep(request, text))
 
-        hint = "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; nothing for the form"
-        self.app.push_screen(LineScreen("queue the form, with each of", "", hint, wrong), taken)
+        hint = (
+            "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; empty for the form alone"
+        )
+        self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:
         """Go on with the run that was not finished."""
         if self.workspace.training:
-            self.notify("a run is under way: x cancels it", severity="warning")
+            self.notify("a run is under way: x stops it", severity="warning")
         elif run := self.workspace.unfinished_run:
             self.workspace.resume(run)
         else:
-            self.notify("no run waits to go on", severity="warning")
+            self.notify("no run to resume", severity="warning")
 
     def action_pause(self) -> None:
         self.workspace.toggle_pause()
 
-    def action_cancel(self) -> None:
+    def action_stop(self) -> None:
         """Stop the run, also one that another process trains."""
         if job := self.workspace.training:
             job.cancel()

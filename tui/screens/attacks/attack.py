@@ -236,7 +236,7 @@ class AttackPage(OptionsPage):
             bar = Bar(title, min(1.0, self.step / shown.steps))
             line.show(bar, f"step {self.step} of {shown.steps}", "space pauses, x stops", tone="quiet")
         else:
-            line.show(f"{title}: about to begin", tone="quiet")
+            line.show(f"{title}: starting", tone="quiet")
         return True
 
     def sentence(self) -> str:

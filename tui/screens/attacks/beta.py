@@ -27,7 +27,7 @@ class BetaPage(MeasurementPage[BetaSwept]):
         with Horizontal(id="beta-charts"):
             yield Chart("success", empty="", id="beta-success")
             yield Chart("L2", empty="", id="beta-l2")
-        yield Rows(empty="r runs the targeted attack with beta from 0 on\nuntil it fails", id="beta-table")
+        yield Rows(empty="r runs the targeted attack with increasing beta\nuntil it fails", id="beta-table")
 
     def draw(self) -> None:
         super().draw()
@@ -47,7 +47,7 @@ class BetaPage(MeasurementPage[BetaSwept]):
             )
             for p in found.points
         ]
-        title = f"{found.averaged} digits towards {found.target}, mean {plus} deviation"
+        title = f"{found.averaged} digits towards {found.target}, mean {plus} standard deviation"
         self.table.show(title, head, lines, () if isinstance(found, BetaSweepAdvanced) else beta_answer(found))
         self._draw_charts(found, success, l2)
 

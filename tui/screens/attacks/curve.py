@@ -32,7 +32,9 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
     def compose(self) -> ComposeResult:
         """A chart above a table."""
         yield Chart("accuracy", empty="", whole=False, id="curve-chart")
-        yield Rows(empty="r measures accuracy under attack,\nof this network and the bundled one of the other kind")
+        yield Rows(
+            empty="r measures accuracy under attack, of this network\nand of the bundled network of the other variant"
+        )
 
     def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         attack = CURVE_ATTACKS[chosen.get("norm", "linf")]
@@ -60,11 +62,11 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         notes = [f"median L2, {name}: {value:.3f}" for name, value in found.median_l2.items() if not np.isnan(value)]
         if found.fallen:
             first = ", ".join(f"{i.index} ({i.actual}{glyphs().arrow}{i.taken_for})" for i in found.fallen[:6])
-            notes.append(f"first to fall to {ATTACK_TITLES[found.fallen_by]}: {first}")
+            notes.append(f"first fooled by {ATTACK_TITLES[found.fallen_by]}: {first}")
         point = found.points[min(self.table.cursor, len(found.points) - 1)]
         pairs = zip(point.class_correct, point.class_count, strict=True)
         shares = " ".join(f"{c}:{100 * right / n:.0f}" if n else f"{c}:-" for c, (right, n) in enumerate(pairs))
-        return [*notes, f"% right by class: {shares}"]
+        return [*notes, f"% correct by class: {shares}"]
 
     def _draw_chart(self, found: RobustnessMeasured) -> None:
         """The curve under the cursor with its interval, and of each network the strongest attack."""

@@ -112,7 +112,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         return "x stops"
 
     def sentence(self) -> str:
-        return "" if self.asked else "r runs it; o and p change the settings"
+        return "" if self.asked else "r runs it; o and p change the parameters"
 
     def figure(self) -> DrawFigure | None:
         """What the page shows; nothing while it is not whole."""

@@ -24,7 +24,9 @@ class TransferPage(MeasurementPage[TransferMeasured]):
 
     def compose(self) -> ComposeResult:
         """A table."""
-        empty = "r makes images on this network and on the bundled one of the other kind,\nand shows them to both"
+        empty = (
+            "r attacks this network and the bundled network of the other variant,\nand tries the images of each on both"
+        )
         yield Rows(empty=empty, id="transfer-table")
 
     def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,5 +45,5 @@ class TransferPage(MeasurementPage[TransferMeasured]):
             for name, row, size in zip(names, found.success, found.l2, strict=True)
         ]
         bound = "" if found.epsilon is None else f" {found.norm} {found.epsilon:g}"
-        title = f"{ATTACK_TITLES[found.attack]}{bound}: share that each network mistakes"
-        self.table.show(title, head, lines, [f"over {found.averaged:,} digits that all of them get right"])
+        title = f"{ATTACK_TITLES[found.attack]}{bound}: share that fools each network"
+        self.table.show(title, head, lines, [f"over {found.averaged:,} digits that all networks classify correctly"])

@@ -33,7 +33,7 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         with Horizontal(id="universal-pictures"):
             yield Raster(id="universal-perturbation")
             yield RasterGrid(empty="", id="universal-shown")
-        yield Rows(empty="r makes one perturbation of training digits\nand adds it to others", id="universal-table")
+        yield Rows(empty="r makes one perturbation from training digits\nand adds it to others", id="universal-table")
 
     def draw(self) -> None:
         super().draw()
@@ -42,7 +42,7 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         if found is None:
             raster.show("perturbation", "", None, apart)
             grid.show("digits with it", "", EMPTY, gray)
-            self.table.show("what it does", "", ())
+            self.table.show("effect", "", ())
             return
         span = Span.of(found.perturbation, "diverging")
         raster.show("perturbation", f"up to {np.abs(found.perturbation).max():.2f}", found.perturbation, apart, span)
@@ -51,17 +51,17 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         inks = ["warning" if fooled else "quiet" for fooled in found.fooled[:shown]]
         sheet = Sheet(found.adversarial, labels=answers[:shown], inks=inks)
         grid.show(f"{found.dataset} {found.split}, with it", "", sheet, gray, PIXEL)
-        wanted = "another answer" if found.target < 0 else f"answer {found.target}"
+        wanted = "fooled" if found.target < 0 else f"predicted {found.target}"
         interval = f"{100 * found.low:6.2f} to {100 * found.high:6.2f} %"
         lines = [
             Row(f"{'universal':<20}{percent(found.fooling_rate):>14}   {interval}"),
-            Row(f"{'random, as large':<20}{percent(found.by_chance):>14}"),
+            Row(f"{'random, same size':<20}{percent(found.by_chance):>14}"),
         ]
         taken = " ".join(f"{digit}:{count}" for digit, count in enumerate(found.taken_for))
         notes = [
-            f"made of {found.made_of:,} training digits, of which it fools {percent(found.history[-1])}",
+            f"made from {found.made_of:,} training digits, of which it fools {percent(found.history[-1])}",
             f"accuracy {percent(found.accuracy_before)} without it, {percent(found.accuracy)} with it",
-            f"taken for: {taken}",
+            f"predicted as: {taken}",
         ]
         head = f"{'perturbation':<20}{wanted:>14}   95 % interval"
         self.table.show(f"tried on {found.averaged:,} other digits", head, lines, notes)

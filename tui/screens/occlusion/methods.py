@@ -76,7 +76,7 @@ class MethodsPage(PatchPage):
         facts = f"actual {here.actual}, predicted {here.predicted}, {probability}"
         inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
         sheet = Sheet(images, labels=labels, inks=inks, plain=1)
-        self.grid.show(f"what speaks for {here.watched}", facts, sheet, self.view)
+        self.grid.show(f"evidence for {here.watched}", facts, sheet, self.view)
         self._draw_method(here)
 
     def _draw_method(self, here: AttributionsComputed) -> None:
@@ -101,8 +101,8 @@ class MethodsPage(PatchPage):
         """What there is to say of the map under the cursor; how to read the page."""
         if note := self._note():
             return note
-        own = "all maps in one range" if self.view.shared else "each map up to its own largest magnitude"
-        signs = f"; {positive(self.view)} speaks for the class" if self.view.colours == "diverging" else ""
+        own = "one range for all maps" if self.view.shared else "each map scaled to its own largest magnitude"
+        signs = f"; {positive(self.view)} supports the class" if self.view.colours == "diverging" else ""
         return own + signs
 
     def _note(self) -> str:
@@ -111,7 +111,7 @@ class MethodsPage(PatchPage):
             return ""
         number = self._numbers(here)[at - 1]
         if not here.maps[number].any():  # as Grad-CAM's where no channel speaks for the class
-            return "this map is zero everywhere: it says nothing of this digit"
+            return "this map is zero everywhere: it says nothing about this digit"
         if completeness := here.faithfulness[number].completeness:
             total, difference = completeness
             error = abs(total - difference)

@@ -20,7 +20,7 @@ from tui.widgets.trust import TrustTable
 
 MEASURED = 50
 """Digits that the mean curves are taken over."""
-QUESTION = "do they tell the truth?"
+QUESTION = "are the maps faithful?"
 
 
 class TrustPage(PatchPage):
@@ -95,7 +95,7 @@ class TrustPage(PatchPage):
     def sentence(self) -> str:
         """How to read the page."""
         other = "this digit" if self.many else f"mean of {MEASURED} digits"
-        return f"across: % of the pixels, the highest first; a: {other}"
+        return f"x axis: % of pixels, the most important first; a: {other}"
 
     def figure(self) -> DrawFigure | None:
         """The curves, under the maps as their own page shows them."""

@@ -87,7 +87,7 @@ class ComparisonPage(Page):
     def compose(self) -> ComposeResult:
         """Both."""
         yield Chart("", empty="", id="compared-curves")
-        yield Rows(empty="space marks runs in the list, g compares them", id="compared")
+        yield Rows(empty="mark runs in the list with space, then press g", id="compared")
 
     @property
     def rows(self) -> Rows:
@@ -118,7 +118,7 @@ class ComparisonPage(Page):
 
     def sentence(self) -> str:
         """What the keys do."""
-        return "left and right read the curves, y another one, b by epochs or seconds, w smooths"
+        return "left and right move the cursor, y changes the curve, b the axis, w the smoothing"
 
     def figure(self) -> DrawFigure | None:
         """The comparison."""

@@ -106,7 +106,7 @@ class ListPage(Page):
         head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>11}  note"
         head, blank = (f"  {head}", (" ", "primary")) if marked else (head, ("", ""))
         waiting = [
-            Row(f"{f'in the queue, {n}':<30}{_experiment(each)}", sample=blank, key=each)
+            Row(f"{f'queued, {n}':<30}{_experiment(each)}", sample=blank, key=each)
             for n, each in enumerate(workspace.queue, 1)
         ]
         open_run = workspace.run.path.name if workspace.run else ""
@@ -126,10 +126,10 @@ class ListPage(Page):
         if self.desk.runs is None:
             return f"reading {self.workspace.root}"
         if isinstance(here, Train):
-            return "waits for its turn: d removes it, - and + move it"
+            return "queued: d removes it, - and + move it"
         if here is None:
             return "no run matches: / edits the filter" if self.filter else ""
-        return remark(here) or f"{here.variant} on {here.dataset}: n notes something, with #tags"
+        return remark(here) or f"{here.variant} on {here.dataset}: n adds a note with #tags"
 
     def figure(self) -> DrawFigure | None:
         """The curves of the run under the cursor."""
@@ -221,7 +221,7 @@ class ListPage(Page):
                 if text is not None and text.strip() != before:
                     self.desk.change(RenameRun(run=folder.name, name=text.strip()), self._renamed)
 
-            self.app.push_screen(LineScreen("rename the run", before, "the new name of its folder"), named)
+            self.app.push_screen(LineScreen("rename the run", before, "new folder name"), named)
 
     def _renamed(self, event: Event) -> None:
         assert isinstance(event, RunRenamed)

@@ -138,7 +138,7 @@ class RunsScreen(RunsDesk):
             out = str(folders[-1] / "report") if folders else "report"
             request = Report(what=tuple(map(str, folders)), out=out)
         except RequestError as error:
-            self.workspace.tell(Notice(f"{error}: space marks them", severity="warning"))
+            self.workspace.tell(Notice(f"{error}: mark runs with space", severity="warning"))
             return
         if self.reporting is None:
             self.problem = ""
