@@ -1,0 +1,248 @@
+"""The workspace by itself: no terminal, no screen, no PyTorch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.data.events import DownloadAdvanced
+from engine.event import Event, JobFailed
+from engine.figures.events import FigureSaved
+from engine.figures.requests import DrawFigure
+from engine.lab import Job
+from engine.network.events import EngineLoaded
+from engine.network.requests import WarmUp
+from engine.operations import OPERATIONS
+from engine.request import Request, RequestError
+from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
+from engine.runs.requests import ListRuns, Resume
+from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunCancelled, RunFinished, RunStarted
+from engine.training.requests import Train
+from tests.runs import EPOCH as EPOCH_LINE
+from tests.runs import STARTED as STARTED_LINE
+from tests.runs import made
+from tui.workspace import NOTEBOOKS_DIGIT, Notice, Workspace
+
+STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
+EPOCH = msgspec.json.decode(EPOCH_LINE, type=EpochFinished)
+BATCH = BatchTrained(epoch=1, epochs=2, step=1, steps=9, images_per_second=1000.0, running_loss=(2.0,))
+FINISHED = RunFinished(run="x", best_epoch=1, best_val_loss=0.1, test_accuracy=0.9, last_test_accuracy=0.9)
+Answers = dict[type[Request], list[Event | Exception]]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """What requests are answered with, in place of the engine's work; of others nothing comes."""
+    found: Answers = {}
+
+    def perform(request: Request, _root: Path) -> Generator[Event, None, None]:
+        for event in found.get(type(request), []):
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    monkeypatch.setattr("engine.operations.perform", perform)
+    return found
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, answers: Answers) -> Iterator[Workspace]:
+    made = Workspace(tmp_path / "runs")
+    yield made
+    made.close()
+
+
+def heard(workspace: Workspace) -> list[Notice]:
+    """What the workspace tells from now on."""
+    notices: list[Notice] = []
+    workspace.tell = notices.append
+    return notices
+
+
+def stopped(root: Path, name: str) -> RunFolder:
+    """A run that was stopped after its first epoch."""
+    run = made(root, name, Train(), [0.9])
+    run.events_file.write_bytes(STARTED_LINE + EPOCH_LINE)
+    run.append(RunCancelled(run="x", epoch=1))
+    return run
+
+
+def until(workspace: Workspace, condition: Callable[[], bool]) -> None:
+    """Take in what happens until `condition` holds."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        workspace.take_in()
+
+
+def test_an_event_changes_the_state_and_who_draws_is_told_once(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [STARTED, BATCH, EPOCH, FINISHED]
+    changes: list[bool] = []
+    workspace.on_change = changes.append
+    workspace.train(Train(batch_norm=True))
+    assert changes == [False]
+    assert workspace.training is not None
+    assert workspace.training.wait(20)
+    workspace.take_in()
+    assert len(changes) == 2
+    assert workspace.training is None
+    assert (workspace.history.state, workspace.history.epoch) == ("finished", EPOCH.epoch)
+    assert workspace.run is not None
+    assert workspace.run.path == workspace.root / STARTED.run
+    assert (workspace.variant, workspace.history.variant) == ("cnn-bn", "cnn-bn")
+
+
+def test_an_epoch_enters_the_history_once(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [STARTED, EPOCH, FINISHED]
+    workspace.train(Train())
+    history_of: list[int] = []
+    workspace.on_change = lambda _: history_of.append(len(workspace.history.epochs))
+    until(workspace, lambda: workspace.training is None)
+    assert history_of[-1] == 1
+    assert workspace.history.epochs == [EPOCH]
+
+
+def test_changes_within_a_change_are_one(workspace: Workspace) -> None:
+    changes: list[bool] = []
+    workspace.on_change = changes.append
+    with workspace.changing(routine=True):
+        workspace.digit = ("train", 3)
+        with workspace.changing(routine=True):
+            pass
+        assert changes == []
+    assert changes == [False]  # not all of it was routine
+    with workspace.changing(routine=True):
+        pass
+    assert changes == [False, True]
+    workspace.digit = ("train", 3)  # is the current one already
+    assert len(changes) == 2
+
+
+def test_what_is_no_training_is_told_while_it_lasts(workspace: Workspace, answers: Answers) -> None:
+    download = DownloadAdvanced(dataset="kmnist", file="a.gz", received=1, total=2)
+    evaluated = BatchEvaluated(split="val", done=250, total=10_000)
+    job = Job(Train(), OPERATIONS[Train])
+    workspace.training = job
+    seen = []
+    for event in (download, STARTED, BATCH, evaluated, EPOCH):
+        workspace._take(job, event)
+        seen.append(workspace.preparing)
+    assert seen == [download, None, None, evaluated, None]
+
+
+def test_the_queue_goes_on_after_each_run(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [STARTED, FINISHED]
+    workspace.enqueue([Train(seed=1), Train(seed=2), Train(seed=3)])
+    assert [request.seed for request in workspace.queue] == [2, 3]
+    workspace.move(0, 1)
+    assert [request.seed for request in workspace.queue] == [3, 2]
+    workspace.move(1, 1)  # it is the last already
+    workspace.remove(1)
+    assert [request.seed for request in workspace.queue] == [3]
+    until(workspace, lambda: workspace.training is None and not workspace.queue)
+    assert workspace.history.state == "finished"
+
+
+def test_what_was_open_stays_open_where_no_run_comes(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [RequestError("there is no such data set: choose another one")]
+    notices = heard(workspace)
+    run = pretrained("cnn")
+    workspace.open(run)
+    before = workspace.history
+    workspace.train(Train())
+    assert workspace.history is not before
+    until(workspace, lambda: workspace.training is None)
+    assert workspace.history is before
+    assert workspace.run is run
+    assert workspace.problem == "there is no such data set: choose another one"
+    assert [notice.severity for notice in notices] == ["error"]
+
+
+def test_a_run_that_is_under_way_stays_open(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [STARTED]
+    workspace.train(Train())
+    with pytest.raises(RequestError, match="stop it to open another one"):
+        workspace.open(pretrained("cnn"))
+    assert not workspace.attempt(lambda: workspace.open(pretrained("cnn")))
+
+
+def test_a_renamed_run_is_resumed_under_its_new_name(workspace: Workspace, answers: Answers) -> None:
+    run = stopped(workspace.root, STARTED.run)
+    renamed = RunFolder(run.path.rename(workspace.root / "mine"))
+    workspace.open(renamed)
+    assert (workspace.history.name, workspace.history.unfinished) == ("mine", True)
+    assert workspace.unfinished_run is renamed
+    answers[Resume] = [STARTED, EPOCH]
+    workspace.resume(renamed)
+    until(workspace, lambda: workspace.training is None)
+    assert workspace.history.name == "mine"
+    assert workspace.run is renamed
+
+
+def test_a_run_that_waits_is_found(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.runs.catalogue import find_unfinished
+
+    stopped(workspace.root, "stopped")
+    monkeypatch.setattr("engine.operations.perform", find_unfinished)
+    workspace.look_for_unfinished()
+    until(workspace, lambda: workspace.waiting is not None)
+    assert workspace.unfinished_run is not None
+    assert workspace.unfinished_run.name == "stopped"
+
+
+def test_pytorch_is_loaded_once(workspace: Workspace, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers[WarmUp] = [EngineLoaded(device="cpu", device_name="2 threads", torch="2")]
+    asked: list[Request] = []
+    submit = workspace.lab.submit
+
+    def noted(request: Request) -> Job:
+        asked.append(request)
+        return submit(request)
+
+    monkeypatch.setattr(workspace.lab, "submit", noted)
+    assert workspace.place() == ("loading PyTorch",)
+    workspace.prepare()
+    workspace.prepare()
+    assert asked == [WarmUp()]
+    until(workspace, lambda: workspace.engine is not None)
+    assert workspace.place() == ("cpu 2 threads",)
+
+
+def test_what_came_of_a_figure_is_told(workspace: Workspace, answers: Answers) -> None:
+    notices = heard(workspace)
+    workspace.export(None)
+    assert notices.pop().words == "there is nothing to draw yet"
+    answers[DrawFigure] = [FigureSaved(path="/figures/a.png")]
+    workspace.export(DrawFigure())
+    until(workspace, lambda: bool(notices))
+    assert notices.pop() == Notice("/figures/a.png", "figure saved, its path copied", copy="/figures/a.png")
+    answers[DrawFigure] = [RequestError("the disk is full: make room")]
+    until(workspace, lambda: workspace.exporting is not None and workspace.exporting.state == "done")
+    workspace.export(DrawFigure())
+    until(workspace, lambda: bool(notices))
+    assert (notices[0].title, notices[0].severity) == ("no figure", "error")
+
+
+def test_who_asks_hears_what_fails_and_nobody_else_is_told(workspace: Workspace, answers: Answers) -> None:
+    answers[ListRuns] = [RequestError("cannot read it")]
+    notices, events = heard(workspace), list[Event]()
+    job = workspace.ask(ListRuns(), lambda _, event: events.append(event))
+    assert workspace.listens_to(job)
+    until(workspace, lambda: not workspace.listens_to(job))
+    assert events == [JobFailed(reason="cannot read it", bad_request=True)]
+    assert notices == []
+
+
+def test_exports_go_into_a_run_of_ours(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.open(pretrained("cnn"))
+    assert workspace.digit == NOTEBOOKS_DIGIT
+    assert workspace.figures_folder == Path("figures")
+    run = made(tmp_path / "runs", "a", Train(), [0.9])
+    workspace.open(run)
+    assert workspace.figures_folder == run.figures_folder
+    assert workspace.facts()[:2] == ("cnn", "epoch 1/1")
