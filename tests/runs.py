@@ -33,6 +33,13 @@ def written(folder: Path, *parts: bytes) -> RunFolder:
     return run
 
 
+def stopped(root: Path, name: str) -> RunFolder:
+    """A run that was stopped after its first epoch."""
+    run = made(root, name, Train(), [0.9])
+    run.events_file.write_bytes(STARTED + EPOCH + GOOD)
+    return run
+
+
 def epoch_line(epoch: int, **changes: object) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(EPOCH) | {"epoch": epoch, "epochs": 100_000} | changes) + b"\n"
 

@@ -14,7 +14,9 @@ from engine.lab import Job, Lab, Stream, Turns
 from engine.network.events import WeightsOpened
 from engine.network.requests import OpenWeights
 from engine.operations import OPERATIONS, Entry
+from engine.runs.events import RunsListed
 from engine.runs.folder import RunFolder
+from engine.runs.requests import ListRuns
 from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
@@ -408,3 +410,13 @@ def test_a_reader_that_never_reads_stops_nobody(reader: Reader, operations: None
     events = [event for _, event in reader.lab.drain()]
     assert [event for event in events if isinstance(event, WeightsOpened)] == [result("chatty", n) for n in range(100)]
     assert len(events) == 101  # and the last progress
+
+
+@pytest.mark.usefixtures("operations")
+def test_folders_are_listed_however_busy_the_other_lanes_are(reader: Reader, tmp_path: Path) -> None:
+    busy = reader.lab.submit(Gated(name="a"))
+    assert GATES["a"].reached.wait(PATIENCE)
+    listed = [reader.lab.submit(ListRuns()) for _ in range(2)]  # the newest does not displace the others here
+    for job in listed:
+        assert reader.finish(job) == [RunsListed(folder=str(tmp_path), runs=())]
+    assert busy.state == "running"

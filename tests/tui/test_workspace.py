@@ -21,11 +21,11 @@ from engine.request import Request, RequestError
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.requests import ListRuns, Resume
-from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunCancelled, RunFinished, RunStarted
+from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunFinished, RunStarted
 from engine.training.requests import Train
 from tests.runs import EPOCH as EPOCH_LINE
 from tests.runs import STARTED as STARTED_LINE
-from tests.runs import made
+from tests.runs import made, stopped
 from tui.workspace import NOTEBOOKS_DIGIT, Notice, Workspace
 
 STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
@@ -62,14 +62,6 @@ def heard(workspace: Workspace) -> list[Notice]:
     notices: list[Notice] = []
     workspace.tell = notices.append
     return notices
-
-
-def stopped(root: Path, name: str) -> RunFolder:
-    """A run that was stopped after its first epoch."""
-    run = made(root, name, Train(), [0.9])
-    run.events_file.write_bytes(STARTED_LINE + EPOCH_LINE)
-    run.append(RunCancelled(run="x", epoch=1))
-    return run
 
 
 def until(workspace: Workspace, condition: Callable[[], bool]) -> None:

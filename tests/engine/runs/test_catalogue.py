@@ -14,14 +14,16 @@ import pytest
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs import catalogue
-from engine.runs.events import RunsListed, RunSummary
+from engine.runs.events import RunDeleted, RunNoted, RunRenamed, RunRestored, RunsListed, RunSummary, UnfinishedFound
 from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
 from engine.runs.recording import train_run
-from engine.runs.requests import ListRuns
+from engine.runs.requests import DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
+from engine.runs.tail import Tail
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import readable, shown
-from tests.runs import copies, only
+from tests.runs import copies, only, stopped
 from tui.cli.main import COMMANDS, run
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
@@ -192,3 +194,39 @@ def test_what_is_shown() -> None:
     assert (safe.folder, safe.runs[0].name) == ("a\\x1bb", "\\x07")
     assert safe.runs[1] is event.runs[1]
     assert readable(safe) is safe
+
+
+def test_each_change_of_a_folder_is_a_request_with_its_answer(tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path, 1)
+    name = folder.name
+    assert list(perform(NoteRun(run=name, text=" a  note "), tmp_path)) == [RunNoted(run=name)]
+    assert catalogue.read_note(folder) == "a note"
+    assert list(perform(RenameRun(run=name, name="mine"), tmp_path)) == [RunRenamed(run=name, name="mine")]
+    with pytest.raises(RequestError, match="'train' is a command"):
+        list(perform(RenameRun(run="mine", name="train"), tmp_path))
+    (deleted,) = perform(DeleteRun(run="mine"), tmp_path)
+    assert isinstance(deleted, RunDeleted)
+    assert deleted == RunDeleted(run="mine", place=str(tmp_path / catalogue.TRASH / "mine"))
+    assert catalogue.summaries(tmp_path) == []
+    assert list(perform(RestoreRun(place=deleted.place, name="mine"), tmp_path)) == [RunRestored(run="mine")]
+    assert [run.name for run in catalogue.summaries(tmp_path)] == ["mine"]
+
+
+def test_the_most_recent_run_that_can_be_resumed_is_found(tmp_path: Path) -> None:
+    assert list(perform(FindUnfinished(), tmp_path)) == [UnfinishedFound(run="")]
+    copies(tmp_path, 2)  # both are finished
+    assert list(perform(FindUnfinished(), tmp_path)) == [UnfinishedFound(run="")]
+    stopped(tmp_path, "before")  # its events say that it began earlier than the others
+    assert list(perform(FindUnfinished(), tmp_path)) == [UnfinishedFound(run="before")]
+    assert list(perform(FindUnfinished(most=2), tmp_path)) == [UnfinishedFound(run="")]
+
+
+def test_a_history_bears_the_name_of_its_folder(tmp_path: Path) -> None:
+    (folder,) = copies(tmp_path, 1)
+    renamed = catalogue.rename(folder, "mine")
+    for history in (renamed.history(), renamed.outline(), Tail(renamed).history):
+        assert history.name == "mine"
+    assert renamed.history().variant == "cnn"
+    assert Tail(renamed).history.variant == "cnn"
+    (renamed.path / "request.json").write_text("{")
+    assert RunFolder(renamed.path).variant == ""
