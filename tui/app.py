@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +26,7 @@ from tui import garbage, signals
 from tui.commands import SCREENS, Palette, PaletteScreen, bindings
 from tui.drawing.terminal import ASCII, glyphs
 from tui.drawing.theme import THEMES
+from tui.screens import screen_of
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
 from tui.workspace import Notice, Workspace
@@ -44,13 +44,6 @@ SMALLEST = Size(10, 1)
 """Columns and rows that are laid out at least; of a smaller terminal the rest is cut off."""
 
 
-def _screen(mode: str) -> Screen[None]:
-    """The screen of a mode. Its module is imported when somebody goes there: the first frame does without NumPy."""
-    module = importlib.import_module(f"tui.screens.{mode}")
-    screen: Screen[None] = getattr(module, f"{mode.title()}Screen")()
-    return screen
-
-
 class MnistTui(App[int]):
     """The laboratory in a terminal."""
 
@@ -60,7 +53,7 @@ class MnistTui(App[int]):
     COMMANDS = {Palette}
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "train": TrainScreen,
-        **{mode: partial(_screen, mode) for _, _, mode in SCREENS if mode != "train"},
+        **{mode: partial(screen_of, mode) for _, _, mode in SCREENS if mode != "train"},
     }
     DEFAULT_MODE = "train"
 

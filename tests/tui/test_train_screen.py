@@ -29,9 +29,10 @@ from engine.training.requests import Train
 from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, progress, show, tap, until, words
-from tui.app import MnistTui, _screen
+from tui.app import MnistTui
 from tui.commands import Command
 from tui.drawing.words import duration
+from tui.screens import screen_of
 from tui.screens.dialogs import QuitScreen
 from tui.screens.pages import PagedScreen
 from tui.screens.train import TrainScreen
@@ -314,7 +315,7 @@ async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
         await pilot.pause()
         for command in COMMANDS:
             for mode in command.screens:
-                screen = TrainScreen() if mode == "train" else _screen(mode)
+                screen = TrainScreen() if mode == "train" else screen_of(mode)
                 for handler in _handlers(screen, command):
                     assert hasattr(handler, f"action_{command.name}"), command
             if not command.screens:
