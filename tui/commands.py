@@ -39,11 +39,12 @@ class Command:
     @property
     def action(self) -> str:
         """What Textual is to do."""
-        return self.does or (f"act({self.name!r})" if self.screens else self.name)
+        return self.does or self.name
 
-    def binding(self) -> Binding:
-        """For Textual; the key bar is our own, so it is shown nowhere else."""
-        return Binding(self.key, self.action, self.label or self.name, show=False)
+    @property
+    def page_action(self) -> str:
+        """The same for a screen with pages, which hands it to the one in front."""
+        return f"act({self.name!r})"
 
 
 TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS = (
@@ -196,11 +197,13 @@ def commands(screen: str) -> tuple[Command, ...]:
     return (*own, *(replace(c, shown_key="^p") if c.key in taken else c for c in everywhere))
 
 
-def bindings(screen: str = "") -> list[BindingType]:
-    """The bindings that belong to `screen`, or to the app."""
-    if not screen:
-        return [command.binding() for command in COMMANDS if not command.screens]
-    return [command.binding() for command in COMMANDS if screen in command.screens]
+def bindings(screen: str = "", *, paged: bool = False) -> list[BindingType]:
+    """The bindings that belong to `screen`, or to the app. The key bar is our own: Textual shows them nowhere."""
+    own = [each for each in COMMANDS if (screen in each.screens if screen else not each.screens)]
+    return [
+        Binding(each.key, each.page_action if paged else each.action, each.label or each.name, show=False)
+        for each in own
+    ]
 
 
 class Palette(Provider):
@@ -224,7 +227,11 @@ class Palette(Provider):
                 yield Hit(score, matcher.highlight(title), partial(self._perform, command), help=command.help)
 
     async def _perform(self, command: Command) -> None:
-        await self.app.run_action(command.action, self.app.screen if command.screens else self.app)
+        screen, app = self.app.screen, self.app
+        if command.screens and hasattr(screen, "action_act"):
+            await app.run_action(command.page_action, screen)
+        else:
+            await app.run_action(command.action, screen if command.screens else app)
 
 
 class PaletteScreen(CommandPalette):

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Protocol, cast
 
 from textual.app import ComposeResult
-from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -72,20 +71,19 @@ class LabScreen(Screen[None]):
     # Drawing
 
     def on_mount(self) -> None:
-        self.watch(self.app, "revision", self._workspace_changed, init=False)
+        self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         self.update()
 
     def on_screen_resume(self) -> None:
         self.update()  # what happened while another screen was in front
 
-    def _workspace_changed(self) -> None:
-        if self in self.app.screen_stack:
-            self.update()
-
     def update(self) -> None:
-        """Draw what is in the workspace and in this screen, anew: after each change of either, and nowhere else."""
-        if self.ready:
+        """Draw what is in the workspace and in this screen, anew: after each change of either, and nowhere else.
+
+        Where another screen is in front, that waits until this one is.
+        """
+        if self.ready and self in self.app.screen_stack:
             self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
             self.query_one(KeyBar).show(self.live_commands())
             self.draw()
@@ -99,14 +97,6 @@ class LabScreen(Screen[None]):
     def live_commands(self) -> tuple[Command, ...]:
         """The commands that do something now."""
         return commands(self.mode)
-
-    def handler(self, name: str) -> DOMNode:
-        """What has the `action_NAME` of a command: this screen, unless a part of it does."""
-        return self
-
-    async def action_act(self, name: str) -> None:
-        """Do what a command says."""
-        await self.app.run_action(name, self.handler(name))
 
     def figure(self) -> DrawFigure | None:
         """The figure behind what is shown; None where there is none yet."""

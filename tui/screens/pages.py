@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import ClassVar, cast
 
 from textual.containers import Container
-from textual.dom import DOMNode
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
@@ -123,15 +122,12 @@ class PagedScreen(LabScreen):
             return False
         return super().check_action(action, parameters)
 
-    def handler(self, name: str) -> DOMNode:
-        return self.page if hasattr(self.page, f"action_{name}") else self
-
     async def action_act(self, name: str) -> None:
-        """Do what a command says; that of a page's name turns to it."""
+        """Do what a command says: a page's name turns to it, else the page in front has the handler, or the screen."""
         if name in self.pages:
             await self.turn_to(name)
         else:
-            await super().action_act(name)
+            await self.app.run_action(name, self.page if hasattr(self.page, f"action_{name}") else self)
 
     async def action_back(self) -> None:
         """To the first page."""

@@ -20,7 +20,7 @@ class AttacksScreen(InspectPages):
     """The notebook's section 3, and what it leaves open: how much an attack must change."""
 
     mode = "attacks"
-    BINDINGS = bindings("attacks")
+    BINDINGS = bindings("attacks", paged=True)
     page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage)
 
     def above(self) -> Iterable[Widget]:

@@ -18,7 +18,7 @@ class OcclusionScreen(PatchScreen):
     """The notebook's section 2.4, and what it only asserts: that the network looks at the digit."""
 
     mode = "occlusion"
-    BINDINGS = bindings("occlusion")
+    BINDINGS = bindings("occlusion", paged=True)
     colours = "viridis"
     page_types = (MapsPage, MethodsPage, TrustPage)
 

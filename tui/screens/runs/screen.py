@@ -27,7 +27,7 @@ class RunsScreen(RunsDesk):
 
     mode = "runs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("runs"),
+        *bindings("runs", paged=True),
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", "move(-10)", show=False),
