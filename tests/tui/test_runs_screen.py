@@ -239,7 +239,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
-        app.workspace.queue = [SMALL]
+        app.workspace.training, app.workspace.queue = FakeJob(), [SMALL]  # which waits
         screen.list.rows.key = app.workspace.queue[0]  # what is out of view, keys do nothing to
         await pilot.press("d", "x", "c", "u", "R", "plus")
         assert (app.workspace.queue, app.screen) == ([SMALL], screen)
