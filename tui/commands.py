@@ -68,7 +68,9 @@ COMMANDS = (
     Command("P", "smaller_patch", "", "a patch that is a pixel smaller", (OCCLUSION,)),
     Command("s", "longer_stride", "stride", "a step of one pixel more from place to place", (OCCLUSION,)),
     Command("S", "shorter_stride", "", "a step of one pixel less", (OCCLUSION,)),
-    Command("f", "next_fill", "fill", "what the patch shows: 0, the image's mean, 1, noise, or a gray", (OCCLUSION,)),
+    Command(
+        "f", "next_baseline", "baseline", "what the patch shows: 0, the image's mean, 1, noise, or a gray", (OCCLUSION,)
+    ),
     Command("w", "next_watched", "class", "the class watched: the true one, the predicted one, 0 to 9", (OCCLUSION,)),
     Command("W", "previous_watched", "", "the class watched before", (OCCLUSION,)),
     Command("g", "methods", "methods", "the gradient methods beside occlusion, or back", (OCCLUSION,)),

@@ -80,7 +80,7 @@ def iterates(
         case AttackDeepFool():
             return deepfool(network, originals, objective, request.steps, request.overshoot)
         case AttackCarliniWagner():
-            settings = (request.steps, request.step_size, request.searches, request.confidence)
+            settings = (request.steps, request.step_size, request.binary_search_steps, request.confidence)
             return carlini_wagner(network, originals, objective, *settings)
 
 
@@ -113,7 +113,7 @@ def most_steps(request: AnyAttack) -> int:
         case AttackDeepFool():
             return request.steps + 1  # the way back
         case AttackCarliniWagner():
-            return request.steps * request.searches + 1
+            return request.steps * request.binary_search_steps + 1
         case _:
             return request.steps
 

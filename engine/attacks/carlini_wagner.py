@@ -22,7 +22,7 @@ def carlini_wagner(  # noqa: PLR0917
     objective: Misclassification,
     steps: int,
     step_size: float,
-    searches: int,
+    binary_search_steps: int,
     confidence: float,
 ) -> Iterator[Iterate]:
     """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for each image's own constant."""
@@ -35,7 +35,7 @@ def carlini_wagner(  # noqa: PLR0917
     least = torch.where(enough, 0.0, torch.inf).to(originals)
     yield Iterate(best, best_logits)
     margin = MarginObjective(objective, confidence)
-    for _ in range(searches):
+    for _ in range(binary_search_steps):
         images = originals.clone()
         adam = Adam(images, step_size)
         found = torch.zeros(n, dtype=torch.bool, device=images.device)

@@ -25,7 +25,7 @@ class DigitEvent(ImagesEvent, frozen=True):
     predicted: int
     watched: int
     """The class that is asked about."""
-    baseline_probability: float
+    unoccluded_probability: float
     """Of the watched class, for the image as it is: 0 to 1."""
     image: Array
     """(28, 28) float32 in [0, 1]."""
@@ -40,10 +40,10 @@ class OcclusionMap(DigitEvent, frozen=True):
     patch_size: int
     """Pixels."""
     stride: int
-    fill: str
+    baseline: str
     covers: Array
     """(28, 28) float32 in [0, 1]: what the patch shows of itself, wherever it is."""
-    baseline: Array
+    unoccluded: Array
     """(10,) float32: the probabilities of all classes for the image as it is."""
     probabilities: Array
     """(rows, columns) float32: of the watched class; NaN where it is not known yet. The notebook's `heat_map`."""
@@ -105,8 +105,8 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
     """Images of this class in the split."""
     patch_size: int
     stride: int
-    fill: str
-    baseline_probability: float
+    baseline: str
+    unoccluded_probability: float
     """Mean over the images."""
     strokes: StrokeShare
     """The mean of the shares of positions; of the drops of all images together, the share that is over strokes."""

@@ -115,7 +115,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
         actual=int(labels[0]),
         predicted=int(probabilities[0].argmax()),
         watched=watched,
-        baseline_probability=probabilities[0, watched].item(),
+        unoccluded_probability=probabilities[0, watched].item(),
         image=image[0, 0].cpu().numpy().copy(),
         shares=SHARES,
         faithfulness=tuple(found),

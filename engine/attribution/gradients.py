@@ -60,12 +60,12 @@ def maps_of(method: MethodName, network: Explained, images: Tensor, targets: Ten
 def _occlusion(network: OcclusionNetwork, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
     drops = []
     for image, target in zip(images, targets.tolist(), strict=True):
-        covers = cover(image, settings.fill, settings.seed)
+        covers = cover(image, settings.baseline, settings.seed)
         # In double precision: these maps are ranked, and of a digit that the network is sure of most drops are tiny.
         sweep = OcclusionSweep(network, image, covers, settings.patch_size, settings.stride, exact=True)
         for _ in sweep.finish():
             pass
-        drops.append(sweep.baseline[target] - sweep.map()[..., target])
+        drops.append(sweep.unoccluded[target] - sweep.map()[..., target])
     return drop_by_pixel(torch.stack(drops), settings.patch_size, settings.stride).to(images.dtype)
 
 

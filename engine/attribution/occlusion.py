@@ -58,11 +58,11 @@ def share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else np.nan
 
 
-def watched_class(watch: WatchedClass, actual: int, baseline: Tensor) -> int:
-    """The class that `watch` means for an image of class `actual` with probabilities `baseline` (10,)."""
+def watched_class(watch: WatchedClass, actual: int, unoccluded: Tensor) -> int:
+    """The class that `watch` means for an image of class `actual` with probabilities `unoccluded` (10,)."""
     if watch == "true":
         return actual
-    return int(baseline.argmax()) if watch == "predicted" else int(watch)
+    return int(unoccluded.argmax()) if watch == "predicted" else int(watch)
 
 
 def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
@@ -75,9 +75,9 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     check_index(request.index, split, f"the {request.split} split")
     network, began = network_of(loaded), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
-    covers = cover(image, request.fill, request.seed)
+    covers = cover(image, request.baseline, request.seed)
     sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
-    watched = watched_class(request.watch, actual, sweep.baseline)
+    watched = watched_class(request.watch, actual, sweep.unoccluded)
     pixels = image[0].cpu().numpy().copy()  # else it is the data set's own memory
     known: dict[str, Any] = {
         "name": loaded.name,
@@ -88,15 +88,15 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
         "index": request.index,
         "count": len(split),
         "actual": actual,
-        "predicted": int(sweep.baseline.argmax()),
+        "predicted": int(sweep.unoccluded.argmax()),
         "watched": watched,
-        "baseline_probability": sweep.baseline[watched].item(),
+        "unoccluded_probability": sweep.unoccluded[watched].item(),
         "image": pixels,
         "patch_size": request.patch_size,
         "stride": request.stride,
-        "fill": request.fill,
+        "baseline": request.baseline,
         "covers": covers.cpu().numpy().copy(),
-        "baseline": sweep.baseline.float().cpu().numpy(),
+        "unoccluded": sweep.unoccluded.float().cpu().numpy(),
     }
     seconds = 0.0
     for _ in sweep.finish():
@@ -109,7 +109,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     least = int(np.where(np.isnan(probabilities), np.inf, probabilities).argmin())
     most = int(np.where(np.isnan(probabilities), -np.inf, probabilities).argmax())
     over = over_strokes(pixels, request.patch_size, request.stride)
-    drops = (sweep.baseline[watched] - sweep.map()[..., watched]).cpu().numpy()
+    drops = (sweep.unoccluded[watched] - sweep.map()[..., watched]).cpu().numpy()
     yield OcclusionMapReady(
         **known,
         **maps,
@@ -148,7 +148,7 @@ class ClassOcclusion:
         self._network, self._split, self._digit, self._settings = network, split, digit, settings
         side = (IMAGE_SIZE - settings.patch_size) // settings.stride + 1
         self._sum, self._squares, self._changed = (np.zeros((side, side)) for _ in range(3))
-        self._image, self._baseline = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
+        self._image, self._unoccluded = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
         self._over, self._drops = 0.0, np.zeros(2)
 
     def finish(self) -> Iterator[int]:
@@ -160,20 +160,20 @@ class ClassOcclusion:
 
     def _add(self, image: Tensor) -> None:
         s = self._settings
-        sweep = OcclusionSweep(self._network, image, cover(image, s.fill, s.seed), s.patch_size, s.stride)
+        sweep = OcclusionSweep(self._network, image, cover(image, s.baseline, s.seed), s.patch_size, s.stride)
         for _ in sweep.finish():
             pass
-        watched = watched_class(s.watch, self._digit, sweep.baseline)
+        watched = watched_class(s.watch, self._digit, sweep.unoccluded)
         maps, pixels = sweep.map().cpu().numpy(), image[0].cpu().numpy()
-        probabilities, baseline = maps[..., watched], sweep.baseline[watched].item()
+        probabilities, unoccluded = maps[..., watched], sweep.unoccluded[watched].item()
         self._sum += probabilities
         self._squares += probabilities**2
-        self._changed += maps.argmax(axis=-1) != int(sweep.baseline.argmax())
+        self._changed += maps.argmax(axis=-1) != int(sweep.unoccluded.argmax())
         self._image += pixels
-        self._baseline += baseline
+        self._unoccluded += unoccluded
         over = over_strokes(pixels, s.patch_size, s.stride)
         self._over += float(over.mean())
-        self._drops += drop_sums(baseline - probabilities, over)
+        self._drops += drop_sums(unoccluded - probabilities, over)
 
     def means(self) -> dict[str, Any]:
         """The averages over the images done so far, at least one, as fields of a ClassOcclusionReady."""
@@ -182,7 +182,7 @@ class ClassOcclusion:
         return {
             "averaged": n,
             "matching": self.matching,
-            "baseline_probability": self._baseline / n,
+            "unoccluded_probability": self._unoccluded / n,
             "strokes": StrokeShare(positions=self._over / n, drop=share(*self._drops.tolist())),
             "mean_image": (self._image / n).astype(np.float32),
             "mean_probabilities": mean.astype(np.float32),
@@ -213,6 +213,6 @@ def _average(
         watch=request.watch,
         patch_size=request.patch_size,
         stride=request.stride,
-        fill=request.fill,
+        baseline=request.baseline,
         **work.means(),
     )

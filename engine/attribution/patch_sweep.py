@@ -42,19 +42,19 @@ class OcclusionNetwork:
         self.quick = PatchedNetwork(model, torch.float32) if quick else None
 
 
-def cover(image: Tensor, fill: str, seed: int) -> Tensor:
+def cover(image: Tensor, baseline: str, seed: int) -> Tensor:
     """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place.
 
-    `fill` is a FillName, or a gray value from 0 to 1 as text.
+    `baseline` is a BaselineName, or a gray value from 0 to 1 as text.
     """
-    match fill:
+    match baseline:
         case "noise":
             noise = torch.rand((IMAGE_SIZE, IMAGE_SIZE), generator=torch.Generator().manual_seed(seed))
             return noise.to(image)
         case "mean":
             return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
         case _:
-            return torch.full_like(image[0], float({"zero": "0", "one": "1"}.get(fill, fill)))
+            return torch.full_like(image[0], float({"zero": "0", "one": "1"}.get(baseline, baseline)))
 
 
 def balance(probabilities: Tensor) -> Tensor:
@@ -93,11 +93,11 @@ class OcclusionSweep:
             self._exact = PatchedImage(network.exact, image)
             quick = None if exact else network.quick
             self._quick = PatchedImage(quick, image) if quick else self._exact
-            self.baseline = self._exact.probabilities
+            self.unoccluded = self._exact.probabilities
             """(10,) float64: the probabilities of the image as it is."""
             changes = (image != covers).to(image.dtype)[None]
             self._open = max_pool2d(changes, patch_size, stride).flatten().nonzero()[:, 0]
-            self.probabilities = self.baseline.expand(self.side**2, CLASSES).clone()
+            self.probabilities = self.unoccluded.expand(self.side**2, CLASSES).clone()
             """(places, 10) float64; NaN where they are not known yet."""
             self.probabilities[self._open] = torch.nan
         self.computed = len(self._open)

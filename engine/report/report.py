@@ -271,9 +271,12 @@ def _occlusion(made: _Report) -> Generator[Event, None, None]:
         made.draw(f"occlusion-{event.variant}", event, caption, colours="viridis")
         singles.append(event)
         many = replace(asked, patch_size=4, average=AVERAGED)
-        for fill, kept in (("zero", black), ("one", white)):
+        for baseline, kept in (("zero", black), ("one", white)):
             over = yield from made.ask(
-                ClassOcclusionReady, occlude, replace(many, fill=fill), f"{name}: occlusion of {AVERAGED} images"
+                ClassOcclusionReady,
+                occlude,
+                replace(many, baseline=baseline),
+                f"{name}: occlusion of {AVERAGED} images",
             )
             kept.append(over.strokes)
     made.say(occlusion_claim(made.names, black, white, singles))

@@ -14,7 +14,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 
     name: str
     state: str
-    """new, running, paused, finished, cancelled, failed, interrupted (its process died), imported, damaged."""
+    """new, running, paused, finished, stopped, failed, interrupted (its process died), imported, damaged."""
     variant: str = ""
     dataset: str = ""
     seed: int = 0

@@ -19,7 +19,7 @@ from engine.training.events import (
     RunStarted,
 )
 
-RunState = Literal["new", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
+RunState = Literal["new", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 
 
 @dataclass
@@ -75,7 +75,7 @@ class RunHistory:
             case RunFinished():
                 self.finished, self.state = event, "finished"
             case RunCancelled():
-                self.state, self.progress = "cancelled", None
+                self.state, self.progress = "stopped", None
             case RunFailed():
                 self.state, self.reason, self.progress = "failed", event.reason, None
             case _:
@@ -99,7 +99,7 @@ class RunHistory:
     @property
     def unfinished(self) -> bool:
         """Whether it was stopped or its process died: then it can go on."""
-        return self.state in ("cancelled", "interrupted", "failed")
+        return self.state in ("stopped", "interrupted", "failed")
 
     @property
     def total_epochs(self) -> int:

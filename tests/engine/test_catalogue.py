@@ -82,7 +82,7 @@ def test_states(tmp_path: Path) -> None:
     assert [run.state for run in catalogue.summaries(tmp_path)] == ["interrupted", "running"]
     shutil.rmtree(left_behind)
     work.close()
-    assert state() == "cancelled"
+    assert state() == "stopped"
 
 
 def test_what_is_damaged_is_listed_too(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_sentences(low: float, high: float, words: str) -> None:
 
 
 def test_refusals(tmp_path: Path, folders: list[RunFolder]) -> None:
-    with pytest.raises(RequestError, match="two runs or more"):
+    with pytest.raises(RequestError, match="two or more runs"):
         CompareRuns(what=("a",))
     with pytest.raises(RequestError, match="no finished epoch"):
         compare([folders[0], made(tmp_path, "new", Train(), [])])

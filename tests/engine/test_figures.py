@@ -338,7 +338,9 @@ def test_occlusion_is_the_notebooks_figure(occlusion: OcclusionMapReady, shared_
 
 
 def test_occlusion_of_another_class_and_stride() -> None:
-    event: OcclusionMapReady = asked(Occlude(what=CNN, device="cpu", watch="3", stride=5, patch_size=3, fill="noise"))
+    event: OcclusionMapReady = asked(
+        Occlude(what=CNN, device="cpu", watch="3", stride=5, patch_size=3, baseline="noise")
+    )
     figure = figure_of(event, colours="viridis", shared_range=True)
     assert figure.axes[1].get_title().startswith("Probability of Class (3)")
     assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["0", "5", "10", "15", "20", "25"]
@@ -350,7 +352,7 @@ def test_occlusion_of_another_class_and_stride() -> None:
 
 
 def test_the_caption_names_the_gray_of_the_patch() -> None:
-    figure = figure_of(asked(Occlude(what=CNN, device="cpu", stride=13, patch_size=4, fill="0.5")))
+    figure = figure_of(asked(Occlude(what=CNN, device="cpu", stride=13, patch_size=4, baseline="0.5")))
     assert "patch 4x4 of 0.5, stride 13" in caption(figure)
 
 
@@ -545,7 +547,7 @@ def test_curves_of_any_numbers(history: RunHistory, loss: float, count: int) -> 
         msgspec.structs.replace(history.epochs[0], epoch=i + 1, train_loss=loss, val_loss=loss, running_loss=(loss,))
         for i in range(count)
     ]
-    figure = figure_of(RunHistory("elsewhere", "cancelled", epochs=epochs))
+    figure = figure_of(RunHistory("elsewhere", "stopped", epochs=epochs))
     assert figure.axes[0].get_title() == "loss vs epoch"
     png_of(figure)
 

@@ -303,7 +303,7 @@ def test_asked_to_stop_it_stops_and_can_go_on(tmp_path: Path, monkeypatch: pytes
     assert ask_to_stop(folder) == f"process {os.getpid()}"
     events = list(work)
     assert isinstance(events[-1], RunCancelled)
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     assert not folder.stop_file.exists()
     assert not folder.locked
     with pytest.raises(RequestError, match="nobody trains run"):

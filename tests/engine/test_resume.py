@@ -95,7 +95,7 @@ def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) ->
     assert isinstance(work.throw(Cancelled()), RunCancelled)
     assert list(work) == []
     folder = only(tmp_path)
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     before = len(folder.history().epochs)
     events = resumed(folder)
     started = events[0]
@@ -208,7 +208,7 @@ def test_half_a_line_is_cut_off(tmp_path: Path, whole: RunFolder) -> None:
     folder = only(tmp_path)
     with folder.events_file.open("ab") as file:
         file.write(b'{"type":"EpochFin')
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     resumed(folder)
     assert b'EpochFin{"' not in folder.events_file.read_bytes()
     assert_same(folder, whole)

@@ -83,7 +83,7 @@ def test_a_damaged_line_is_left_out_and_counted(tmp_path: Path, line: bytes) -> 
     run = written(tmp_path / "run", EPOCH, line, epoch_line(2), GOOD)
     assert [type(event) for event in run.events()] == [EpochFinished, EpochFinished, RunCancelled]
     history = run.history()
-    assert (history.damaged_lines, len(history.epochs), history.state) == (1, 2, "cancelled")
+    assert (history.damaged_lines, len(history.epochs), history.state) == (1, 2, "stopped")
     tail = Tail(run)  # a follower goes on behind it
     while tail.behind:
         tail.more()

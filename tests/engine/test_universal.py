@@ -148,5 +148,5 @@ def test_it_can_be_watched_kept_and_drawn() -> None:
 
 
 def test_training_images_are_not_what_it_is_tried_on() -> None:
-    with pytest.raises(RequestError, match="must be tried on others: split test or val"):
+    with pytest.raises(RequestError, match="must be tested on others: use split test or val"):
         AttackUniversal(split="train")

@@ -193,7 +193,7 @@ async def test_resume_from_the_list(app: MnistTui, tmp_path: Path) -> None:
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 1)
-        assert "cancelled" in words(screen.rows)
+        assert "stopped" in words(screen.rows)
         await tap(pilot, "R")
         await until(pilot, lambda: app.history.state == "finished")
         await until(pilot, lambda: "finished" in words(screen.rows))

@@ -157,7 +157,7 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
         await until(pilot, lambda: app.training is None)
-        assert app.history.state == "cancelled"
+        assert app.history.state == "stopped"
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
     assert app.lab.close()
@@ -418,7 +418,7 @@ async def test_a_run_of_another_process_is_stopped(
         message = list(app._notifications)[-1].message
         assert message == "process 7 on node-a was asked to stop: it does so at its next step"
         assert isinstance(list(work)[-1], RunCancelled)
-        await until(pilot, lambda: app.history.state == "cancelled")
+        await until(pilot, lambda: app.history.state == "stopped")
         assert "R resume" in keys(app)
     assert app.lab.close()
 
@@ -432,7 +432,7 @@ async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, mo
         assert isinstance(app.opened, RunFolder)
         ask_to_stop(run := app.opened)
         await until(pilot, lambda: app.training is None)
-        assert run.history().state == "cancelled"
+        assert run.history().state == "stopped"
         assert app.is_running
         assert app.queue == []
         assert app.history.state == "finished"  # the next one in the queue had its turn

@@ -20,7 +20,7 @@ from engine.attribution.events import (
     OcclusionMapReady,
     StrokeShare,
 )
-from engine.attribution.requests import Attribute, FillName, Occlude, WatchedClass
+from engine.attribution.requests import Attribute, BaselineName, Occlude, WatchedClass
 from engine.figures.requests import DrawFigure
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.requests import LayerName
@@ -41,10 +41,10 @@ from tui.widgets.trust import TrustTable
 from tui.widgets.view import View
 
 Page = Literal["occlusion", "methods", "trust"]
-FILLS: tuple[str, ...] = (*get_args(FillName), "0.15", "0.25", "0.5", "0.75")
+BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
 """What a key goes through: the names, then grays."""
 WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
-SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
+SHOWN_BASELINES = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 AVERAGED, MEASURED = 100, 50
 """Digits that the mean map of a class, and the mean curves, are taken over."""
 PROBABILITY = Span(0.0, 1.0)
@@ -61,7 +61,7 @@ class OcclusionScreen(InspectScreen):
     colours = "viridis"
     page: Page = "occlusion"
     patch_size, stride = 8, 1
-    fill = "zero"
+    baseline = "zero"
     watched: WatchedClass = "true"
     third: Literal["winners", "drop"] = "winners"
     """What is beside the map."""
@@ -121,7 +121,7 @@ class OcclusionScreen(InspectScreen):
             "index": index,
             "patch_size": self.patch_size,
             "stride": self.stride,
-            "fill": self.fill,
+            "baseline": self.baseline,
             "watch": self.watched,
         }
 
@@ -236,7 +236,7 @@ class OcclusionScreen(InspectScreen):
         first = Panel(title, extremes, here.probabilities, self.view, self._span(), words=p)
         if self.third == "winners":
             return first, Panel("winning class", "", here.winners, self.view, usual=here.predicted)
-        return first, self._drop(f"drop of {p}", here.baseline_probability - here.probabilities)
+        return first, self._drop(f"drop of {p}", here.unoccluded_probability - here.probabilities)
 
     def _mean_panels(self, mean: ClassOcclusionReady) -> tuple[Panel, ...]:
         values = mean.mean_probabilities
@@ -247,7 +247,7 @@ class OcclusionScreen(InspectScreen):
             share = replace(self.view, colours="viridis")
             facts = f"at most {mean.changed.max():.2f}"
             return first, Panel("share changed", facts, mean.changed, share, PROBABILITY, words="share changed")
-        return first, self._drop("mean drop", mean.baseline_probability - values)
+        return first, self._drop("mean drop", mean.unoccluded_probability - values)
 
     def _drop(self, title: str, drop: np.ndarray) -> Panel:
         """A map of what the patch takes away."""
@@ -256,9 +256,10 @@ class OcclusionScreen(InspectScreen):
 
     def _facts(self, here: OcclusionMap) -> list[tuple[str, str]]:
         p = f"p({here.watched})"
-        sure = percent(float(here.baseline[here.predicted]))
-        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.baseline_probability)}")]
-        patch = f"{here.patch_size}x{here.patch_size} of {SHOWN_FILLS.get(here.fill, here.fill)}, stride {here.stride}"
+        sure = percent(float(here.unoccluded[here.predicted]))
+        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.unoccluded_probability)}")]
+        shows = SHOWN_BASELINES.get(here.baseline, here.baseline)
+        patch = f"{here.patch_size}x{here.patch_size} of {shows}, stride {here.stride}"
         if not isinstance(here, OcclusionMapReady):
             done = int((here.winners >= 0).sum())
             return [*facts, ("patch", patch), ("positions", f"{done:,} of {here.winners.size:,}")]
@@ -276,18 +277,16 @@ class OcclusionScreen(InspectScreen):
         ]
 
     def _mean_facts(self, mean: ClassOcclusionReady) -> list[tuple[str, str]]:
-        if np.isnan(mean.baseline_probability):
+        if np.isnan(mean.unoccluded_probability):
             return [("", NO_NUMBERS)]
+        shows = SHOWN_BASELINES.get(mean.baseline, mean.baseline)
         return [
             ("digits", f"{mean.averaged} of the {mean.matching:,} of class {mean.digit}"),
-            ("without a patch", f"mean {percent(mean.baseline_probability)}"),
+            ("without a patch", f"mean {percent(mean.unoccluded_probability)}"),
             ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
             ("other answers", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
             ("over strokes", _strokes(mean.strokes)),
-            (
-                "patch",
-                f"{mean.patch_size}x{mean.patch_size} of {SHOWN_FILLS.get(mean.fill, mean.fill)}, stride {mean.stride}",
-            ),
+            ("patch", f"{mean.patch_size}x{mean.patch_size} of {shows}, stride {mean.stride}"),
         ]
 
     def _draw_patched(self) -> None:
@@ -329,9 +328,8 @@ class OcclusionScreen(InspectScreen):
         images = np.concatenate((here.image[None], here.maps[shown]))
         labels = [f"{here.split} {here.index}", *(METHOD_NAMES[here.methods[number]] for number in shown)]
         what = f"what speaks for {here.watched}"
-        facts = (
-            f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {percent(here.baseline_probability)}"
-        )
+        probability = percent(here.unoccluded_probability)
+        facts = f"actual {here.actual}, predicted {here.predicted}, p({here.watched}) {probability}"
         inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
         self.grid.show(what, facts, Sheet(images, labels=labels, inks=inks, plain=1), self.view)
         self._draw_method(here)
@@ -564,9 +562,9 @@ class OcclusionScreen(InspectScreen):
         self.stride = min(max(self.stride + stride, 1), IMAGE_SIZE - 1)
         self.show(())
 
-    def action_next_fill(self) -> None:
+    def action_next_baseline(self) -> None:
         """What the patch shows."""
-        self.fill = FILLS[(FILLS.index(self.fill) + 1) % len(FILLS)]
+        self.baseline = BASELINES[(BASELINES.index(self.baseline) + 1) % len(BASELINES)]
         self.show(())
 
     def action_next_watched(self) -> None:

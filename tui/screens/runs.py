@@ -246,7 +246,7 @@ class RunsScreen(LabScreen):
             hidden |= {"earlier_turn", "later_turn"}
             under_way = here.state in ("running", "paused")
             hidden |= {"delete", "rename"} if under_way else set() if self._reporting else {"stop"}
-            if here.state not in ("cancelled", "interrupted", "failed"):
+            if here.state not in ("stopped", "interrupted", "failed"):
                 hidden.add("resume")
         else:
             hidden |= {"open", "resume", "note", "rename", "stop"}

@@ -169,9 +169,8 @@ class TrainScreen(LabScreen):
         match history.state:
             case "failed":
                 return f"failed: {history.reason}"
-            case "cancelled" | "interrupted":
-                word = "stopped" if history.state == "cancelled" else "interrupted"
-                return f"{word} after epoch {history.epoch}{dot}R goes on with {history.name}"
+            case "stopped" | "interrupted":
+                return f"{history.state} after epoch {history.epoch}{dot}R goes on with {history.name}"
             case "running" | "paused" if watched := self.lab_app.watched:
                 done = f"epoch {history.epoch} is done"
                 return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"

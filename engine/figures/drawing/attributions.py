@@ -67,7 +67,7 @@ def attributions_figure(event: AttributionsComputed, colours: ColourMapName, sha
     image_axes.imshow(event.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     image_axes.set(xticks=[], yticks=[])
     image_axes.set_title(f"image {event.index}", fontsize=SMALL + 0.5, pad=3)
-    image_axes.set_xlabel(f"p({event.watched}) = {event.baseline_probability:.4f}", fontsize=SMALL)
+    image_axes.set_xlabel(f"p({event.watched}) = {event.unoccluded_probability:.4f}", fontsize=SMALL)
     axes, image = mosaic.draw(figure, (right, label), span, colours)
     for i, method in enumerate(event.methods):
         mosaic.write(axes, i, NAMES[method], SMALL + 0.5)

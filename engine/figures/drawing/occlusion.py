@@ -25,7 +25,7 @@ _LEFTS = (0.15, 2.35, 4.9)
 _TITLES = 0.42
 """Inches of a panel's title, which stands where other pages have theirs."""
 _LABELS = 0.38
-_FILLS = {"zero": "0", "mean": "the image's mean", "one": "1", "noise": "noise"}
+_BASELINES = {"zero": "0", "mean": "the image's mean", "one": "1", "noise": "noise"}
 
 
 def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: bool) -> Figure:
@@ -36,7 +36,7 @@ def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: 
     if not isinstance(event, OcclusionMapReady):
         raise RequestError("nothing to draw yet: wait until the map is whole")
     size, stride = event.patch_size, event.stride
-    figure = _page(event, f"image {event.index}", _patch(size, stride, event.fill))
+    figure = _page(event, f"image {event.index}", _patch(size, stride, event.baseline))
     image_axes, map_axes, winner_axes = _panels(figure)
 
     show(image_axes, event.image, (0.0, 1.0), "gray")
@@ -61,7 +61,7 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     figure = _page(
         event,
         f"{event.averaged} of the {event.matching:,} images of class {event.digit}",
-        _patch(event.patch_size, event.stride, event.fill),
+        _patch(event.patch_size, event.stride, event.baseline),
     )
     image_axes, map_axes, changed_axes = _panels(figure)
     show(image_axes, event.mean_image, (0.0, 1.0), "gray")
@@ -81,8 +81,8 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     return figure
 
 
-def _patch(size: int, stride: int, fill: str) -> str:
-    return f"patch {size}x{size} of {_FILLS.get(fill, fill)}, stride {stride}"
+def _patch(size: int, stride: int, baseline: str) -> str:
+    return f"patch {size}x{size} of {_BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
 def _strokes(event: OcclusionMapReady | ClassOcclusionReady) -> str:
