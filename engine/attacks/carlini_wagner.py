@@ -1,6 +1,6 @@
-"""Carlini and Wagner's L2 attack: the smallest change, by a loss with a constant that a binary search finds.
+"""Carlini and Wagner's L2 attack: the smallest perturbation, with a binary search for the constant in the objective.
 
-Norms are of differences of pixel values, which go from 0 to 1; no image leaves that range.
+Pixel values are from 0 to 1, and every image stays in that range; norms are of differences of pixel values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def carlini_wagner(  # noqa: PLR0917
     binary_search_steps: int,
     confidence: float,
 ) -> Iterator[Iterate]:
-    """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for each image's own constant."""
+    """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for the constant of each image."""
     n = len(originals)
     constant = originals.new_ones(n)
     low, high = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
