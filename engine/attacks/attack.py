@@ -150,9 +150,7 @@ class _Case:
         # As in the notebook, images that are of the target class already are left out.
         self.indices = [index for index in request.indices if labels[index] != target]
         if not self.indices:
-            raise RequestError(
-                f"there is nothing to attack: all of these images are of class {target} already"
-            )
+            raise RequestError(f"there is nothing to attack: all of these images are of class {target} already")
         self.source, self.count = f"{dataset} {request.split}", len(split)
         self.originals = split.images[self.indices]
         return [labels[index] for index in self.indices], [target] * len(self.indices)

@@ -101,9 +101,7 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
     images, labels = _others(made_of.images, made_of.labels, request.target, request.made_of)
     held_out, actual = _others(split.images, split.labels, request.target, request.count)
     if not len(images) or not len(held_out):
-        raise RequestError(
-            f"there is nothing to attack: all of these images are of class {request.target} already"
-        )
+        raise RequestError(f"there is nothing to attack: all of these images are of class {request.target} already")
     history, began = [], perf_counter()
     with torch.inference_mode():
         for step, now in enumerate(ascend(attacked(loaded, loaded.dtype), images, labels, request)):
