@@ -93,9 +93,9 @@ def epoch_permutation(seed: int, epoch: int, size: int) -> Tensor:
 def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
     """One of MNIST's four files, unpacked from `folder` into `cache` on first use.
 
-    Both are checked by SHA-256: what is unpacked each time, what is cached once for each change of the file. (The
-    bundled networks are taken as they were installed.) Raises RequestError that names a damaged or missing file. A
-    cache that cannot be written is done without; a cached file with other bytes is unpacked anew.
+    Both are checked by SHA-256: the unpacked data each time, the cached file once for each change of it. (The bundled
+    networks are not checked.) Raises RequestError that names a damaged or missing file. Works without a writable cache;
+    a cached file with the wrong contents is unpacked again.
     """
     cached, digest = cache / name, MNIST_SHA256[name]
     with contextlib.suppress(OSError, RequestError):

@@ -647,17 +647,17 @@ def test_places_where_nothing_can_be_written(tiny: FiltersShown, tmp_path: Path)
     before = sorted(tmp_path.rglob("*"))
     gone, folder, file = tmp_path / "no" / "x.png", tmp_path / "folder.png", tmp_path / "file"
     assert refusal(tiny, path=str(gone)) == (
-        f"cannot write {gone} (No such file or directory): make its folder or give another place"
+        f"cannot write {gone} (No such file or directory): create its folder or choose another path"
     )
-    assert refusal(tiny, path=str(folder)) == f"cannot write {folder} (Is a directory): give another place"
+    assert refusal(tiny, path=str(folder)) == f"cannot write {folder} (Is a directory): choose another path"
     assert refusal(tiny, path=str(file / "x.png")) == (
-        f"cannot write {file / 'x.png'} (Not a directory): give another place"
+        f"cannot write {file / 'x.png'} (Not a directory): choose another path"
     )
     assert "(File name too long)" in refusal(tiny, path=str(tmp_path / ("x" * 255 + ".png")))
     assert "null" in refusal(tiny, path="a\0b.png")
     assert refusal(tiny, path="x.pdf") == "x.pdf must end in .png: figures are written as PNG"
     assert "must end in .png" in refusal(tiny, path=str(tmp_path))
-    assert refusal(tiny, folder=str(file)) == f"cannot write to {file} (File exists): give another place"
+    assert refusal(tiny, folder=str(file)) == f"cannot write to {file} (File exists): choose another path"
     assert "null" in refusal(tiny, folder="a\0b")
     assert sorted(tmp_path.rglob("*")) == before
     assert file.read_text() == "mine"
@@ -672,7 +672,7 @@ def test_a_full_disk_leaves_nothing_behind(tiny: FiltersShown, tmp_path: Path) -
     ):
         (tmp_path / f".{name}.{os.getpid()}.partial").symlink_to("/dev/full")
         assert refusal(tiny, **options) == (
-            f"cannot write {tmp_path / name} (No space left on device): make room or give another place"
+            f"cannot write {tmp_path / name} (No space left on device): free disk space or choose another path"
         )
         assert not list(tmp_path.iterdir())
 
@@ -684,7 +684,7 @@ def test_a_folder_that_is_read_only(
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    advice = "make room or give another place" if number == errno.EDQUOT else "give another place"
+    advice = "free disk space or choose another path" if number == errno.EDQUOT else "choose another path"
     old = saved(tiny, path=str(tmp_path / "x.png")).read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(engine.figures.export, "write_whole", refuse)

@@ -443,7 +443,7 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     [
         ({"index": 400}, "index 400 is beyond the 400 images of the test split: the last is 399"),
         ({"what": "nothing.pth"}, "there is no file nothing.pth"),
-        ({"what": "no-run"}, "no-run is no run folder"),
+        ({"what": "no-run"}, "no-run is not a run folder"),
     ],
 )
 def test_bad_questions(fields: dict[str, Any], words: str) -> None:
@@ -458,7 +458,7 @@ def test_weights_of_another_shape_are_refused_in_one_line(tmp_path: Path) -> Non
     state["fc.3.weight"] = torch.zeros(11, 500)
     path = tmp_path / "eleven.pth"
     torch.save(state, path)
-    with pytest.raises(RequestError, match=r"fc.3.weight \(11, 500\) answers 11 classes") as caught:
+    with pytest.raises(RequestError, match=r"fc.3.weight \(11, 500\) has 11 outputs instead of 10") as caught:
         list(perform(Occlude(what=str(path)), NOWHERE))
     assert "\n" not in str(caught.value)
 

@@ -365,7 +365,7 @@ def test_a_finished_run_cannot_be_cancelled(tmp_path: Path, small_runs: None) ->
     assert isinstance(only(tmp_path).events()[-1], RunFinished)
 
 
-GPU_FULL = "cuda:0 is out of memory: take --device cpu, or free some, or lower --batch-size (64)"
+GPU_FULL = "cuda:0 is out of memory: use --device cpu, or free some memory, or lower --batch-size (64)"
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_report_can_be_stopped(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for request, words in (
-        (Report(what=("nowhere",)), "is no run folder"),
+        (Report(what=("nowhere",)), "is not a run folder"),
         (Report(what=("pretrained:cnn", "pretrained:cnn")), "name two different networks"),
         (Report(out=str(tmp_path / "file")), "is a file: give --out the name of a folder"),
     ):

@@ -269,9 +269,7 @@ def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> No
     for word in ("occlude", "attribute"):
         code, out, err = call(word, "odd.pth")
         assert (code, out) == (2, "")
-        assert err.startswith(
-            "mnist-tui: odd.pth holds another network than ours: conv2.0.bias is (3,), wanted is (32,)"
-        )
+        assert err.startswith("mnist-tui: odd.pth holds a different network: conv2.0.bias is (3,), expected (32,)")
         assert err.count("\n") == 1
 
 
@@ -679,7 +677,7 @@ def test_the_table_of_layers_is_the_events(call: Call) -> None:
 
 
 def test_people_and_programs_hear_why_the_cpu_computes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    reason = "cuda:0 is too old for this PyTorch: on the CPU"
+    reason = "cuda:0 is too old for this PyTorch: using the CPU"
     monkeypatch.setattr("engine.network.devices.fallback", lambda: reason)
     code, out, err = call("filters", "pretrained:cnn")
     assert (code, err) == (0, "")
@@ -696,4 +694,4 @@ def test_a_gpu_that_gives_out_is_one_line(call: Call, monkeypatch: pytest.Monkey
     monkeypatch.setattr("engine.inspection.loaded._read", full)
     for command in (["evaluate"], ["occlude"], ["attribute"], ["attack", "pgd"], ["robustness"], ["digits"]):
         code, _, err = call(*command, "pretrained:cnn", "--device", "cpu")
-        assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: take --device cpu, or free some\n")
+        assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: use --device cpu, or free some memory\n")

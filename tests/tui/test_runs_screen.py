@@ -110,7 +110,7 @@ async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> Non
         assert "undo" not in live(screen)
         await pilot.press("m")
         await typed(pilot, "a/b")
-        await until(pilot, lambda: "a name is one word" in list(app._notifications)[-1].message)
+        await until(pilot, lambda: "must be a folder name" in list(app._notifications)[-1].message)
         await pilot.press("m")
         await typed(pilot, "renamed")
         await until(pilot, lambda: "renamed" in listed(screen))

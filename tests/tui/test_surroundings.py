@@ -18,7 +18,7 @@ from tui import cli
 
 ROOT = Path(__file__).parents[2]
 MISSING = "libcublas.so.12: cannot open shared object file: No such file or directory"
-REINSTALL = "reinstall what needs it, or set LD_LIBRARY_PATH to the folder that holds it"
+REINSTALL = "reinstall the package that needs it, or add its folder to LD_LIBRARY_PATH to the folder that holds it"
 
 
 def program(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_a_library_that_does_not_load_says_so_itself(tmp_path: Path, kind: str) 
     (tmp_path / "torch.py").write_text(f"raise {kind}({MISSING!r})")
     done = program("evaluate", "pretrained:cnn", path=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"mnist-tui: a library does not load: {MISSING}: {REINSTALL}\n"
+    assert done.stderr == f"mnist-tui: a library cannot be loaded: {MISSING}: {REINSTALL}\n"
 
 
 def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     lab = Lab(tmp_path)
     job: Job = lab.submit(WarmUp())
     assert job.wait(10)
-    said = JobFailed(reason=f"a library does not load: {MISSING}: {REINSTALL}", bad_request=False)
+    said = JobFailed(reason=f"a library cannot be loaded: {MISSING}: {REINSTALL}", bad_request=False)
     assert [event for _, event in lab.drain()] == [said]
     lab.close()
 
@@ -59,7 +59,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                 "path (/.config/matplotlib), and a temporary directory could not be created; set the MPLCONFIGDIR "
                 "environment variable to a writable directory"
             ),
-            "a writable cache directory: set MPLCONFIGDIR to a folder that can be written",
+            "a writable cache directory: set MPLCONFIGDIR to a writable folder",
         ),
         (ModuleNotFoundError("No module named 'captum'", name="captum"), "reinstall mnist-tui"),
         (RuntimeError("operator torchvision::nms does not exist"), "install both from the same place"),
@@ -86,7 +86,7 @@ def test_modules_of_others_under_our_names(tmp_path: Path) -> None:
     done = program("runs", path=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        f"mnist-tui: {tmp_path / 'random.py'} is imported in the place of Python's own random"
+        f"mnist-tui: {tmp_path / 'random.py'} is imported instead of Python's own random"
     )
     assert len(done.stderr.splitlines()) == 1
 
