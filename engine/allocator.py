@@ -16,8 +16,8 @@ def keep_freed_memory() -> bool:
 
     A training step allocates the same maps of several megabytes again and again; by default each is mapped anew, and
     zeroing the kernel's fresh pages takes a third of the step (measured: 1.3 to 1.5 times as many images per second
-    without it). It applies to threads too if called before they start, since they then share the main thread's arena. Does
-    nothing without glibc; returns whether it had an effect.
+    without it). It applies to threads too if called before they start, since they then share the main thread's arena.
+    Does nothing without glibc; returns whether it had an effect.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -6,7 +6,7 @@ import sys
 
 _ADVICE = (
     ("MPLCONFIGDIR", "set MPLCONFIGDIR to a writable folder"),
-    ("shared object", "reinstall the package that needs it, or add its folder to LD_LIBRARY_PATH"),
+    ("shared object", "reinstall the package that needs it, or add the library's folder to LD_LIBRARY_PATH"),
     ("temporary directory", "set TMPDIR to a writable folder"),
     ("torchvision::", "torch and torchvision do not match: install both from the same source"),
     ("No module named", "reinstall mnist-tui"),

@@ -82,7 +82,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
         if history.state == "finished":
             raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
         if not folder.process_file.exists():
-            raise RequestError(f"run {folder.name} was imported, not trained, so it cannot be resumed")
+            raise RequestError(f"run {folder.name} was not trained here, so it cannot be resumed")
         if free is False:
             raise RequestError(f"run {folder.name} is already running in {owner(folder)}: stop it there first")
         if history.under_way and not request.force and not folder.abandoned(free and False):

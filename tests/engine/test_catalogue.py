@@ -155,7 +155,7 @@ def test_a_list_needs_no_torch(tmp_path: Path) -> None:
         ("-x", "an option"),
         ("lenet.pth", "a weights file"),
         ("LENET.PTH", "a weights file"),
-        ("pretrained:cnn", "ship with the program"),
+        ("pretrained:cnn", "is reserved for the bundled networks"),
         ("a\x1b[31mb", "invisible characters"),
         ("caf\udce9", "invisible characters"),
         ("a\u202eb", "invisible characters"),

@@ -50,7 +50,7 @@ def test_a_file_system_that_refuses_gets_what_it_can(
     said = paths.cautions(tmp_path)
     assert len(said) == 2
     assert "permissions" in said[0]
-    assert "power cut" in said[1]
+    assert "power failure" in said[1]
 
 
 @pytest.mark.usefixtures("no_refusals")

@@ -358,7 +358,7 @@ def test_the_caption_names_the_gray_of_the_patch() -> None:
 
 def test_a_map_that_grows_is_not_drawn(occlusion: OcclusionMapReady) -> None:
     fields = {name: getattr(occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
-    with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is whole"):
+    with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is complete"):
         figure_of(OcclusionMapAdvanced(**fields))
 
 
@@ -374,7 +374,7 @@ def test_mean_map_of_a_class(class_occlusion: ClassOcclusionReady) -> None:
 @pytest.mark.parametrize("shared_range", [True, False])
 def test_attributions(attributions: AttributionsComputed, shared_range: bool) -> None:
     figure = figure_of(attributions, colours="diverging", shared_range=shared_range)
-    assert title(figure) == "What speaks for 8: actual 8, predicted 8"
+    assert title(figure) == "Attributions for class 8: actual 8, predicted 8"
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), attributions.image)
     mosaic = figure.axes[1]
     assert len(words(mosaic)) == 8
@@ -464,7 +464,7 @@ def test_digits_of_any_number(digits: DigitsShown) -> None:
     assert "first 100 of 10,000" in caption(figure)
     np.testing.assert_array_equal(tiles(figure.axes[0], 100, 28, 28), many.images[:100])
     mistakes = msgspec.structs.replace(digits, order="mistakes", matching=83)
-    assert title(figure_of(mistakes)) == "Mistakes among the test images, the surest first"
+    assert title(figure_of(mistakes)) == "Mistakes among the test images, the most confident first"
     assert "83 in all" in caption(figure_of(mistakes))
     with pytest.raises(RequestError, match="nothing to draw"):
         figure_of(msgspec.structs.replace(digits, digits=(), images=digits.images[:0]))

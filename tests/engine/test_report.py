@@ -98,7 +98,7 @@ def test_of_one_weights_file(tmp_path: Path) -> None:
     assert isinstance(event, ReportWritten)
     text = Path(event.markdown).read_text(encoding="utf-8")
     assert "how it was trained is not known" in text
-    assert "one run alone" in text
+    assert "only one run" in text
     assert "3.1.3" not in text  # there is no other network to ask
 
 
@@ -124,7 +124,7 @@ def test_refusals(tmp_path: Path) -> None:
     for request, words in (
         (Report(what=("nowhere",)), "is not a run folder"),
         (Report(what=("pretrained:cnn", "pretrained:cnn")), "name two different networks"),
-        (Report(out=str(tmp_path / "file")), "is a file: give --out the name of a folder"),
+        (Report(out=str(tmp_path / "file")), "is a file: choose a folder with --out"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             list(perform(request, tmp_path))

@@ -321,7 +321,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "many dimensions": (odd(torch.zeros([1] * 9)), "a tensor of too many dimensions"),
     "more batch norms than layers": (
         saved(CNN_STATE | {f"bn{n}.{key}": torch.zeros(32) for n in range(5) for key in OF_NORM}),
-        "5 batch norms, and there are 4 layers",
+        "5 batch norms, for only 4 layers",
     ),
     "dicts in themselves": (saved(in_itself()), "endlessly nested dicts"),
     "a list of contents without end": (data(long_list()), "a zip archive with too many parts"),

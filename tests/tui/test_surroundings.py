@@ -18,7 +18,7 @@ from tui import cli
 
 ROOT = Path(__file__).parents[2]
 MISSING = "libcublas.so.12: cannot open shared object file: No such file or directory"
-REINSTALL = "reinstall the package that needs it, or add its folder to LD_LIBRARY_PATH to the folder that holds it"
+REINSTALL = "reinstall the package that needs it, or add the library's folder to LD_LIBRARY_PATH"
 
 
 def program(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -85,9 +85,7 @@ def test_modules_of_others_under_our_names(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("x = 1")
     done = program("runs", path=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"mnist-tui: {tmp_path / 'random.py'} is imported instead of Python's own random"
-    )
+    assert done.stderr.startswith(f"mnist-tui: {tmp_path / 'random.py'} is imported instead of Python's own random")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -16,7 +16,7 @@ _GAP = 0.2  # inches between two columns
 
 
 def layers_figure(event: NetworkSummarised) -> Figure:
-    """The table of layers as in a paper, the totals under it."""
+    """The table of layers as in a paper, with the totals below it."""
     rows = [
         (
             layer.name,
