@@ -14,7 +14,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # from glibc's mal
 def keep_freed_memory() -> bool:
     """Make glibc's malloc keep freed memory instead of returning it to the kernel.
 
-    A training step allocates the same maps of several megabytes again and again; by default each is mapped anew, and
+    A training step allocates the same maps of several megabytes again and again; by default each is mapped again, and
     zeroing the kernel's fresh pages takes a third of the step (measured: 1.3 to 1.5 times as many images per second
     without it). It applies to threads too if called before they start, since they then share the main thread's arena.
     Does nothing without glibc; returns whether it had an effect.

@@ -70,7 +70,7 @@ class AttackDigits(InspectImages, frozen=True, tag="attack-digits"):
 class AttackTargeted(AttackDigits, frozen=True, tag="attack-targeted"):
     """Raise the logit of a target class, with a squared-error penalty (the notebook's section 3.2, "targeted").
 
-    The penalty is on the difference from the digit, whichever the starting point.
+    The penalty is on the difference from the digit, whatever the starting point.
     """
 
     attack = "targeted"

@@ -26,7 +26,7 @@ from engine.network.model import inference_network
 from engine.network.seeds import generator
 
 RANDOM = "random"
-"""The name of random order, beside those of the methods."""
+"""The name of random order, used like that of a method."""
 IMAGES_AT_ONCE, NOISY_IMAGES = 4, 200
 """Batch limits, in images and in noisy images (or steps): training takes turns with this and must not wait long."""
 RANDOMISED = 16

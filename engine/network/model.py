@@ -111,7 +111,7 @@ def inference_network(model: CNN) -> nn.Sequential:
 
 
 def seeded_cnn(architecture: Architecture, seed: int) -> CNN:
-    """A CNN on the CPU with PyTorch's default initial weights, drawn from `seed` alone."""
+    """A CNN on the CPU with PyTorch's default initial weights, determined by `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return CNN(architecture)

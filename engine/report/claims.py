@@ -144,8 +144,7 @@ def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_s
             SUPPORTED if all(right < count / 2 for right in other_says) else MIXED,
             "Classified as their target class by the other network, for which they were not made: "
             + _each(names, words)
-            + ". As far as they are, the pattern is not specific to one network; how they look to people is not "
-            "measured.",
+            + ". For these the pattern is not specific to one network; how they look to people is not measured.",
         )
         claims.insert(1, noisy)
     return claims

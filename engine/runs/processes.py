@@ -125,10 +125,10 @@ def _locked(handle: int) -> bool | None:
 
 
 @contextmanager
-def watched(lock: Path, wish: Path) -> Iterator[threading.Event]:
-    """Touch the file `lock` as a heartbeat within the context; the event is set once there is a file `wish`.
+def watched(lock: Path, stop_file: Path) -> Iterator[threading.Event]:
+    """Touch the file `lock` as a heartbeat within the context; the event is set once there is a file `stop_file`.
 
-    An earlier file `wish` is removed first. Both work on a shared folder, where processes and locks may not be visible.
+    An earlier `stop_file` is removed first. Both work on a shared folder, where processes and locks may not be visible.
     """
     ended, asked = threading.Event(), threading.Event()
 
@@ -136,21 +136,21 @@ def watched(lock: Path, wish: Path) -> Iterator[threading.Event]:
         beaten = time.monotonic()
         while not ended.wait(LOOK):
             with contextlib.suppress(OSError):
-                if wish.exists():
+                if stop_file.exists():
                     asked.set()
                 if time.monotonic() - beaten >= BEAT:
                     os.utime(lock)
                     beaten = time.monotonic()
 
     with contextlib.suppress(OSError):
-        wish.unlink(missing_ok=True)
+        stop_file.unlink(missing_ok=True)
     threading.Thread(target=watch, name="run-watch", daemon=True).start()
     try:
         yield asked
     finally:
         ended.set()
         with contextlib.suppress(OSError):
-            wish.unlink(missing_ok=True)
+            stop_file.unlink(missing_ok=True)
 
 
 def _boot() -> str:

@@ -39,7 +39,7 @@ class TrainingFailed(Exception):
 
 
 class Sums(Struct):
-    """The sums of an unfinished epoch: everything that, beside weights and optimizer, is needed to resume it."""
+    """The sums of an unfinished epoch: everything needed to resume it, except weights and optimizer."""
 
     step: int = 0
     """Number of steps done."""
@@ -197,12 +197,12 @@ class _Watch:
 def train(
     request: Train, data: Dataset, state: TrainingState
 ) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
-    """Train `state` from the epoch where it is to `request.epochs`; one event a step, and one an epoch.
+    """Train `state` from its current epoch to `request.epochs`, with an event for each step and each epoch.
 
-    Adam with cross-entropy over shuffled batches, as in the notebook. An epoch's order comes from (seed, epoch) alone.
-    Losses are summed on the device and read RUNNING_POINTS times an epoch. At each event `state` is whole: saved then,
-    it goes on from there bit for bit. Raises TrainingFailed where the loss stops being a finite number; the weights are
-    then those of the last epoch that finished here.
+    Adam with cross-entropy over shuffled batches, as in the notebook. The order of an epoch depends only on (seed,
+    epoch). Losses are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete:
+    if saved then, it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights
+    are then those of the last epoch that finished in this call.
     """
     keep_freed_memory()
     set_threads(request.threads)

@@ -465,7 +465,7 @@ def test_digits_of_any_number(digits: DigitsShown) -> None:
     np.testing.assert_array_equal(tiles(figure.axes[0], 100, 28, 28), many.images[:100])
     mistakes = msgspec.structs.replace(digits, order="mistakes", matching=83)
     assert title(figure_of(mistakes)) == "Mistakes among the test images, the most confident first"
-    assert "83 in all" in caption(figure_of(mistakes))
+    assert "83 in total" in caption(figure_of(mistakes))
     with pytest.raises(RequestError, match="nothing to draw"):
         figure_of(msgspec.structs.replace(digits, digits=(), images=digits.images[:0]))
 

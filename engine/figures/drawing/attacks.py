@@ -18,7 +18,7 @@ NAMES = {"random": "random noise", "fgsm": "FGSM", "pgd": "PGD", "deepfool": "De
 """The names of the attacks as in papers."""
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
-    "noise": "From noise: images that the network takes for a class",
+    "noise": "From noise: images that the network classifies as a given class",
     "targeted": "Targeted adversarial attack: logit ascent with a squared-error penalty",
 }
 _MOST = 10

@@ -15,8 +15,8 @@ MOST = 100
 _TITLES = {
     "random": "Randomly selected {} images",
     "mistakes": "Mistakes among the {} images, the most confident first",
-    "least-certain": "The {} images that the network is least certain of",
-    "most-certain": "The {} images that the network is most certain of",
+    "least-certain": "The {} images with the least confident predictions",
+    "most-certain": "The {} images with the most confident predictions",
 }
 
 
@@ -27,11 +27,11 @@ def digits_figure(event: DigitsShown, colours: ColourMapName) -> Figure:
     """
     digits = event.digits[:MOST]
     if not digits:
-        raise RequestError("nothing to draw: no digits match, choose others")
+        raise RequestError("nothing to draw: no digits match, so choose others")
     full, size, line, label = (5, 8.0, 0.13, 0.48) if len(digits) <= 10 else (10, 6.0, 0.1, 0.38)  # points, inches
     columns = min(full, len(digits))
     mosaic = Mosaic(event.images[: len(digits)], columns, (WIDTH - 0.3) * columns / full - 0.2, label, gap=0.2)
-    notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in all"]
+    notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in total"]
     if len(digits) < len(event.digits):
         notes.append(f"first {len(digits)} of {len(event.digits):,}")
     title = _TITLES.get(event.order, "{} images").format(event.split)
