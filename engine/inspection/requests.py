@@ -21,7 +21,7 @@ class Summarise(Inspect, frozen=True, tag="summarise"):
 class InspectImages(Inspect, frozen=True, tag="inspect-images"):
     """Run a network on images: the base of requests that need both."""
 
-    split: Annotated[SplitName, Meta(description="split of the data set; no choice was ever made on test")] = "test"
+    split: Annotated[SplitName, Meta(description="split of the data set; test was not used for any choice")] = "test"
     dataset: Annotated[
         Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
         Meta(description="data set; auto takes the one that the run was trained on, or mnist for a weights file"),

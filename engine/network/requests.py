@@ -87,14 +87,21 @@ class Reading(Struct, frozen=True):
 
 MeanOfInputs = (
     Annotated[
-        float, Meta(ge=-100, le=100, description="mean subtracted from the pixels in training (none: as the file says)")
+        float,
+        Meta(
+            ge=-100, le=100, description="mean subtracted from the pixels in training (none: as recorded in the file)"
+        ),
     ]
     | None
 )
 DeviationOfInputs = (
     Annotated[
         float,
-        Meta(gt=0, le=100, description="standard deviation dividing the pixels in training (none: as the file says)"),
+        Meta(
+            gt=0,
+            le=100,
+            description="standard deviation dividing the pixels in training (none: as recorded in the file)",
+        ),
     ]
     | None
 )

@@ -29,7 +29,7 @@ class Train(Architecture, frozen=True, tag="train"):
     device: Device = "auto"
     precision: Annotated[
         PrecisionName,
-        Meta(description="precision of matrix products: fp32, or the faster but coarser tf32 of recent NVIDIA GPUs"),
+        Meta(description="precision of products and convolutions: fp32, or faster, coarser tf32 on recent NVIDIA GPUs"),
     ] = "fp32"
     threads: Annotated[int, Meta(ge=0, le=1024, description="number of CPU threads (0: all that are available)")] = 0
 

@@ -408,7 +408,7 @@ def test_one_attribution_alone(attributions: AttributionsComputed) -> None:
 
 def test_faithfulness(faithfulness: FaithfulnessMeasured) -> None:
     figure = figure_of(faithfulness)
-    stages = next(axes for axes in figure.axes if "random weights" in axes.get_xlabel())
+    stages = next(axes for axes in figure.axes if "randomised layers" in axes.get_xlabel())
     lines = [np.asarray(line.get_ydata()).tolist() for line in stages.get_lines()]
     for trust in faithfulness.faithfulness:
         if trust.similarities and np.isfinite(trust.similarities).all():
@@ -655,7 +655,7 @@ def test_places_where_nothing_can_be_written(tiny: FiltersShown, tmp_path: Path)
     )
     assert "(File name too long)" in refusal(tiny, path=str(tmp_path / ("x" * 255 + ".png")))
     assert "null" in refusal(tiny, path="a\0b.png")
-    assert refusal(tiny, path="x.pdf") == "x.pdf must end in .png: figures are written as PNG"
+    assert refusal(tiny, path="x.pdf") == "x.pdf must end in .png, since figures are written as PNG files"
     assert "must end in .png" in refusal(tiny, path=str(tmp_path))
     assert refusal(tiny, folder=str(file)) == f"cannot write to {file} (File exists): choose another path"
     assert "null" in refusal(tiny, folder="a\0b")

@@ -129,7 +129,7 @@ def test_refusals(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=words) as caught:
             list(perform(request, tmp_path))
         assert "\n" not in str(caught.value)
-    with pytest.raises(RequestError, match="one network or two"):
+    with pytest.raises(RequestError, match="one or two networks"):
         Report(what=("a", "b", "c"))
 
 

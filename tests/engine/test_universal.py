@@ -142,7 +142,7 @@ def test_it_can_be_watched_kept_and_drawn() -> None:
     assert b'"fooling_rate":' in to_json(event)
     assert b"perturbation" not in to_json(event)
     figure = figure_of(event)
-    assert "made of 20 training images" in caption(figure)
+    assert "fitted to 20 training images" in caption(figure)
     assert "L∞ 0.3, 3 steps of 0.25" in caption(figure)
     inside(figure)
 

@@ -52,7 +52,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a folder that"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a writable folder"),
         (
             OSError(
                 "Matplotlib requires access to a writable cache directory, but there was an issue with the default "
@@ -62,7 +62,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             "a writable cache directory: set MPLCONFIGDIR to a writable folder",
         ),
         (ModuleNotFoundError("No module named 'captum'", name="captum"), "reinstall mnist-tui"),
-        (RuntimeError("operator torchvision::nms does not exist"), "install both from the same place"),
+        (RuntimeError("operator torchvision::nms does not exist"), "install both from the same source"),
         (ImportError("cannot import name 'Random'", name="random", path="/w/random.py"), "/w/random.py is imported in"),
         (ImportError("\n\nIMPORTANT:\n\nread this"), "IMPORTANT: read this"),
     ],
