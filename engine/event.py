@@ -1,8 +1,8 @@
-"""What every event is: a fact in the past tense that the laboratory reports.
+"""The base of all events: facts, in the past tense, that the laboratory reports.
 
-Events carry plain values and NumPy arrays, never tensors: nothing that shows an event needs torch. An event is one
-line of JSON with its plain values, on standard output and in `events.jsonl` alike; its arrays go into an `.npz`. Each
-wing of the engine has its own in its `events.py`.
+Events carry plain values and NumPy arrays, never tensors, so showing an event does not need torch. The plain values of
+an event are one line of JSON, on standard output as in `events.jsonl`; its arrays go into an `.npz` file. Each wing of
+the engine defines its own in its `events.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from engine.words import shown
 
-if TYPE_CHECKING:  # NumPy takes a tenth of a second to import, which the first frame does without
+if TYPE_CHECKING:  # importing NumPy takes a tenth of a second, which would delay the first frame
     import numpy as np
 
     Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -24,11 +24,11 @@ Name = Annotated[str, Meta(max_length=255)]
 Words = Annotated[str, Meta(max_length=10_000)]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 Epoch = Annotated[int, Meta(ge=0, le=100_000)]
-"""As many as a request can ask for."""
+"""Up to the maximum of a request."""
 Amount = Annotated[float, Meta(ge=0, le=1e39)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-"""Bounds of what is read back from a disk: a number beyond them was not written by this program."""
+"""Bounds of values that are read back from disk: this program writes no values beyond them."""
 
 
 class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -36,51 +36,51 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Progress(Event, frozen=True):
-    """An event that the next one of its kind replaces: it is shown, never stored, and may be skipped."""
+    """An event that the next one of its type replaces: it is shown, never stored, and may be skipped."""
 
     at_once: ClassVar[bool] = False
-    """Whether somebody waits for just this: a part of a result, rather than how far the work is."""
+    """Whether it should be shown at once: a part of a result, rather than only progress."""
 
 
 class WorkAdvanced(Progress, frozen=True):
-    """A part of a piece of work was done."""
+    """A part of a task was done."""
 
     words: str
-    """What the work is, for people."""
+    """A description of the task for the user."""
     done: int
     total: int
 
 
 class JobFailed(Event, frozen=True):
-    """A job ended in an error before it had a run."""
+    """A job failed, other than by a failure of its training run."""
 
     reason: str
     """One line: what happened and what to do."""
     bad_request: bool
-    """True where the input was wrong rather than the work."""
+    """Whether the request was invalid, rather than the work failing."""
 
 
 class Cancelled(Exception):
-    """Thrown into the generator of a job by whoever wants it to stop: it says its last words and ends."""
+    """Thrown into the generator of a job to stop it: it yields its last events and ends."""
 
 
 class PauseAsked(Exception):
-    """Thrown into the generator of a job that is about to be paused: what it then says comes before the pause."""
+    """Thrown into the generator of a job before a pause: the event that it then yields precedes the pause."""
 
 
 _encoder = msgspec.json.Encoder()
 
 
 def arrays(event: Event) -> dict[str, Array]:
-    """The arrays of an event by name: what its `.npz` holds."""
+    """The arrays of an event by name: the contents of its `.npz` file."""
     values = ((name, getattr(event, name)) for name in event.__struct_fields__)
     return {name: value for name, value in values if hasattr(value, "dtype")}
 
 
 def to_json(event: Event) -> bytes:
-    """The event as one line of JSON, without its arrays and without the line's end. NaN and infinity become null.
+    """The event as one line of JSON, without its arrays and without a newline. NaN and infinity become null.
 
-    Names are bytes to the system and need not be text: those that are none are written as people are shown them.
+    File names are bytes and need not be valid text: invalid ones are escaped as they are shown to the user.
     """
     left_out = arrays(event)
     plain: Any = event
@@ -94,7 +94,7 @@ def to_json(event: Event) -> bytes:
 
 
 def _text(value: Any) -> Any:
-    """`value`, of plain kinds, with all that is no text escaped."""
+    """`value`, made of plain types, with invalid text escaped."""
     match value:
         case str():
             return value if value.isascii() else "".join(shown(c) if "\ud800" <= c <= "\udfff" else c for c in value)

@@ -1,4 +1,4 @@
-"""Sizes of feature maps, as integers: shared by the check of a request and by the network itself."""
+"""Sizes of feature maps, shared by the validation of requests and the network itself."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ POOL = 2  # the notebook's max-pooling: 2x2, stride 2
 
 
 class GeometryError(ValueError):
-    """The layers do not fit on the image; the message says which one and what to change."""
+    """The layers do not fit on the image. The message says which one, and what to change."""
 
 
 def convolved(size: int, kernel_size: int, stride: int, padding: int) -> int:
-    """Side of the map that a convolution makes of a square map of side `size`, in pixels.
+    """Side, in pixels, of the output map of a convolution for a square input map of side `size`.
 
     Raises GeometryError where the kernel is larger than the padded map.
     """
     padded = size + 2 * padding
     if kernel_size > padded:
-        raise GeometryError(f"a kernel of {kernel_size} pixels is larger than the padded map of {padded}")
+        raise GeometryError(f"a kernel of {kernel_size} pixels is larger than the padded map of {padded} pixels")
     return (padded - kernel_size) // stride + 1
 
 
@@ -50,16 +50,16 @@ def block_sizes(
 
 @dataclass(frozen=True)
 class Field:
-    """What one output of a layer sees of the image along one axis, in pixels."""
+    """The receptive field of a layer's outputs along one axis of the image, in pixels."""
 
     side: int
     step: int
-    """From one output to the next."""
+    """Distance between the fields of neighbouring outputs."""
     start: int
-    """The first pixel that output 0 sees; negative where that is padding."""
+    """The first pixel of the field of output 0; negative where that is padding."""
 
     def then(self, kernel_size: int, stride: int = 1, padding: int = 0) -> Field:
-        """The field of a layer whose windows slide over this one's outputs."""
+        """The field of a following layer with the given window."""
         side, start = self.side + (kernel_size - 1) * self.step, self.start - padding * self.step
         return Field(side, self.step * stride, start)
 
@@ -67,7 +67,7 @@ class Field:
 def block_fields(kernel_size: int, stride: int, padding: int, blocks: int = 2) -> list[tuple[Field, Field]]:
     """(field after the convolution, field after its pooling) of each convolution block.
 
-    The notebook's network sees 3x3 and 4x4 pixels in its first block, 8x8 and 10x10 in its second.
+    For the notebook's network, 3x3 and 4x4 pixels in its first block, 8x8 and 10x10 in its second.
     """
     fields, field = [], Field(1, 1, 0)
     for _ in range(blocks):

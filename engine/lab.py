@@ -1,9 +1,9 @@
-"""The laboratory: the only door between a front end and the engine's work.
+"""The laboratory: the only interface between a front end and the engine.
 
-Requests go in, events come out. The work is done in three lanes, each a thread: training, where requests wait in a
-queue; analysis, where the newest request wins; and files, where run folders are read and changed however busy the
-others are. Step by step those that compute take turns. Nothing in here imports PyTorch; the lane's thread does, when
-its first request comes.
+Requests go in, events come out. The work is done in three lanes, each a thread: training, where requests are queued;
+analysis, where the newest request replaces older ones; and files, where run folders are read and changed however busy
+the others are. The lanes that compute take turns step by step. Nothing in here imports PyTorch; a lane's thread does so
+at its first request.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, 
 JobState = Literal["waiting", "running", "paused", "done"]
 
 PROGRESS_INTERVAL = 0.25
-"""Seconds between two wake-ups of the reader for progress alone; results and their parts wake it at once."""
+"""Seconds between two wake-ups of the reader for progress only; results and parts of results wake it at once."""
 
 NICENESS = 5
-"""Of the lanes' threads, against the front end's 0."""
+"""Nice value of the lanes' threads; the front end has 0."""
 
 
 class Stream:
-    """Events on their way from the lanes to one reader.
+    """A queue of events from the lanes to one reader.
 
-    Progress replaces the progress of its kind that nobody has read yet; all else is kept, in order. Writing never
-    blocks, so a reader that stops reading never stops a lane, and what waits for it is bounded by the results.
+    Progress replaces unread progress of the same type; everything else is kept, in order. Writing never blocks, so a
+    reader that stops reading does not stop a lane, and only results accumulate.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class Stream:
         """Add an event; called from a lane."""
         key: object = (job, type(event)) if isinstance(event, Progress) else object()
         with self._lock:
-            self._waiting.pop(key, None)  # the newest stands last, after the results that came before it
+            self._waiting.pop(key, None)  # the newest comes last, after the results before it
             self._waiting[key] = (job, event)
             prompt = not isinstance(event, Progress) or event.at_once
             due = prompt or time.monotonic() - self._woken_at >= PROGRESS_INTERVAL
@@ -61,7 +61,7 @@ class Stream:
             self.wake()
 
     def wake(self) -> None:
-        """Wake the reader if it was not: also for what changed without an event, and for progress that would wait."""
+        """Wake the reader unless it was woken: also for changes without an event, and for delayed progress."""
         with self._lock:
             if self._woken:
                 return
@@ -69,17 +69,17 @@ class Stream:
         self._wake()
 
     def drain(self) -> list[tuple[Job, Event]]:
-        """Take all that waits; called by the reader, at any time."""
+        """Take all waiting events; called by the reader, at any time."""
         with self._lock:
             events, self._waiting, self._woken = list(self._waiting.values()), {}, False
         return events
 
 
 class Turns:
-    """Lets one lane compute at a time, in the order in which they ask.
+    """Lets one lane compute at a time, first come, first served.
 
-    PyTorch gives each thread that calls it as many workers as there are cores. Two such crowds wait for one another at
-    every barrier: side by side, a step of training and a look at a digit each take several times as long as in turn.
+    PyTorch gives each calling thread as many workers as there are cores. Two such groups wait for each other at every
+    barrier: at the same time, a training step and an analysis each take several times as long as one after the other.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Turns:
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
-        """Wait for a turn, and have it."""
+        """Wait for a turn, and hold it within the context."""
         with self._change:
             mine = self._asked
             self._asked += 1
@@ -103,7 +103,7 @@ class Turns:
 
 
 class Job:
-    """One request being carried out."""
+    """A submitted request."""
 
     def __init__(self, request: Request, entry: Entry) -> None:
         self.request = request
@@ -118,44 +118,44 @@ class Job:
         self._once = False
 
     def pause(self) -> None:
-        """Stop before the next step, keeping all in memory."""
+        """Pause before the next step, keeping everything in memory."""
         if not self._ended.is_set():
             self._go.clear()
-        if self._cancelled:  # looked at last, since a cancel may come in between
+        if self._cancelled:  # checked last, since it may be stopped meanwhile
             self._go.set()
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Resume after a pause."""
         self._once = False
         self._go.set()
 
     def step(self) -> None:
-        """In a pause: one step more."""
+        """Do a single step while paused."""
         if self.paused:
             self._once = True
             self._go.set()
 
     def cancel(self) -> None:
-        """Stop before the next step, for good; also a job that waits or is paused."""
+        """Stop before the next step, for good; also a waiting or paused job."""
         self._cancelled = True
         self._go.set()
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody cancelled it (it may still be on its last step)."""
+        """Whether it was asked to stop (it may still be in its last step)."""
         return self._cancelled
 
     @property
     def paused(self) -> bool:
-        """Whether a pause was asked for and not ended."""
+        """Whether it was asked to pause and has not been resumed."""
         return not self._go.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it ended; False where the `timeout` in seconds came first."""
+        """Wait until it ends; False if `timeout`, in seconds, expires first."""
         return self._ended.wait(timeout)
 
     def abandon(self) -> None:
-        """Call it ended without ever having begun: the lab closed before its turn."""
+        """Mark it as done without having started, since the lab is closed."""
         self.state = "done"
         self._ended.set()
 
@@ -170,7 +170,7 @@ class Job:
         except DeviceFailed as error:
             put(self, JobFailed(reason=str(error), bad_request=False))
         except Exception as error:
-            # A lane must outlive whatever a job does; the front end shows the reason.
+            # A lane must survive any error of a job; the front end shows the reason.
             put(self, JobFailed(reason=not_loaded(error) or f"{type(error).__name__}: {error}", bad_request=False))
         finally:
             self.state = "done"
@@ -191,7 +191,7 @@ class Job:
                 if isinstance(event, RunStarted | BatchTrained | BatchEvaluated | EpochFinished) and self.writes:
                     said = events.throw(PauseAsked())
                     stream.put(self, said)
-                    if isinstance(said, RunFailed):  # what it needs to go on could not be written
+                    if isinstance(said, RunFailed):  # its state could not be saved
                         continue
                 self.state = "paused"
                 stream.wake()
@@ -204,9 +204,9 @@ class Job:
 
 
 def _yield_to_the_front_end() -> None:
-    """Let this thread, and those that PyTorch makes from it, compute behind the one that answers the keyboard.
+    """Give this thread, and the threads that PyTorch starts from it, a lower priority than the user interface.
 
-    On Linux a nice value belongs to a thread; elsewhere to the process, and then all stays as it is.
+    On Linux, a nice value applies to a thread; elsewhere to the whole process, so nothing is changed there.
     """
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError):
@@ -214,7 +214,7 @@ def _yield_to_the_front_end() -> None:
 
 
 class _Lane:
-    """A thread that carries out one job after the other."""
+    """A thread that carries out jobs one after the other."""
 
     def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns) -> None:
         self.newest_wins = name == "analysis"
@@ -265,14 +265,14 @@ class _Lane:
 
 
 class Lab:
-    """Takes requests, gives events.
+    """Accepts requests and returns their events.
 
-    `root` is where run folders go. `wake` is called from a lane's thread when there is something to `drain`: it must
-    be quick and safe to call from any thread.
+    `root` is the folder of all runs. `wake` is called from a lane's thread when there is something to `drain`: it must
+    be fast and thread-safe.
     """
 
     def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
-        keep_freed_memory()  # before the lanes have threads
+        keep_freed_memory()  # before the lanes start threads
         self._stream, turns = Stream(wake), Turns()
         self._lanes: dict[LaneName, _Lane] = {
             "training": _Lane("training", root, self._stream, turns),
@@ -281,25 +281,25 @@ class Lab:
         }
 
     def submit(self, request: Request) -> Job:
-        """Hand in a request; its events will come with the returned job."""
+        """Submit a request; its events will come with the returned job."""
         entry = operations.OPERATIONS[type(request)]
         job = Job(request, entry)
         self._lanes[entry.lane].add(job)
         return job
 
     def drain(self) -> list[tuple[Job, Event]]:
-        """What happened since the last call, each event with its job."""
+        """The events since the last call, each with its job."""
         return self._stream.drain()
 
     def unfinished(self, lane: LaneName) -> list[Job]:
-        """The jobs of a lane that run or wait."""
+        """The running and waiting jobs of a lane."""
         return self._lanes[lane].unfinished()
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Cancel everything and wait for the jobs that write to disk.
+        """Stop all jobs, and wait up to `timeout` seconds for those that write to disk.
 
-        True where no thread is left at work. False where one is, after `timeout` seconds, or because it does nothing
-        worth waiting for (importing PyTorch cannot be interrupted): the process should then end without ceremony.
+        True if no thread is still working. False if one is, after the timeout, or because it is not worth waiting for
+        (importing PyTorch cannot be interrupted): the process should then exit without waiting for threads.
         """
         for lane in self._lanes.values():
             lane.close()

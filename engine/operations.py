@@ -1,6 +1,6 @@
-"""Which function carries out which request, and how to call it.
+"""The functions that carry out the requests.
 
-Nothing in here imports PyTorch: functions are named, and their modules imported when the first request comes.
+Nothing in here imports PyTorch: functions are given by name, and their modules imported at the first request.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a request is carried out, and by what."""
+    """The lane and the function of a request."""
 
     lane: LaneName
     target: str
     """`module:function`, by name so that a front end does not import PyTorch with it."""
     writes: bool = False
-    """Whether it must be let finish before the process ends; a newer request does not displace it."""
+    """Whether it writes to disk: it must finish before the process ends, and newer requests do not replace it."""
     computes: bool = True
     """Whether its steps keep the cores busy: then it takes turns with the other lane."""
 
@@ -86,9 +86,9 @@ OPERATIONS: dict[type[Request], Entry] = {
 
 
 def perform(request: Request, root: Path) -> Generator[Event, None, None]:
-    """Carry out `request` in this thread: the generator of its events. `root` is where run folders go.
+    """Carry out `request` in this thread: the generator of its events. `root` is the folder of all runs.
 
-    Raises, while iterating, RequestError where the input was wrong, and DeviceFailed where a GPU gave out.
+    While iterating, raises RequestError where the request is invalid, and DeviceFailed where a GPU fails.
     """
     module, _, function = OPERATIONS[type(request)].target.partition(":")
     operation: Operation = getattr(importlib.import_module(module), function)
@@ -97,19 +97,19 @@ def perform(request: Request, root: Path) -> Generator[Event, None, None]:
             yield DeviceFellBack(reason=reason)
         yield from operation(request, root)
     except RuntimeError as error:
-        # Most operations know nothing of devices, and what gives out below them comes up as PyTorch's own text.
+        # Most operations do not handle device failures, which arrive here as PyTorch's own errors.
         if "torch" in sys.modules and (words := _torch_module("engine.network.gpu").failure(error)):
             raise DeviceFailed(words) from error
         raise
 
 
 def _torch_module(name: str) -> Any:
-    """A module that imports PyTorch, by name so that a front end does not import it with this one."""
+    """A module that imports PyTorch, by name, so that a front end does not import it with this one."""
     return importlib.import_module(name)
 
 
 def end(events: Generator[Event, None, None]) -> Iterator[Event]:
-    """Stop the work behind `events` before its next step: what it still has to say."""
+    """Stop the work behind `events` before its next step, and yield its last events."""
     try:
         yield events.throw(Cancelled())
         yield from events

@@ -1,4 +1,4 @@
-"""Where the files are: what ships with the program, what it caches, and how it writes."""
+"""Paths of bundled and cached files, and how files are written."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 PARTIAL = ".partial"
-"""The end of the name of a file that is being written."""
+"""The suffix of a file that is being written."""
 _REFUSALS = frozenset(
     {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOTTY}
 )
-"""With which SMB, FUSE and NFS say that they do not do a thing; a full or broken disk has other numbers."""
+"""Error numbers with which SMB, FUSE and NFS report an unsupported operation; a full or broken disk has others."""
 _COSTS = {
-    "chmod": "sets no permissions: others may not be able to read the run",
-    "fsync": "does not wait for the disk: a power cut may take the last epochs",
-    "flock": "knows no locks: do not train one run in two processes",
+    "chmod": "does not support permissions: other users may not be able to read the run",
+    "fsync": "does not support fsync: the last epochs may be lost in a power failure",
+    "flock": "does not support locks: do not train a run in two processes",
 }
 _refused: dict[int, set[str]] = {}
-"""By the number of the device."""
+"""Unsupported operations by device number."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def asset(*parts: str) -> Path:
-    """A file or folder that ships with the program: inside the installed package, or in the checkout."""
+    """A file or folder that ships with the program, in the installed package or in the checkout."""
     installed = _PACKAGE / "assets"
     return (installed if installed.is_dir() else _PACKAGE.parent / "assets").joinpath(*parts)
 
@@ -35,7 +35,7 @@ def asset(*parts: str) -> Path:
 def cache_folder() -> Path:
     """The user's cache of this program: `$XDG_CACHE_HOME/mnist-tui`, or `~/.cache/mnist-tui`.
 
-    In `$TMPDIR` or `/tmp` for a user without a home, or with one that is not theirs to write to, as in some containers.
+    In `$TMPDIR` or `/tmp` for a user without a writable home, as in some containers.
     """
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(os.path.expanduser(given)) / "mnist-tui"  # noqa: PTH111 (pathlib's raises where there is no home)
@@ -44,14 +44,14 @@ def cache_folder() -> Path:
         there = next(folder for folder in (cache, *cache.parents) if folder.is_dir())
         if there == cache or os.access(there, os.W_OK | os.X_OK):
             return cache
-    # Not tempfile's choice, which is an error where no folder can be written: whoever caches does without.
+    # Not tempfile's choice, which fails if no folder is writable: the cache is optional.
     return Path(os.environ.get("TMPDIR") or "/tmp") / f"mnist-tui-{os.getuid()}"
 
 
 def reserve(folder: Path, stem: str, suffix: str) -> Path:
-    """An empty new file in `folder`, which is made if missing: `stem` and `suffix`, with a number where that is taken.
+    """A new empty file in `folder`, which is created if missing: `stem` and `suffix`, with a number if that exists.
 
-    Nobody else gets the same name. Raises OSError.
+    No other process gets the same name. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for count in itertools.count(1):
@@ -63,7 +63,7 @@ def reserve(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def stamp(file: Path) -> tuple[int, ...]:
-    """What changes with a file's content; empty where it cannot be looked at, for to read it will say why."""
+    """A value that changes with a file's contents; empty if it is not accessible, as reading it will report why."""
     try:
         status = file.stat()
     except OSError:
@@ -72,7 +72,7 @@ def stamp(file: Path) -> tuple[int, ...]:
 
 
 def best_effort(what: str, place: Path, do: Callable[[], object]) -> None:
-    """Do what some file systems refuse to: then it stays undone, and `cautions` says so. Raises OSError else."""
+    """Do what some file systems do not support: then it is skipped, and `cautions` reports it. Else raises OSError."""
     try:
         do()
     except OSError as error:
@@ -82,13 +82,13 @@ def best_effort(what: str, place: Path, do: Callable[[], object]) -> None:
 
 
 def note_refusal(what: str, place: Path) -> None:
-    """Remember that the file system of `place` does not do `what`: chmod, fsync or flock."""
+    """Record that the file system of `place` does not support `what`: chmod, fsync or flock."""
     with contextlib.suppress(OSError):
         _refused.setdefault(place.stat().st_dev, set()).add(what)
 
 
 def cautions(place: Path) -> tuple[str, ...]:
-    """What the file system of `place` has refused to this process so far, and what may come of it, a line each."""
+    """Operations that the file system of `place` has refused so far, and the possible consequences, a line each."""
     try:
         refused = _refused.get(place.stat().st_dev, set())
     except OSError:
@@ -97,9 +97,9 @@ def cautions(place: Path) -> tuple[str, ...]:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place at once.
+    """Let `write` write a temporary file beside `path`, then rename it atomically.
 
-    A kill at any instant leaves the previous whole file. Raises OSError where the disk is full or read-only.
+    A kill at any time leaves the complete previous file. Raises OSError, for example where the disk is full.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:

@@ -1,4 +1,4 @@
-"""How Matplotlib is imported: by our figures, and by Captum, which takes all of pyplot with it."""
+"""Importing Matplotlib, for the figures and for Captum, which imports pyplot."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cache
 
 @cache
 def import_matplotlib() -> None:
-    """Import Matplotlib to draw into files, whatever `MPLBACKEND` says; call it before anything that imports it.
+    """Import Matplotlib for drawing to files, whatever `MPLBACKEND` is; call it before anything that imports it.
 
-    A notebook's cell hands its children the name of a backend that their Python may lack, and Matplotlib refuses to be
-    imported under such a name. The variable itself stays as it was. Raises ImportError and OSError as the import does.
+    A notebook passes on to child processes the name of a backend that may not be installed for them, with which the
+    import of Matplotlib fails. The variable itself is restored. Raises ImportError and OSError as the import does.
     """
-    # Where the font cache is missing or no folder can be written, Matplotlib logs it; without a handler of its own that
-    # would land on the terminal, in the middle of the screen.
+    # If the font cache is missing or no folder is writable, Matplotlib logs it; without a handler, the message would
+    # appear on the terminal, in the middle of the screen.
     logging.getLogger("matplotlib").addHandler(logging.NullHandler())
     given = os.environ.get("MPLBACKEND")
     os.environ["MPLBACKEND"] = "agg"

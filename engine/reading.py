@@ -1,4 +1,4 @@
-"""Small files that somebody else may have written: read within bounds, or said in one line why not."""
+"""Reading small untrusted files: within limits, with errors of one line."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from engine.request import RequestError
 T = TypeVar("T")
 
 SMALL = 1 << 20
-"""Bytes of a note, a request and their like: thousands of times what they need."""
+"""Maximum size of notes, requests and the like, in bytes: thousands of times what they need."""
 
 
 def open_regular(path: Path) -> FileIO:
-    """A regular file to read from, unbuffered; raises OSError where it is none or cannot be opened.
+    """A regular file opened for reading, unbuffered; raises OSError where it is not regular or cannot be opened.
 
-    A pipe would keep us waiting for its writer, and to open a device can do something to it: neither is opened.
+    Opening a pipe would block until it has a writer, and opening a device may have effects, so neither is opened.
     """
     _check_regular(path, path.stat())
     file = FileIO(path, opener=lambda name, _: os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     try:
-        _check_regular(path, os.fstat(file.fileno()))  # it may have been exchanged in between
+        _check_regular(path, os.fstat(file.fileno()))  # it may have been replaced meanwhile
     except OSError:
         file.close()
         raise
@@ -36,7 +36,7 @@ def open_regular(path: Path) -> FileIO:
 
 def _check_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def read_start(path: Path, most: int) -> bytes:
@@ -53,9 +53,9 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path, kind: type[T], most: int = SMALL) -> T:
-    """What a JSON file holds, as `kind`.
+    """The contents of a JSON file as `kind`.
 
-    Raises RequestError, one line, where it is missing, no regular file, too large, no UTF-8, nested without end, or
+    Raises RequestError, one line, where it is missing, not a regular file, too large, not UTF-8, nested too deeply, or
     holds something else.
     """
     try:
@@ -65,9 +65,9 @@ def read_json(path: Path, kind: type[T], most: int = SMALL) -> T:
 
 
 def reason(error: Exception) -> str:
-    """Why something could not be read, in a few words."""
+    """The reason why something could not be read, in a few words."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, UnicodeDecodeError):
-        return "it is no UTF-8 text"
+        return "it is not UTF-8 text"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -15,15 +15,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 OF_FILES = {"of": "files"}
-"""In the Meta of a field of an architecture that is read from a file of weights, and never asked of a person."""
+"""Marks, in its Meta, a field of an architecture that is read from a weights file and never set by the user."""
 
 
 class RequestError(ValueError):
-    """The input was wrong. The message is one line that says what was wrong and what to do."""
+    """The request is invalid. The message is one line that says what is wrong and what to do."""
 
 
 class DeviceFailed(Exception):
-    """The device gave out, whatever was asked of it. The message is one line that says what happened and what to do."""
+    """The device failed, whatever the request. The message is one line that says what happened and what to do."""
 
 
 class Parameter(Struct, frozen=True):
@@ -31,34 +31,34 @@ class Parameter(Struct, frozen=True):
 
     name: str
     type: Any
-    """int, float, bool, str, or a Literal of the choices."""
+    """int, float, bool, str, a tuple of these, or a Literal of the choices."""
     default: Any
     help: str
-    """One line, with the unit where there is one."""
+    """One line: a noun phrase with the unit."""
     meta: Meta
     optional: bool = False
-    """Whether None is a value too."""
+    """Whether None is allowed too."""
 
     @property
     def label(self) -> str:
-        """The name as people read it."""
+        """The name as shown to the user."""
         return self.name.replace("_", " ")
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values allowed, or those worth offering, where they are few; else empty."""
+        """The allowed values if they are few, or examples to offer; else empty."""
         if self.type is bool:
             return (False, True)
         return get_args(self.type) if get_origin(self.type) is Literal else tuple(self.meta.examples or ())
 
     @property
     def many(self) -> bool:
-        """Whether it is several values of one kind."""
+        """Whether it takes several values."""
         return get_origin(self.type) is tuple
 
     @property
     def bounds(self) -> str:
-        """The bounds in words, for example `from 1 to 100000`; empty where there are none."""
+        """The bounds as text, for example `from 1 to 100000`; empty where there are none."""
         if self.meta.ge is not None and self.meta.le is not None:
             return f"from {self.meta.ge} to {self.meta.le}"
         low, high = (self.meta.ge, self.meta.gt), (self.meta.le, self.meta.lt)
@@ -71,7 +71,7 @@ class Parameter(Struct, frozen=True):
 
     @property
     def fixed(self) -> bool:
-        """Whether it is no question to a person: only one value is allowed, or a file of weights alone says it."""
+        """Whether the user cannot set it: only one value is allowed, or it is read from a weights file."""
         return (self.meta.ge is not None and self.meta.ge == self.meta.le) or self.meta.extra == OF_FILES
 
     def check(self, value: Any) -> None:
@@ -95,7 +95,7 @@ class Parameter(Struct, frozen=True):
             raise RequestError(f"{self.label} must be {wanted}, not {value!r}") from None
 
     def parse(self, text: str) -> Any:
-        """The value that a person's `text` means; raises RequestError with the reason where it means none."""
+        """The value of the user's input `text`; raises RequestError, with the reason, where it is invalid."""
         text = text.strip()
         value: Any = text
         if self.type is int:
@@ -113,7 +113,7 @@ class Parameter(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="request"):
-    """The base of all requests: each field is checked when the request is made, not when it is carried out."""
+    """The base of all requests. Fields are checked when the request is created, not when it is carried out."""
 
     def __post_init__(self) -> None:
         for parameter in parameters(type(self)):
@@ -121,16 +121,16 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
         self.check_together()
 
     def check_together(self) -> None:
-        """Raise RequestError where fields that are fine one by one are not together."""
+        """Raise RequestError where fields that are valid on their own are inconsistent."""
 
 
 @cache
 def parameters(request: type[Request]) -> tuple[Parameter, ...]:
-    """The fields of `request` in the order in which a person should meet them."""
+    """The fields of `request` in the order in which they are shown to the user."""
     own = request.__annotations__
 
     def place(parameter: Parameter) -> tuple[bool, bool]:
-        # What this request is about stands before what it inherits, but for the one switch that the notebook turns.
+        # A request's own fields come before inherited ones, except for the one switch that the notebook uses.
         return parameter.name != "batch_norm", parameter.name not in own
 
     return tuple(sorted(_parameters(request), key=place))

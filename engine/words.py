@@ -1,4 +1,4 @@
-"""Words from elsewhere, made safe to show; and shares in per cent."""
+"""Making untrusted text safe to show; and shares in per cent."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from msgspec import Struct
 V = TypeVar("V")
 
 _NEVER = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode's categories of what is no sign: a terminal would obey it, or it would turn other words around."""
+"""Unicode categories of invisible characters, which could control the terminal or reverse the text."""
 
 
 def shown(text: str) -> str:
-    """`text` on one line with all that is no visible sign escaped, as `\\x1b`, and bytes that are no UTF-8, as `\\xe9`.
+    """`text` on one line, with invisible characters escaped as `\\x1b`, and bytes that are not UTF-8 as `\\xe9`.
 
-    For names, notes, reasons and keys that others chose, wherever people read them.
+    For names, notes, reasons and keys from outside of the program, wherever they are shown.
     """
-    if text.isprintable():  # which a few spaces are not, and nothing that is escaped is
+    if text.isprintable():  # fast path: nothing in printable text is escaped
         return text
     return "".join(_escaped(c) if unicodedata.category(c) in _NEVER else c for c in text)
 
 
 def shortened(text: str, most: int = 80) -> str:
-    """The same of a name that may be of any length: at most `most` characters of it."""
+    """The same for a name of any length, shortened to at most `most` characters."""
     words = shown(text[: most + 1])
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
 def shown_lines(text: str) -> str:
-    """The same of words that may have several lines."""
+    """The same for text that may have several lines."""
     return "\n".join(map(shown, text.split("\n")))
 
 
 def readable(value: V) -> V:
-    """A struct, or what is in one, with all text in it as it can be shown; the same object where nothing changes."""
+    """A struct, or a value in one, with all its text safe to show; the same object where nothing changes."""
     new: Any = value
     if isinstance(value, str):
         new = shown(value)
@@ -61,6 +61,6 @@ def percent(share: float) -> str:
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a name that is no text
+    if 0xDC80 <= code <= 0xDCFF:  # Python's surrogate for an undecodable byte
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

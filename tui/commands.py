@@ -80,7 +80,9 @@ COMMANDS = (
     Command("P", "smaller_patch", "", "make the patch one pixel smaller", (OCCLUSION,)),
     Command("s", "longer_stride", "stride", "increase the stride by one pixel", (OCCLUSION,)),
     Command("S", "shorter_stride", "", "decrease the stride by one pixel", (OCCLUSION,)),
-    Command("f", "next_fill", "fill", "change the baseline: 0, the image's mean, 1, noise, or a gray", (OCCLUSION,)),
+    Command(
+        "f", "next_baseline", "baseline", "change the baseline: 0, the image's mean, 1, noise, or a gray", (OCCLUSION,)
+    ),
     Command("w", "next_watched", "class", "change the watched class: true, predicted, 0 to 9", (OCCLUSION,)),
     Command("W", "previous_watched", "", "go back to the previous watched class", (OCCLUSION,)),
     Command("g", "methods", "methods", "show the attribution methods side by side, or go back", (OCCLUSION,)),

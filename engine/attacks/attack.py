@@ -1,4 +1,4 @@
-"""An attack on a few images from request to events, step by step."""
+"""A single attack on a few images, from the request to its events, step by step."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 PAUSE = 0.03
-"""Seconds between two looks at an attack under way, at least: to take one costs a tenth of a step."""
+"""Minimum time between two snapshots of a running attack, in seconds: a snapshot costs a tenth of a step."""
 
 _OF_THE_BASES = {*Inspect.__struct_fields__, "split", "dataset", "indices", "classes"}
 
 
 @lru_cache(maxsize=16)
 def attacked(loaded: LoadedNetwork, dtype: torch.dtype) -> AttackedNetwork:
-    """The network of `loaded`, made ready once."""
+    """The network of `loaded` prepared for attacks; cached."""
     return AttackedNetwork(loaded.model, dtype)
 
 
@@ -63,9 +63,9 @@ def iterates(
     *,
     stop: bool = False,
 ) -> Iterator[Iterate]:
-    """The attack that `request` asks for, on `originals` (n, 1, 28, 28), those of `indices` in their split.
+    """The attack that `request` describes, on `originals` (n, 1, 28, 28), whose indices in their split are `indices`.
 
-    With `stop`, PGD leaves an image alone once it is mistaken.
+    With `stop`, PGD leaves an image unchanged once it is misclassified.
     """
     match request:
         case AttackNoise():
@@ -80,7 +80,7 @@ def iterates(
         case AttackDeepFool():
             return deepfool(network, originals, objective, request.steps, request.overshoot)
         case AttackCarliniWagner():
-            settings = (request.steps, request.step_size, request.searches, request.confidence)
+            settings = (request.steps, request.step_size, request.binary_search_steps, request.confidence)
             return carlini_wagner(network, originals, objective, *settings)
 
 
@@ -104,22 +104,22 @@ def _pgd(
 
 
 def most_steps(request: AnyAttack) -> int:
-    """Steps that the attack takes at most."""
+    """The maximum number of steps of the attack."""
     match request:
         case AttackPgd():
             return request.steps * request.restarts
         case AttackFgsm():
             return 1
         case AttackDeepFool():
-            return request.steps + 1  # the way back
+            return request.steps + 1  # the last step shortens the perturbations
         case AttackCarliniWagner():
-            return request.steps * request.searches + 1
+            return request.steps * request.binary_search_steps + 1
         case _:
             return request.steps
 
 
 class _Case:
-    """A network, the images, and what is wanted of them."""
+    """A network, the images to attack, and the objective."""
 
     def __init__(self, request: AnyAttack, loaded: LoadedNetwork) -> None:
         self.request, self.loaded = request, loaded
@@ -130,7 +130,7 @@ class _Case:
         self.objective = Misclassification(torch.empty(0), torch.empty(0))
 
     def prepare(self) -> Generator[Event, None, None]:
-        """Find the images; raises RequestError where there is none to attack."""
+        """Load the images; raises RequestError where there are none to attack."""
         request = self.request
         if isinstance(request, AttackNoise):
             self.indices = [int(digit) for digit in request.classes]
@@ -147,7 +147,7 @@ class _Case:
         check_index(max(request.indices), split, f"the {request.split} split")
         target: int = getattr(request, "target", ANY)
         labels = {index: int(split.labels[index]) for index in request.indices}
-        # As the notebook does, what is of the target already is left out.
+        # As in the notebook, images that are of the target class already are left out.
         self.indices = [index for index in request.indices if labels[index] != target]
         if not self.indices:
             raise RequestError(f"there is nothing to attack: all of these images are of class {target} already")
@@ -156,7 +156,7 @@ class _Case:
         return [labels[index] for index in self.indices], [target] * len(self.indices)
 
     def known(self, record: Record, shown: Array) -> dict[str, Any]:
-        """The fields of an Attack, all but what the network says of the images."""
+        """The fields of an Attack, except the network's predictions."""
         request, loaded = self.request, self.loaded
         original = pixels(self.originals)
         difference = (shown - original).reshape(len(shown), -1)
@@ -182,7 +182,7 @@ class _Case:
         }
 
     def _meant(self) -> dict[str, float]:
-        """What stands for a setting that was left to the attack."""
+        """The values of settings that the request leaves to the attack."""
         return {"step_size": self.request.step} if isinstance(self.request, AttackPgd) else {}
 
     def _history(self, record: Record) -> Array:
@@ -198,7 +198,7 @@ class _Case:
 
 
 def said(probabilities: Array) -> dict[str, Any]:
-    """What a network answers, as fields of an Attack, from probabilities (n, 10)."""
+    """A network's predictions as fields of an Attack, from probabilities (n, 10)."""
     return {
         "prediction": probabilities.argmax(axis=1),
         "probability": probabilities.max(axis=1),
@@ -207,9 +207,9 @@ def said(probabilities: Array) -> dict[str, Any]:
 
 
 def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
-    """Attack images as `request` asks, a step at a time; somebody who stops it gets what there is.
+    """Attack images as `request` asks, step by step; an attack that is stopped still reports its result so far.
 
-    Raises RequestError where there is no such network, data set or image, or none to attack.
+    Raises RequestError where the network, data set or image does not exist, or where no image can be attacked.
     """
     loaded = yield from open_network(request, root)
     case = _Case(request, loaded)
@@ -277,7 +277,7 @@ def _fooled(answers: Array, actual: int, target: int) -> Array:
 
 
 def _answers(loaded: LoadedNetwork, images: Array) -> Array:
-    """What the network says afresh, in its own precision, of images (n, 28, 28): probabilities (n, 10) float32."""
+    """Probabilities (n, 10) float32 of images (n, 28, 28), recomputed by the network in its own precision."""
     network = attacked(loaded, loaded.dtype)
     logits = network.logits(torch.from_numpy(images)[:, None].to(network.device, network.dtype))
     return softmax(logits.float().cpu().numpy())

@@ -1,6 +1,6 @@
-"""Carlini and Wagner's L2 attack: the smallest change, by a loss with a constant that a binary search finds.
+"""Carlini and Wagner's L2 attack: the smallest perturbation, with a binary search for the constant in the objective.
 
-Norms are of differences of pixel values, which go from 0 to 1; no image leaves that range.
+Pixel values are from 0 to 1, and every image stays in that range; norms are of differences of pixel values.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ def carlini_wagner(  # noqa: PLR0917
     objective: Misclassification,
     steps: int,
     step_size: float,
-    searches: int,
+    binary_search_steps: int,
     confidence: float,
 ) -> Iterator[Iterate]:
-    """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for each image's own constant."""
+    """Carlini and Wagner's L2 attack (2017, arXiv:1608.04644), with a binary search for the constant of each image."""
     n = len(originals)
     constant = originals.new_ones(n)
     low, high = torch.zeros_like(constant), torch.full_like(constant, torch.inf)
@@ -35,7 +35,7 @@ def carlini_wagner(  # noqa: PLR0917
     least = torch.where(enough, 0.0, torch.inf).to(originals)
     yield Iterate(best, best_logits)
     margin = MarginObjective(objective, confidence)
-    for _ in range(searches):
+    for _ in range(binary_search_steps):
         images = originals.clone()
         adam = Adam(images, step_size)
         found = torch.zeros(n, dtype=torch.bool, device=images.device)

@@ -1,6 +1,6 @@
-"""DeepFool: the smallest change in L2, by the nearest boundary of the network as if it were linear.
+"""DeepFool: the smallest L2 perturbation, towards the nearest decision boundary of the linearised network.
 
-Norms are of differences of pixel values, which go from 0 to 1; no image leaves that range.
+Pixel values are from 0 to 1, and every image stays in that range; norms are of differences of pixel values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.attacks.network import AttackedNetwork, Iterate
 from engine.attacks.objectives import Misclassification
 
 BISECTIONS = 8
-"""Of the way back from an image that DeepFool found towards the original: what is left of the way is 1/256 of it."""
+"""Bisection steps between the adversarial image and its original: they find the boundary to 1/256 of the distance."""
 
 
 def deepfool(
@@ -22,8 +22,8 @@ def deepfool(
 ) -> Iterator[Iterate]:
     """DeepFool (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599) in L2, towards whichever class is nearest.
 
-    `originals` (n, 1, 28, 28) as they are, and after each step until all are mistaken. Last, each image goes back
-    towards its original as far as it stays mistaken: the linear model that a step trusts goes too far.
+    Yields `originals` (n, 1, 28, 28) unchanged, then the images after each step until all are misclassified. Last, each
+    image is moved back towards its original as far as it stays misclassified: the linear approximation goes too far.
     """
     images = originals.clone()
     logits = network.logits(images)
@@ -33,7 +33,7 @@ def deepfool(
         if not len(active):
             break
         logits = logits.clone()
-        # Each step overshoots, not their sum: what clipping takes from one, the next makes up for.
+        # Each step overshoots, rather than their sum: a step makes up for what clipping took from the previous one.
         step = _linear_step(network, images[active], objective.actual[active])
         images[active] = (images[active] + (1 + overshoot) * step).clamp(0, 1)
         logits[active] = network.logits(images[active])
@@ -43,12 +43,12 @@ def deepfool(
 
 
 def _linear_step(network: AttackedNetwork, images: Tensor, actual: Tensor) -> Tensor:
-    """The shortest way (n, 1, 28, 28) to the nearest of the boundaries, were the network linear."""
+    """The shortest step (n, 1, 28, 28) to the nearest decision boundary of the linearised network."""
     logits, jacobian = network.jacobian(images)
     number = torch.arange(len(images), device=images.device)
     distances = (logits - logits[number, actual][:, None]).abs()  # (n, 10)
     normals = (jacobian - jacobian[number, actual][:, None]).flatten(2)  # (n, 10, 784)
-    # A pixel at the end of its range goes no further: a way that counts on it would end before the boundary.
+    # A pixel at a limit of its range cannot move further: a step that relied on it would stop short of the boundary.
     flat = images.flatten(1)[:, None]
     normals = normals * ~(((flat <= 0) & (normals < 0)) | ((flat >= 1) & (normals > 0)))
     lengths = normals.norm(dim=2).clamp(min=1e-12)
@@ -59,7 +59,7 @@ def _linear_step(network: AttackedNetwork, images: Tensor, actual: Tensor) -> Te
 
 
 def shortened(network: AttackedNetwork, originals: Tensor, images: Tensor, objective: Misclassification) -> Tensor:
-    """`images` (n, 1, 28, 28), those that reach the objective drawn back to `originals` as far as they still do."""
+    """`images` (n, 1, 28, 28), where they reach the objective moved towards `originals` as far as they still do."""
     low, high = images.new_zeros(len(images)), images.new_ones(len(images))
     reached = objective.reached(network.logits(images))
     for _ in range(BISECTIONS):

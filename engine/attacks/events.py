@@ -1,7 +1,7 @@
-"""What comes back from attacks, in the past tense: see `events.py`.
+"""The events of attacks.
 
-Differences are of pixel values, which go from 0 to 1: `linf` is the largest of an image, `l2` the root of the sum of
-their squares.
+Pixel values are from 0 to 1. `linf` is the largest absolute change of a pixel of an image, `l2` the Euclidean norm of
+the change.
 """
 
 from __future__ import annotations
@@ -19,38 +19,37 @@ if TYPE_CHECKING:
 
 
 class AttackStepped(Progress, frozen=True):
-    """An attack went a step; what came of it is told a little later."""
+    """An attack took a step; a later AttackAdvanced reports the images."""
 
     step: int
 
 
 class Attack(NetworkEvent, frozen=True):
-    """What has become of some images under attack. All images are (n, 28, 28) float32 in [0, 1], but for
-    noise before its first step."""
+    """Images under attack. All images are (n, 28, 28) float32 in [0, 1], except for noise before its first step."""
 
     attack: str
     """noise, targeted, fgsm, pgd, deepfool or cw."""
     settings: dict[str, int | float | str | bool]
-    """As asked for, by the names of the request's fields."""
+    """The settings of the attack, by the names of the request's fields."""
     source: str
-    """Where the images come from: `noise`, or data set and split."""
+    """The source of the images: `noise`, or data set and split."""
     count: int
     """Images in the split; 0 for noise."""
     indices: tuple[int, ...]
-    """Of the images in their split; for noise the classes."""
+    """Indices of the images in their split; for noise, the classes."""
     actual: tuple[int, ...]
-    """Their classes; -1 for noise."""
+    """Their actual classes; -1 for noise."""
     targets: tuple[int, ...]
-    """The classes wanted; -1 for any but the actual one."""
+    """The target classes; -1 for any class other than the actual one."""
     done: int
-    """Steps so far."""
+    """Number of steps so far."""
     steps: int
-    """Steps at most."""
+    """Maximum number of steps."""
     original: Array
-    """What the attack began with; of noise what is outside of [0, 1] is as it was drawn. Of a targeted attack that
-    began with noise, the digits that its penalty holds it to."""
+    """The starting images; noise is as it was drawn, also outside of [0, 1]. For a targeted attack that starts from
+    noise, the digits that its penalty refers to."""
     adversarial: Array
-    """What came of it."""
+    """The perturbed images."""
     prediction: Array
     """(n,) int64."""
     probability: Array
@@ -62,99 +61,99 @@ class Attack(NetworkEvent, frozen=True):
     l2: Array
     """(n,) float32."""
     history: Array
-    """(n, done + 1) float32, before the first step and after each. Of noise and targeted, the notebook's "cost": the
-    logit of the target. Of the others, the margin in logits: more than 0 where the attack has what it wants. Of pgd
-    with restarts the starts stand one behind the other, of deepfool and cw the last is the result."""
+    """(n, done + 1) float32: the objective before the first step and after each. For noise and targeted, the notebook's
+    "cost": the logit of the target. For the others, the margin in logits: positive where the attack succeeds. For pgd
+    with restarts, these follow one another; for deepfool and cw, the last value is that of the result."""
 
     @property
     def measure(self) -> str:
-        """What `history` holds: `logit` or `margin`."""
+        """The quantity in `history`: `logit` or `margin`."""
         return "logit" if self.attack in ("noise", "targeted") else "margin"
 
 
 class AttackAdvanced(Attack, Progress, frozen=True):
-    """Where an attack is; predictions are those of its own last step."""
+    """The current state of an attack, with the predictions of its last step."""
 
 
 class AttackedImage(Struct, frozen=True, kw_only=True):
-    """One image and what an attack made of it."""
+    """One image and the result of the attack on it."""
 
     index: int
-    """In its split; of noise the class wanted."""
+    """Index in the split; for noise, the target class."""
     actual: int
     """-1 for noise."""
     target: int
-    """-1 for any class but the actual one."""
+    """-1 for any class other than the actual one."""
     before: int
-    """Predicted without the attack."""
+    """Predicted class before the attack."""
     predicted: int
-    """By a fresh look at the result."""
+    """Predicted class of the result, computed afresh."""
     probability: float
     """Of the predicted class, 0 to 1."""
     linf: float
     l2: float
     success: bool
-    """Whether the prediction is what the attack wanted."""
+    """Whether the prediction meets the objective of the attack."""
     steps_to_success: int | None
-    """The first step after which the network was fooled, 0 for an image that it mistakes where the attack begins; null
-    for never. With jitter, of the image as it was shifted."""
+    """The first step after which the network was fooled: 0 for a starting image that it misclassifies already, null if
+    it never was. With jitter, this refers to the shifted image."""
 
 
 class AttackFinished(Attack, frozen=True):
-    """An attack is over. Predictions are made afresh, by the network as it is."""
+    """An attack ended. Predictions are computed afresh, by the network in its own precision."""
 
     stopped: bool
-    """Whether somebody stopped it before its last step."""
+    """Whether it was stopped before its last step."""
     images: tuple[AttackedImage, ...]
     seconds: float
-    """For the steps, pauses left out."""
+    """Duration of the steps, without pauses."""
     original_probabilities: Array
     """(n, 10) float32, of `original`."""
     frames: Array
-    """(f, n, 28, 28) float32: the images on their way, the first and the last among them."""
+    """(f, n, 28, 28) float32: the images at some of the steps, including the first and the last."""
     frame_steps: Array
-    """(f,) int64: after which step each was taken."""
+    """(f,) int64: the step of each frame."""
     frame_probabilities: Array
     """(f, n, 10) float32."""
 
     @property
     def successes(self) -> int:
-        """Images with which the attack got what it wanted."""
+        """Number of images for which the attack met its objective."""
         return sum(image.success for image in self.images)
 
 
 class UniversalMade(ImagesEvent, frozen=True):
-    """One perturbation, added to each of many images and the sum clipped to [0, 1]. Shares are from 0 to 1."""
+    """A universal perturbation was computed: added to each image, and the sum clipped to [0, 1]. Shares are 0 to 1."""
 
     epsilon: float
-    """The bound on each pixel."""
+    """The maximum perturbation of each pixel, in pixel values."""
     target: int
-    """The class wanted; -1 for any other."""
+    """The target class; -1 for any other class."""
     steps: int
     step_size: float
     made_of: int
-    """Training images."""
+    """Number of training images that it was fitted to."""
     averaged: int
-    """Images that it was tried on, none of which it was made of; with a target, of other classes."""
+    """Number of images that it was tested on, none of which it was fitted to; with a target, all of other classes."""
     fooling_rate: float
-    """Share of these whose prediction it changes (Moosavi-Dezfooli et al.); with a target, that it makes the target."""
+    """Share of these whose prediction it changes (Moosavi-Dezfooli et al.); with a target, changes to the target."""
     low: float
-    """Of the 95 % confidence interval (Wilson 1927)."""
+    """Lower limit of the 95 % confidence interval (Wilson 1927)."""
     high: float
     by_chance: float
-    """The same share with a random perturbation, each of whose pixels is at the bound."""
+    """The same share for a random perturbation of -epsilon or epsilon in each pixel."""
     accuracy_before: float
     accuracy: float
     """With the perturbation."""
     taken_for: tuple[int, ...]
-    """How many images are taken for each class."""
+    """The number of images that are predicted as each class."""
     history: tuple[float, ...]
-    """Share of the images it is made of that it fools, before the first step and after each: of predictions that are
-    not the actual class, or are the target."""
+    """Share of the images it is fitted to that it fools, before the first step and after each: the predicted class is
+    not the actual one, or is the target."""
     seconds: float
-    """For the steps."""
+    """Duration of the steps."""
     perturbation: Array
-    """(28, 28) float32 within the bound."""
+    """(28, 28) float32, at most epsilon in absolute value."""
     fooled: Array
     """(n,) bool: the images that `fooling_rate` counts."""
     actual: Array
@@ -166,15 +165,15 @@ class UniversalMade(ImagesEvent, frozen=True):
     originals: Array
     """(m, 28, 28) float32 in [0, 1]: the first of the images."""
     adversarial: Array
-    """(m, 28, 28) float32 in [0, 1]: as they are shown with it."""
+    """(m, 28, 28) float32 in [0, 1]: the same images with the perturbation."""
 
 
 class BetaPoint(Struct, frozen=True, kw_only=True):
-    """The notebook's targeted attack with one weight of its penalty, over all images."""
+    """The notebook's targeted attack with one penalty weight, over all images."""
 
     beta: float
     success: float
-    """Share of the images that the network takes for the target, 0 to 1."""
+    """Share of the images that are predicted as the target, 0 to 1."""
     l2: float
     """Mean."""
     l2_spread: float
@@ -188,7 +187,7 @@ class BetaPoint(Struct, frozen=True, kw_only=True):
 
 
 class BetaSwept(ImagesEvent, frozen=True):
-    """What the squared-error penalty of the notebook's targeted attack does, by its weight."""
+    """The effect of the squared-error penalty of the notebook's targeted attack, by its weight."""
 
     target: int
     steps: int
@@ -199,11 +198,11 @@ class BetaSwept(ImagesEvent, frozen=True):
     """By beta, ascending; the first is 0."""
 
     CLEAR: ClassVar[float] = 0.01
-    """As a share of L2 without a penalty: what is less is no difference that one could see."""
+    """As a share of L2 without a penalty: a smaller difference would not be visible."""
 
     @property
     def works_from(self) -> float | None:
-        """The least beta from which on the penalty keeps the images closer, by CLEAR at least and beyond chance."""
+        """The smallest beta from which on the penalty keeps the images closer, significantly and by at least CLEAR."""
         free = self.points[0].l2
         clear = [p.closer - p.closer_margin > 0 and p.closer >= self.CLEAR * free for p in self.points]
         first = next((i for i in range(len(clear)) if clear[i] and all(clear[i:])), None)
@@ -211,7 +210,7 @@ class BetaSwept(ImagesEvent, frozen=True):
 
     @property
     def fails_from(self) -> float | None:
-        """The least beta from which on less than half as many images are mistaken as without a penalty."""
+        """The smallest beta for which fewer than half as many images reach the target as without a penalty."""
         half = self.points[0].success / 2
         return next((p.beta for p in self.points if p.success < half), None)
 
@@ -223,87 +222,87 @@ class BetaSweepAdvanced(BetaSwept, Progress, frozen=True):
 
 
 class RobustnessPointMeasured(ImagesEvent, frozen=True):
-    """The accuracy of one network under one attack within one bound: a point of a curve."""
+    """The accuracy of one network under one attack with one epsilon: a point of a curve."""
 
     attack: str
     """random, fgsm, pgd, deepfool or cw."""
     norm: str
     """linf or l2."""
     epsilon: float
-    """The bound, in pixel values."""
+    """The maximum perturbation, in pixel values."""
     count: int
     """Images."""
     correct: int
-    """Images that the network still gets right."""
+    """Number of images that are still classified correctly."""
     accuracy: float
-    """`correct` of `count`, 0 to 1."""
+    """`correct` divided by `count`, 0 to 1."""
     low: float
-    """Of the 95 % confidence interval (Wilson 1927)."""
+    """Lower limit of the 95 % confidence interval (Wilson 1927)."""
     high: float
     class_count: tuple[int, ...]
     """Images of each class."""
     class_correct: tuple[int, ...]
     beaten_by: str = ""
-    """A weaker attack, or `a smaller epsilon`, that leaves fewer images right: then this one did not find what there
-    is, as where gradients are masked. Empty where none does."""
+    """A weaker attack, or `a smaller epsilon`, that leaves fewer images correct: then this attack missed adversarial
+    images, as happens with gradient masking. Empty where there is none."""
 
 
 class FallenImage(Struct, frozen=True, kw_only=True):
-    """An image that the first network gets right, and the least bound within which it was fooled."""
+    """An image that the first network classifies correctly, and the smallest epsilon that fooled it."""
 
     index: int
     actual: int
     epsilon: float
-    """Of an attack that minimises: the norm that it needed."""
+    """For an attack that minimises the norm: the norm that was needed."""
     taken_for: int
 
 
 class RobustnessMeasured(ImagesEvent, frozen=True):
-    """Robustness curves: of each network, by each attack."""
+    """Robustness curves of each network under each attack."""
 
     networks: tuple[str, ...]
     norm: str
     asked: int
     """Images."""
     points: tuple[RobustnessPointMeasured, ...]
-    """By network, attack, epsilon."""
+    """Ordered by network, attack and epsilon."""
     median_l2: dict[str, float]
-    """Of each `network attack` that minimises: the median over the images that the network gets right; NaN where too
-    few fell."""
+    """By `network attack`, for attacks that minimise the norm: the median norm over the images that the network
+    classifies correctly; NaN where too few were fooled."""
     fallen: tuple[FallenImage, ...]
-    """Those that fell first to the strongest attack."""
+    """The images that the strongest attack fooled with the smallest perturbations."""
     fallen_by: str
-    """Which that is."""
+    """The strongest attack."""
     fallen_images: Array
-    """(m, 28, 28) float32 in [0, 1]: as they are in the data set."""
+    """(m, 28, 28) float32 in [0, 1]: these images as they are in the data set."""
 
     def curve(self, network: str, attack: str) -> list[RobustnessPointMeasured]:
-        """The points of one curve, by epsilon."""
+        """The points of one curve, ordered by epsilon."""
         return [point for point in self.points if (point.name, point.attack) == (network, attack)]
 
     @property
     def curves(self) -> list[tuple[str, str]]:
-        """Network and attack of each curve."""
+        """The network and attack of each curve."""
         return list(dict.fromkeys((point.name, point.attack) for point in self.points))
 
 
 class RobustnessAdvanced(RobustnessMeasured, Progress, frozen=True):
-    """The curves so far: over fewer images."""
+    """The curves so far, over fewer images."""
 
     at_once: ClassVar[bool] = True
 
 
 class TransferMeasured(ImagesEvent, frozen=True):
-    """How many images made to fool one network fool another."""
+    """How often adversarial images made for one network also fool another."""
 
     attack: str
     norm: str
     epsilon: float | None
-    """The bound; null for an attack that minimises."""
+    """The maximum perturbation; null for an attack that minimises the norm."""
     averaged: int
-    """Images, all of which all networks get right."""
+    """Number of images, all of which all networks classify correctly."""
     networks: tuple[str, ...]
     success: tuple[tuple[float, ...], ...]
-    """Shares, 0 to 1: a row is the network that the images were made on, a column the one that is fooled."""
+    """Shares, 0 to 1: a row is the network that the images were made for, a column the network that is fooled."""
     l2: tuple[float, ...]
-    """Mean norm of the change, for each row."""
+    """Mean L2 norm of the perturbation, for each row."""

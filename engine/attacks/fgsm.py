@@ -1,4 +1,4 @@
-"""The fast gradient sign method: one step within a bound."""
+"""The fast gradient sign method: a single step of size epsilon."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from engine.attacks.requests import NormName
 def fgsm(
     network: AttackedNetwork, originals: Tensor, objective: Misclassification, epsilon: float, norm: NormName
 ) -> Iterator[Iterate]:
-    """The fast gradient sign method (Goodfellow et al. 2015, arXiv:1412.6572), in L2 along the gradient itself.
+    """The fast gradient sign method (Goodfellow et al. 2015, arXiv:1412.6572); in L2 along the gradient itself.
 
-    `originals` (n, 1, 28, 28) as they are, and after its one step.
+    Yields `originals` (n, 1, 28, 28) unchanged, then the images after the single step.
     """
     logits, gradient = network.ascent(originals, objective)
     yield Iterate(originals, logits)

@@ -1,7 +1,6 @@
-"""The gradient of the logits by the pixels alone: no weight gets a gradient, and no graph is kept.
+"""Gradients of the logits with respect to the pixels only: no weight gradients and no autograd graph.
 
-The mathematics is that of PyTorch's autograd, against which it is tested; on a batch of ten digits it takes two thirds
-of the time.
+The results match PyTorch's autograd, against which they are tested; a batch of ten digits takes two thirds of its time.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ from engine.network import pooling
 from engine.network.model import Standardise
 from engine.network.pooling import first_maxima
 
-# The overloads themselves: to look for the right one at each call takes as long as a small layer.
+# The overloads themselves: resolving them at each call takes as long as a small layer.
 _convolution_back = torch.ops.aten.convolution_backward.default
 _threshold_back = torch.ops.aten.threshold_backward.default
 
-_ROW = (1, POOL**2)  # a window whose four values lie side by side
+_ROW = (1, POOL**2)  # a pooling window whose four values are adjacent
 
 Backward = Callable[[Tensor], Tensor]
-"""Back through a layer: from the gradient by what it gave to the gradient by what it was given."""
+"""The backward pass of a layer: from the gradient with respect to its output to that with respect to its input."""
 
 
 class Block:
-    """A convolution, the maxima of 2x2 of its map, and ReLU; channels last."""
+    """A convolution, 2x2 max-pooling and ReLU; channels last."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)
@@ -55,7 +54,7 @@ class Block:
 
 
 class ProductBlock(Block):
-    """The convolution as one matrix product: in double precision on a CPU PyTorch's own takes twice the time."""
+    """The convolution as one matrix product: on a CPU in double precision, PyTorch's own takes twice as long."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__(conv)
@@ -63,7 +62,7 @@ class ProductBlock(Block):
 
     def convolution(self, images: Tensor) -> Tensor:
         """Maps (n, C, H, W) of `images` (n, c, h, w)."""
-        # A column more, lest rows lie 4096 bytes apart, which caches take for one place.
+        # One extra column, so that rows are not 4096 bytes apart, which would cause cache conflicts.
         border = self.border
         padded = pad(images.permute(0, 2, 3, 1), (0, 0, border, border + 1, border, border)).contiguous()
         found = windows(padded, self.weight.shape[-1], self.step, columns=padded.shape[2] - 1)
@@ -72,9 +71,9 @@ class ProductBlock(Block):
 
 
 class PatchBlock(Block):
-    """One product for all four maps' pixels that a maximum is of, from the patch that they see.
+    """One matrix product for all four map pixels of a pooling window, from the image patch that they depend on.
 
-    Of an image of one channel, this copies half as much as windows do, and folds back as little.
+    For an image of one channel, this copies half as much as a window for each pixel, forward and backward.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -95,7 +94,7 @@ class PatchBlock(Block):
         count, high, wide = patches.shape[:3]
         four = torch.addmm(self.biases, patches.flatten(0, 2).flatten(1), self.matrix)
         four = four.view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
-        # As the four lie in a row, the same maxima in the same order: the first of equal ones is the same too.
+        # The four values are in the same order as in the pooling window, so ties are resolved in the same way.
         maxima, places = first_maxima(four, _ROW)
         positive = maxima.relu_()
 
@@ -109,7 +108,7 @@ class PatchBlock(Block):
 
 
 def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> Tensor:
-    """Squares (n, H, W, side, side * c) of contiguous `maps` (n, h, w, c), of their first `columns`; a view."""
+    """Square windows (n, H, W, side, side * c) of the first `columns` of contiguous `maps` (n, h, w, c); a view."""
     count, rows, stored, channels = maps.shape
     across = stored * channels
     high, wide = (rows - side) // step + 1, ((columns or stored) - side) // step + 1
@@ -118,32 +117,32 @@ def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> T
 
 
 def block(conv: nn.Conv2d) -> Block:
-    """The block that computes `conv` and its gradient fastest."""
+    """The fastest implementation of `conv` and its gradient."""
     if conv.weight.dtype != torch.float64 or conv.weight.device.type != "cpu":
         return Block(conv)
     return PatchBlock(conv) if conv.in_channels == 1 else ProductBlock(conv)
 
 
 class InputGradients:
-    """The notebook's network in evaluation mode, its batch norm folded: two blocks and two fully connected layers."""
+    """The notebook's network in evaluation mode with batch norm folded: two blocks and two fully connected layers."""
 
     def __init__(self, layers: nn.Sequential) -> None:
         (self.inputs,) = (layer for layer in layers if isinstance(layer, Standardise))
         self.blocks = [block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
         hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
-        # Its features as channels-last maps have them, so that nothing is copied on the way.
+        # Features in the order of channels-last maps, so that nothing needs to be copied.
         in_maps = hidden.weight.view(len(hidden.weight), len(self.blocks[-1].weight), -1)
         self.hidden_bias = hidden.bias[:, None]
         self.matrix = in_maps.transpose(1, 2).flatten(1).contiguous()  # (500, h * w * C)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
-        """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from a gradient by them to one by these."""
+        """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from logit gradients to image gradients."""
         with torch.no_grad():
             maps, steps_back = self.inputs(images), []
             for block in self.blocks:
                 maps, step_back = block.forward(maps)
                 steps_back.append(step_back)
-            # Features first, as the matrix library likes it where they are more than the images.
+            # Features first: the matrix library is faster so where there are more features than images.
             features = maps.permute(0, 2, 3, 1).flatten(1)
             hidden = torch.addmm(self.hidden_bias, self.matrix, features.t()).relu_()  # (500, n)
             logits = torch.addmm(self.last.bias, hidden.t(), self.last.weight.t())

@@ -1,4 +1,4 @@
-"""A network as attacks need it: logits and gradients by the pixels, of many images at once."""
+"""A network prepared for attacks: logits and pixel gradients of a batch of images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.geometry import CLASSES
 from engine.network.model import CNN, inference_network
 
 AT_ONCE = 125
-"""Images that an attack on many takes at once: enough to keep the cores busy, few enough for a step to end soon."""
+"""Batch size of attacks on many images: large enough to keep the cores busy, small enough for short steps."""
 
 
 class Iterate(NamedTuple):
-    """Where an attack is after a step. Both tensors may change with the next one."""
+    """The state of an attack after a step. The next step may overwrite both tensors."""
 
     images: Tensor
     """(n, 1, 28, 28) in [0, 1]."""
@@ -28,15 +28,15 @@ class Iterate(NamedTuple):
 
 
 class AttackedNetwork:
-    """A frozen copy of a network with its batch norm folded: good until the weights change.
+    """A frozen copy of a network with its batch norm folded: valid until the weights change.
 
-    It is laid out channels last, in which both passes take a CPU two thirds of the time. In double precision what
-    becomes of an image depends on nothing but the image: in single, rounding differs from batch to batch, and over
-    the notebook's 1,500 steps Adam makes differences of a percent of it.
+    Its layout is channels last, in which the forward and backward pass on a CPU take two thirds of the time. In double
+    precision, the result for an image depends on nothing but the image: in single precision, rounding differs between
+    batches, which Adam amplifies to differences of a percent over the notebook's 1,500 steps.
     """
 
     def __init__(self, model: CNN, dtype: torch.dtype) -> None:
-        keep_freed_memory()  # else each step waits for pages that the one before gave back
+        keep_freed_memory()  # otherwise each step waits for pages that the previous one returned to the kernel
         layers = inference_network(copy.deepcopy(model).double()).to(dtype).requires_grad_(False)
         self._gradients = InputGradients(layers.to(memory_format=torch.channels_last))
         self.device, self.dtype = next(model.parameters()).device, dtype
@@ -46,7 +46,7 @@ class AttackedNetwork:
         return self._gradients.forward(images)[0]
 
     def ascent(self, images: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
-        """Logits (n, 10) of images (n, 1, 28, 28), and like `images` the gradient by them of what `objective` says."""
+        """Logits (n, 10) of images (n, 1, 28, 28), and the gradient of `objective` by the pixels, like `images`."""
         logits, backward = self._gradients.forward(images)
         return logits, backward(objective.gradient(logits).to(logits.dtype))
 
@@ -56,7 +56,7 @@ class AttackedNetwork:
         if self.device.type == "cpu":
             logits, backward = self._gradients.forward(images)
             return logits, torch.stack([backward(one.expand(count, -1)) for one in each], dim=1)
-        # A GPU takes as long for one backward pass of ten times the images as for one of the ten.
+        # On a GPU, one backward pass of ten times as many images takes as long as one of the ten passes.
         logits, backward = self._gradients.forward(images.repeat(CLASSES, 1, 1, 1))
         gradients = backward(each.repeat_interleave(count, dim=0))
         return logits[:count], gradients.reshape(CLASSES, *images.shape).transpose(0, 1)

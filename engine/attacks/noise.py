@@ -1,6 +1,6 @@
-"""The notebook's section 3.1: images that a network takes for a class, made from noise.
+"""The notebook's section 3.1: noise that is optimised until the network classifies it as a given class.
 
-Nothing bounds what changes. All images of a call are one batch, and none has a say in what becomes of the others.
+The perturbation is unbounded. The images of a call form one batch, and each is independent of the others.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from engine.geometry import IMAGE_SIZE
 from engine.network.seeds import generator
 
 MEAN, DEVIATION = 0.5, 0.25
-"""Of the notebook's normal noise, in pixel values."""
+"""Mean and standard deviation of the notebook's normal noise, in pixel values."""
 
 
 def noise(numbers: Sequence[int], seed: int) -> Tensor:
-    """A start for each class or index, (n, 1, 28, 28), on the CPU: not clamped, as in the notebook."""
+    """A starting image (n, 1, 28, 28) for each class or index, on the CPU; not clamped, as in the notebook."""
     shape = (1, IMAGE_SIZE, IMAGE_SIZE)
     return torch.stack([torch.randn(shape, generator=generator(seed, number)) * DEVIATION + MEAN for number in numbers])
 
@@ -33,9 +33,9 @@ def from_noise(
 ) -> Iterator[Iterate]:
     """`non_targeted_attack` of the notebook's section 3.1: activation maximisation (Erhan et al. 2009).
 
-    From `starts` (n, 1, 28, 28) one image for each of `classes`, before the first step and after each of the others.
+    Yields the images before the first step and after each, from `starts` (n, 1, 28, 28), one for each of `classes`.
     The options are Simonyan et al.'s (2014) L2 penalty, Mahendran and Vedaldi's (2015) total variation and jitter
-    (Mordvintsev et al. 2015), all off in the notebook. With jitter, logits on the way are those of shifted images.
+    (Mordvintsev et al. 2015), all off in the notebook. With jitter, intermediate logits are those of shifted images.
     """
     images = starts.to(network.device, copy=True)
     objective = LogitObjective(torch.tensor(classes, device=network.device))
@@ -62,7 +62,7 @@ def _shifts(classes: list[int], settings: AttackNoise) -> Tensor:
 
 
 def rolled(images: Tensor, shift: Tensor) -> Tensor:
-    """Images (n, 1, 28, 28), each shifted by its own (rows, columns), (n, 2); what leaves comes in at the other end."""
+    """Images (n, 1, 28, 28), each shifted cyclically by its own (rows, columns), (n, 2)."""
     along = torch.arange(IMAGE_SIZE, device=images.device)
     rows, columns = ((along - by[:, None]) % IMAGE_SIZE for by in shift.unbind(1))
     number = torch.arange(len(images), device=images.device)

@@ -1,7 +1,7 @@
-"""The ball around an image that an attack may not leave: norms, steps, projections and random starts.
+"""The norm ball around an image that an attack may not leave: norms, steps, projections and random starting points.
 
-Norms are of differences of pixel values, which go from 0 to 1. No image leaves that range, and epsilon 0 leaves it as
-it is.
+Pixel values are from 0 to 1, and every image stays in that range; norms are of differences of pixel values. Epsilon 0
+leaves an image unchanged.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ def norms(differences: Tensor, norm: NormName) -> Tensor:
 
 
 def moved(images: Tensor, gradient: Tensor, step: float, norm: NormName) -> Tensor:
-    """`images` a step of norm `step` up their gradients, all (n, 1, 28, 28)."""
+    """`images` after a step of norm `step` along their gradients, all (n, 1, 28, 28)."""
     if norm == "linf":
         return images + step * gradient.sign()
-    gradient = gradient / norms(gradient, "linf").clamp(min=_TINY)  # the squares of tiny ones would be nothing
+    gradient = gradient / norms(gradient, "linf").clamp(min=_TINY)  # squares of tiny values would underflow
     return images + step * gradient / norms(gradient, "l2").clamp(min=_TINY)
 
 
 def projected(images: Tensor, originals: Tensor, epsilon: float, norm: NormName) -> Tensor:
-    """The nearest to `images` that is within `epsilon` of `originals`, clipped to [0, 1]; all (n, 1, 28, 28)."""
+    """The projection of `images` onto the `epsilon`-ball around `originals`, clipped to [0, 1]; all (n, 1, 28, 28)."""
     difference = images - originals
     if norm == "linf":
         difference = difference.clamp(-epsilon, epsilon)
@@ -45,9 +45,9 @@ def projected(images: Tensor, originals: Tensor, epsilon: float, norm: NormName)
 def random_starts(  # noqa: PLR0917
     originals: Tensor, epsilon: float, norm: NormName, seed: int, indices: Sequence[int], restart: int = 0
 ) -> Tensor:
-    """A random image (n, 1, 28, 28) within `epsilon` of each of `originals`, by its index in the split alone.
+    """A random image (n, 1, 28, 28) within `epsilon` of each of `originals`, determined by its index in the split.
 
-    L-infinity: each pixel uniform. L2: a direction drawn uniformly, and how far.
+    L-infinity: each pixel is uniform. L2: the direction and the length are uniform.
     """
     found = []
     for original, index in zip(originals, indices, strict=True):

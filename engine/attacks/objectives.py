@@ -1,4 +1,4 @@
-"""What attacks want, as functions of the logits: a logit, another prediction, a margin."""
+"""The objectives that attacks maximise, as functions of the logits: a logit, a misclassification, a margin."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch.nn.functional import one_hot
 from engine.geometry import CLASSES
 
 ANY = -1
-"""In place of a target: any class but the actual one."""
+"""Instead of a target class: any class other than the actual one."""
 
 
 class Objective:
-    """What is to rise, as a function of the logits."""
+    """A function of the logits to maximise."""
 
     def gradient(self, logits: Tensor) -> Tensor:
-        """Its gradient by logits (n, 10), like them."""
+        """Its gradient with respect to `logits` (n, 10), of the same shape."""
         raise NotImplementedError
 
 
@@ -26,11 +26,11 @@ class LogitObjective(Objective):
     """The logit of a class, one for each image."""
 
     def __init__(self, classes: Tensor) -> None:
-        """Of classes (n,) int64."""
+        """`classes` is (n,) int64."""
         self._gradient = one_hot(classes, CLASSES)
 
     def gradient(self, logits: Tensor) -> Tensor:
-        """One at the class, zero elsewhere."""
+        """1 at the class, 0 elsewhere."""
         if self._gradient.dtype != logits.dtype:
             self._gradient = self._gradient.to(logits.dtype)
         return self._gradient
@@ -38,25 +38,25 @@ class LogitObjective(Objective):
 
 @dataclass(frozen=True, eq=False)
 class Misclassification(Objective):
-    """Another answer than the actual class, or a certain one. What is to rise is the cross-entropy of the actual class,
-    or less that of the target.
+    """A predicted class other than the actual one, or a target class. Maximises the cross-entropy of the actual class,
+    or minimises that of the target.
 
-    Its gradient is scaled for each image so that it never rounds to zero, however sure the network is: attacks that
-    use its sign or its direction alone do not notice, and those that would be blind see.
+    The gradient is scaled for each image so that it never underflows to zero, however confident the network is. Attacks
+    that use only its sign or direction are unaffected, except that they never meet a zero gradient.
     """
 
     actual: Tensor
     """(n,) int64."""
     target: Tensor
-    """(n,) int64, ANY where any other class will do."""
+    """(n,) int64; ANY for any other class."""
 
     def at(self, chosen: Tensor) -> Misclassification:
-        """For some of the images: indices or a mask."""
+        """The objective of some of the images, given as indices or a mask."""
         return Misclassification(self.actual[chosen], self.target[chosen])
 
     @property
     def pivot(self) -> Tensor:
-        """The class that all others are weighed against, (n,): the target, else the actual class."""
+        """The class that all others are compared with, (n,): the target, or else the actual class."""
         return torch.where(self.target == ANY, self.actual, self.target)
 
     @property
@@ -65,22 +65,22 @@ class Misclassification(Objective):
         return torch.where(self.target == ANY, -1.0, 1.0)
 
     def rivals(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """The highest logit of the classes that are not the pivot, (n,), and which that is, (n,)."""
+        """The highest logit of the classes other than the pivot, (n,), and the class that has it, (n,)."""
         found = logits.scatter(1, self.pivot[:, None], -torch.inf).max(dim=1)
         return found.values, found.indices
 
     def margin(self, logits: Tensor) -> Tensor:
-        """How far the objective is reached, (n,) in logits: more than 0 where it is."""
+        """The margin in logits, (n,): positive where the objective is reached."""
         best, _ = self.rivals(logits)
         return self.sign.to(logits) * (logits.gather(1, self.pivot[:, None])[:, 0] - best)
 
     def reached(self, logits: Tensor) -> Tensor:
-        """Whether the network's answer is what is wanted, (n,)."""
+        """Whether the predicted class meets the objective, (n,)."""
         answer = logits.argmax(dim=1)
         return torch.where(self.target == ANY, answer != self.actual, answer == self.target)
 
     def gradient(self, logits: Tensor) -> Tensor:
-        """Of the cross-entropy by logits (n, 10), up to a factor for each image."""
+        """The gradient of the cross-entropy by logits (n, 10), up to a positive factor for each image."""
         shifted = (logits - self.rivals(logits)[0][:, None]).double()
         weights = shifted.exp().scatter(1, self.pivot[:, None], 0.0)  # the softmax without the pivot, its largest is 1
         towards = weights.scatter(1, self.pivot[:, None], -weights.sum(dim=1, keepdim=True))
@@ -89,13 +89,13 @@ class Misclassification(Objective):
 
 @dataclass(frozen=True, eq=False)
 class MarginObjective(Objective):
-    """The margin of a objective, while it is below `confidence`."""
+    """The margin of an objective while it is below `confidence`, in logits."""
 
     objective: Misclassification
     confidence: float = 0.0
 
     def gradient(self, logits: Tensor) -> Tensor:
-        """One and minus one at two classes, zero elsewhere."""
+        """1 and -1 at two classes, 0 elsewhere."""
         objective = self.objective
         _, rivals = objective.rivals(logits)
         short = (objective.margin(logits) < self.confidence).to(logits) * objective.sign.to(logits)

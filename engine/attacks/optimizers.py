@@ -1,4 +1,4 @@
-"""Optimizers for the pixels of one batch."""
+"""Optimizers of the pixels of a batch of images."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TINY = 1e-8
 
 
 class Adam:
-    """Ascent by Adam (Kingma and Ba 2015, algorithm 1), in place and within [0, 1].
+    """Gradient ascent by Adam (Kingma and Ba 2015, algorithm 1), in place and within [0, 1].
 
-    To the last digits what `torch.optim.Adam` does with `maximize`, whose bookkeeping for many parameters takes as
-    long as a tenth of a small attack.
+    Equal to `torch.optim.Adam` with `maximize` to the last digits, without its bookkeeping for many parameters, which
+    takes a tenth of the time of a small attack.
     """
 
     def __init__(self, images: Tensor, step_size: float) -> None:
@@ -24,7 +24,7 @@ class Adam:
         self._steps = 0
 
     def climb(self, gradient: Tensor) -> None:
-        """One step along `gradient`, which is like the images; then what has left [0, 1] is put back to its border."""
+        """One step along `gradient`, which is like the images; the result is clamped to [0, 1]."""
         self._steps += 1
         kept, kept_square = _DECAYS
         self._mean.lerp_(gradient, 1 - kept)
@@ -36,15 +36,15 @@ class Adam:
 
 
 class PlainAscent:
-    """Each step goes `step_size` times the gradient, in place and within [0, 1]: `torch.optim.SGD` with `maximize`."""
+    """Each step adds `step_size` times the gradient, in place and within [0, 1]: `torch.optim.SGD` with `maximize`."""
 
     def __init__(self, images: Tensor, step_size: float) -> None:
         self._images, self._step_size = images, step_size
 
     def climb(self, gradient: Tensor) -> None:
-        """One step along `gradient`, which is like the images; then what has left [0, 1] is put back to its border."""
+        """One step along `gradient`, which is like the images; the result is clamped to [0, 1]."""
         self._images.add_(gradient, alpha=self._step_size).clamp_(0, 1)
 
 
 OPTIMIZERS: dict[OptimizerName, type[Adam] | type[PlainAscent]] = {"adam": Adam, "plain": PlainAscent}
-"""By the names that a request knows them by."""
+"""The optimizers by their names in requests."""

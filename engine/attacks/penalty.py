@@ -1,4 +1,4 @@
-"""Whether the squared-error term of the notebook's targeted attack does what its observation 3.2.1 says it does."""
+"""Whether the squared-error penalty of the notebook's targeted attack has the effect claimed in observation 3.2.1."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ from engine.inspection.loaded import find_images, open_network
 from engine.request import RequestError
 
 DECADES = range(-5, 9)
-"""Powers of ten of beta, from the notebook's on; the sweep ends earlier where the attack fails."""
+"""Powers of ten of beta, from the notebook's value up; the sweep ends early once the attack fails."""
 FAILED = 0.01
-"""Share of the digits: an attack that fools no more of them than this, beside those mistaken anyway, fails."""
+"""An attack fails if it fools at most this share of the digits, beyond those that are misclassified without it."""
 
 
 def sweep_beta(request: SweepBeta, root: Path) -> Generator[Event, None, None]:
     """The targeted attack with beta 0, 1e-5, 1e-4 and so on until it fails, on the same digits each time.
 
-    Raises RequestError where there is no such network or data set, or no digit of another class.
+    Raises RequestError where the network or data set does not exist, or fewer than two digits are of another class.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
     chosen = (split.labels != request.target).nonzero()[: request.count, 0]
     if len(chosen) < 2:
-        raise RequestError(f"too few images in the {request.split} split are not of class {request.target}")
+        raise RequestError(
+            f"too few images in the {request.split} split are not of class {request.target}: choose another target"
+        )
     network = attacked(loaded, torch.float64)
     originals = split.images[chosen].to(network.dtype)
     settings = AttackTargeted(target=request.target, steps=request.steps, step_size=request.step_size, beta=0.0)

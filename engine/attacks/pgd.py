@@ -1,4 +1,4 @@
-"""Projected gradient descent: many steps within a bound, from one start or several."""
+"""Projected gradient descent: many steps within the norm ball, from one or several starting points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.attacks.objectives import Misclassification
 from engine.attacks.requests import NormName
 
 LOOK = 8
-"""Steps on a GPU between two looks at which images are left: each look waits for all that was asked of it."""
+"""Steps on a GPU between two checks of which images remain: each check waits for all queued work."""
 
 
 def pgd(  # noqa: PLR0917
@@ -30,9 +30,9 @@ def pgd(  # noqa: PLR0917
 ) -> Iterator[Iterate]:
     """Projected gradient descent (Madry et al. 2018, arXiv:1706.06083), once from each of `starts`.
 
-    `originals` and each start are (n, 1, 28, 28). The images after each step; last, of each image the best of all
-    starts: one that reaches the objective, or comes nearest. With `stop` an image that reaches it stays as it is, which
-    asks the network less and changes no verdict for the worse.
+    `originals` and each start are (n, 1, 28, 28). Yields the images after each step and, last, the best result of each
+    image: one that reaches the objective, or comes nearest to it. With `stop`, an image that reaches the objective is
+    not changed any more, which saves work and never makes a result worse.
     """
     best = Iterate(originals, network.logits(originals))
     won = objective.reached(best.logits) if stop else torch.zeros_like(objective.actual, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""What an attack has done so far: logits of every step, and images of some."""
+"""The record of a running attack: the logits of every step, and the images of some."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 FRAMES = 128
-"""Steps whose images are kept, at most: of more, every second is dropped, and so on."""
+"""Maximum number of steps whose images are kept: beyond it, every second one is dropped, repeatedly."""
 FETCHED = 256
-"""Steps whose logits wait on the device at most."""
+"""Maximum number of steps whose logits are buffered on the device."""
 
 
 class Record:
-    """Of n images."""
+    """The record of an attack on `count` images."""
 
     def __init__(self, count: int) -> None:
         self._logits = np.empty((64, count, 10), np.float32)
         self._fresh: list[torch.Tensor] = []
-        """The last iterates' logits, on their device until somebody asks."""
+        """The logits of the latest iterates, kept on their device until they are needed."""
         self.length = 0
-        """Iterates so far: one more than steps."""
+        """Number of iterates so far: one more than steps."""
         self._frames: list[tuple[int, torch.Tensor]] = []
         self._every = 1
         self._last: torch.Tensor | None = None
 
     def add(self, iterate: Iterate) -> None:
-        """Note where the attack is."""
+        """Record an iterate of the attack."""
         self._fresh.append(iterate.logits.to(torch.float32, copy=True))
         if self.length % self._every == 0:
             self._frames.append((self.length, iterate.images.clone()))
@@ -50,17 +50,17 @@ class Record:
         return self._logits[: self.length]
 
     def _fetch(self) -> None:
-        """Bring the fresh logits to the host at one go: it waits for a GPU each time."""
+        """Copy the buffered logits to the host in one transfer, since each transfer synchronises with the GPU."""
         if not self._fresh:
             return
         while self.length > len(self._logits):
-            # Events hold views of the old one, which stays as it is.
+            # Events hold views of the old array, so it is not resized in place.
             self._logits = np.concatenate((self._logits, np.empty_like(self._logits)))
         self._logits[self.length - len(self._fresh) : self.length] = torch.stack(self._fresh).cpu().numpy()
         self._fresh.clear()
 
     def frames(self) -> tuple[Array, Array]:
-        """Images (f, n, 28, 28) and their steps (f,), the last one among them."""
+        """Images (f, n, 28, 28) and their steps (f,), including the last one."""
         kept = list(self._frames)
         if self._last is not None and kept[-1][0] != self.length - 1:
             kept.append((self.length - 1, self._last))
@@ -69,7 +69,7 @@ class Record:
 
 
 def pixels(images: torch.Tensor) -> Array:
-    """Images (n, 1, 28, 28) as an array (n, 28, 28) float32 of its own."""
+    """Images (n, 1, 28, 28) as a new array (n, 28, 28) float32."""
     return images[:, 0].detach().to("cpu", torch.float32, copy=True).numpy()
 
 

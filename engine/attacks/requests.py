@@ -1,4 +1,4 @@
-"""What one may ask of attacks."""
+"""The requests for adversarial attacks."""
 
 from __future__ import annotations
 
@@ -17,203 +17,250 @@ OptimizerName = Literal["adam", "plain"]
 StartName = Literal["digit", "noise"]
 CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
-"""The notebook's test digits, one of each class in order."""
+"""Indices of the notebook's test digits, one of each class in order."""
 
 
 class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
-    """Make noise that the network takes for a class (the notebook's section 3.1, "non-targeted")."""
+    """Optimise noise until the network classifies it as a given class (the notebook's section 3.1, "non-targeted")."""
 
     attack: ClassVar[AttackName] = "noise"
-    classes: Annotated[str, Meta(description="which ones, for example 0123456789 or 38")] = "0123456789"
-    steps: Annotated[int, Meta(ge=1, le=100_000, description="of the optimizer")] = 1500
-    optimizer: Annotated[OptimizerName, Meta(description="adam, or plain gradient ascent")] = "adam"
+    classes: Annotated[str, Meta(description="target classes, for example 0123456789 or 38")] = "0123456789"
+    steps: Annotated[int, Meta(ge=1, le=100_000, description="number of optimizer steps")] = 1500
+    optimizer: Annotated[OptimizerName, Meta(description="optimizer: adam, or plain gradient ascent")] = "adam"
     step_size: Annotated[
-        float, Meta(gt=0, le=1e12, description="of Adam in pixel values, of plain ascent times the gradient")
+        float,
+        Meta(gt=0, le=1e12, description="step size: of adam in pixel values, of plain a multiple of the gradient"),
     ] = 0.01
-    total_variation: Annotated[float, Meta(ge=0, le=1000, description="weight of squared steps between pixels")] = 0.0
-    l2: Annotated[float, Meta(ge=0, le=1000, description="weight of the sum of squared pixels")] = 0.0
-    jitter: Annotated[int, Meta(ge=0, le=14, description="pixels by which each step shifts the image at most")] = 0
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the noise, and of the shifts")] = 0
+    total_variation: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1000,
+            description="weight of the total-variation penalty, the squared differences of neighbouring pixels",
+        ),
+    ] = 0.0
+    l2: Annotated[float, Meta(ge=0, le=1000, description="weight of the L2 penalty, the sum of squared pixels")] = 0.0
+    jitter: Annotated[
+        int, Meta(ge=0, le=14, description="maximum random shift of the image at each step, in pixels")
+    ] = 0
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise and of the shifts")] = 0
 
     def check_together(self) -> None:
-        """Refuse what is no set of classes."""
+        """Refuse classes that are not distinct digits."""
         digits = set(self.classes)
         if not digits or len(digits) < len(self.classes) or not digits <= set("0123456789"):
             raise RequestError(f"classes must be different digits, for example 38, not {self.classes!r}")
 
 
 class AttackDigits(InspectImages, frozen=True, tag="attack-digits"):
-    """Make a network mistake digits: the base of what begins with images of a split."""
+    """Perturb digits so that a network misclassifies them: the base of attacks on images of a split."""
 
     attack: ClassVar[AttackName]
     indices: Annotated[
-        tuple[int, ...], Meta(min_length=1, max_length=100, description="of the images in their split (1 to 100)")
+        tuple[int, ...],
+        Meta(min_length=1, max_length=100, description="indices of the images in the split (1 to 100 of them)"),
     ] = GALLERY
 
     def check_together(self) -> None:
-        """Refuse indices from before the first image."""
+        """Refuse negative indices."""
         if min(self.indices) < 0:
             raise RequestError(f"indices must be at least 0, not {min(self.indices)}")
 
 
 class AttackTargeted(AttackDigits, frozen=True, tag="attack-targeted"):
-    """Climb the logit of another class, with a squared-error penalty (the notebook's section 3.2, "targeted").
+    """Raise the logit of a target class, with a squared-error penalty (the notebook's section 3.2, "targeted").
 
-    The penalty is on what differs from the digit, wherever the attack begins.
+    The penalty is on the difference from the digit, whatever the starting point.
     """
 
     attack = "targeted"
-    target: Annotated[int, Meta(ge=0, lt=CLASSES, description="the class wanted; its own images are left out")] = 5
-    steps: Annotated[int, Meta(ge=1, le=100_000, description="of the optimizer")] = 25
-    optimizer: Annotated[OptimizerName, Meta(description="adam, or plain gradient ascent")] = "adam"
+    target: Annotated[int, Meta(ge=0, lt=CLASSES, description="target class; images of this class are left out")] = 5
+    steps: Annotated[int, Meta(ge=1, le=100_000, description="number of optimizer steps")] = 25
+    optimizer: Annotated[OptimizerName, Meta(description="optimizer: adam, or plain gradient ascent")] = "adam"
     step_size: Annotated[
-        float, Meta(gt=0, le=1e12, description="of Adam in pixel values, of plain ascent times the gradient")
+        float,
+        Meta(gt=0, le=1e12, description="step size: of adam in pixel values, of plain a multiple of the gradient"),
     ] = 0.01
-    beta: Annotated[float, Meta(ge=0, le=1e12, description="weight of the mean squared error")] = 1e-5
-    start: Annotated[StartName, Meta(description="begin at the digit, or at noise")] = "digit"
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the noise")] = 0
+    beta: Annotated[
+        float, Meta(ge=0, le=1e12, description="weight of the penalty, the mean squared error between image and digit")
+    ] = 1e-5
+    start: Annotated[StartName, Meta(description="starting point: the digit, or noise")] = "digit"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise")] = 0
 
 
 class AttackFgsm(AttackDigits, frozen=True, tag="attack-fgsm"):
-    """The fast gradient sign method: one step as long as the bound (Goodfellow et al. 2015)."""
+    """The fast gradient sign method: a single step of size epsilon (Goodfellow et al. 2015)."""
 
     attack = "fgsm"
-    epsilon: Annotated[float, Meta(ge=0, le=28, description="the bound, in pixel values")] = 0.2
-    norm: Annotated[NormName, Meta(description="what the bound is on: the largest change, or the length of all")] = (
-        "linf"
-    )
-    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
 class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
-    """Projected gradient descent: many short steps within the bound (Madry et al. 2018)."""
+    """Projected gradient descent: many small steps, kept within epsilon of the image (Madry et al. 2018)."""
 
     attack = "pgd"
-    epsilon: Annotated[float, Meta(ge=0, le=28, description="the bound, in pixel values")] = 0.2
-    norm: Annotated[NormName, Meta(description="what the bound is on: the largest change, or the length of all")] = (
-        "linf"
-    )
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="from each start")] = 40
-    step_size: Annotated[float, Meta(ge=0, le=28, description="in pixel values (0: 2.5 epsilon / steps)")] = 0.0
-    random_start: Annotated[bool, Meta(description="begin somewhere within the bound, not at the image")] = True
-    restarts: Annotated[int, Meta(ge=1, le=1000, description="random starts, of which the best counts")] = 1
-    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random starts")] = 0
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of steps of each restart")] = 40
+    step_size: Annotated[
+        float, Meta(ge=0, le=28, description="step size, in pixel values (0: 2.5 epsilon / steps)")
+    ] = 0.0
+    random_start: Annotated[
+        bool, Meta(description="random starting point within epsilon of the image, instead of the image itself")
+    ] = True
+    restarts: Annotated[
+        int, Meta(ge=1, le=1000, description="number of random restarts, of which the best result counts")
+    ] = 1
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the starting points")] = 0
 
     def check_together(self) -> None:
-        """Refuse several starts from one place."""
+        """Refuse several restarts from the same starting point."""
         AttackDigits.check_together(self)
         if self.restarts > 1 and not self.random_start:
-            raise RequestError("restarts differ by their random start: leave random start on, or take one restart")
+            raise RequestError(
+                "restarts without a random start are all the same: leave random start on, or set restarts to 1"
+            )
 
     @property
     def step(self) -> float:
-        """The step size that is meant."""
+        """The step size, in pixel values, with the default resolved."""
         return self.step_size or 2.5 * self.epsilon / self.steps
 
 
 class AttackDeepFool(AttackDigits, frozen=True, tag="attack-deepfool"):
-    """DeepFool: over the nearest boundary, as the linearised network sees it (Moosavi-Dezfooli et al. 2016)."""
+    """DeepFool: cross the nearest decision boundary of the linearised network (Moosavi-Dezfooli et al. 2016)."""
 
     attack = "deepfool"
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="at most")] = 50
-    overshoot: Annotated[float, Meta(ge=0, le=1, description="how much further than to the boundary, as a share")] = (
-        0.02
-    )
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="maximum number of steps")] = 50
+    overshoot: Annotated[
+        float, Meta(ge=0, le=1, description="overshoot beyond the decision boundary, as a fraction of the perturbation")
+    ] = 0.02
 
 
 class AttackCarliniWagner(AttackDigits, frozen=True, tag="attack-cw"):
-    """Carlini and Wagner's L2 attack: the smallest change that Adam finds (2017)."""
+    """Carlini and Wagner's L2 attack: the smallest perturbation that Adam finds (2017)."""
 
     attack = "cw"
-    searches: Annotated[int, Meta(ge=1, le=20, description="of the constant, by bisection")] = 5
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="of Adam, for each of them")] = 50
-    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam's, in pixel values")] = 0.02
-    confidence: Annotated[float, Meta(ge=0, le=100, description="by which the wrong logit is to lead")] = 0.0
-    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
+    binary_search_steps: Annotated[
+        int, Meta(ge=1, le=20, description="number of binary-search steps for the constant")
+    ] = 5
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of Adam steps per binary-search step")] = 50
+    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam step size, in pixel values")] = 0.02
+    confidence: Annotated[
+        float, Meta(ge=0, le=100, description="confidence margin of the incorrect class, in logits")
+    ] = 0.0
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
 AnyAttack = AttackNoise | AttackTargeted | AttackFgsm | AttackPgd | AttackDeepFool | AttackCarliniWagner
-"""The requests for one attack."""
+"""Any request for a single attack."""
 
 
 class AttackUniversal(InspectImages, frozen=True, tag="attack-universal"):
-    """One perturbation for many digits (Moosavi-Dezfooli et al. 2017), made of training digits, tried on others."""
+    """One perturbation for all digits (Moosavi-Dezfooli et al. 2017), fitted to training digits, tested on others."""
 
-    epsilon: Annotated[float, Meta(ge=0, le=1, description="the bound on each of its pixels, in pixel values")] = 0.3
-    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="the class wanted (-1: any other)")] = -1
-    made_of: Annotated[int, Meta(ge=1, le=60_000, description="the first n training digits")] = 500
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="over all of these digits")] = 30
-    step_size: Annotated[float, Meta(ge=0, le=1, description="in pixel values (0: 2.5 epsilon / steps)")] = 0.0
-    count: Annotated[int, Meta(ge=1, le=60_000, description="it is tried on the first n of the split")] = 1000
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random one beside it")] = 0
+    epsilon: Annotated[float, Meta(ge=0, le=1, description="maximum perturbation of each pixel, in pixel values")] = 0.3
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
+    made_of: Annotated[
+        int, Meta(ge=1, le=60_000, description="number of training images to fit it to: the first n")
+    ] = 500
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of steps, each over all of these images")] = 30
+    step_size: Annotated[float, Meta(ge=0, le=1, description="step size, in pixel values (0: 2.5 epsilon / steps)")] = (
+        0.0
+    )
+    count: Annotated[
+        int, Meta(ge=1, le=60_000, description="number of images to test it on: the first n of the split")
+    ] = 1000
+    seed: Annotated[
+        int, Meta(ge=0, le=2**31 - 1, description="random seed of the random perturbation that it is compared with")
+    ] = 0
 
     def check_together(self) -> None:
-        """Refuse to try it on what it is made of."""
+        """Refuse to test it on the images it was fitted to."""
         if self.split == "train":
-            raise RequestError("it is made of training digits and must be tried on others: split test or val")
+            raise RequestError(
+                "the perturbation is fitted to training images and must be tested on others: use split test or val"
+            )
 
     @property
     def step(self) -> float:
-        """The step size that is meant."""
+        """The step size, in pixel values, with the default resolved."""
         return self.step_size or 2.5 * self.epsilon / self.steps
 
 
 class SweepBeta(InspectImages, frozen=True, tag="sweep-beta"):
-    """Whether the penalty of the notebook's targeted attack keeps the image close: beta from 0 on, decade by decade."""
+    """Whether the penalty of the notebook's targeted attack keeps the image close, for beta from 0 up in decades."""
 
-    count: Annotated[int, Meta(ge=2, le=10_000, description="digits: the first that are not of the target")] = 100
-    target: Annotated[int, Meta(ge=0, lt=CLASSES, description="the class wanted")] = 5
-    steps: Annotated[int, Meta(ge=1, le=100_000, description="of Adam")] = 25
-    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam's, in pixel values")] = 0.01
+    count: Annotated[
+        int, Meta(ge=2, le=10_000, description="number of images: the first n that are not of the target class")
+    ] = 100
+    target: Annotated[int, Meta(ge=0, lt=CLASSES, description="target class")] = 5
+    steps: Annotated[int, Meta(ge=1, le=100_000, description="number of Adam steps")] = 25
+    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam step size, in pixel values")] = 0.01
 
 
 class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):
-    """Accuracy under attack, by how much the attack may change."""
+    """Accuracy under attack against the maximum perturbation."""
 
-    others: Annotated[tuple[str, ...], Meta(max_length=7, description="other networks, measured alike")] = ()
+    others: Annotated[tuple[str, ...], Meta(max_length=7, description="other networks to measure in the same way")] = ()
     attack: Annotated[
-        tuple[CurveAttackName, ...], Meta(min_length=1, max_length=5, description="which attacks, one or more")
+        tuple[CurveAttackName, ...], Meta(min_length=1, max_length=5, description="attacks to measure, one or more")
     ] = ("pgd",)
-    norm: Annotated[NormName, Meta(description="what the bound is on: the largest change, or the length of all")] = (
-        "linf"
-    )
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
     epsilons: Annotated[
-        tuple[float, ...], Meta(max_length=100, description="bounds (none: seven up to 0.3 in linf, up to 3 in l2)")
+        tuple[float, ...],
+        Meta(
+            max_length=100,
+            description="maximum perturbations, in pixel values (none: seven, up to 0.3 in linf or 3 in l2)",
+        ),
     ] = ()
-    count: Annotated[int, Meta(ge=1, le=60_000, description="the first n images of the split")] = 1000
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="of PGD")] = 40
-    restarts: Annotated[int, Meta(ge=1, le=1000, description="of PGD")] = 1
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+    count: Annotated[int, Meta(ge=1, le=60_000, description="number of images: the first n of the split")] = 1000
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of PGD steps")] = 40
+    restarts: Annotated[int, Meta(ge=1, le=1000, description="number of random restarts of PGD")] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed")] = 0
 
     def check_together(self) -> None:
-        """Refuse bounds that are none, and attacks that know no such norm."""
+        """Refuse epsilons out of range, attacks that do not support the norm, and duplicate attacks."""
         if self.epsilons and not 0 <= min(self.epsilons) <= max(self.epsilons) <= 28:
             raise RequestError("epsilons must be from 0 to 28, in pixel values")
         if self.norm == "linf" and (only := {"deepfool", "cw"}.intersection(self.attack)):
-            raise RequestError(f"{' and '.join(sorted(only))} minimise L2: ask for norm l2")
+            verb = "minimises" if len(only) == 1 else "minimise"
+            raise RequestError(f"{' and '.join(sorted(only))} {verb} the L2 norm: set norm to l2")
         if len(set(self.attack)) < len(self.attack):
-            raise RequestError("name each attack once")
+            raise RequestError("an attack is listed twice: name each attack once")
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """The bounds that are meant, ascending, each once."""
+        """The epsilons to measure, sorted, without duplicates, with the defaults resolved."""
         usual = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3) if self.norm == "linf" else (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
         return tuple(sorted(set(self.epsilons))) or usual
 
 
 class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
-    """How many images made to fool one network fool another."""
+    """How often adversarial images made for one network also fool another."""
 
     others: Annotated[
-        tuple[str, ...], Meta(max_length=7, description="the other networks (none: the bundled one of the other kind)")
+        tuple[str, ...], Meta(max_length=7, description="other networks (none: the bundled network of the other kind)")
     ] = ()
-    attack: Annotated[Literal["fgsm", "pgd", "deepfool", "cw"], Meta(description="which attack")] = "pgd"
-    norm: Annotated[NormName, Meta(description="what the bound of fgsm and pgd is on")] = "linf"
-    epsilon: Annotated[float, Meta(ge=0, le=28, description="the bound of fgsm and pgd, in pixel values")] = 0.2
-    count: Annotated[int, Meta(ge=1, le=60_000, description="the first n images that all networks get right")] = 200
-    steps: Annotated[int, Meta(ge=1, le=10_000, description="of PGD")] = 40
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random starts")] = 0
+    attack: Annotated[Literal["fgsm", "pgd", "deepfool", "cw"], Meta(description="attack to use")] = "pgd"
+    norm: Annotated[NormName, Meta(description="perturbation norm of fgsm and pgd")] = "linf"
+    epsilon: Annotated[
+        float, Meta(ge=0, le=28, description="maximum perturbation of fgsm and pgd, in pixel values")
+    ] = 0.2
+    count: Annotated[
+        int, Meta(ge=1, le=60_000, description="number of images: the first n that all networks classify correctly")
+    ] = 200
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of PGD steps")] = 40
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the starting points")] = 0
 
 
 ATTACK_TITLES = {

@@ -1,7 +1,7 @@
-"""Accuracy under attack, by how much an attack may change: several attacks, several networks, many images.
+"""Accuracy under attack against the maximum perturbation, for several attacks and networks over many images.
 
-A point is measured on its own: no verdict depends on what other bounds were asked for. Attacks that minimise run once
-and are held against each bound. What was found is kept: in memory, and of a run in its folder.
+Each point is measured independently of the other epsilons asked for. Attacks that minimise the norm run once, and their
+result is compared with each epsilon. Results are cached in memory and, for a run, in its folder.
 """
 
 from __future__ import annotations
@@ -48,20 +48,21 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 MOST_BYTES = 1 << 20
-"""Of a file of verdicts, packed or not: thrice those of 60,000 images."""
+"""Maximum size of a file of results, in bytes, compressed or not: three times that of 60,000 images."""
 VERSION = 2
-"""Of the attacks as they are implemented: other verdicts on disk are not believed."""
+"""Version of the attacks' implementation: results on disk of other versions are ignored."""
 STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "deepfool": 2, "pgd": 3, "cw": 3}
-"""Classes of attacks: one of a higher class that fools fewer images has not found what there is."""
+"""Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""
 MINIMISES = ("deepfool", "cw")
+"""Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
 SHOWN = 10
-"""Images that fell first."""
+"""Number of images that an event shows: those that the smallest perturbations fooled."""
 Z = 1.959964
-"""Standard deviations on either side that hold 95 % of a normal distribution."""
+"""Standard deviations on either side of the mean that contain 95 % of a normal distribution."""
 
 
 def wilson(correct: int, count: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share, `correct` of `count`, each from 0 to 1 (Wilson 1927)."""
+    """The 95 % confidence interval of the share `correct` / `count`, limits from 0 to 1 (Wilson 1927)."""
     share, spread = correct / count, Z**2 / count
     middle = (share + spread / 2) / (1 + spread)
     half = Z * ((share * (1 - share) + spread / 4) / count) ** 0.5 / (1 + spread)
@@ -70,7 +71,7 @@ def wilson(correct: int, count: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Setting:
-    """One attack, and within what bound; of an attack that minimises there is no bound."""
+    """One attack with its epsilon, which an attack that minimises the norm ignores."""
 
     attack: CurveAttackName
     norm: NormName
@@ -81,12 +82,12 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """For the name of a file."""
+        """A label for file names."""
         return f"{self.attack}-{self.norm}" + ("" if self.attack in MINIMISES else f"-{self.epsilon:g}")
 
 
 def settings_of(request: MeasureRobustness) -> list[Setting]:
-    """What must be run for the points that `request` asks for."""
+    """The attacks to run for the points that `request` asks for."""
     found = []
     for attack in request.attack:
         bounds = (0.0,) if attack in MINIMISES else request.bounds
@@ -99,7 +100,7 @@ def settings_of(request: MeasureRobustness) -> list[Setting]:
 def attack_many(
     network: AttackedNetwork, images: Tensor, labels: Tensor, indices: Sequence[int], setting: Setting
 ) -> Iterator[Iterate]:
-    """The attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,), away from these."""
+    """The untargeted attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,)."""
     objective = Misclassification(labels, torch.full_like(labels, ANY))
     epsilon, norm = setting.epsilon, setting.norm
     request: AnyAttack
@@ -122,14 +123,14 @@ def attack_many(
 
 
 class Verdicts:
-    """What became of the first images of a split under one attack. It can be left at any step and taken up again."""
+    """The results of one attack on the first images of a split. The work can be interrupted and resumed at any step."""
 
     def __init__(self, loaded: LoadedNetwork, split: Split, setting: Setting, file: Path | None) -> None:
         self._loaded, self._split, self._setting, self._file = loaded, split, setting, file
         self.taken: Array = np.zeros(0, np.int8)
-        """(n,): the answer that each image gets after the attack."""
+        """(n,): the predicted class of each image after the attack."""
         self.sizes: Array = np.zeros(0, np.float32)
-        """(n,): the norm of its change."""
+        """(n,): the norm of each perturbation."""
         if file is not None:
             self._read(file)
 
@@ -137,7 +138,7 @@ class Verdicts:
         return len(self.taken)
 
     def _read(self, file: Path) -> None:
-        # Whatever is wrong with it, it can be computed again.
+        # Whatever is wrong with the file, its results can be computed again.
         with contextlib.suppress(Exception):
             packed = io.BytesIO(read_bytes(file, MOST_BYTES))
             if sum(part.file_size for part in zipfile.ZipFile(packed).infolist()) > MOST_BYTES:
@@ -150,7 +151,7 @@ class Verdicts:
                 self.taken, self.sizes = taken, sizes.astype(np.float32)
 
     def extend(self, most: int) -> Iterator[None]:
-        """Attack the next images, AT_ONCE at most and none beyond `most`; pauses after each step."""
+        """Attack the next images, at most AT_ONCE and none beyond `most`; yields after each step."""
         first, last = len(self), min(len(self) + AT_ONCE, most)
         if first >= last:
             return
@@ -160,7 +161,7 @@ class Verdicts:
         for iterate in attack_many(network, images, labels, range(first, last), self._setting):
             shown = iterate.images
             yield
-        taken = answers(self._loaded, shown)  # a fresh look, by the network as it is
+        taken = answers(self._loaded, shown)  # computed afresh, by the network in its own precision
         sizes = norms(shown - images, self._setting.norm)[:, 0, 0, 0]
         self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
         self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
@@ -174,12 +175,12 @@ class Verdicts:
             with partial.open("wb") as file:
                 np.savez_compressed(file, taken=self.taken, sizes=self.sizes)
 
-        with contextlib.suppress(OSError):  # a disk that is full costs the next measurement some time, and no more
+        with contextlib.suppress(OSError):  # with a full disk, the next measurement only takes longer
             self._file.parent.mkdir(exist_ok=True)
             write_whole(self._file, write)
 
     def correct(self, labels: Array, epsilon: float) -> Array:
-        """Whether each of the first images, of classes `labels` (n,), is still right within `epsilon`, (n,)."""
+        """Whether each of the first images, of classes `labels` (n,), is still correct within `epsilon`, (n,)."""
         n = len(labels)
         right = self.taken[:n] == labels
         if self._setting.attack in MINIMISES:
@@ -188,7 +189,7 @@ class Verdicts:
 
 
 def fingerprint(loaded: LoadedNetwork) -> str:
-    """Of the weights: other weights have another one."""
+    """A hash of the weights."""
     digest = hashlib.sha256()
     for key, value in sorted(loaded.model.state_dict().items()):
         digest.update(key.encode())
@@ -221,9 +222,9 @@ class _Measurement:
         }
 
     def finish(self) -> Iterator[tuple[int, int, bool]]:
-        """Do what is left to do; after each step how much is done, of how much, and whether there is more to show."""
+        """Do the remaining work; yields (done, total, whether there are new results to show) after each step."""
         total = self.count * len(self.verdicts)
-        # A part of all curves after the other: each is over as many images as the others, and soon there.
+        # Batch by batch over all curves, so that all cover the same images and the first results come soon.
         for end in range(min(AT_ONCE, self.count), self.count + AT_ONCE, AT_ONCE):
             most = min(end, self.count)
             fresh = False
@@ -236,7 +237,7 @@ class _Measurement:
                 yield most * len(self.verdicts), total, True
 
     def results(self) -> dict[str, Any]:
-        """What is known so far, as fields of a RobustnessMeasured: over as many images as all curves have."""
+        """The results so far as fields of a RobustnessMeasured, over the images that all curves cover."""
         request, main = self.request, self.networks[0]
         n = min(self.count, *map(len, self.verdicts.values()))
         points = tuple(point for number in range(len(self.networks)) for point in self._points(number, n))
@@ -261,7 +262,7 @@ class _Measurement:
         }
 
     def _of(self, number: int, attack: str) -> dict[float, Verdicts]:
-        """The verdicts for each bound."""
+        """The results for each epsilon."""
         found = {s.epsilon: v for (n, s), v in self.verdicts.items() if (n, s.attack) == (number, attack)}
         return dict.fromkeys(self.request.bounds, found[0.0]) if attack in MINIMISES else found
 
@@ -309,13 +310,13 @@ class _Measurement:
 
     @cached_property
     def _clean(self) -> Array:
-        """What the first network says of all images as they are, (count,)."""
+        """The classes that the first network predicts for the unperturbed images, (count,)."""
         return np.asarray(answers(self.networks[0], self.split.images[: self.count]).cpu().numpy())
 
 
 def _median(fell: Array, sizes: Array) -> float:
-    """Of the norms that were needed; of an image that did not fall, more than any."""
-    needed = np.where(fell, sizes, np.inf)[sizes + ~fell > 0]  # without images that were wrong anyway
+    """The median of the norms that were needed, infinite for an image that was not fooled; NaN where not finite."""
+    needed = np.where(fell, sizes, np.inf)[sizes + ~fell > 0]  # without images that were misclassified anyway
     median = float(np.median(needed)) if len(needed) else np.nan
     return median if np.isfinite(median) else np.nan
 
@@ -331,8 +332,11 @@ def _about(loaded: LoadedNetwork, dataset: str, request: MeasureRobustness) -> d
 
 
 def beaten_by(point: RobustnessPointMeasured, others: Sequence[RobustnessPointMeasured]) -> str:
-    """What of `others`, points of the same network and norm, should not leave fewer images right than `point`."""
-    if point.attack == "random":  # it looks for nothing, so there is nothing that it could have missed
+    """The weaker attack, or smaller epsilon, of `others` that leaves fewer images correct than `point`; else empty.
+
+    All are points of the same network and norm.
+    """
+    if point.attack == "random":  # it does not search, so there is nothing that it could have missed
         return ""
     for other in others:
         if other.correct < point.correct:
@@ -344,11 +348,11 @@ def beaten_by(point: RobustnessPointMeasured, others: Sequence[RobustnessPointMe
 
 
 def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Event, None, None]:
-    """The curves that `request` asks for, live; at the end each point, and all of them together.
+    """The curves that `request` asks for, updated as they grow; at the end each point, then all curves together.
 
-    Raises RequestError where there is no such network or data set.
+    Raises RequestError where a network or the data set does not exist.
     """
-    networks = yield from open_networks(request, request.others, "two curves of one name cannot be told apart", root)
+    networks = yield from open_networks(request, request.others, "curves with the same name cannot be told apart", root)
     dataset, split = yield from find_images(request, networks[0])
     work = _Measurement(request, networks, dataset, split)
     words = f"{work.count:,} digits under {', '.join(request.attack)}"

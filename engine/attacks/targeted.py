@@ -1,6 +1,6 @@
-"""The notebook's section 3.2: a digit led towards another class, with a penalty on what changes.
+"""The notebook's section 3.2: a digit moved towards a target class, with a penalty on the perturbation.
 
-The penalty bounds nothing. All images of a call are one batch, and none has a say in what becomes of the others.
+The perturbation is penalised but unbounded. The images of a call form one batch, each independent of the others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def from_digits(
 ) -> Iterator[Iterate]:
     """`targeted_attack` of the notebook's section 3.2: logit ascent with a squared-error penalty.
 
-    `originals` (n, 1, 28, 28) as they are, and after each step; with `starts`, like them, these are where it begins.
-    The penalty is on the difference from the originals; the mean of the squared error is each image's own.
+    Yields `originals` (n, 1, 28, 28), or `starts` of the same shape where given, and the images after each step. The
+    penalty is on the difference from the originals, as the mean squared error of each image.
     """
     images = (originals if starts is None else starts).to(originals, copy=True)
     objective = LogitObjective(torch.full((len(images),), settings.target, device=images.device))

@@ -1,4 +1,4 @@
-"""Whether an image made to fool one network fools another (Szegedy et al. 2014, arXiv:1312.6199)."""
+"""Transfer: how often adversarial images of one network fool another (Szegedy et al. 2014, arXiv:1312.6199)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from engine.runs.finding import other_bundled
 
 
 def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, None, None]:
-    """Images made on each of several networks, shown to all of them.
+    """Make adversarial images for each of several networks, and evaluate them on all of them.
 
-    Only images that all networks get right are attacked, so that each success is the attack's. Raises RequestError
-    where there is no such network or data set, or no such image.
+    Only images that all networks classify correctly are attacked, so that every error is due to the attack. Raises
+    RequestError where a network or the data set does not exist, or there is no such image.
     """
     main = load_network(request, root)
     others = request.others or (other_bundled(main.variant),)
-    networks = yield from open_networks(request, others, "a transfer is from one network to another", root)
+    networks = yield from open_networks(request, others, "transfer is measured between different networks", root)
     dataset, split = yield from find_images(request, main)
     chosen = _right(networks, split)[: request.count]
     if not len(chosen):
-        raise RequestError(f"there is no image in the {request.split} split that all of these networks get right")
+        raise RequestError(
+            f"no image in the {request.split} split is classified correctly by all of these networks: choose others"
+        )
     steps = request.steps if request.attack == "pgd" else 0
     setting = Setting(request.attack, request.norm, request.epsilon, steps, 1, request.seed)
     batches = torch.split(chosen, AT_ONCE)
@@ -46,7 +48,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
             for iterate in attack_many(attacked(loaded, loaded.dtype), images, labels, batch.tolist(), setting):
                 shown = iterate.images
                 yield WorkAdvanced(
-                    words=f"made on {loaded.name}", done=number * len(chosen) + place * AT_ONCE, total=total
+                    words=f"attacks on {loaded.name}", done=number * len(chosen) + place * AT_ONCE, total=total
                 )
             fooled += torch.stack([(answers(each, shown) != labels).sum() for each in networks]).cpu()
             size += (shown - images).flatten(1).norm(dim=1).sum().item()
@@ -69,7 +71,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
 
 
 def _right(networks: list[LoadedNetwork], split: Split) -> Tensor:
-    """Indices of the images that all of `networks` get right."""
+    """Indices of the images that all of `networks` classify correctly."""
     right = torch.ones(len(split), dtype=torch.bool, device=split.labels.device)
     for loaded in networks:
         right &= answers(loaded, split.images) == split.labels

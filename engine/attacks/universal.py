@@ -1,7 +1,7 @@
-"""One perturbation for many digits (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401).
+"""A universal perturbation: one for all digits (Moosavi-Dezfooli et al. 2017, arXiv:1610.08401).
 
-Found by projected gradient ascent (Shafahi et al. 2020, arXiv:1811.11304) on training digits, and tried on digits that
-it was not made of.
+It is fitted to training digits by projected gradient ascent (Shafahi et al. 2020, arXiv:1811.11304) and tested on
+others.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from engine.network.seeds import generator
 from engine.request import RequestError
 
 CAP = 9.0
-"""Nats of cross-entropy beyond which an image counts no more: a few that are lost anyway would decide alone."""
+"""Cross-entropy, in nats, beyond which an image no longer counts: otherwise a few fooled images would dominate."""
 SHOWN = 10
-"""Images that an event shows, as they are and perturbed."""
+"""Number of images that an event shows, unchanged and perturbed."""
 
 
 class CappedCrossEntropy(Objective):
-    """The cross-entropy of each image's class, up to CAP; with a target less that of the target."""
+    """The cross-entropy of each image's class, capped at CAP; with a target, minus that of the target."""
 
     def __init__(self, labels: Tensor, target: int = ANY) -> None:
-        """Of classes `labels` (n,) int64."""
+        """`labels` (n,) int64 are the classes of the images."""
         self._pivot = labels if target == ANY else torch.full_like(labels, target)
         self._away = target == ANY
 
     def gradient(self, logits: Tensor) -> Tensor:
-        """By logits (n, 10), like them."""
+        """The gradient with respect to `logits` (n, 10), of the same shape."""
         logs = logits.log_softmax(dim=1)
         pivot = self._pivot[:, None]
         gradient = logs.exp().scatter_add(1, pivot, -torch.ones_like(logs[:, :1]))
@@ -54,12 +54,12 @@ class CappedCrossEntropy(Objective):
 
 
 class Perturbation(NamedTuple):
-    """Where the ascent is."""
+    """The state of the ascent."""
 
     pixels: Tensor
-    """(1, 28, 28) within the bound."""
+    """(1, 28, 28), at most epsilon in absolute value."""
     fooled: float
-    """Share of the images it is made of that it has what it wants of, 0 to 1."""
+    """Share of the images it is fitted to that it fools, 0 to 1."""
 
 
 def shown_with(images: Tensor, perturbation: Tensor) -> Tensor:
@@ -70,11 +70,11 @@ def shown_with(images: Tensor, perturbation: Tensor) -> Tensor:
 def ascend(
     network: AttackedNetwork, images: Tensor, labels: Tensor, settings: AttackUniversal
 ) -> Iterator[Perturbation]:
-    """The perturbation before the first step, which is none, and after each: v <- clip(v + step * sign(gradient)).
+    """Yields the perturbation v, at first zero, before and after each step: v <- clip(v + step * sign(gradient)).
 
-    Of the mean over all of `images` (n, 1, 28, 28) of classes `labels` (n,), to which v is added and the sum clipped to
-    [0, 1]. The gradient is that by the pixels as they are shown: clipping would hide the background from it, where a
-    pixel of v below zero changes nothing, and so could never rise again.
+    The gradient is of the mean over all of `images` (n, 1, 28, 28) of classes `labels` (n,), to which v is added and
+    the sum clipped to [0, 1]. It is taken with respect to the clipped pixels: through the clipping, a pixel of v below
+    zero would have no gradient on the black background, and so could never rise again.
     """
     found = torch.zeros_like(images[0])
     for step in range(settings.steps + 1):
@@ -90,9 +90,9 @@ def ascend(
 
 
 def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, None, None]:
-    """Make one perturbation of training images, and say how many others it fools.
+    """Fit one perturbation to training images, and report how many others it fools.
 
-    Raises RequestError where there is no such network or data set, or with a target no image of another class.
+    Raises RequestError where the network or data set does not exist, or all images are of the target class.
     """
     loaded = yield from open_network(request, root)
     training = InspectImages(what=request.what, split="train", dataset=request.dataset)
@@ -106,7 +106,7 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
     with torch.inference_mode():
         for step, now in enumerate(ascend(attacked(loaded, loaded.dtype), images, labels, request)):
             history.append(now.fooled)
-            yield WorkAdvanced(words=f"of {len(images):,} digits", done=step, total=request.steps)
+            yield WorkAdvanced(words=f"perturbation of {len(images):,} digits", done=step, total=request.steps)
     noise = request.epsilon * (2 * torch.randint(0, 2, now.pixels.shape, generator=generator(request.seed)) - 1)
     shown = shown_with(held_out, now.pixels)
     before, after = answers(loaded, held_out), answers(loaded, shown)
@@ -145,7 +145,7 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
 
 
 def _others(images: Tensor, labels: Tensor, target: int, count: int) -> tuple[Tensor, Tensor]:
-    """The first `count` images that are not of the target, and their labels."""
+    """The first `count` images that are not of the target class, and their labels."""
     chosen = (labels != target).nonzero()[:count, 0]
     return images[chosen], labels[chosen]
 

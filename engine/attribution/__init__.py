@@ -1,1 +1,1 @@
-"""Why a network says what it says of an image: occlusion, gradient methods, and whether these tell the truth."""
+"""Explanations of a prediction: occlusion, gradient methods, and how faithful their maps are."""

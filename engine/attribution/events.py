@@ -1,4 +1,4 @@
-"""Why a network says what it says: occlusion, attributions, and how far these can be trusted."""
+"""The events of occlusion and attribution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DigitEvent(ImagesEvent, frozen=True):
-    """The base of what was asked about one image and one class."""
+    """The base of events about one image and one class."""
 
     index: int
     count: int
@@ -24,57 +24,57 @@ class DigitEvent(ImagesEvent, frozen=True):
     actual: int
     predicted: int
     watched: int
-    """The class that is asked about."""
-    baseline_probability: float
-    """Of the watched class, for the image as it is: 0 to 1."""
+    """The class that is explained."""
+    unoccluded_probability: float
+    """Probability of the watched class for the unoccluded image, 0 to 1."""
     image: Array
     """(28, 28) float32 in [0, 1]."""
 
 
 class OcclusionMap(DigitEvent, frozen=True):
-    """What a network says of an image with a patch at each position on it (the notebook's section 2.4).
+    """The predictions for an image with a patch at each position on it (the notebook's section 2.4).
 
-    Row r and column c of a map belong to the patch whose left top pixel is (r * stride, c * stride).
+    Row r and column c of a map belong to the patch whose top left pixel is (r * stride, c * stride).
     """
 
     patch_size: int
     """Pixels."""
     stride: int
-    fill: str
+    baseline: str
     covers: Array
-    """(28, 28) float32 in [0, 1]: what the patch shows of itself, wherever it is."""
-    baseline: Array
-    """(10,) float32: the probabilities of all classes for the image as it is."""
+    """(28, 28) float32 in [0, 1]: the baseline, of which the patch shows the part at its position."""
+    unoccluded: Array
+    """(10,) float32: the probabilities of all classes for the unoccluded image."""
     probabilities: Array
-    """(rows, columns) float32: of the watched class; NaN where it is not known yet. The notebook's `heat_map`."""
+    """(rows, columns) float32: of the watched class; NaN where not computed yet. The notebook's `heat_map`."""
     winners: Array
-    """(rows, columns) int64: the class of the highest probability; -1 where it is not known yet."""
+    """(rows, columns) int64: the predicted class; -1 where not computed yet."""
     all_probabilities: Array
     """(rows, columns, 10) float32."""
 
     @property
     def other_answers(self) -> list[tuple[int, int]]:
-        """The classes that win where the patch changes the prediction, and at how many positions, the most first."""
+        """The other classes that are predicted, each with its number of positions, the most frequent first."""
         others = self.winners[(self.winners != self.predicted) & (self.winners >= 0)]
         return Counter(others.tolist()).most_common()
 
 
 class OcclusionMapAdvanced(OcclusionMap, Progress, frozen=True):
-    """The map so far."""
+    """The part of the map that is computed so far."""
 
     at_once: ClassVar[bool] = True
 
 
 class StrokeShare(Struct, frozen=True, kw_only=True):
-    """Whether the network looks at the strokes: what the patches over them do, against how many they are.
+    """Whether the network relies on the strokes: the effect of patches over strokes, compared with their number.
 
-    A patch is over a stroke where it covers a pixel brighter than one half.
+    A patch is over a stroke if it covers a pixel brighter than one half.
     """
 
     positions: float
-    """Share of the positions of the patch that are over a stroke, 0 to 1."""
+    """Share of the patch positions that are over a stroke, 0 to 1."""
     drop: float
-    """Share of the drop in probability, summed over the map, that is at these positions; NaN where nothing drops."""
+    """Share of the drop in probability, summed over the map, at these positions; NaN where there is no drop."""
 
 
 class OcclusionMapReady(OcclusionMap, frozen=True):
@@ -82,14 +82,14 @@ class OcclusionMapReady(OcclusionMap, frozen=True):
 
     minimum: float
     minimum_at: tuple[int, int]
-    """(row, column) in the image of the left top pixel of the patch, the first of equals."""
+    """(row, column) in the image of the top left pixel of the patch; the first one in a tie."""
     maximum: float
     maximum_at: tuple[int, int]
     strokes: StrokeShare
     computed: int
-    """Positions for which the network was run; at the others the patch changes no pixel."""
+    """Number of positions for which the network was run; at the others the patch changes no pixel."""
     seconds: float
-    """For the whole map, pauses for a training step left out."""
+    """Duration of the whole map, without pauses for training steps."""
 
 
 class ClassOcclusionReady(ImagesEvent, frozen=True):
@@ -98,22 +98,22 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
     digit: int
     """Their class."""
     watch: str
-    """The class watched, as asked for: it may differ from image to image."""
+    """The watched class as given in the request: the class itself may differ between images."""
     averaged: int
-    """Images."""
+    """Number of images averaged."""
     matching: int
-    """Images of this class in the split."""
+    """Number of images of this class in the split."""
     patch_size: int
     stride: int
-    fill: str
-    baseline_probability: float
-    """Mean over the images."""
+    baseline: str
+    unoccluded_probability: float
+    """Mean over the images, 0 to 1."""
     strokes: StrokeShare
-    """The mean of the shares of positions; of the drops of all images together, the share that is over strokes."""
+    """Mean of the images' shares of positions; share over strokes of the drops of all images together."""
     mean_image: Array
     """(28, 28) float32."""
     mean_probabilities: Array
-    """(rows, columns) float32: mean over the images of the probability of the class watched."""
+    """(rows, columns) float32: mean over the images of the probability of the watched class."""
     deviation: Array
     """(rows, columns) float32: its standard deviation over the images; 0 for one image."""
     changed: Array
@@ -121,12 +121,12 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
 
     @property
     def minimum_at(self) -> tuple[int, int]:
-        """(row, column) in the image of the left top pixel of the patch where the mean is lowest."""
+        """(row, column) in the image of the top left pixel of the patch where the mean is lowest."""
         return self._pixel(int(self.mean_probabilities.argmin()))
 
     @property
     def most_changed_at(self) -> tuple[int, int]:
-        """The same where the patch changes most predictions."""
+        """The same where the patch changes the most predictions."""
         return self._pixel(int(self.changed.argmax()))
 
     def _pixel(self, position: int) -> tuple[int, int]:
@@ -135,68 +135,68 @@ class ClassOcclusionReady(ImagesEvent, frozen=True):
 
 
 class FaithfulnessCurve(Struct, frozen=True, kw_only=True):
-    """The probability of the watched class as pixels go, or come, in the order of a map."""
+    """The probability of the watched class as pixels are deleted, or inserted, in the order of a map."""
 
     values: tuple[float, ...]
-    """At each of the event's `shares`; where averaged, the mean over the images."""
+    """Probability at each of the event's `shares`; the mean over the images where averaged."""
     area: float
-    """Under the curve, 0 to 1: its mean over the shares, by trapezoids."""
+    """Area under the curve, 0 to 1, by the trapezoidal rule."""
     spread: tuple[float, ...] = ()
-    """Where averaged: the standard deviation over the images at each share."""
+    """Standard deviation over the images at each share, where averaged."""
     area_spread: float = 0.0
-    """Where averaged: the standard deviation over the images of the area."""
+    """Standard deviation over the images of the area, where averaged."""
 
     def band(self) -> tuple[list[float], list[float]]:
-        """One standard deviation below and above the values, within 0 and 1; empty where there is none."""
+        """One standard deviation below and above the values, clipped to [0, 1]; empty where there is none."""
         pairs = list(zip(self.values, self.spread, strict=True)) if self.spread else []
         return [max(value - spread, 0.0) for value, spread in pairs], [
             min(value + spread, 1.0) for value, spread in pairs
         ]
 
     def summary(self, sign: str) -> str:
-        """The area in words, with `sign` before its standard deviation where there is one."""
+        """The area as text, with `sign` before its standard deviation where there is one."""
         return f"{self.area:.3f}" + (f" {sign} {self.area_spread:.2f}" if self.spread else "")
 
 
 class Faithfulness(Struct, frozen=True, kw_only=True):
-    """What is known of how far the maps of one method tell the truth."""
+    """Measurements of how faithful the maps of one method are."""
 
     method: str
-    """Or `random`: pixels in random order, what each method should beat."""
+    """The method, or `random`: pixels in random order, which each method should beat."""
     deletion: FaithfulnessCurve
-    """Pixels become black, the highest of the map first: the lower the area, the better (Petsiuk et al. 2018)."""
+    """Pixels are set to black, highest map values first: the lower the area, the better (Petsiuk et al. 2018)."""
     insertion: FaithfulnessCurve
-    """On black, pixels appear, the highest of the map first: the higher the area, the better."""
+    """Pixels are inserted into a black image, highest map values first: the higher the area, the better."""
     completeness: tuple[float, float] | None = None
-    """Of integrated gradients: the sum of the map, and the difference of the class's logit between image and black.
+    """For integrated gradients: the sum of the map, and the difference of the class's logit between image and black.
 
-    The two are equal but for the error of the integral (Sundararajan et al. 2017).
+    The two are equal up to the error of the numerical integral (Sundararajan et al. 2017).
     """
     similarities: tuple[float, ...] = ()
-    """Spearman rank correlation of the map with the map after each of the event's `stages` (Adebayo et al. 2018), mean
-    over the images; NaN where all maps are flat. Near 0: the map depends on the weights."""
+    """Spearman rank correlation of the map with the map after each of the event's `stages` (Adebayo et al. 2018), the
+    mean over the images; NaN where all maps are constant. Near 0: the map depends on the weights."""
     change: float | None = None
     """1 minus the mean of `similarities`."""
 
 
 def best_method(measured: Sequence[Faithfulness], curve: Literal["deletion", "insertion"]) -> str:
-    """The method with the best area under `curve`, the first of equals; empty where there is none but random order."""
+    """The method with the best area under `curve`, the first one in a tie; empty where there is only random order."""
     found = {each.method: getattr(each, curve).area for each in measured if each.method != "random"}
     best = min if curve == "deletion" else max
     return best(found, key=lambda method: found[method], default="")
 
 
 class AttributionsComputed(DigitEvent, frozen=True):
-    """What each pixel did for a class, by one method or by all."""
+    """Attribution maps of one image for one class, by one method or by all."""
 
     shares: tuple[float, ...]
-    """Of the pixels, 0 to 1: where the curves are measured."""
+    """Shares of the pixels, 0 to 1, at which the curves are measured."""
     faithfulness: tuple[Faithfulness, ...]
-    """Of each method in `methods`, then of random order."""
+    """For each method in `methods`, then for random order."""
     methods: tuple[str, ...]
     maps: Array
-    """(methods, 28, 28) float32: the higher, the more the pixel speaks for the class. Saliency, SmoothGrad and Grad-CAM
-    are at least 0; of occlusion it is the mean drop in probability of the patches over the pixel."""
+    """(methods, 28, 28) float32: higher values are stronger evidence for the class. Saliency, SmoothGrad and Grad-CAM
+    are non-negative; for occlusion, the mean drop in probability over the patches that cover the pixel."""
 
 
 class FaithfulnessMeasured(ImagesEvent, frozen=True):
@@ -204,10 +204,10 @@ class FaithfulnessMeasured(ImagesEvent, frozen=True):
 
     watch: str
     averaged: int
-    """Images: the first of the split."""
+    """Number of images: the first of the split."""
     randomised: int
-    """Of these, images whose maps were compared with those of random weights; 0 where that was not asked for."""
+    """Number of these whose maps were compared with those of randomised weights; 0 where that was not asked for."""
     stages: tuple[str, ...]
-    """The layers that become random, one after the other."""
+    """The layers that are randomised, one after the other."""
     shares: tuple[float, ...]
     faithfulness: tuple[Faithfulness, ...]

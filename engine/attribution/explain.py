@@ -1,4 +1,4 @@
-"""The request Attribute: maps of one image with their curves; then, where asked for, the same question over many."""
+"""The request Attribute: maps of one image with their curves; then, if requested, the mean curves over many images."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from engine.network.model import inference_network
 from engine.network.seeds import generator
 
 RANDOM = "random"
-"""What random order is called beside the methods."""
+"""The name of random order, used like that of a method."""
 IMAGES_AT_ONCE, NOISY_IMAGES = 4, 200
-"""Of many: so few, with the steps or samples of each, that training, which takes turns with this, waits little."""
+"""Batch limits, in images and in noisy images (or steps): training takes turns with this and must not wait long."""
 RANDOMISED = 16
-"""Images that the randomisation is measured on, at most."""
+"""Maximum number of images that the randomisation is measured on."""
 
 _Curves = tuple[Tensor, Tensor]
 """Deletion and insertion, each (n, STEPS + 1)."""
 
 
 class _Bench:
-    """A network with all that maps and their curves need."""
+    """A network prepared for maps and their curves."""
 
     def __init__(self, loaded: LoadedNetwork, request: Attribute) -> None:
         self.network, self.request = Explained(loaded.model, network_of(loaded)), request
@@ -45,7 +45,7 @@ class _Bench:
         self.methods = methods_of(request)
 
     def targets(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The classes watched (n,) and all probabilities (n, 10) of images (n, 1, 28, 28) of classes `labels` (n,)."""
+        """The watched classes (n,) and probabilities (n, 10) of images (n, 1, 28, 28) of classes `labels` (n,)."""
         with torch.inference_mode():
             probabilities = torch.softmax(self.logits(images), dim=1)
         pairs = zip(labels.tolist(), probabilities, strict=True)
@@ -53,13 +53,13 @@ class _Bench:
         return torch.tensor(watched, device=images.device), probabilities
 
     def maps(self, method: MethodName, images: Tensor, targets: Tensor, network: Explained | None = None) -> Tensor:
-        """Maps (n, 28, 28), of another network if given."""
+        """Maps (n, 28, 28) of `network`, or of this one by default."""
         return maps_of(method, network or self.network, images, targets, self.request)
 
     def curves(self, images: Tensor, targets: Tensor, maps: Tensor | None, indices: list[int]) -> _Curves:
-        """Deletion and insertion in the order of `maps` (n, 28, 28), or in random order where there are none.
+        """Deletion and insertion in the order of `maps` (n, 28, 28), or in random order where they are None.
 
-        A map that is the same everywhere orders nothing: it gets the curves of random order.
+        A constant map defines no order: it gets the curves of random order.
         """
         seed = self.request.seed
         if maps is None:
@@ -75,16 +75,16 @@ class _Bench:
         return deletion, insertion
 
     def logit_difference(self, image: Tensor, target: Tensor) -> float:
-        """The logit of `target` (1,) for `image` (1, 1, 28, 28) less that for black: what completeness is about."""
+        """The logit of `target` (1,) for `image` (1, 1, 28, 28) minus that for a black image, as completeness needs."""
         with torch.inference_mode():
             here, black = self.logits(torch.cat((image, torch.zeros_like(image)))).double()[:, int(target)].tolist()
         return float(here - black)
 
 
 def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
-    """Maps of one image by one method or all; with `digits`, then what they are worth over so many images.
+    """Maps of one image by one method or all; with `digits`, also their faithfulness over that many images.
 
-    Raises RequestError where there is no such network, data set or image.
+    Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
@@ -115,7 +115,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
         actual=int(labels[0]),
         predicted=int(probabilities[0].argmax()),
         watched=watched,
-        baseline_probability=probabilities[0, watched].item(),
+        unoccluded_probability=probabilities[0, watched].item(),
         image=image[0, 0].cpu().numpy().copy(),
         shares=SHARES,
         faithfulness=tuple(found),
@@ -128,7 +128,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
             for done in work.finish():
                 yield WorkAdvanced(words=work.words, done=done, total=work.total)
         except Exception:
-            _measurement.cache_clear()  # it cannot go on from where it broke
+            _measurement.cache_clear()  # it cannot be resumed after an error
             raise
         yield FaithfulnessMeasured(
             name=loaded.name,
@@ -151,7 +151,7 @@ def _of_one(method: str, measured: _Curves, completeness: tuple[float, float] | 
 
 
 class Measurement:
-    """Curves over the first images of a split, and the randomisation. It can be left at any step and taken up again."""
+    """Curves over the first images of a split, and the randomisation. The work can be resumed after any step."""
 
     def __init__(self, loaded: LoadedNetwork, split: Split, request: Attribute) -> None:
         self._bench, self._split = _Bench(loaded, request), split
@@ -162,16 +162,16 @@ class Measurement:
         methods = len(self._bench.methods)
         batches, compared = (-(-count // self._at_once) for count in (self.images, self.randomised))
         self.total = batches * (methods + 1) + compared * methods * len(STAGES)
-        """Steps."""
+        """Number of steps."""
         self._done = 0
         self._curves: dict[str, list[_Curves]] = {method: [] for method in (*self._bench.methods, RANDOM)}
         self._maps: dict[tuple[str, int], np.ndarray] = {}
-        """The maps (n, 28, 28) of a method for the batch that begins at an image, as far as they are compared."""
+        """The maps (n, 28, 28) of a method for the batch that begins at an image, where they are compared later."""
         self._correlations: dict[str, list[list[float]]] = {name: [[] for _ in STAGES] for name in self._bench.methods}
         self._steps = self._work()
 
     def finish(self) -> Iterator[int]:
-        """Do what is left to do; after each step, how many are done."""
+        """Do the remaining work; yields the number of steps done after each."""
         while self._done < self.total:
             next(self._steps)
             self._done += 1
@@ -206,7 +206,7 @@ class Measurement:
         return images, targets, list(range(start, end))
 
     def faithfulness(self) -> tuple[Faithfulness, ...]:
-        """What was found, when it is finished."""
+        """The results, once the work is finished."""
         found = []
         for method, parts in self._curves.items():
             deletion, insertion = (
@@ -233,6 +233,6 @@ def _numbers(values: Tensor) -> np.ndarray:
 
 
 def _mean(values: list[float]) -> float:
-    """Of the values that are no NaN; NaN where there are none."""
+    """The mean of the values that are not NaN; NaN where there are none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else np.nan

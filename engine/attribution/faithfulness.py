@@ -1,4 +1,4 @@
-"""Deletion and insertion: does the probability follow the pixels that a map calls important? (Petsiuk et al. 2018)."""
+"""Deletion and insertion: does the probability depend on the pixels that a map marks? (Petsiuk et al. 2018)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from engine.network.seeds import generator
 
 PIXELS = IMAGE_SIZE**2
 STEPS = IMAGE_SIZE
-"""Times that pixels go or come, a row's worth each."""
+"""Number of steps in which pixels are deleted or inserted, 28 pixels each."""
 SHARES = tuple(step / STEPS for step in range(STEPS + 1))
-"""Of the pixels that are gone, or there, at each point of a curve."""
+"""Share of the pixels that are deleted, or inserted, at each point of a curve."""
 RANDOM_ORDERS = 5
-"""For each image, whose curves are averaged."""
+"""Number of random orders for each image, whose curves are averaged."""
 
 
 def ranks(values: Tensor, shuffle: torch.Generator) -> Tensor:
-    """The place (784,) of each pixel of a map (28, 28), 0 for the highest; equals stand in random order.
+    """The rank (784,) of each pixel of a map (28, 28), 0 for the highest; ties are in random order.
 
-    Most pixels of a digit are equal, and their own order, from the top left on, would favour some strokes.
+    Most pixels of a digit are tied, and breaking ties from the top left would favour some strokes.
     """
     order = random_ranks(shuffle).to(values.device)
     order = order[values.flatten()[order].argsort(descending=True, stable=True)]
@@ -40,7 +40,8 @@ def random_ranks(shuffle: torch.Generator) -> Tensor:
 def curves(network: nn.Module, images: Tensor, targets: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Deletion and insertion curves (n, STEPS + 1) of images (n, 1, 28, 28), for their classes `targets` (n,).
 
-    They are probabilities. `places` (n, 784) says when each pixel goes, or comes. `network` gives logits.
+    The values are probabilities. `places` (n, 784) are the ranks in which pixels are deleted or inserted. `network`
+    returns logits.
     """
     at = torch.arange(STEPS + 1, device=images.device) * (PIXELS // STEPS)
     chosen = places[:, None, :] < at[:, None]  # (n, STEPS + 1, 784)
@@ -54,13 +55,13 @@ def curves(network: nn.Module, images: Tensor, targets: Tensor, places: Tensor) 
 
 
 def areas(values: np.ndarray) -> np.ndarray:
-    """The areas (n,) under curves (n, STEPS + 1), by trapezoids, of a square of side 1."""
+    """The areas (n,), 0 to 1, under curves (n, STEPS + 1), by the trapezoidal rule."""
     found: np.ndarray = (values.sum(axis=1) - (values[:, 0] + values[:, -1]) / 2) / STEPS
     return found
 
 
 def curve_of(values: np.ndarray) -> FaithfulnessCurve:
-    """The mean of curves (n, STEPS + 1), n at least 1; of more than one with their standard deviation."""
+    """The mean of curves (n, STEPS + 1), n at least 1, with their standard deviation if there is more than one."""
     each, mean = areas(values), _floats(values.mean(axis=0))
     if len(values) == 1:
         return FaithfulnessCurve(values=mean, area=float(each[0]))
@@ -75,7 +76,7 @@ def _floats(values: np.ndarray) -> tuple[float, ...]:
 def random_curves(
     network: nn.Module, images: Tensor, targets: Tensor, seed: int, indices: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
-    """Curves as `curves` gives them, for pixels in random order, the mean over RANDOM_ORDERS of them."""
+    """Curves as from `curves` for pixels in random order, averaged over RANDOM_ORDERS orders."""
     orders = [
         [random_ranks(shuffle) for _ in range(RANDOM_ORDERS)] for shuffle in (generator(seed, i) for i in indices)
     ]

@@ -1,6 +1,6 @@
-"""What each pixel did for a class: the gradient methods, through Captum, and occlusion beside them.
+"""Attribution maps: the gradient methods, by Captum, and occlusion.
 
-Captum and what it imports are loaded when a method is first used.
+Captum and its imports are loaded when a method is first used.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from engine.plotting import import_matplotlib
 
 METHODS: tuple[MethodName, ...] = get_args(MethodName)
 AT_ONCE = 256
-"""Images that a method sends through the network and back at once."""
+"""Batch size of a method's forward and backward passes."""
 
 _Method = Callable[[CNN, Tensor, Tensor, Attribute], Tensor]
 
 
 def methods_of(request: Attribute) -> tuple[MethodName, ...]:
-    """The methods that `request` names."""
+    """The methods that `request` asks for."""
     return METHODS if request.method == "all" else (request.method,)
 
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A network as the methods need it."""
+    """A network prepared for the methods."""
 
     model: CNN
     occlusion: OcclusionNetwork
-    """The same, made ready for patches."""
+    """The same network, prepared for occlusion."""
 
 
 def maps_of(method: MethodName, network: Explained, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
     """Maps (n, 28, 28) of images (n, 1, 28, 28) for the classes `targets` (n,).
 
-    The higher, the more a pixel speaks for its class. All but occlusion explain the class's logit, since the gradient
-    of a probability vanishes where the network is sure; occlusion explains the probability. `settings` holds what the
-    methods can be told.
+    Higher values are stronger evidence for the class. All but occlusion explain the class's logit, since the gradient
+    of a probability vanishes where the network is confident; occlusion explains the probability. `settings` holds the
+    parameters of the methods.
     """
     if method == "occlusion":
         return _occlusion(network.occlusion, images, targets, settings)
     import_matplotlib()  # Captum does
-    with warnings.catch_warnings():  # Captum warns of what it does to the inputs and to ReLU
+    with warnings.catch_warnings():  # Captum warns about its own changes to the inputs and to ReLU
         warnings.simplefilter("ignore")
         maps = _METHODS[method](network.model, images.detach().clone().requires_grad_(), targets, settings)
     return maps.detach().squeeze(1)
@@ -60,12 +60,12 @@ def maps_of(method: MethodName, network: Explained, images: Tensor, targets: Ten
 def _occlusion(network: OcclusionNetwork, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
     drops = []
     for image, target in zip(images, targets.tolist(), strict=True):
-        covers = cover(image, settings.fill, settings.seed)
-        # In double precision: these maps are ranked, and of a digit that the network is sure of most drops are tiny.
+        covers = cover(image, settings.baseline, settings.seed)
+        # In double precision: these maps are ranked, and where the network is confident most drops are tiny.
         sweep = OcclusionSweep(network, image, covers, settings.patch_size, settings.stride, exact=True)
         for _ in sweep.finish():
             pass
-        drops.append(sweep.baseline[target] - sweep.map()[..., target])
+        drops.append(sweep.unoccluded[target] - sweep.map()[..., target])
     return drop_by_pixel(torch.stack(drops), settings.patch_size, settings.stride).to(images.dtype)
 
 
@@ -84,7 +84,7 @@ def _gradient_x_input(model: CNN, images: Tensor, targets: Tensor, _: Attribute)
 
 
 def _integrated_gradients(model: CNN, images: Tensor, targets: Tensor, settings: Attribute) -> Tensor:
-    """The mean gradient on the way from black to the image, times the pixel (Sundararajan et al. 2017)."""
+    """The mean gradient along the path from black to the image, times the pixel (Sundararajan et al. 2017)."""
     from captum.attr import IntegratedGradients
 
     method = IntegratedGradients(model)
@@ -120,7 +120,7 @@ def _smoothgrad(model: CNN, images: Tensor, targets: Tensor, settings: Attribute
 
 def _grad_cam(block: str) -> _Method:
     def method(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
-        """A block's maps, weighted by their mean gradients, where positive (Selvaraju et al. 2017), enlarged."""
+        """A block's maps weighted by their mean gradients, positive part, upsampled (Selvaraju et al. 2017)."""
         from captum.attr import LayerGradCam
 
         layer = LayerGradCam(model, getattr(model, block))
@@ -131,7 +131,7 @@ def _grad_cam(block: str) -> _Method:
 
 
 def _guided_backprop(model: CNN, images: Tensor, targets: Tensor, _: Attribute) -> Tensor:
-    """The gradient, of which each ReLU passes on what is positive (Springenberg et al. 2014)."""
+    """The gradient, of which each ReLU passes on only the positive part (Springenberg et al. 2014)."""
     from captum.attr import GuidedBackprop
 
     return _tensor(GuidedBackprop(model).attribute(images, target=targets))

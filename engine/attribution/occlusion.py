@@ -1,6 +1,6 @@
-"""The notebook's section 2.4, `occlusion_fixed`: the probability of a class with a patch over each place of an image.
+"""The notebook's section 2.4, `occlusion_fixed`: the probability of a class with a patch at each position on an image.
 
-The numbers are the notebook's; how they come is in `sweep.py`. Beside them: whether the drops are at the strokes, and
+The numbers are the notebook's; `patch_sweep.py` computes them. In addition: whether the drops are at the strokes, and
 the mean map of a class.
 """
 
@@ -26,15 +26,15 @@ from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.predictions import check_index
 
 STROKE = 0.5
-"""Pixels brighter than this are a stroke."""
+"""Pixels brighter than this are part of a stroke."""
 
 NO_DROP = 1e-6
-"""A drop in probability smaller than this is rounding."""
+"""A smaller drop in probability is considered rounding."""
 
 
 @lru_cache(maxsize=2)
 def network_of(loaded: LoadedNetwork) -> OcclusionNetwork:
-    """The network of `loaded`, made ready once."""
+    """The network of `loaded` prepared for occlusion; cached."""
     return OcclusionNetwork(loaded.model)
 
 
@@ -45,40 +45,40 @@ def over_strokes(image: np.ndarray, patch_size: int, stride: int) -> np.ndarray:
 
 
 def drop_sums(drops: np.ndarray, over: np.ndarray) -> tuple[float, float]:
-    """The sum of `drops` (rows, columns) where `over` (rows, columns) is true, and of all.
+    """The sum of `drops` (rows, columns) where `over` (rows, columns) is true, and of all drops.
 
-    Rises count as no drop, and so does what is no more than rounding.
+    Rises and rounding errors do not count.
     """
     falls = np.where(drops > NO_DROP, drops, 0.0)
     return float(falls[over].sum()), float(falls.sum())
 
 
 def share(part: float, whole: float) -> float:
-    """`part` of `whole`, from 0 to 1; NaN of nothing."""
+    """`part` / `whole`, from 0 to 1; NaN where `whole` is 0."""
     return part / whole if whole > 0 else np.nan
 
 
-def watched_class(watch: WatchedClass, actual: int, baseline: Tensor) -> int:
-    """The class that `watch` means for an image of class `actual` with probabilities `baseline` (10,)."""
+def watched_class(watch: WatchedClass, actual: int, unoccluded: Tensor) -> int:
+    """The class that `watch` refers to, for an image of class `actual` with probabilities `unoccluded` (10,)."""
     if watch == "true":
         return actual
-    return int(baseline.argmax()) if watch == "predicted" else int(watch)
+    return int(unoccluded.argmax()) if watch == "predicted" else int(watch)
 
 
 def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
-    """The occlusion map of one image, growing; with `average`, then the mean map of its class.
+    """The occlusion map of one image as it grows; with `average`, then the mean map of its class.
 
-    Raises RequestError where there is no such network, data set or image.
+    Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
     check_index(request.index, split, f"the {request.split} split")
     network, began = network_of(loaded), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
-    covers = cover(image, request.fill, request.seed)
+    covers = cover(image, request.baseline, request.seed)
     sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
-    watched = watched_class(request.watch, actual, sweep.baseline)
-    pixels = image[0].cpu().numpy().copy()  # else it is the data set's own memory
+    watched = watched_class(request.watch, actual, sweep.unoccluded)
+    pixels = image[0].cpu().numpy().copy()  # otherwise it shares the data set's memory
     known: dict[str, Any] = {
         "name": loaded.name,
         "variant": loaded.variant,
@@ -88,15 +88,15 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
         "index": request.index,
         "count": len(split),
         "actual": actual,
-        "predicted": int(sweep.baseline.argmax()),
+        "predicted": int(sweep.unoccluded.argmax()),
         "watched": watched,
-        "baseline_probability": sweep.baseline[watched].item(),
+        "unoccluded_probability": sweep.unoccluded[watched].item(),
         "image": pixels,
         "patch_size": request.patch_size,
         "stride": request.stride,
-        "fill": request.fill,
+        "baseline": request.baseline,
         "covers": covers.cpu().numpy().copy(),
-        "baseline": sweep.baseline.float().cpu().numpy(),
+        "unoccluded": sweep.unoccluded.float().cpu().numpy(),
     }
     seconds = 0.0
     for _ in sweep.finish():
@@ -109,7 +109,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     least = int(np.where(np.isnan(probabilities), np.inf, probabilities).argmin())
     most = int(np.where(np.isnan(probabilities), -np.inf, probabilities).argmax())
     over = over_strokes(pixels, request.patch_size, request.stride)
-    drops = (sweep.baseline[watched] - sweep.map()[..., watched]).cpu().numpy()
+    drops = (sweep.unoccluded[watched] - sweep.map()[..., watched]).cpu().numpy()
     yield OcclusionMapReady(
         **known,
         **maps,
@@ -126,7 +126,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
 
 
 def _maps(sweep: OcclusionSweep, watched: int) -> dict[str, Any]:
-    """The arrays of an OcclusionMap, as far as `sweep` got."""
+    """The arrays of an OcclusionMap, as far as `sweep` has computed them."""
     maps = sweep.map().cpu().numpy()  # (rows, columns, 10)
     winners = np.where(np.isnan(maps[..., 0]), -1, maps.argmax(axis=-1))
     return {
@@ -137,22 +137,22 @@ def _maps(sweep: OcclusionSweep, watched: int) -> dict[str, Any]:
 
 
 class ClassOcclusion:
-    """The maps of the first images of one class, summed. It can be left after any image and taken up again later."""
+    """The sum of the maps of the first images of one class. The work can be resumed after any image."""
 
     def __init__(self, network: OcclusionNetwork, split: Split, digit: int, settings: Occlude) -> None:
         indices = (split.labels == digit).nonzero()[:, 0].tolist()
         self.matching = len(indices)
         self.indices = indices[: settings.average]
         self.done = 0
-        """Images so far."""
+        """Number of images so far."""
         self._network, self._split, self._digit, self._settings = network, split, digit, settings
         side = (IMAGE_SIZE - settings.patch_size) // settings.stride + 1
         self._sum, self._squares, self._changed = (np.zeros((side, side)) for _ in range(3))
-        self._image, self._baseline = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
+        self._image, self._unoccluded = np.zeros((IMAGE_SIZE, IMAGE_SIZE)), 0.0
         self._over, self._drops = 0.0, np.zeros(2)
 
     def finish(self) -> Iterator[int]:
-        """Do what is left to do; after each image, how many are done."""
+        """Do the remaining work; yields the number of images done after each."""
         while self.done < len(self.indices):
             self._add(self._split.images[self.indices[self.done]])
             self.done += 1
@@ -160,20 +160,20 @@ class ClassOcclusion:
 
     def _add(self, image: Tensor) -> None:
         s = self._settings
-        sweep = OcclusionSweep(self._network, image, cover(image, s.fill, s.seed), s.patch_size, s.stride)
+        sweep = OcclusionSweep(self._network, image, cover(image, s.baseline, s.seed), s.patch_size, s.stride)
         for _ in sweep.finish():
             pass
-        watched = watched_class(s.watch, self._digit, sweep.baseline)
+        watched = watched_class(s.watch, self._digit, sweep.unoccluded)
         maps, pixels = sweep.map().cpu().numpy(), image[0].cpu().numpy()
-        probabilities, baseline = maps[..., watched], sweep.baseline[watched].item()
+        probabilities, unoccluded = maps[..., watched], sweep.unoccluded[watched].item()
         self._sum += probabilities
         self._squares += probabilities**2
-        self._changed += maps.argmax(axis=-1) != int(sweep.baseline.argmax())
+        self._changed += maps.argmax(axis=-1) != int(sweep.unoccluded.argmax())
         self._image += pixels
-        self._baseline += baseline
+        self._unoccluded += unoccluded
         over = over_strokes(pixels, s.patch_size, s.stride)
         self._over += float(over.mean())
-        self._drops += drop_sums(baseline - probabilities, over)
+        self._drops += drop_sums(unoccluded - probabilities, over)
 
     def means(self) -> dict[str, Any]:
         """The averages over the images done so far, at least one, as fields of a ClassOcclusionReady."""
@@ -182,7 +182,7 @@ class ClassOcclusion:
         return {
             "averaged": n,
             "matching": self.matching,
-            "baseline_probability": self._baseline / n,
+            "unoccluded_probability": self._unoccluded / n,
             "strokes": StrokeShare(positions=self._over / n, drop=share(*self._drops.tolist())),
             "mean_image": (self._image / n).astype(np.float32),
             "mean_probabilities": mean.astype(np.float32),
@@ -199,7 +199,7 @@ def _class_occlusion(network: OcclusionNetwork, split: Split, digit: int, settin
 def _average(
     request: Occlude, loaded: LoadedNetwork, dataset: str, split: Split, digit: int
 ) -> Generator[Event, None, None]:
-    # The same sum for all images of the class, and as far as it got before something else was looked at.
+    # The sum is the same for all images of the class, and is resumed where an earlier request left it.
     work = _class_occlusion(network_of(loaded), split, digit, msgspec.structs.replace(request, index=0))
     for done in work.finish():
         yield WorkAdvanced(words=f"mean map of {digit}", done=done, total=len(work.indices))
@@ -213,6 +213,6 @@ def _average(
         watch=request.watch,
         patch_size=request.patch_size,
         stride=request.stride,
-        fill=request.fill,
+        baseline=request.baseline,
         **work.means(),
     )

@@ -1,8 +1,8 @@
-"""A patch at each position on one image: the probabilities of the notebook's `occlusion_fixed`, as fast as can be.
+"""A patch at each position on one image: the probabilities of the notebook's `occlusion_fixed`, computed fast.
 
-Three things make it fast: windows (see `windows.py`), positions where the patch changes no pixel, whose probabilities
-are known, and batches. One thing keeps it exact: where the answer hangs in the balance, so that rounding shows in a
-probability, it is computed again in double precision.
+It is fast because only windows are recomputed (see `patched_forward.py`), positions where the patch changes no pixel
+are skipped, and the rest is batched. It stays exact because predictions near the decision boundary, where rounding
+would show in a probability, are computed again in double precision.
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.model import CNN
 
 FIRST_ROWS = 2
-"""Rows of a map in its first batch, so that somebody who watches has something to see."""
+"""Rows of a map in its first batch, so that the first results can be shown soon."""
 
 IN_THE_BALANCE = 1.0
-"""Of p * (1 - p), by which rounding of a logit becomes rounding of a probability, times the range of the logits, to
-which their rounding is in proportion: from here on doubles are worth it."""
+"""Threshold above which double precision is used, for p * (1 - p), the sensitivity of a probability to its logit, times
+the range of the logits, to which their rounding errors are proportional."""
 LARGE = 20.0
-"""A range of logits from which on it counts no more: for a class that is all but impossible it has no end."""
+"""Cap on the range of the logits, which is unlimited where a class is almost impossible."""
 
 AT_ONCE = {"cpu": 1 << 20, "cuda": 1 << 26}
-"""Numbers in the largest map of a batch: about 4 MB, and half a gigabyte."""
+"""Maximum number of elements in the largest map of a batch: about 4 MB on the CPU, and half a gigabyte on a GPU."""
 
 
 class OcclusionNetwork:
-    """A network made ready for patches, in single precision and in double."""
+    """A network prepared for occlusion, in single and in double precision."""
 
     def __init__(self, model: CNN) -> None:
         parameter = next(model.parameters())
         self.device = parameter.device
         self.exact = PatchedNetwork(model, torch.float64)
-        # A GPU is quick enough for doubles throughout, and there convolutions in single precision may be in half of it.
+        # A GPU is fast enough to use double precision throughout, and its single precision may be reduced to TF32.
         quick = self.device.type == "cpu" and parameter.dtype == torch.float32
         self.quick = PatchedNetwork(model, torch.float32) if quick else None
 
 
-def cover(image: Tensor, fill: str, seed: int) -> Tensor:
-    """What a patch shows: (28, 28) like `image` (1, 28, 28). Of noise, uniform from 0 to 1, the part at its place.
+def cover(image: Tensor, baseline: str, seed: int) -> Tensor:
+    """The baseline (28, 28) for `image` (1, 28, 28), of which a patch shows the part at its position.
 
-    `fill` is a FillName, or a gray value from 0 to 1 as text.
+    `baseline` is a BaselineName, or a gray value from 0 to 1 as text. Noise is uniform from 0 to 1.
     """
-    match fill:
+    match baseline:
         case "noise":
             noise = torch.rand((IMAGE_SIZE, IMAGE_SIZE), generator=torch.Generator().manual_seed(seed))
             return noise.to(image)
         case "mean":
             return image.mean().expand(IMAGE_SIZE, IMAGE_SIZE)
         case _:
-            return torch.full_like(image[0], float({"zero": "0", "one": "1"}.get(fill, fill)))
+            return torch.full_like(image[0], float({"zero": "0", "one": "1"}.get(baseline, baseline)))
 
 
 def balance(probabilities: Tensor) -> Tensor:
-    """How much rounding shows in probabilities (n, 10): (n,), to be held against IN_THE_BALANCE."""
+    """How strongly rounding affects probabilities (n, 10): (n,), to be compared with IN_THE_BALANCE."""
     logs = probabilities.log()
     return (probabilities * (1 - probabilities)).amax(dim=1) * (logs.amax(dim=1) - logs.amin(dim=1)).clamp(max=LARGE)
 
 
 def _batches(places: Tensor, size: int) -> Iterator[Tensor]:
-    """Parts of `places` (n,), none of them empty."""
+    """Parts of `places` (n,) of at most `size`, none of them empty."""
     return (part for part in torch.split(places, size) if len(part))
 
 
@@ -81,9 +81,9 @@ class OcclusionSweep:
         *,
         exact: bool = False,
     ) -> None:
-        """`image` is (1, 28, 28), `covers` (28, 28): what the patch shows of itself, wherever it is.
+        """`image` is (1, 28, 28), `covers` (28, 28) the baseline, of which the patch shows the part at its position.
 
-        With `exact` all is computed in double precision, which takes twice as long.
+        With `exact`, all positions are computed in double precision, which takes twice as long.
         """
         self.side = (IMAGE_SIZE - patch_size) // stride + 1
         """Rows and columns of the map."""
@@ -93,20 +93,20 @@ class OcclusionSweep:
             self._exact = PatchedImage(network.exact, image)
             quick = None if exact else network.quick
             self._quick = PatchedImage(quick, image) if quick else self._exact
-            self.baseline = self._exact.probabilities
-            """(10,) float64: the probabilities of the image as it is."""
+            self.unoccluded = self._exact.probabilities
+            """(10,) float64: the probabilities of the unoccluded image."""
             changes = (image != covers).to(image.dtype)[None]
             self._open = max_pool2d(changes, patch_size, stride).flatten().nonzero()[:, 0]
-            self.probabilities = self.baseline.expand(self.side**2, CLASSES).clone()
-            """(places, 10) float64; NaN where they are not known yet."""
+            self.probabilities = self.unoccluded.expand(self.side**2, CLASSES).clone()
+            """(positions, 10) float64; NaN where not computed yet."""
             self.probabilities[self._open] = torch.nan
         self.computed = len(self._open)
-        """Places where the patch changes a pixel."""
+        """Number of positions where the patch changes a pixel."""
         budget = AT_ONCE.get(network.device.type, AT_ONCE["cpu"])
         self._batch = max(1, budget // self._exact.elements(patch_size))
 
     def finish(self) -> Iterator[int]:
-        """Do what there is to do; after each batch, how many places of `computed` are known."""
+        """Compute the map; yields how many of the `computed` positions are done after each batch."""
         known, doubtful = 0, [self._open[:0]]
         first = min(self._batch, FIRST_ROWS * self.side)
         for places in (*_batches(self._open[:first], first), *_batches(self._open[first:], self._batch)):
@@ -116,7 +116,9 @@ class OcclusionSweep:
                     doubtful.append(places[balance(found) > IN_THE_BALANCE])
             known += len(places)
             yield known
-        for places in _batches(torch.cat(doubtful), max(1, self._batch // 2)):  # a double takes twice the memory
+        for places in _batches(
+            torch.cat(doubtful), max(1, self._batch // 2)
+        ):  # double precision takes twice the memory
             with torch.inference_mode():
                 self.probabilities[places] = self._ask(self._exact, places)
             yield known
@@ -131,9 +133,9 @@ class OcclusionSweep:
 
 
 def drop_by_pixel(drops: Tensor, patch_size: int, stride: int) -> Tensor:
-    """Maps of drops (n, rows, columns) as images (n, 28, 28): the mean drop of the patches over each pixel.
+    """Maps of drops (n, rows, columns) as images (n, 28, 28): the mean drop over the patches that cover each pixel.
 
-    0 for pixels that no patch reaches. Captum's `Occlusion` gives the same where patches reach all pixels.
+    0 for pixels that no patch covers. Equal to Captum's `Occlusion` where the patches cover all pixels.
     """
     ones = drops.new_ones(1, 1, patch_size, patch_size)
     size = drops.shape[-1]

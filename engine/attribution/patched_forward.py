@@ -1,8 +1,8 @@
-"""A network on many images that differ from one image in a small square: only what the square can change is computed.
+"""The forward pass for images that differ from one image in a small square: only what the square affects is computed.
 
-A patch of 8x8 pixels changes a square of 6x6 of the 14x14 places of the first block's maps and of 5x5 of the 7x7 of the
-second's; all else is as it was without a patch. So both convolutions run on windows that are just large enough, a third
-of the whole network's work for the notebook's network and that patch. The results are the network's own, to rounding.
+A patch of 8x8 pixels affects 6x6 of the 14x14 positions of the first block's maps and 5x5 of the 7x7 of the second's;
+everything else is the same as without a patch. So both convolutions run on windows that are just large enough: for the
+notebook's network and that patch, a third of the work. The results equal the network's own up to rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.network.model import CNN, inference_network
 
 @dataclass(frozen=True)
 class _Block:
-    """A convolution with batch norm folded in; 2x2 max-pooling and ReLU follow it."""
+    """A convolution with batch norm folded in, followed by 2x2 max-pooling and ReLU."""
 
     weight: Tensor
     bias: Tensor
@@ -31,7 +31,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Squares:
-    """One square a picture on maps of one size: rows and columns (n,) of their left top places, and their side."""
+    """One square per image on maps of the same size: rows and columns (n,) of the top left positions, and the side."""
 
     rows: Tensor
     columns: Tensor
@@ -47,10 +47,10 @@ def _pooled(maps: Tensor) -> Tensor:
 
 
 class PatchedNetwork:
-    """The weights of a network in the layout and the precision that windows are computed in."""
+    """The weights of a network in the layout and precision used for windows."""
 
     def __init__(self, model: CNN, dtype: torch.dtype) -> None:
-        # Folded in double precision: to fold in single precision moves the logits more than all that follows.
+        # Folded in double precision: folding in single precision changes the logits more than everything that follows.
         layers = inference_network(copy.deepcopy(model).double()).to(dtype)
         self.dtype = dtype
         self.inputs = model.inputs
@@ -67,25 +67,25 @@ class PatchedNetwork:
         ]
         first, last = (layer for layer in layers if isinstance(layer, nn.Linear))
         channels, weight = len(self.blocks[-1].bias), first.weight.detach()
-        # Windows have their channels last, and so are their places in the first fully connected layer.
+        # Windows are channels last, so the inputs of the first fully connected layer are reordered to match.
         self._first = weight.view(len(weight), channels, -1).transpose(1, 2).reshape(weight.shape), first.bias.detach()
         self._last = last.weight.detach(), last.bias.detach()
 
     def head(self, maps: Tensor) -> Tensor:
-        """Probabilities (n, 10) of the second block's maps, flattened with their channels last (n, H * W * C)."""
+        """Probabilities (n, 10) of the second block's maps, flattened channels last (n, H * W * C)."""
         return torch.softmax(linear(linear(maps, *self._first).relu_(), *self._last), dim=1)
 
 
 class PatchedImage:
-    """A network on one image, all of its maps known."""
+    """A network applied to one image, with all intermediate maps kept."""
 
     def __init__(self, network: PatchedNetwork, image: Tensor) -> None:
-        """`image` is (1, 28, 28), on the device of the network."""
+        """`image` is (1, 28, 28), on the network's device."""
         self._network = network
         self._maps: list[tuple[Tensor, int]] = []
-        """What goes into each block, and into the head: padded (H * W, C), and its side H."""
+        """The padded input (H * W, C) of each block and of the head, and its side H."""
         self._sides: list[int] = []
-        """Of what comes out of each block."""
+        """The side of each block's output."""
         x = network.inputs(image.to(network.dtype))[None].permute(0, 2, 3, 1)  # (1, H, W, C)
         for block in network.blocks:
             x = pad(x, (0, 0, *(block.padding,) * 4))
@@ -94,15 +94,15 @@ class PatchedImage:
             self._sides.append(x.shape[1])
         self._maps.append((x.flatten(0, 2), x.shape[1]))
         self.probabilities: Tensor = network.head(x.flatten(1))[0]
-        """(10,) of the image as it is."""
+        """(10,) for the unoccluded image."""
 
     def elements(self, patch_size: int) -> int:
-        """Numbers in the largest map that one patch of this side takes: what memory goes by."""
+        """Number of elements in the largest map for one patch of this side, which determines the memory needed."""
         sides = zip(self._network.blocks, self._reached(patch_size), strict=True)
         return max((POOL * side) ** 2 * len(block.bias) for block, side in sides)
 
     def _reached(self, patch_size: int) -> list[int]:
-        """Places along one side of each block's maps that a patch of this side changes at most, wherever it is."""
+        """Maximum number of positions along one side of each block's maps that a patch of this side affects."""
         found, side = [], patch_size
         for block, whole in zip(self._network.blocks, self._sides, strict=True):
             side = min(((side + block.kernel_size - 2) // block.stride + 1) // POOL + 1, whole)
@@ -110,9 +110,9 @@ class PatchedImage:
         return found
 
     def patched(self, patches: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Probabilities (n, 10) with `patches` (n, p, p) in place of the image's own pixels.
+        """Probabilities (n, 10) of the image with `patches` (n, p, p) in place of its own pixels.
 
-        Their left top pixels are at `rows` and `columns` (n,), int64, each from 0 to 28 - p. Call it in inference mode.
+        Their top left pixels are at `rows` and `columns` (n,), int64, each from 0 to 28 - p. Call it in inference mode.
         """
         squares = _Squares(rows, columns, patches.shape[-1])
         values = self._network.inputs(patches.reshape(-1, 1).to(self._network.dtype))
@@ -131,13 +131,13 @@ class PatchedImage:
 
     @staticmethod
     def _changed(block: _Block, squares: _Squares, side: int, reached: int) -> _Squares:
-        """The squares of the maps, `side` places wide, that come out of `block`, outside of which nothing changes.
+        """The squares of the output maps of `block`, outside of which nothing changes.
 
-        All are `reached` places wide.
+        The maps are `side` positions wide, the squares `reached`.
         """
 
         def first(start: Tensor) -> Tensor:
-            # Of the convolution, then of the pooling: output i sees inputs from i * stride on.
+            # First for the convolution, then for the pooling: output i depends on inputs from i * stride on.
             of_maps = -((block.kernel_size - 1 - start - block.padding) // block.stride)
             return (of_maps.clamp(min=0) // POOL).clamp(max=side - reached)
 
@@ -147,7 +147,7 @@ class PatchedImage:
 def _composed(base: tuple[Tensor, int], values: Tensor, squares: _Squares, views: _Squares) -> Tensor:
     """Windows (n, H, H, C) on maps (`base`: (width * width, C) and width) with `values` (n * s * s, C) in `squares`.
 
-    One gather from both: an index is a place of the maps, or, where a square covers it, one of its values.
+    A single gather from both: an index refers to a position of the maps or, where a square covers it, to its value.
     """
     maps, width = base
     count, device = len(squares.rows), values.device

@@ -1,4 +1,4 @@
-"""The sanity check of Adebayo et al. 2018: a map that stays the same when weights become random explains nothing."""
+"""The sanity check of Adebayo et al. 2018: a map that stays the same with random weights explains nothing."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from torch import nn
 from engine.network.model import CNN
 
 STAGES = ("fc2", "fc1", "conv2", "conv1")
-"""What becomes random, one after the other, from the top down; batch norm with the layer before it."""
+"""The layers to randomise, cumulatively from the top down; batch norm together with the layer before it."""
 
 
 def randomised(model: CNN, seed: int) -> Iterator[CNN]:
-    """Copies of `model`, on its device, with ever more random layers, one for each of STAGES.
+    """Copies of `model`, on its device, with more and more layers randomised, one copy for each of STAGES.
 
-    `seed` gives the same layers on every device.
+    The same `seed` gives the same layers on every device.
     """
     device = next(model.parameters()).device
     model = copy.deepcopy(model).cpu()
     for number, stage in enumerate(STAGES):
-        # A network that was trained from `seed` began with the very weights that the bare seed would give it back.
+        # A network that was trained with `seed` had these very initial weights, so the plain seed is not used here.
         own = int(np.random.SeedSequence((seed, number)).generate_state(1)[0])
         last = max(place for place, layer in enumerate(model.fc) if isinstance(layer, nn.Linear))
         layers = {"fc2": model.fc[last:], "fc1": model.fc[:last], "conv2": model.conv2, "conv1": model.conv1}[stage]
@@ -36,9 +36,9 @@ def randomised(model: CNN, seed: int) -> Iterator[CNN]:
 
 
 def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps of one shape, equals at their mean rank.
+    """Spearman's rank correlation of two maps of the same shape, ties at their mean rank.
 
-    NaN where one of them is flat, or has values that are no numbers.
+    NaN where one of them is constant or has values that are not finite.
     """
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return np.nan

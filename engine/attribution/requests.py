@@ -1,4 +1,4 @@
-"""What one may ask about the reasons of a prediction."""
+"""The requests that explain a prediction: occlusion and attribution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.inspection.requests import InspectImages
 from engine.network.requests import Reading
 from engine.request import RequestError
 
-FillName = Literal["zero", "mean", "one", "noise"]
+BaselineName = Literal["zero", "mean", "one", "noise"]
 WatchedClass = Literal["true", "predicted", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 MethodName = Literal[
     "occlusion",
@@ -27,64 +27,80 @@ MethodName = Literal[
 
 
 class Explain(InspectImages, frozen=True, tag="explain"):
-    """Ask why a network says what it says of an image: the base of what slides a patch over it."""
+    """Explain a network's prediction for an image: the base of requests that slide a patch over the image."""
 
-    index: Annotated[int, Meta(ge=0, description="of the image in its split")] = 61
-    patch_size: Annotated[int, Meta(ge=1, le=IMAGE_SIZE - 1, description="side of the patch, in pixels")] = 8
-    stride: Annotated[
-        int, Meta(ge=1, le=IMAGE_SIZE - 1, description="pixels from one place of the patch to the next")
-    ] = 1
-    fill: Annotated[
-        str, Meta(description="what the patch shows: zero, mean (the image's), one, noise, or a gray from 0 to 1")
+    index: Annotated[int, Meta(ge=0, description="index of the image in the split")] = 61
+    patch_size: Annotated[int, Meta(ge=1, le=IMAGE_SIZE - 1, description="patch size (side), in pixels")] = 8
+    stride: Annotated[int, Meta(ge=1, le=IMAGE_SIZE - 1, description="stride of the patch, in pixels")] = 1
+    baseline: Annotated[
+        str,
+        Meta(
+            description="pixel values that the patch shows: zero, mean (the image's), one, noise, or a gray from 0 to 1"
+        ),
     ] = "zero"
-    watch: Annotated[WatchedClass, Meta(description="the class whose probability is watched")] = "true"
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of all that is random")] = 0
+    watch: Annotated[
+        WatchedClass, Meta(description="class whose probability is measured: true, predicted, or a digit")
+    ] = "true"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed")] = 0
 
     @property
     def reading(self) -> Reading:
-        """What it says of the file of weights: the stride is the patch's."""
+        """How to read the weights file, without a stride: the request's own `stride` is that of the patch."""
         return Reading(self.mean, self.std, None, self.padding)
 
     def check_together(self) -> None:
-        """Refuse a fill that is neither one of the names nor a gray."""
-        if self.fill in get_args(FillName):
+        """Refuse a baseline that is neither one of the names nor a gray value."""
+        if self.baseline in get_args(BaselineName):
             return
         try:
-            gray = float(self.fill)
+            gray = float(self.baseline)
         except ValueError:
             gray = math.nan
         if not 0 <= gray <= 1:
-            names = ", ".join(get_args(FillName))
-            raise RequestError(f"fill must be {names}, or a number from 0 to 1 such as 0.5, not {self.fill!r}")
+            names = ", ".join(get_args(BaselineName))
+            raise RequestError(f"baseline must be {names}, or a number from 0 to 1 such as 0.5, not {self.baseline!r}")
 
 
 class Occlude(Explain, frozen=True, tag="occlude"):
-    """The probability of a class with a patch over each place of an image (the notebook's section 2.4)."""
+    """The probability of a class with a patch at each position on an image (the notebook's section 2.4)."""
 
     average: Annotated[
-        int, Meta(ge=0, le=10_000, description="then the mean map of the first n images of this class (0: none)")
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="number of images for a mean map: the first n of the image's class (0: no mean map)",
+        ),
     ] = 0
 
 
 class Attribute(Explain, frozen=True, tag="attribute"):
-    """What each pixel did for a class, by several methods, and how far these maps can be trusted."""
+    """How much each pixel contributes to a class, by several methods, and how far these maps can be trusted."""
 
-    method: Annotated[Literal["all", MethodName], Meta(description="which method")] = "all"
-    steps: Annotated[int, Meta(ge=1, le=1000, description="of integrated gradients")] = 50
-    samples: Annotated[int, Meta(ge=1, le=1000, description="noisy images of SmoothGrad")] = 50
-    noise: Annotated[float, Meta(gt=0, le=1, description="SmoothGrad's standard deviation, in pixel values")] = 0.15
+    method: Annotated[Literal["all", MethodName], Meta(description="attribution method, or all of them")] = "all"
+    steps: Annotated[int, Meta(ge=1, le=1000, description="number of steps of integrated gradients")] = 50
+    samples: Annotated[int, Meta(ge=1, le=1000, description="number of noisy images for SmoothGrad")] = 50
+    noise: Annotated[
+        float, Meta(gt=0, le=1, description="standard deviation of SmoothGrad's noise, in pixel values")
+    ] = 0.15
     digits: Annotated[
-        int, Meta(ge=0, le=10_000, description="then deletion and insertion over the first n images (0: none)")
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="number of images for mean deletion and insertion: the first n of the split (0: none)",
+        ),
     ] = 0
     randomise: Annotated[
-        bool, Meta(description="and how much each map changes when weights are randomised (on 16 of them at most)")
+        bool,
+        Meta(description="how much each map changes when the weights are randomised (on at most 16 of these images)"),
     ] = False
 
     def check_together(self) -> None:
-        """Refuse a randomisation over no images."""
+        """Refuse randomisation without images to measure it on."""
         Explain.check_together(self)
         if self.randomise and not self.digits:
-            raise RequestError("randomise is measured over many images: give digits too, for example 16")
+            raise RequestError("randomise is measured over many images: set digits too, for example to 16")
 
 
 class MethodTitle(NamedTuple):

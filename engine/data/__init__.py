@@ -1,1 +1,1 @@
-"""Data sets: their files, downloads and splits."""
+"""Data sets: files, downloads and splits."""

@@ -1,4 +1,4 @@
-"""Data sets as tensors on the device, and their split: 50,000 to train, 10,000 to validate, 10,000 to test."""
+"""Data sets as tensors on the device, split into 50,000 training, 10,000 validation and 10,000 test images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.request import RequestError
 
 VALIDATION_SIZE = 10_000
 SPLIT_SEED = 0
-"""One split for all runs, whatever their seed: what validates one network never trained another."""
+"""The same split for all runs, whatever their seed: no network is trained on the validation images of another."""
 
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -35,7 +35,7 @@ MNIST_SHA256 = {
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their labels, on one device. Equal to itself alone, so that results can be kept by it."""
+    """Images and their labels, on one device. Compared by identity, so that results can be cached by it."""
 
     images: Tensor
     """(N, 1, 28, 28) float32 in [0, 1]."""
@@ -46,7 +46,7 @@ class Split:
         return len(self.labels)
 
     def first(self, count: int) -> Split:
-        """The first `count` images (all, where there are fewer)."""
+        """The first `count` images, or all if there are fewer."""
         return Split(self.images[:count], self.labels[:count])
 
 
@@ -72,9 +72,9 @@ def one_hot(labels: Tensor) -> Tensor:
 
 
 def split_indices(size: int, seed: int = SPLIT_SEED) -> tuple[Tensor, Tensor]:
-    """Which of `size` training images train and which validate, each sorted: (size - 10000,), (10000,) int64.
+    """Indices of `size` images for training and for validation, each sorted: (size - 10000,), (10000,) int64.
 
-    The same sets as the notebook's `random_split` with a CPU generator of this seed, on every device.
+    The same sets as from the notebook's `random_split` with a CPU generator of this seed, on every device.
     """
     order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
     cut = size - VALIDATION_SIZE
@@ -82,20 +82,20 @@ def split_indices(size: int, seed: int = SPLIT_SEED) -> tuple[Tensor, Tensor]:
 
 
 def epoch_permutation(seed: int, epoch: int, size: int) -> Tensor:
-    """The order of the training images in `epoch`: (size,) int64 on the CPU, from (seed, epoch) alone.
+    """The order of the training images in `epoch`: (size,) int64 on the CPU, determined by (seed, epoch).
 
-    So an epoch does not depend on those before it, nor on the device: a run can go on from any epoch.
+    So an epoch depends neither on earlier ones nor on the device, and a run can be resumed at any epoch.
     """
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0] >> np.uint64(1))
     return torch.randperm(size, generator=torch.Generator().manual_seed(mixed))
 
 
 def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
-    """One of MNIST's four files, unpacked from `folder` into `cache` at the first use.
+    """One of MNIST's four files, unpacked from `folder` into `cache` on first use.
 
-    Both are checked by SHA-256: what is unpacked each time, what is cached once for each change of the file. (The
-    bundled networks are taken as they were installed.) Raises RequestError that names a damaged or missing file. A
-    cache that cannot be written is done without; a cached file with other bytes is unpacked anew.
+    Both are checked by SHA-256: the unpacked data each time, the cached file once for each change of it. (The bundled
+    networks are not checked.) Raises RequestError that names a damaged or missing file. Works without a writable cache;
+    a cached file with the wrong contents is unpacked again.
     """
     cached, digest = cache / name, MNIST_SHA256[name]
     with contextlib.suppress(OSError, RequestError):
@@ -105,22 +105,22 @@ def load_mnist_file(name: str, folder: Path, cache: Path) -> np.ndarray:
     try:
         data = gzip.decompress(packed.read_bytes())
     except FileNotFoundError:
-        raise RequestError(f"{packed} is missing: install mnist-tui again") from None
+        raise RequestError(f"{packed} is missing: reinstall mnist-tui") from None
     except (OSError, EOFError, ValueError, gzip.zlib.error) as error:  # type: ignore[attr-defined]
-        raise RequestError(f"{packed} is damaged ({error}): install mnist-tui again") from None
+        raise RequestError(f"{packed} is damaged ({error}): reinstall mnist-tui") from None
     if hashlib.sha256(data).hexdigest() != digest:
-        raise RequestError(f"{packed} is damaged (its SHA-256 is wrong): install mnist-tui again")
+        raise RequestError(f"{packed} is damaged (wrong SHA-256): reinstall mnist-tui")
     try:
         cache.mkdir(parents=True, exist_ok=True)
         write_whole(cached, lambda path: path.write_bytes(data))
         intact(cached, digest, "sha256")
     except OSError:
-        pass  # a read-only or full home costs time at the next start, nothing else
+        pass  # with a read-only or full home, the next start only takes longer
     return parse_idx(data, str(packed))
 
 
 def load_mnist() -> Raw:
-    """The MNIST that ships with the program; works offline."""
+    """The MNIST files that ship with the program; works offline."""
     images, labels, test_images, test_labels = (
         load_mnist_file(name, asset("mnist"), cache_folder() / "mnist") for name in MNIST_SHA256
     )
@@ -128,13 +128,13 @@ def load_mnist() -> Raw:
 
 
 def arrange(name: str, raw: Raw, device: torch.device) -> Dataset:
-    """Split `raw` and put it on `device`, pixels as the notebook's ToTensor makes them (a byte over 255)."""
+    """Split `raw` and move it to `device`, with pixels as from the notebook's ToTensor (a byte divided by 255)."""
 
     def split(images: np.ndarray, labels: np.ndarray, chosen: Tensor | None = None) -> Split:
         pixels, classes = torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))
         if chosen is not None:
             pixels, classes = pixels[chosen], classes[chosen]
-        # Divided on the CPU: a GPU multiplies by 1 / 255, which gives half of the gray levels another last bit.
+        # Divided on the CPU: a GPU multiplies by 1 / 255, which changes the last bit of half of the gray levels.
         pixels = pixels.to(torch.float32).div_(255).view(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
         return Split(pixels.to(device), classes.to(device))
 
@@ -144,25 +144,25 @@ def arrange(name: str, raw: Raw, device: torch.device) -> Dataset:
 
 
 KEPT = 2
-"""Data sets kept in memory: one takes 220 MB."""
+"""Number of data sets kept in memory: each takes 220 MB."""
 _kept: dict[tuple[str, torch.device], Dataset] = {}
 
 
 def is_loaded(name: DatasetName, device: torch.device) -> bool:
-    """Whether `load` would give the data set that is in memory already."""
+    """Whether the data set is in memory already."""
     return (name, device) in _kept
 
 
 def load(name: DatasetName, device: torch.device) -> Generator[DownloadAdvanced, None, Dataset]:
     """The data set `name` on `device`; a generator, since all but mnist may have to be downloaded first.
 
-    The same object each time, as long as it is kept. Raises RequestError where a file is damaged or cannot be had.
+    Returns the same object as long as it is cached. Raises RequestError where a file is damaged or not available.
     """
     if (data := _kept.get((name, device))) is None:
         if name == "mnist":
             raw = load_mnist()
         else:
-            # torchvision costs 1.5 s to import, so it waits until somebody wants another data set.
+            # torchvision takes 1.5 s to import, so it is imported only for other data sets.
             from engine.data.downloads import download
 
             raw = yield from download(name, cache_folder())

@@ -1,4 +1,4 @@
-"""The data sets that do not ship with the program: their sources and checksums are those that torchvision lists."""
+"""The data sets that do not ship with the program, with the sources and checksums that torchvision lists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from engine.request import RequestError
 CHUNK = 1 << 16
 TIMEOUT = 15.0  # seconds without a byte
 MOST_BYTES = 1 << 28
-"""Of an array unpacked: the largest, EMNIST's training images, has 188 MB."""
+"""Maximum size of an unpacked array: the largest, EMNIST's training images, has 188 MB."""
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
@@ -45,11 +45,11 @@ def sources(name: DatasetName) -> list[tuple[str, list[str], str]]:
             files = sets.QMNIST.resources["train"] + sets.QMNIST.resources["test"]
             return [(url.rpartition("/")[2], [url], md5) for url, md5 in files]
         case _:
-            raise RequestError(f"{name} is not downloaded: it ships with the program")
+            raise RequestError(f"{name} ships with the program and is not downloaded")
 
 
 def _arrays(name: DatasetName) -> list[tuple[str, str]]:
-    """Training images and labels, test images and labels of `name`: the file, and of an archive the member in it."""
+    """Training images and labels, test images and labels of `name`: the file, and the member if it is an archive."""
     if name == "emnist-digits":
         parts = [(half, kind) for half in ("train", "test") for kind in ("images-idx3", "labels-idx1")]
         return [(sources(name)[0][0], f"gzip/emnist-digits-{half}-{kind}-ubyte.gz") for half, kind in parts]
@@ -60,10 +60,10 @@ FOLDERS = {"fashion-mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist-digits":
 
 
 def download(name: DatasetName, root: Path) -> Generator[DownloadAdvanced, None, Raw]:
-    """Fetch what is missing of `name` into `root` and read it.
+    """Download the missing files of `name` into `root` and read them.
 
-    Each file is checked by the MD5 that torchvision lists, once for each change of it, and fetched again where that is
-    another; what is in it is unpacked in memory, with its own checksum. Raises RequestError in one line when offline.
+    Each file is checked against the MD5 that torchvision lists, once for each change of it, and downloaded again if it
+    differs. Its contents are unpacked in memory, with their own checksum. Raises RequestError in one line when offline.
     """
     folder = root / FOLDERS[name] / "raw"
     try:
@@ -73,12 +73,12 @@ def download(name: DatasetName, root: Path) -> Generator[DownloadAdvanced, None,
                 yield from _fetch(name, folder / file, addresses, md5)
     except OSError as error:
         raise RequestError(
-            f"cannot keep {name} in {folder} ({error.strerror or error}): free the disk or set XDG_CACHE_HOME"
+            f"cannot store {name} in {folder} ({error.strerror or error}): free disk space or set XDG_CACHE_HOME"
         ) from None
     arrays = [_read(folder / file, member) for file, member in _arrays(name)]
     if name == "emnist-digits":  # EMNIST stores its images with rows and columns exchanged
         arrays[0], arrays[2] = arrays[0].transpose(0, 2, 1), arrays[2].transpose(0, 2, 1)
-    if name == "qmnist":  # its labels are rows of which the first column is the class
+    if name == "qmnist":  # the first column of its labels is the class
         arrays[1], arrays[3] = arrays[1][:, 0], arrays[3][:, 0]
     return arrays[0], arrays[1], arrays[2], arrays[3]
 
@@ -91,7 +91,7 @@ def _read(file: Path, member: str) -> np.ndarray:
                 packed = stack.enter_context(stack.enter_context(zipfile.ZipFile(file)).open(member))
             data = stack.enter_context(gzip.open(packed)).read(MOST_BYTES)
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise RequestError(f"{file} is damaged ({error}): delete it, and it is fetched again") from None
+        raise RequestError(f"{file} is damaged ({error}): delete it, and it will be downloaded again") from None
     return parse_idx(data, f"{file} {member}".rstrip())
 
 
@@ -112,7 +112,7 @@ def _fetch(name: str, path: Path, addresses: list[str], md5: str) -> Generator[D
             if digest.hexdigest() == md5:
                 write_whole(path, partial.replace)
                 return
-            problem = "what came has the wrong MD5"
+            problem = "the file received has the wrong MD5"
         except (OSError, HTTPException, ValueError) as error:
             if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
                 raise
@@ -120,5 +120,5 @@ def _fetch(name: str, path: Path, addresses: list[str], md5: str) -> Generator[D
         finally:
             partial.unlink(missing_ok=True)
     raise RequestError(
-        f"cannot download {path.name} of {name} ({problem}): check the connection, or train on mnist, which is included"
+        f"cannot download {path.name} of {name} ({problem}): check the connection, or use mnist, which is included"
     )

@@ -1,4 +1,4 @@
-"""What is reported while a data set is fetched."""
+"""The event of a download."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from engine.event import Progress
 
 
 class DownloadAdvanced(Progress, frozen=True):
-    """A part of a data set arrived."""
+    """A part of a data set was downloaded."""
 
     dataset: str
     file: str
     received: int
     """Bytes so far."""
     total: int
-    """Bytes in all; 0 where the server did not say."""
+    """Total number of bytes; 0 where the server did not report it."""

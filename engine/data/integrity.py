@@ -1,4 +1,4 @@
-"""Whether a cached file still holds what it should: hashed once for each change of it."""
+"""Integrity of cached files: each is hashed once for each change of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.request import RequestError
 
 
 class _Verified(Struct):
-    """What was hashed, and what came of it."""
+    """The file that was hashed, and its hash."""
 
     inode: int
     changed: int
@@ -27,9 +27,10 @@ class _Verified(Struct):
 
 
 def intact(file: Path, digest: str, kind: str) -> bool:
-    """Whether `file` has this `digest`, of the `kind` md5 or sha256; what cannot be read has not.
+    """Whether `file` has this `digest` of `kind` md5 or sha256; False if it cannot be read.
 
-    It is read when its inode, time or size are others than when it was found intact, which is noted beside it.
+    The file is hashed only if its inode, time or size have changed since it was last found intact, as a note beside it
+    records.
     """
     note = file.with_name(f".{file.name}.verified")
     try:
@@ -39,12 +40,12 @@ def intact(file: Path, digest: str, kind: str) -> bool:
             with contextlib.suppress(RequestError):
                 if read_json(note, _Verified) == now:
                     return True
-            # A hash of what a file should be, and no secret.
+            # The hash protects against damage, not against attackers.
             found = hashlib.file_digest(opened, lambda: hashlib.new(kind, usedforsecurity=False))
     except OSError:
         return False
     if found.hexdigest() != digest:
         return False
-    with contextlib.suppress(OSError):  # then it is hashed again next time
+    with contextlib.suppress(OSError):  # without the note, it is hashed again next time
         write_whole(note, lambda partial: partial.write_bytes(msgspec.json.encode(now)))
     return True

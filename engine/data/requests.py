@@ -1,4 +1,4 @@
-"""The names of data sets and of their splits."""
+"""The names of the data sets and their splits."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Figures: an event, or the history of a run, as a PNG."""
+"""Figures: an event, or the history of a run, as a PNG file."""

@@ -1,4 +1,4 @@
-"""What is reported of figures."""
+"""The event of a figure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from engine.event import Event
 
 
 class FigureSaved(Event, frozen=True):
-    """A figure was drawn and is on disk."""
+    """A figure was written to disk."""
 
     path: str

@@ -1,4 +1,4 @@
-"""A figure as a PNG on disk."""
+"""Writing a figure to disk as a PNG file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None, None]:
-    """Draw `request.subject` into `request.path`, or under a new name into `request.folder`.
+    """Draw `request.subject` to `request.path`, or under a new name in `request.folder`.
 
-    A file of the new name is never overwritten. Raises RequestError where there is no such figure, nothing to draw, or
-    no way to write it there; then no file is left behind.
+    Under a new name, no file is overwritten. Raises RequestError where there is no such figure, nothing to draw, or it
+    cannot be written; then no file is left behind.
     """
     if request.path and Path(request.path).suffix.lower() != ".png":
-        raise RequestError(f"{request.path} must end in .png: figures are written as PNG")
-    # A run is read here, in a lane: a front end should not wait for a long one.
+        raise RequestError(f"{request.path} must end in .png, since figures are written as PNG files")
+    # A run is read here, in a lane, so that a front end does not wait for a long one.
     subject = request.subject.history() if isinstance(request.subject, RunFolder) else request.subject
     png = png_of(figure_of(subject, layer=request.layer, colours=request.colours, shared_range=request.shared_range))
     if request.path:
@@ -64,5 +64,5 @@ def _reason(error: Exception) -> str:
 def _advice(error: Exception) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL:
-        return "make room or give another place"
-    return "make its folder or give another place" if number == errno.ENOENT else "give another place"
+        return "free disk space or choose another path"
+    return "create its folder or choose another path" if number == errno.ENOENT else "choose another path"

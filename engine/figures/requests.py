@@ -1,4 +1,4 @@
-"""What one may ask of figures."""
+"""The request for a figure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ColourMapName = Literal["gray", "viridis", "diverging"]
 
 
 class DrawFigure(Request, frozen=True, tag="draw-figure"):
-    """Draw what an event holds as a PNG."""
+    """Draw the contents of an event as a PNG file."""
 
-    subject: Annotated[Any, Meta(description="the event, a run, or its history")] = None
-    path: Annotated[str, Meta(description="the file to write; an existing one is replaced")] = ""
-    folder: Annotated[str, Meta(description="without a path: the folder for a file of a new name")] = "figures"
-    layer: Annotated[LayerName, Meta(description="which convolution, where the event holds both")] = "conv1"
+    subject: Annotated[Any, Meta(description="event, run or run history to draw")] = None
+    path: Annotated[str, Meta(description="file to write; an existing file is replaced")] = ""
+    folder: Annotated[str, Meta(description="folder for a new file, where no path is given")] = "figures"
+    layer: Annotated[LayerName, Meta(description="convolution to draw, where the event holds both")] = "conv1"
     colours: Annotated[ColourMapName, Meta(description="colour map")] = "gray"
-    shared_range: Annotated[bool, Meta(description="one value range for all images of the figure")] = True
+    shared_range: Annotated[bool, Meta(description="the same value range for all images of the figure")] = True

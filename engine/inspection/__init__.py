@@ -1,1 +1,1 @@
-"""Looking inside a network: its layers, its kernels, its maps, and what it says of images."""
+"""Inspection of a network: layers, kernels, activations and predictions."""

@@ -1,4 +1,4 @@
-"""The notebook's section 2.3: the maps of both convolution blocks for an image, and what excites their channels."""
+"""The notebook's section 2.3: the maps of both convolution blocks for an image, and what activates their channels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from engine.inspection.survey import survey_of
 
 
 def show_activations(request: ShowActivations, root: Path) -> Generator[Event, None, None]:
-    """The maps of both blocks for one image; with `survey`, then what the whole split says of the channels.
+    """The maps of both blocks for one image; with `survey`, then statistics of the channels over the whole split.
 
-    Raises RequestError where there is no such network, data set or image.
+    Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
@@ -43,7 +43,7 @@ def show_activations(request: ShowActivations, root: Path) -> Generator[Event, N
         probability=digit.probability,
         conv1_strengths=tuple(conv1.mean(axis=(1, 2)).tolist()),
         conv2_strengths=tuple(second.mean(axis=(1, 2)).tolist()),
-        image=image[0, 0].cpu().numpy().copy(),  # else it is the data set's own memory
+        image=image[0, 0].cpu().numpy().copy(),  # otherwise it shares the data set's memory
         conv1=conv1,
         conv2=second,
         conv1_mean=conv1.mean(axis=0),

@@ -1,4 +1,4 @@
-"""What is inside a network, and what it says of images."""
+"""The events of inspection: what is inside a network, and what it predicts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def with_batch(shape: tuple[int, ...]) -> str:
 
 
 class LayerSummary(Struct, frozen=True, kw_only=True):
-    """One layer: a line of the notebook's table in section 1.3. Shapes are without the batch."""
+    """One layer: a line of the notebook's table in section 1.3. Shapes are without the batch dimension."""
 
     name: str
     """conv1, batch_norm1, maxpool1, conv2, batch_norm2, maxpool2, fc1, batch_norm3, fc2."""
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     parameters: int
-    """Trained ones."""
+    """Number of trainable parameters."""
     running_statistics: int
-    """Means and variances that batch norm keeps: no parameters, since no gradient changes them."""
+    """Number of running means and variances of batch norm: they are not parameters, as they have no gradient."""
     neurons: int
-    """Outputs that have weights of their own (section 1.5)."""
+    """Number of outputs of layers with weights of their own (section 1.5)."""
     multiply_adds: int
-    """For one image."""
+    """Number of multiply-adds for one image."""
     receptive_field: int
-    """Side of the square of the image that one output sees, in pixels (at most the image's)."""
+    """Side of the square of the image that one output depends on, in pixels (at most the image's)."""
 
 
 class NetworkSummarised(NetworkEvent, frozen=True):
@@ -41,7 +41,7 @@ class NetworkSummarised(NetworkEvent, frozen=True):
 
     layers: tuple[LayerSummary, ...]
     conv_parameters: int
-    """As the notebook counts them: batch norm's with the layers that it stands in."""
+    """As the notebook counts them: including the batch norm in the convolution blocks."""
     fc_parameters: int
     total_parameters: int
     running_statistics: int
@@ -52,7 +52,7 @@ class NetworkSummarised(NetworkEvent, frozen=True):
 
 
 class ImagesEvent(NetworkEvent, frozen=True):
-    """The base of what a network made of images."""
+    """The base of events about a network and images."""
 
     dataset: str
     split: str
@@ -62,13 +62,13 @@ class SplitEvaluated(ImagesEvent, frozen=True):
     """A network was run on a whole split."""
 
     count: int
-    """Images."""
+    """Number of images."""
     loss: float
     """Mean cross-entropy, in nats."""
     accuracy: float
     """0 to 1."""
     class_accuracy: tuple[float, ...]
-    """Of the images of each class, 0 to 1; NaN for a class without images."""
+    """Accuracy on the images of each class, 0 to 1; NaN for a class without images."""
     confusion: tuple[tuple[int, ...], ...]
     """10x10 counts: a row is an actual class, a column a predicted one."""
     labels: Array
@@ -80,15 +80,15 @@ class SplitEvaluated(ImagesEvent, frozen=True):
 
     @property
     def mistakes(self) -> int:
-        """Images whose predicted class is not the actual one."""
+        """Number of images whose predicted class is not the actual one."""
         return self.count - sum(row[actual] for actual, row in enumerate(self.confusion))
 
 
 class Digit(Struct, frozen=True, kw_only=True):
-    """One image and what the network says of it."""
+    """One image and its prediction."""
 
     index: int
-    """In its split."""
+    """Index of the image in the split."""
     actual: int
     predicted: int
     probability: float
@@ -98,14 +98,14 @@ class Digit(Struct, frozen=True, kw_only=True):
 
 
 class DigitsShown(ImagesEvent, frozen=True):
-    """Images with their actual and predicted class (the notebook's section 1.2)."""
+    """Images with their actual and predicted classes (the notebook's section 1.2)."""
 
     order: str
     digit: int
     """The only class shown; -1 for all."""
     seed: int
     matching: int
-    """How many images there are of which these are the first."""
+    """Number of images that match the request, of which these are the first."""
     digits: tuple[Digit, ...]
     images: Array
     """(n, 28, 28) float32 in [0, 1]."""
@@ -116,7 +116,7 @@ class FiltersShown(NetworkEvent, frozen=True):
 
     layer: str
     epochs: tuple[int, ...]
-    """Those whose kernels are kept, ascending."""
+    """Epochs whose kernels are stored, ascending."""
     shape: tuple[int, int, int, int]
     """(output channels, input channels, rows, columns)."""
     minimum: float
@@ -124,21 +124,21 @@ class FiltersShown(NetworkEvent, frozen=True):
     norms: tuple[float, ...]
     """L2 norm of each output channel's kernels."""
     weights: Array
-    """Of that shape, float32."""
+    """Float32, of shape `shape`."""
 
 
 class ActivationsComputed(ImagesEvent, frozen=True):
-    """What both convolution blocks make of one image (the notebook's section 2.3): after pooling and ReLU."""
+    """Activations of both convolution blocks for one image, after pooling and ReLU (the notebook's section 2.3)."""
 
     index: int
     count: int
-    """Images in the split."""
+    """Number of images in the split."""
     actual: int
     predicted: int
     probability: float
     """Of the predicted class, 0 to 1."""
     conv1_strengths: tuple[float, ...]
-    """Mean of each channel's map."""
+    """Mean activation of each channel."""
     conv2_strengths: tuple[float, ...]
     image: Array
     """(28, 28) float32 in [0, 1]."""
@@ -146,12 +146,12 @@ class ActivationsComputed(ImagesEvent, frozen=True):
     """(C, H, W) float32, at least 0."""
     conv2: Array
     conv1_mean: Array
-    """(H, W) float32: the mean over channels."""
+    """(H, W) float32: mean over the channels."""
     conv2_mean: Array
 
 
 class Excitation(Struct, frozen=True, kw_only=True):
-    """An image that excites a channel, and the place of the map where it does so most."""
+    """An image that activates a channel, and the position on the map of its strongest activation."""
 
     index: int
     """Of the image in its split."""
@@ -165,25 +165,25 @@ class LayerSurvey(Struct, frozen=True, kw_only=True):
     """One convolution block on a whole split."""
 
     dead: tuple[int, ...]
-    """Channels that are zero everywhere on every image."""
+    """Channels that are zero everywhere for every image."""
     strongest: tuple[tuple[Excitation, ...], ...]
-    """Of each channel the nine images with the highest single activation, descending; fewer where it fires on fewer."""
+    """For each channel, the nine images with the highest activations, descending; fewer if it is active on fewer."""
     receptive_field: int
-    """Side of what one place of a map sees of the image, in pixels."""
+    """Side of the receptive field of a map position, in pixels of the image."""
     step: int
-    """Pixels from one place to the next."""
+    """Distance between the receptive fields of neighbouring positions, in pixels."""
     start: int
-    """The first pixel that place 0 sees; negative where that is padding."""
+    """The first pixel of the receptive field of position 0; negative where that is padding."""
 
 
 class ChannelsSurveyed(ImagesEvent, frozen=True):
-    """Both convolution blocks on a whole split."""
+    """Both convolution blocks were run on a whole split."""
 
     count: int
-    """Images."""
+    """Number of images."""
     conv1: LayerSurvey
     conv2: LayerSurvey
     indices: Array
-    """(M,) int64, ascending: the images that `strongest` names."""
+    """(M,) int64, ascending: indices of the images in `strongest`."""
     images: Array
     """(M, 28, 28) float32 in [0, 1]: these images."""

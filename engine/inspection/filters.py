@@ -1,4 +1,4 @@
-"""The notebook's sections 2.1 and 2.2: the kernels of both convolutions, the latest or those of an earlier epoch."""
+"""The notebook's sections 2.1 and 2.2: the kernels of both convolutions, after the latest or an earlier epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.request import RequestError
 
 
 def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, None]:
-    """The kernels of one convolution; raises RequestError where there is no such network or epoch."""
+    """The kernels of one convolution; raises RequestError where the network or epoch does not exist."""
     loaded = yield from open_network(request, root)
     kept = loaded.run.kept_epochs() if loaded.run else ()
     epoch = loaded.epoch if request.epoch < 0 else request.epoch
@@ -43,7 +43,7 @@ def _weights(request: ShowFilters, loaded: LoadedNetwork, epoch: int | None, kep
         latest: np.ndarray = own.cpu().numpy().copy()
         return latest
     if loaded.run is None or epoch not in kept or epoch is None:
-        have = f"it has {kept[0]} to {kept[-1]}" if kept else "it keeps none but the latest"
+        have = f"it has {kept[0]} to {kept[-1]}" if kept else "it has only the latest"
         raise RequestError(f"{loaded.name} has no filters of epoch {request.epoch}: {have}")
     path = loaded.run.convolutions_file(epoch)
     tensors, _ = load_tensors(path)

@@ -1,4 +1,4 @@
-"""The notebook's sections 1.3 to 1.5: shapes, parameters and neurons of each layer, read off the network itself."""
+"""The notebook's sections 1.3 to 1.5: shapes, parameters and neurons of each layer, measured on the network itself."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NAMES: dict[type[nn.Module], str] = {
     MaxPool: "maxpool",
     nn.Linear: "fc",
 }
-"""The layers that the notebook's table has. ReLU and flattening have nothing to count."""
+"""The layers in the notebook's table. ReLU and flattening have nothing to count."""
 
 
 def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
-    """Each layer with what it takes in and gives out, found by sending one image through `model`."""
+    """Each layer with its input and output shapes, measured by running `model` on one image."""
     summaries, counts = [], dict.fromkeys(_NAMES.values(), 0)
     field = Field(1, 1, 0)
     with torch.inference_mode():
@@ -49,9 +49,9 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
                     field = field.then(POOL, POOL)
                 case nn.Linear():
                     multiply_adds = layer.weight.numel()
-                    field = Field(IMAGE_SIZE, 1, 0)  # every neuron sees the whole image
+                    field = Field(IMAGE_SIZE, 1, 0)  # every neuron depends on the whole image
                 case _:
-                    multiply_adds = outputs  # batch norm: one each
+                    multiply_adds = outputs  # batch norm: one for each output
             summaries.append(
                 LayerSummary(
                     name=f"{name}{counts[name]}",
@@ -68,7 +68,7 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
 
 
 def summarise(request: Summarise, root: Path) -> Generator[Event, None, None]:
-    """The layers of a network and the notebook's totals; raises RequestError where there is no such network."""
+    """The layers of a network and the notebook's totals; raises RequestError where the network does not exist."""
     loaded = yield from open_network(request, root)
     layers = layer_summaries(loaded.model)
 

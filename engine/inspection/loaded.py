@@ -1,4 +1,4 @@
-"""The network that a request names, and the images that it is asked about."""
+"""The network that a request names, and the images of its split."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from engine.words import shown
 
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
-    """A network, and what is known of it. One object as long as its file stays the same."""
+    """A network and its metadata. The same object as long as its file does not change."""
 
     model: CNN
     """In evaluation mode, on its device."""
     name: str
     variant: str
     epoch: int | None
-    """Epochs trained; None where the file does not say."""
+    """Number of epochs trained; None where the file does not record it."""
     dataset: DatasetName
-    """What it was trained on, as far as known."""
+    """The data set that it was trained on; mnist if that is not known."""
     run: RunFolder | None
     """None for a weights file."""
     foreign: tuple[str, ...] | None = None
-    """Of a weights file that does not say what network it holds: how it was read, a line each; else None."""
+    """For a third-party weights file, which does not describe its network: how it was read, a line each; else None."""
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return next(self.model.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What it computes in."""
+        """The data type of its weights."""
         return next(self.model.parameters()).dtype
 
 
@@ -69,7 +69,7 @@ def _read(
 
 
 def open_network(request: Inspect, root: Path) -> Generator[Event, None, LoadedNetwork]:
-    """The network of `request`, and before it how a file of others was read. Raises RequestError as `load_network`."""
+    """As `load_network`, but first reports how a third-party weights file was read."""
     loaded = load_network(request, root)
     if loaded.foreign:
         yield WeightsRead(name=loaded.name, notes=loaded.foreign)
@@ -77,14 +77,14 @@ def open_network(request: Inspect, root: Path) -> Generator[Event, None, LoadedN
 
 
 def load_network(request: Inspect, root: Path) -> LoadedNetwork:
-    """The network of `request`; of a run the latest weights.
+    """The network of `request`; for a run, its latest weights.
 
-    It is kept in memory until its files change. Raises RequestError where there is none or it is not one of ours.
+    It is cached until its files change. Raises RequestError where it does not exist or is not a supported network.
     """
     found = find_network(request.what, root)
     device = choose_device(request.device)
     if isinstance(found, RunFolder):
-        # A run's weights are replaced a moment before its events say of which epoch they are.
+        # A run's weights are replaced shortly before its events record their epoch, so both count as the version.
         version = stamp(found.model_file) + stamp(found.events_file)
         return _read(found.model_file, found.path, device, request.reading, version)
     return _read(found, None, device, request.reading, stamp(found))
@@ -93,9 +93,9 @@ def load_network(request: Inspect, root: Path) -> LoadedNetwork:
 def open_networks(
     request: Inspect, others: Sequence[str], why: str, root: Path
 ) -> Generator[Event, None, list[LoadedNetwork]]:
-    """The network of `request`, and on the same device those that `others` name, as their files say they are.
+    """The network of `request`, and the networks named by `others` on the same device, read without its settings.
 
-    Raises RequestError where there is none, and where two have one name: `why` says why that will not do.
+    Raises RequestError where one does not exist, and where two have the same name: `why` explains why not.
     """
     networks = [(yield from open_network(request, root))]
     for what in others:
@@ -106,9 +106,9 @@ def open_networks(
 
 
 def find_images(request: InspectImages, loaded: LoadedNetwork) -> Generator[Event, None, tuple[str, Split]]:
-    """The name of the data set and the split of it that `request` asks for, on the device of the network.
+    """The name of the data set and its split that `request` asks for, on the device of the network.
 
-    A generator, since the data set may have to be downloaded. Raises RequestError where it cannot be had.
+    A generator, since the data set may have to be downloaded. Raises RequestError where it is not available.
     """
     name = loaded.dataset if request.dataset == "auto" else request.dataset
     data: Dataset = yield from load(name, loaded.device)

@@ -1,4 +1,4 @@
-"""What a network says of images: the notebook's section 1.2, and its test loop with the errors told apart."""
+"""The predictions of a network: the notebook's section 1.2, and its test loop with a confusion matrix."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def confusion_matrix(labels: Tensor, predictions: Tensor) -> Tensor:
 
 
 def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None]:
-    """Loss, accuracy and confusion matrix on a whole split, its batches as progress.
+    """Loss, accuracy and confusion matrix on a whole split, with progress after each batch.
 
-    Raises RequestError where there is no such network or data set.
+    Raises RequestError where the network or data set does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
@@ -50,17 +50,17 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
         accuracy=(predictions == split.labels).double().mean().item(),
         class_accuracy=tuple((confusion.diagonal() / confusion.sum(dim=1)).tolist()),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        labels=split.labels.cpu().numpy().copy(),  # else it is the data set's own memory
+        labels=split.labels.cpu().numpy().copy(),  # otherwise it shares the data set's memory
         predictions=predictions.cpu().numpy(),
         probabilities=torch.softmax(survey.logits, dim=1).cpu().numpy(),
     )
 
 
 def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]:
-    """Some images of a split with their actual and predicted class.
+    """Some images of a split with their actual and predicted classes.
 
-    A random order needs these images alone; the others need the whole split first, whose batches come as progress.
-    Raises RequestError where there is no such network or data set.
+    A random order needs only these images; the other orders need predictions for the whole split first, with progress
+    after each batch. Raises RequestError where the network or data set does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
@@ -90,11 +90,11 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
 
 
 def describe(loaded: LoadedNetwork, split: Split, indices: Tensor) -> list[Digit]:
-    """What `loaded` says of the images of `split` at `indices` (n,)."""
+    """The predictions of `loaded` for the images of `split` at `indices` (n,)."""
     if not len(indices):
         return []
     with torch.inference_mode():
-        # In batches, for the maps of ten thousand images would take gigabytes.
+        # In batches, since the maps of ten thousand images would take gigabytes.
         batches = torch.split(indices, EVALUATION_BATCH)
         probabilities = torch.cat([loaded.model.probabilities(split.images[batch]) for batch in batches])  # (n, 10)
     best, predicted = probabilities.max(dim=1)
@@ -106,7 +106,7 @@ def describe(loaded: LoadedNetwork, split: Split, indices: Tensor) -> list[Digit
 
 
 def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
-    """Indices (n,) of a split's images in the order asked for; equals stand in the split's own order."""
+    """Indices (n,) of a split's images in the requested order; ties are in the split's own order."""
     surest, predicted = torch.softmax(logits.double(), dim=1).max(dim=1)
     descending = request.order != "least-certain"
     order = surest.argsort(descending=descending, stable=True)
@@ -122,6 +122,6 @@ def answers(loaded: LoadedNetwork, images: Tensor) -> Tensor:
 
 
 def check_index(index: int, split: Split, name: str) -> None:
-    """Raise RequestError where a split has no image `index`."""
+    """Raise RequestError where the split has no image `index`."""
     if index >= len(split):
         raise RequestError(f"index {index} is beyond the {len(split):,} images of {name}: the last is {len(split) - 1}")

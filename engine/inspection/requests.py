@@ -1,4 +1,4 @@
-"""What one may ask of a network and images."""
+"""The requests that inspect a network, alone or on images."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
 
 
 class Summarise(Inspect, frozen=True, tag="summarise"):
-    """Layers, shapes, parameters and neurons of a network (the notebook's sections 1.3 to 1.5)."""
+    """The layers, shapes, parameters and neurons of a network (the notebook's sections 1.3 to 1.5)."""
 
 
 class InspectImages(Inspect, frozen=True, tag="inspect-images"):
-    """Look at what a network makes of images: the base of what needs both."""
+    """Run a network on images: the base of requests that need both."""
 
-    split: Annotated[SplitName, Meta(description="which images; test is what nothing was chosen on")] = "test"
+    split: Annotated[SplitName, Meta(description="split of the data set; test was not used for any choice")] = "test"
     dataset: Annotated[
         Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
-        Meta(description="auto: the one that the run was trained on, mnist for a weights file"),
+        Meta(description="data set; auto takes the one that the run was trained on, or mnist for a weights file"),
     ] = "auto"
 
 
@@ -33,26 +33,29 @@ class Evaluate(InspectImages, frozen=True, tag="evaluate"):
 
 
 class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
-    """Digits with their actual and predicted class (the notebook's section 1.2)."""
+    """Digits with their actual and predicted classes (the notebook's section 1.2)."""
 
-    count: Annotated[int, Meta(ge=1, le=10_000, description="how many at most")] = 10
-    order: Annotated[DigitOrder, Meta(description="mistakes: the surest first")] = "random"
-    digit: Annotated[int, Meta(ge=-1, lt=CLASSES, description="only digits of this class (-1: of all)")] = -1
-    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="of the random order")] = 0
+    count: Annotated[int, Meta(ge=1, le=10_000, description="maximum number of digits")] = 10
+    order: Annotated[
+        DigitOrder, Meta(description="order of the digits; mistakes shows only these, the most confident first")
+    ] = "random"
+    digit: Annotated[int, Meta(ge=-1, lt=CLASSES, description="class of the digits (-1: all classes)")] = -1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the order")] = 0
 
 
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):
     """The kernels of a convolution (the notebook's sections 2.1 and 2.2)."""
 
-    layer: Annotated[LayerName, Meta(description="which convolution")] = "conv1"
-    epoch: Annotated[int, Meta(ge=-1, le=100_000, description="as they were after this epoch (-1: the latest)")] = -1
+    layer: Annotated[LayerName, Meta(description="convolution to show")] = "conv1"
+    epoch: Annotated[int, Meta(ge=-1, le=100_000, description="epoch after which to show them (-1: the latest)")] = -1
 
 
 class ShowActivations(InspectImages, frozen=True, tag="show-activations"):
-    """What both convolution blocks make of one image (the notebook's section 2.3)."""
+    """The activations of both convolution blocks for one image (the notebook's section 2.3)."""
 
-    index: Annotated[int, Meta(ge=0, description="of the image in its split")] = 61
-    layer: Annotated[LayerName, Meta(description="which block the figure shows")] = "conv1"
+    index: Annotated[int, Meta(ge=0, description="index of the image in the split")] = 61
+    layer: Annotated[LayerName, Meta(description="convolution block that the figure shows")] = "conv1"
     survey: Annotated[
-        bool, Meta(description="run the whole split too: dead channels, and the images that excite each most")
+        bool,
+        Meta(description="survey of the whole split: dead channels, and the images that activate each channel most"),
     ] = False

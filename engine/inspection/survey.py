@@ -1,4 +1,4 @@
-"""A network on a whole split, a batch at a time: what it predicts, and what excites each of its channels."""
+"""A network on a whole split, batch by batch: its predictions, and what activates each of its channels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from engine.network.model import inference_network
 from engine.training.events import BatchEvaluated
 
 STRONGEST = 9
-"""Images kept of each channel."""
+"""Number of images kept for each channel."""
 
 
 class _Channels:
-    """Of each channel of one block the images with the highest activation so far, and where on its map that is."""
+    """For each channel of a block, the images with the highest activations so far, and their positions on the map."""
 
     def __init__(self, channels: int, device: torch.device) -> None:
         self.values = torch.full((channels, STRONGEST), -1.0, device=device)
@@ -31,7 +31,7 @@ class _Channels:
         self.width = 1
 
     def add(self, maps: Tensor, start: int) -> None:
-        """Take in the maps (B, C, H, W) of the images from `start` on."""
+        """Add the maps (B, C, H, W) of the images from `start` on."""
         self.width = maps.shape[3]
         values, places = maps.flatten(2).max(dim=2)  # (B, C)
         images = torch.arange(start, start + len(maps), device=maps.device).expand(maps.shape[1], -1)
@@ -59,7 +59,7 @@ class _Channels:
 
 
 class Survey:
-    """One pass over a split. It can be left after any batch and taken up again later."""
+    """One pass over a split. It can be interrupted after any batch and resumed later."""
 
     def __init__(self, loaded: LoadedNetwork, split: Split) -> None:
         a = loaded.model.architecture
@@ -69,10 +69,10 @@ class Survey:
         self._blocks = [_Channels(a.channels, loaded.device) for _ in self._fields]
         self.logits = torch.empty((len(split), CLASSES), device=loaded.device)
         self.done = 0
-        """Images so far."""
+        """Number of images so far."""
 
     def finish(self, name: str) -> Generator[BatchEvaluated, None, None]:
-        """Do what is left to do, an event a batch; `name` is the split's."""
+        """Do the remaining work, with an event after each batch; `name` is the split's."""
         while self.done < len(self._split):
             self._advance()
             yield BatchEvaluated(split=name, done=self.done, total=len(self._split))
@@ -92,15 +92,15 @@ class Survey:
         self.done = end
 
     def loss(self) -> float:
-        """Mean cross-entropy in nats, when it is finished."""
+        """Mean cross-entropy in nats, once finished."""
         return cross_entropy(self.logits.double(), self._split.labels).item()
 
     def layers(self) -> list[LayerSurvey]:
-        """What excites the channels of both blocks, when it is finished."""
+        """What activates the channels of both blocks, once finished."""
         return [block.survey(field) for block, field in zip(self._blocks, self._fields, strict=True)]
 
 
 @lru_cache(maxsize=2)
 def survey_of(loaded: LoadedNetwork, split: Split) -> Survey:
-    """The survey of `loaded` on `split`: the same one, as far as it got, as long as both stay the same objects."""
+    """The survey of `loaded` on `split`, cached with its progress as long as both are the same objects."""
     return Survey(loaded, split)

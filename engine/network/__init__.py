@@ -1,1 +1,1 @@
-"""The network: its model and kernels, its weights in files, and the device that it is on."""
+"""The network: model, training kernels, weights files and devices."""

@@ -1,4 +1,4 @@
-"""How many images a network takes at once where it learns nothing."""
+"""The batch size of inference."""
 
 EVALUATION_BATCH = 250
-"""Images: more are no faster, and their maps need memory that training never had."""
+"""Images per batch: more are no faster, and their maps would need more memory than training."""

@@ -1,4 +1,4 @@
-"""The control groups that bind this process, as Linux shows them in files: a container may have less than its host."""
+"""The control groups that limit this process on Linux: a container may have less than its host."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MOUNTED, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def groups(controller: str, root: Path = MOUNTED, membership: Path = MEMBERSHIP) -> Iterator[tuple[int, Path]]:
-    """The version (1 or 2) and the folder of each group that may bind `controller`: those of this process, and above.
+    """The version (1 or 2) and folder of each group that may limit `controller`: that of this process and its parents.
 
-    `root` is where they are mounted, `membership` says to which this process belongs. In a container the path may be
-    the host's, which is not to be seen there: then its root counts. A folder need not be there; none without Linux.
+    `root` is where they are mounted, `membership` lists those of this process. In a container, the path may be that of
+    the host, which is not visible there: then the root counts. A folder may not exist; none outside of Linux.
     """
     try:
         lines = membership.read_text(errors="replace").splitlines()

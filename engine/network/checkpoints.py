@@ -1,4 +1,4 @@
-"""Weights in and out: safetensors, our own; `.pth`, the notebook's; and what others save of this network."""
+"""Reading and writing weights: safetensors, the notebook's `.pth`, and third-party files of this network."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from engine.words import shortened
 State = dict[str, Tensor]
 
 MOST_STRIDE = MOST_PADDING = 14
-"""That a network can have."""
+"""The largest stride and padding of a network."""
 
 
 def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
-    """Write `tensors` as safetensors, whole or not at all; raises OSError."""
+    """Write `tensors` as safetensors, atomically; raises OSError."""
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
 
     def write(partial: Path) -> None:
         try:
             save_file(plain, partial, metadata)
-        except SafetensorError as error:  # it wraps the disk's own errors, with their number in its words
+        except SafetensorError as error:  # it wraps the system's errors, with their number in its message
             number = int(found[1]) if (found := re.search(r"\(os error (\d+)\)", str(error))) else errno.EIO
             raise OSError(number, os.strerror(number) if found else str(error)) from None
 
@@ -51,8 +51,8 @@ def save_tensors(path: Path, tensors: State, metadata: dict[str, str]) -> None:
 def save_weights(path: Path, model: CNN) -> None:
     """Write the weights of `model`: `.pth` as the notebook's `torch.save(model.state_dict())`, else safetensors.
 
-    The architecture goes along: in the safetensors' metadata, and for `.pth` in those of the state dict, which
-    `load_state_dict` looks at for the names of modules alone. Raises OSError.
+    The architecture is included: in the metadata of the safetensors file, or for `.pth` in those of the state dict,
+    where `load_state_dict` only looks up the names of modules. Raises OSError.
     """
     a = model.architecture
     plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
@@ -61,7 +61,7 @@ def save_weights(path: Path, model: CNN) -> None:
         whole = model.state_dict()
         state = OrderedDict((key, value.detach().cpu().contiguous()) for key, value in whole.items())
         vars(state)["_metadata"] = {**vars(whole)["_metadata"], OURS: metadata}
-        buffer = io.BytesIO()  # torch.save hides the disk's own errors
+        buffer = io.BytesIO()  # torch.save hides the system's errors
         torch.save(state, buffer)
         write_whole(path, lambda partial: partial.write_bytes(buffer.getvalue()))
         return
@@ -69,7 +69,7 @@ def save_weights(path: Path, model: CNN) -> None:
 
 
 def save_convolutions(path: Path, model: CNN) -> None:
-    """Write weights and biases of both convolutions under their own keys: 38 kB for the notebook's. Raises OSError."""
+    """Write weights and biases of both convolutions under their own keys: 38 kB by default. Raises OSError."""
     keys = [f"conv{block}.0.{name}" for block in (1, 2) for name in ("weight", "bias")]
     state = model.state_dict()
     save_tensors(path, {key: state[key] for key in keys}, {})
@@ -78,13 +78,13 @@ def save_convolutions(path: Path, model: CNN) -> None:
 def load_tensors(path: Path) -> tuple[State, dict[str, str]]:
     """The tensors and the metadata of a safetensors file; raises RequestError where it cannot be read."""
     try:
-        open_regular(path).close()  # the library would wait for the writer of a pipe
+        open_regular(path).close()  # the library would block on a pipe
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except FileNotFoundError:
         raise RequestError(f"there is no file {path}") from None
     except (OSError, SafetensorError) as error:
-        raise RequestError(f"{path} is no whole safetensors file ({error})") from None
+        raise RequestError(f"{path} is not a complete safetensors file ({error})") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +94,9 @@ class Weights:
     model: CNN
     """On the CPU, in evaluation mode."""
     ours: bool
-    """Whether the file says of itself what network it holds."""
+    """Whether the file describes its network, as files of this program do."""
     notes: tuple[str, ...]
-    """What a person should know of how the file was read: a line each."""
+    """How a third-party file was read: a line each."""
 
 
 def load_weights(path: Path) -> CNN:
@@ -105,10 +105,10 @@ def load_weights(path: Path) -> CNN:
 
 
 def read_weights(path: Path, reading: Reading | None = None) -> Weights:
-    """The network in a weights file of anybody's, whatever its ending and the names of its layers.
+    """The network in a weights file, also a third-party one, whatever its suffix and the names of its layers.
 
-    The architecture is what the file says, else what fits its shapes; `reading` goes before both. Raises RequestError,
-    with what was found and what is wanted, where the file holds another network or none.
+    The architecture is as recorded in the file, or else inferred from its shapes; `reading` takes precedence. Raises
+    RequestError, with what was found and what is expected, where the file holds a different network or none.
     """
     reading = reading or Reading()
     with opened(path) as file:
@@ -121,7 +121,7 @@ def read_weights(path: Path, reading: Reading | None = None) -> Weights:
                 architecture = msgspec.json.decode(written, type=Architecture)
             except (ValueError, RecursionError) as error:
                 why = shortened(str(error))
-                raise RequestError(f"{path}: its metadata do not describe a network ({why})") from None
+                raise RequestError(f"{path}: its metadata does not describe a network ({why})") from None
             architecture = _otherwise(architecture, reading, path)
         else:
             architecture, choice = _inferred(found, reading, path)
@@ -131,7 +131,7 @@ def read_weights(path: Path, reading: Reading | None = None) -> Weights:
 
 
 def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
-    """The one state dict that is of this network, and which tensor is which."""
+    """The only state dict of this network, and which tensor is which."""
     found, reasons = [], []
     for state in states:
         try:
@@ -140,50 +140,50 @@ def _only(states: list[StateDict], path: Path) -> tuple[StateDict, Match]:
             reasons.append(str(error))
     if len(found) > 1:
         names = ", ".join(shortened(state.name or "the whole file") for state, _ in found[:MOST_NAMED])
-        raise RequestError(f"{path} holds this network {len(found)} times ({names}): save one of them alone")
+        raise RequestError(f"{path} holds this network {len(found)} times ({names}): save only one of them")
     if not found:
-        reason = reasons[0] if reasons else "holds no state dict: save model.state_dict(), not something else"
+        reason = reasons[0] if reasons else "holds no state dict: save model.state_dict()"
         raise RequestError(f"{path} {reason}")
     return found[0]
 
 
 def _otherwise(architecture: Architecture, reading: Reading, path: Path) -> Architecture:
-    """`architecture` with what `reading` says instead."""
+    """`architecture` with the values of `reading` where they are given."""
     said = {name: value for name, value in msgspec.structs.asdict(reading).items() if value is not None}
     try:
         return replace(architecture, **said)
     except RequestError as error:
-        raise RequestError(f"{path} cannot be read so: {error}") from None
+        raise RequestError(f"{path} cannot be read with these settings: {error}") from None
 
 
 def _inferred(found: Match, reading: Reading, path: Path) -> tuple[Architecture, list[str]]:
-    """The architecture that fits the shapes, and a note where stride and padding were a choice."""
+    """The architecture that fits the shapes, and a note where stride and padding are ambiguous."""
     fits = geometries(found.kernel_size, found.channels, found.flat)
     wanted = [each for each in fits if reading.stride in (None, each[0]) and reading.padding in (None, each[1])]
     if not wanted:
-        why = f"kernels of {found.kernel_size} pixels and {found.channels} channels make no {found.flat} numbers"
+        why = f"{found.kernel_size}-pixel kernels and {found.channels} channels cannot give {found.flat} features"
         asked = f" with stride {reading.stride} and padding {reading.padding}" if fits else ""
         raise RequestError(f"{path} does not fit a 28x28 image: {why}{asked}".replace("stride None and ", ""))
-    # Padding as wide as the kernel gives it nothing but zeros to look at: that is meant only where nothing else fits.
+    # With padding as wide as the kernel, some outputs would see only zeros: plausible only if nothing else fits.
     sensible = [each for each in wanted if each[1] < found.kernel_size] or wanted
     sensible.sort(key=lambda each: each[1] > found.kernel_size // 2)
     stride, padding = sensible[0]
     if padding > found.kernel_size // 2 and reading.padding is None:
-        # Most such files are of another network, for example of one that pools once.
+        # Most such files hold a different network, for example one that pools once.
         raise RequestError(
-            f"{path} fits only with stride {stride} and padding {padding}, more than half of its kernels of "
-            f"{found.kernel_size} pixels: it may be of another network; "
-            f"if it is of this one, say --stride {stride} --padding {padding}"
+            f"{path} fits only with stride {stride} and padding {padding}, which is more than half of its "
+            f"{found.kernel_size}-pixel kernels, so it may hold a different network: "
+            f"if not, give --stride {stride} --padding {padding}"
         )
     notes = []
     usual = (1, 1), (1, (found.kernel_size - 1) // 2)
     if len(sensible) == 1 and sensible[0] not in usual and None in (reading.stride, reading.padding):
-        notes.append(f"stride {stride} and padding {padding} are taken, the likeliest that fit its shapes")
+        notes.append(f"stride {stride} and padding {padding} are assumed, as the most likely that fit its shapes")
     if len(sensible) > 1:
         others = ", ".join(f"{stride}/{padding}" for stride, padding in sensible[1:6])
         notes.append(
-            f"stride {stride} and padding {padding} are taken, but its shapes fit {others} too: "
-            "--stride and --padding say otherwise, also on import, after which the run keeps them"
+            f"stride {stride} and padding {padding} are assumed, but its shapes fit {others} too: "
+            "change them with --stride and --padding, best on import, since the run then keeps them"
         )
     try:
         architecture = Architecture(
@@ -196,14 +196,14 @@ def _inferred(found: Match, reading: Reading, path: Path) -> tuple[Architecture,
             hidden=found.hidden,
         )
     except RequestError as error:
-        raise RequestError(f"{path} holds another network than ours: {error}") from None
+        raise RequestError(f"{path} holds a different network: {error}") from None
     return _otherwise(architecture, reading, path), notes
 
 
 def geometries(kernel_size: int, channels: int, flat: int) -> list[tuple[int, int]]:
-    """Stride and padding of which the second block's maps have `flat` numbers, the likeliest first.
+    """Strides and paddings with which the second block's maps have `flat` values, the most likely first.
 
-    They leave no trace in a single shape. The notebook's padding of 1 comes first, then what keeps a map's size.
+    Nothing else depends on them. The notebook's padding of 1 comes first, then one that keeps the size of a map.
     """
     side = math.isqrt(flat // channels)
     found = []
@@ -219,8 +219,8 @@ def geometries(kernel_size: int, channels: int, flat: int) -> list[tuple[int, in
 
 
 def _filled(architecture: Architecture, state: StateDict, found: Match, path: Path) -> CNN:
-    """The network, its weights those of the file, in single precision."""
-    with torch.device("meta"):  # a file may claim a network that no memory holds
+    """The network with the weights of the file, in single precision."""
+    with torch.device("meta"):  # a file may describe a network that does not fit in memory
         model = CNN(architecture)
     weights: State = {}
     for key, expected in model.state_dict().items():
@@ -228,19 +228,18 @@ def _filled(architecture: Architecture, state: StateDict, found: Match, path: Pa
         want, have = tuple(expected.shape), state.tensors[source].shape if isinstance(source, str) else ()
         if source is None or (isinstance(source, str) and have != want):
             named = shortened(source) if isinstance(source, str) else key
-            raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, wanted {want}")
+            raise RequestError(f"{path} does not fit the network: {named} is {have or 'missing'}, expected {want}")
         if isinstance(source, str):
-            # Into memory of our own: a file's numbers lie as its header leaves them, and where numbers are not aligned,
-            # kernels sum in another order.
+            # Copied, since tensors in a file may not be aligned, and kernels sum unaligned values in another order.
             weights[key] = torch.empty(want, dtype=expected.dtype).copy_(state.tensors[source].load())
         else:
             weights[key] = torch.full(want, source, dtype=expected.dtype)
     if surplus := [key for key in found.sources if key not in weights]:
-        raise RequestError(f"{path} does not fit the network: {surplus[0]} is wanted nowhere")
+        raise RequestError(f"{path} does not fit the network: {surplus[0]} is unexpected")
     model.load_state_dict(weights, assign=True)
     return model
 
 
 def damaged(model: CNN) -> int:
-    """How many weights of `model` are no finite number."""
+    """The number of weights of `model` that are not finite."""
     return sum(int((~value.isfinite()).sum()) for value in model.state_dict().values())

@@ -1,4 +1,4 @@
-"""Which device computes, what it is called, and how this process uses it."""
+"""The choice of the device, its name, and the number of CPU threads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from engine.network import gpu, machine
 from engine.request import RequestError
 
 _DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
-torch.set_num_threads(_DEFAULT_THREADS)  # for all that computes, before there are threads to do so
+torch.set_num_threads(_DEFAULT_THREADS)  # for the whole process, before other threads start
 
 _taken: list[torch.device] = []
-"""The GPU that `auto` took; empty before. It stays so, however little this process then leaves free on it."""
+"""The GPU that `auto` has chosen, if any. The choice stays, however little memory this process then leaves on it."""
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for `name`: auto, cpu, cuda or cuda:N. `auto` takes the first GPU that can be used.
+    """The device for `name`: auto, cpu, cuda or cuda:N. `auto` takes the first usable GPU.
 
-    Raises RequestError where there is none such, and DeviceFailed where this process has lost its GPU. To ask a GPU
-    takes seconds the first time.
+    Raises RequestError where the device does not exist or is not usable, and DeviceFailed where this process has lost
+    its GPU. The first check of a GPU takes seconds.
     """
     if name == "cpu":
         return torch.device("cpu")
@@ -35,24 +35,24 @@ def choose_device(name: str) -> torch.device:
 
 
 def fallback() -> str:
-    """Why `auto` takes the CPU where there is a GPU, in one line; else empty."""
+    """Why `auto` takes the CPU although there is a GPU, in one line; else empty."""
     return _automatic()[1]
 
 
 def _asked(name: str) -> torch.device:
     found, why = gpu.count()
     if not found:
-        raise RequestError(f"{why or 'there is no CUDA GPU that PyTorch can use'}: take --device cpu")
+        raise RequestError(f"{why or 'there is no CUDA GPU that PyTorch can use'}: use --device cpu")
     device = torch.device("cuda", torch.device(name).index or 0)
     if device.index >= found:
         raise RequestError(f"there is no {device}: the last GPU is cuda:{found - 1}")
     if why := gpu.probe(device):
-        raise RequestError(f"{why}: take --device cpu")
+        raise RequestError(f"{why}: use --device cpu")
     return device
 
 
 def _automatic() -> tuple[torch.device, str]:
-    """What `auto` takes, and why it is not a GPU where there is one."""
+    """The device that `auto` takes, and why it is not a GPU if there is one."""
     if _taken:
         return _taken[0], ""
     found, why = gpu.count()
@@ -63,11 +63,11 @@ def _automatic() -> tuple[torch.device, str]:
             _taken.append(device)
             return device, ""
         reasons.append(reason)
-    return torch.device("cpu"), f"{'; '.join(reasons)}: on the CPU" if reasons else ""
+    return torch.device("cpu"), f"{'; '.join(reasons)}: using the CPU" if reasons else ""
 
 
 def device_name(device: torch.device) -> str:
-    """The product, for people: `NVIDIA H200`, `2 threads of x86_64`."""
+    """The device's name as shown to the user: `NVIDIA H200`, `2 threads of x86_64`."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -75,10 +75,10 @@ def device_name(device: torch.device) -> str:
 
 
 def set_threads(threads: int) -> int:
-    """Let PyTorch compute with `threads` CPU threads (0: the default); returns how many it is.
+    """Set the number of CPU threads of PyTorch to `threads` (0: the default); returns the number.
 
-    The default is PyTorch's own choice, but no more than this process may use: threads that wait for a CPU are waited
-    for by all others. Raises RequestError where the system does not let this process have so many.
+    The default is PyTorch's own choice, but at most as many as this process may use: with more, all threads wait for
+    those without a CPU. Raises RequestError where the system does not allow this process so many.
     """
     if threads > max(_DEFAULT_THREADS, torch.get_num_threads()):
         _check_startable(threads)
@@ -87,7 +87,7 @@ def set_threads(threads: int) -> int:
 
 
 def _check_startable(threads: int) -> None:
-    """Start as many and let them go: where OpenMP cannot start those that it needs, it ends the process."""
+    """Try to start as many threads: where OpenMP cannot start its threads, it would end the process."""
     over, started = threading.Event(), list[threading.Thread]()
     try:
         for _ in range(threads):
@@ -96,7 +96,7 @@ def _check_startable(threads: int) -> None:
             started.append(thread)
     except RuntimeError:
         raise RequestError(
-            f"the system lets this process have {len(started):,} threads more, not {threads:,}: ask for fewer threads"
+            f"the system allows this process only {len(started):,} more threads, not {threads:,}: lower threads"
         ) from None
     finally:
         over.set()
@@ -105,7 +105,7 @@ def _check_startable(threads: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What a run's numbers depend on, by name."""
+    """The versions that a run's numbers depend on, by name."""
     try:
         own = version("mnist-tui")
     except PackageNotFoundError:  # run from a checkout that is not installed

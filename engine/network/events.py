@@ -1,4 +1,4 @@
-"""What is reported of a network and of the device that it is on."""
+"""The events of a network, its weights file and its device."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from engine.event import Event
 
 
 class EngineLoaded(Event, frozen=True):
-    """PyTorch is imported and a device was found."""
+    """PyTorch was imported and a device chosen."""
 
     device: str
-    """As PyTorch names it: `cpu`, `cuda:0`."""
+    """PyTorch's name of the device: `cpu`, `cuda:0`."""
     device_name: str
-    """The product: `NVIDIA H200`, or the number of CPU threads."""
+    """The name shown to the user: `NVIDIA H200`, or the number of CPU threads."""
     torch: str
-    """PyTorch's version."""
+    """The version of PyTorch."""
 
 
 class DeviceFellBack(Event, frozen=True):
-    """There is a GPU, and `auto` took the CPU."""
+    """`auto` chose the CPU although there is a GPU."""
 
     reason: str
-    """One line: `cuda:0 is too old for this PyTorch: on the CPU`."""
+    """One line: `cuda:0 is too old for this PyTorch: using the CPU`."""
 
 
 class WeightsOpened(Event, frozen=True):
-    """A weights file was read and understood."""
+    """A weights file was read."""
 
     name: str
     variant: str
-    """`cnn` or `cnn-bn`, as its keys say."""
+    """`cnn` or `cnn-bn`, according to its keys."""
     parameters: int
     damaged: int = 0
-    """How many of these are no finite number."""
+    """The number of these that are not finite."""
 
 
 class WeightsRead(Event, frozen=True):
-    """A weights file that does not say what network it holds was read, and somebody should know how."""
+    """A third-party weights file was read, under assumptions that the user should know."""
 
     name: str
-    """Of the file."""
+    """Name of the file."""
     notes: tuple[str, ...]
-    """A line each."""
+    """The assumptions, a line each."""
 
 
 class NetworkEvent(Event, frozen=True):
-    """The base of what was seen in a network."""
+    """The base of events about a network."""
 
     name: str
-    """Of its run or weights file; `pretrained:cnn` and `pretrained:cnn-bn`."""
+    """Name of its run or weights file, or `pretrained:cnn` or `pretrained:cnn-bn`."""
     variant: str
     """`cnn` or `cnn-bn`."""
     epoch: int | None
-    """Epochs trained; null where the file does not say."""
+    """Number of epochs trained; null where the file does not record it."""

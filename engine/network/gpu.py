@@ -1,4 +1,4 @@
-"""What a CUDA GPU must be asked before it is taken, how exactly it computes, and what its failures mean to people."""
+"""CUDA GPUs: whether one is usable, its precision, and its errors in plain words."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from engine.network.requests import PrecisionName
 from engine.request import DeviceFailed, RequestError
 
 ENOUGH = 600
-"""MB that must be free on a GPU for `auto` to take it: a data set takes 220, a run beside it about as much."""
+"""Free memory, in MB, that `auto` requires of a GPU: a data set takes 220, a run about as much."""
 
 _AMPERE = (8, 0)
-"""The first compute capability that knows TF32."""
+"""The first compute capability with TF32."""
 
 _OUT_OF_MEMORY = re.compile(r"(CUDA|HIP).*out of memory|(CUBLAS|CUDNN)\w*_(ALLOC_FAILED|NOT_INITIALIZED)")
-"""CUDA's libraries, which need some to begin, say it in their own ways."""
+"""Out of memory: CUDA's libraries, which need memory to initialise, each report it differently."""
 _OF_CUDA = re.compile(r"CUDA|CUDNN|cuDNN|CUBLAS|NVIDIA")
 
 _lost: list[str] = []
-"""The error after which this process can use no GPU any more; empty where there was none."""
+"""The error after which this process can no longer use a GPU; empty where there was none."""
 
 
 @cache
 def count() -> tuple[int, str]:
-    """How many GPUs PyTorch sees, and why it sees none where there is one: in one line, else empty."""
+    """The number of GPUs that PyTorch sees, and why it sees none although there is one, in one line; else empty."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -40,10 +40,10 @@ def count() -> tuple[int, str]:
 
 
 def probe(device: torch.device) -> str:
-    """Why `device` cannot be used, in one line; empty where a convolution goes forward and backward on it.
+    """Why `device` cannot be used, in one line; empty where a convolution works forward and backward.
 
-    PyTorch also sees GPUs that it has no code for, that are full, and that another process has for itself. What may
-    pass is asked again each time.
+    PyTorch also sees GPUs that it has no kernels for, that are full, or that another process uses exclusively. Reasons
+    that may be temporary are checked again each time.
     """
     try:
         return _tried(device)
@@ -53,10 +53,10 @@ def probe(device: torch.device) -> str:
 
 @cache
 def _tried(device: torch.device) -> str:
-    """As `probe`, but raises RuntimeError where the reason may pass."""
+    """As `probe`, but raises RuntimeError where the reason may be temporary."""
     try:
         with warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
-            warnings.simplefilter("ignore")  # the line that is returned says it shorter
+            warnings.simplefilter("ignore")  # the line that is returned is shorter
             image = torch.ones((1, 1, 8, 8), device=device, requires_grad=True)
             maps = conv2d(image, torch.ones((2, 1, 3, 3), device=device))
             (gradient,) = torch.autograd.grad(maps.sum(), image)
@@ -69,15 +69,15 @@ def _tried(device: torch.device) -> str:
 
 
 def short_of_memory(device: torch.device) -> str:
-    """Why `device` has too little memory to begin anything on it, in one line; empty where it has enough."""
+    """That `device` has too little free memory, in one line; empty where it has enough."""
     free = _free(device)
     return f"{device} has only {free:,} MB free" if free is not None and free < ENOUGH else ""
 
 
 def failure(error: BaseException) -> str:
-    """What an `error` of this thread's GPU means and what to do, in one line; empty where it is none of a GPU's.
+    """What an `error` of this thread's GPU means and what to do, in one line; empty for other errors.
 
-    Where it leaves the process without a GPU, `check_not_lost` says so from then on.
+    If it leaves the process without a GPU, `check_not_lost` raises from then on.
     """
     if not isinstance(error, RuntimeError) or not (
         isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or _OF_CUDA.search(str(error))
@@ -85,13 +85,13 @@ def failure(error: BaseException) -> str:
         return ""
     meaning = _meaning(error, _current())
     if meaning:
-        return f"{meaning}: take --device cpu" + (", or free some" if out_of_memory(error) else "")
+        return f"{meaning}: use --device cpu" + (", or free some memory" if out_of_memory(error) else "")
     _lost[:] = [_first_sentence(error)]
     return _lost_words()
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of a GPU gave out."""
+    """Whether a GPU ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and _OUT_OF_MEMORY.search(str(error)) is not None
     )
@@ -104,19 +104,19 @@ def check_not_lost() -> None:
 
 
 def compute_exactly() -> None:
-    """Compute single precision in single precision, and the same in the same way each time.
+    """Use true single precision, and deterministic algorithms.
 
-    cuDNN's own choice is TF32 for convolutions, and whichever algorithm is quickest.
+    By default, cuDNN uses TF32 for convolutions and whichever algorithm is fastest.
     """
     _set_precision("ieee")
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
 
 def precision(name: PrecisionName) -> contextlib.AbstractContextManager[None]:
-    """Let products and convolutions of float32 be computed in `name` while this lasts.
+    """A context in which matrix products and convolutions of float32 are computed in `name`.
 
-    TF32 keeps 10 of the 23 bits of what is multiplied. The setting is the process's, so that only one thread at a time
-    may compute.
+    TF32 keeps 10 of the 23 mantissa bits of the factors. The setting is global, so only one thread at a time may
+    compute.
     """
     return _tf32() if name == "tf32" else contextlib.nullcontext()
 
@@ -126,11 +126,11 @@ def check_precision(name: PrecisionName, device: torch.device) -> None:
     if name == "tf32" and (
         device.type == "cpu" or (device.type == "cuda" and torch.cuda.get_device_capability(device) < _AMPERE)
     ):
-        raise RequestError(f"tf32 takes an NVIDIA GPU of the year 2020 or later, not {device}: take --precision fp32")
+        raise RequestError(f"tf32 needs an NVIDIA GPU from 2020 or later, not {device}: use --precision fp32")
 
 
 def precision_modes(name: PrecisionName = "fp32") -> dict[str, str]:
-    """How CUDA computes with float32 in a run whose precision is `name`: `ieee`, `tf32`, or `none` for its own way."""
+    """CUDA's modes for float32 in a run whose precision is `name`: `ieee`, `tf32`, or `none` for its default."""
     with precision(name):
         return {
             "cuda products": torch.backends.cuda.matmul.fp32_precision,
@@ -153,7 +153,7 @@ def _set_precision(mode: Literal["ieee", "tf32"]) -> None:
 
 
 def _meaning(error: RuntimeError, device: torch.device) -> str:
-    """What `error` says of `device`, without advice; empty where it leaves the process without a GPU."""
+    """What `error` means for `device`, without advice; empty where it leaves the process without a GPU."""
     words = str(error)
     if out_of_memory(error):
         free = _free(device)
@@ -161,23 +161,23 @@ def _meaning(error: RuntimeError, device: torch.device) -> str:
     if "no kernel image" in words or "ARCH_MISMATCH" in words:
         return f"{device} is too {_age(device)} for this PyTorch"
     if _taken(error):
-        return f"{device} is taken by a process that shares it with no other"
+        return f"{device} is used exclusively by another process"
     if isinstance(error, torch.AcceleratorError) or "CUDA error" in words:
         return ""
     return f"{device} cannot be used ({_first_sentence(error)})"
 
 
 def _taken(error: RuntimeError) -> bool:
-    """Whether another process has the GPU for itself."""
+    """Whether another process uses the GPU exclusively."""
     return "busy or unavailable" in str(error)
 
 
 def _lost_words() -> str:
-    return f"the GPU failed ({_lost[0]}) and is lost to this process: start again, or take --device cpu"
+    return f"the GPU failed ({_lost[0]}) and this process cannot use it any more: restart, or use --device cpu"
 
 
 def _first_sentence(error: object) -> str:
-    """Of PyTorch's lines the one that says what happened, without its advice."""
+    """The part of PyTorch's message that says what happened, without its advice."""
     return re.split(r"\n|(?<=[\w)])\. ", str(error).strip())[0].rstrip(".")
 
 
@@ -188,7 +188,7 @@ def _current() -> torch.device:
 
 
 def _age(device: torch.device) -> str:
-    """`old` or `new`, beside the GPUs that this PyTorch has code for."""
+    """`old` or `new`, compared with the GPUs that this PyTorch has kernels for."""
     with contextlib.suppress(RuntimeError, AssertionError):
         major, minor = torch.cuda.get_device_capability(device)
         known = [int(number) for each in torch.cuda.get_arch_list() if (number := re.sub(r"\D", "", each))]
@@ -197,7 +197,7 @@ def _age(device: torch.device) -> str:
 
 
 def _free(device: torch.device) -> int | None:
-    """MB free on `device`; None where even to ask takes more than there is."""
+    """MB free on `device`; None where even the query needs more than is free."""
     with contextlib.suppress(RuntimeError, AssertionError):
         return int(torch.cuda.mem_get_info(device)[0]) >> 20
     return None

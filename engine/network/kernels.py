@@ -1,8 +1,8 @@
-"""The network's training pass on a CPU: the same mathematics as its modules, with fewer walks through memory.
+"""The network's forward and backward pass in training on a CPU: equal to its modules, with fewer passes over memory.
 
-A step on a CPU spends its time on the first block's map (B, 32, 28, 28) and on one 3 MB matrix, so that is what is
-saved here; the modules themselves are left as they are for whoever looks inside the network, and for CUDA. Each
-function is checked against the modules' own gradients in float64.
+A step on a CPU spends its time on the first block's map (B, 32, 28, 28) and on one 3 MB matrix, which is what is
+optimised here; the modules themselves stay as they are for inspection and for CUDA. Each function is tested against
+the gradients of the modules in float64.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride
 
 
 def training_logits(model: CNN, images: Tensor) -> Tensor:
-    """Logits (B, 10) of images (B, 1, 28, 28) on a CPU, as `model` gives in training; moves its running means.
+    """Logits (B, 10) of images (B, 1, 28, 28) on a CPU, as `model` in training mode; updates its running means.
 
-    Biases of convolutions that batch norm cancels take no part (`bias.grad` stays None): their gradient is zero but
-    for rounding.
+    Biases of convolutions that batch norm cancels get no gradient (`bias.grad` stays None): it would be zero up to
+    rounding.
     """
     maps = _block(model.conv2, _block(model.conv1, model.inputs(images)))
     hidden = _Linear.apply(maps.flatten(1), model.fc[1].weight, model.fc[1].bias)
@@ -46,20 +46,20 @@ def _block(block: nn.Sequential, images: Tensor) -> Tensor:
 
 
 def _batch_norm(norm: nn.BatchNorm2d, maps: Tensor, bias: Tensor) -> Tensor:
-    """Batch norm of `maps` plus `bias`: the bias moves the running mean and nothing else."""
+    """Batch norm of `maps` plus `bias`: the bias affects only the running mean."""
     momentum = cast(float, norm.momentum)
     with torch.no_grad():
-        # Before, so that its share is right once batch norm has weighed the old mean with 1 - momentum.
+        # Added before, scaled so that its share is right after batch norm multiplies the old mean by 1 - momentum.
         cast(Tensor, norm.running_mean).add_(bias, alpha=momentum / (1 - momentum))
         cast(Tensor, norm.num_batches_tracked).add_(1)
     return batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
 
 
 class _ConvPoolReLU(torch.autograd.Function):
-    """ReLU of the 2x2 maxima of a convolution.
+    """A convolution, 2x2 max-pooling and ReLU.
 
     A maximum passes its gradient to one position, so the bias's gradient is a sum over the pooled map, a quarter of
-    the convolution's.
+    the size of the convolution's.
     """
 
     @staticmethod
@@ -84,9 +84,9 @@ class _ConvPoolReLU(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """A fully connected layer whose two products with the weight matrix give features first.
+    """A fully connected layer whose two products with the weight matrix are features first.
 
-    For a batch much smaller than the features, the matrix library does these a third faster than batch first.
+    For a batch much smaller than the number of features, the matrix library is a third faster than batch first.
     """
 
     @staticmethod
@@ -98,7 +98,7 @@ class _Linear(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inputs, weight = ctx.saved_tensors
-        # A product a core, since the library splits this shape badly over cores.
+        # One product per core, since the library distributes this shape badly over cores.
         parts = math.gcd(len(weight), torch.get_num_threads())
         features = gradient.t().reshape(parts, -1, len(gradient))
         of_weight = torch.bmm(features, inputs.expand(parts, *inputs.shape)).view(weight.shape)

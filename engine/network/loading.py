@@ -1,4 +1,4 @@
-"""Small jobs that make the engine ready: import PyTorch, find the device, read the data, open weights."""
+"""Small jobs that prepare the engine: import PyTorch, choose the device, load the data, open weights."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from engine.network.requests import OpenWeights, WarmUp
 
 
 def warm_up(request: WarmUp, _root: Path) -> Generator[Event, None, None]:
-    """Do now what the first training run would wait for. Importing this module imported PyTorch."""
+    """Load in advance what the first training run needs. Importing this module imports PyTorch."""
     device = choose_device(request.device)
     yield EngineLoaded(device=str(device), device_name=device_name(device), torch=str(torch.__version__))
     yield from load(request.dataset, device)
 
 
 def open_weights(request: OpenWeights, _root: Path) -> Generator[Event, None, None]:
-    """Read a weights file and report what it holds; raises RequestError where it holds no network of ours."""
+    """Read a weights file and report what it holds; raises RequestError where it holds no supported network."""
     path = Path(request.path)
     weights = read_weights(path)
     model = weights.model

@@ -1,4 +1,4 @@
-"""The machine that computes: of what the last digits of a number depend on, all that no version says."""
+"""The machine: everything except versions that the last digits of a result depend on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.network.requests import PrecisionName
 
 @cache
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The model's name, `AMD EPYC 7763 64-Core Processor`; where the system keeps it to itself the architecture."""
+    """The processor's model name, `AMD EPYC 7763 64-Core Processor`, or its architecture if that is not available."""
     try:
         told = b"".join(re.findall(rb"^model name\s*:\s*(.+)$", cpuinfo.read_bytes(), re.MULTILINE)[:1])
     except OSError:
@@ -35,7 +35,7 @@ def _sysctl(name: str) -> bytes:
 
 
 def description(device: torch.device, precision: PrecisionName = "fp32") -> dict[str, str]:
-    """What a run's last digits depend on, by name, in words."""
+    """The properties of the machine that a run's last digits depend on, by name."""
     limits = {"oneDNN": ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"), "MKL": ("MKL_ENABLE_INSTRUCTIONS",)}
     found = {"processor": processor(), "instruction set": torch.backends.cpu.get_cpu_capability()}
     for library, names in limits.items():
@@ -51,7 +51,7 @@ def _cudnn() -> str:
 
 @cache
 def _driver(file: Path = Path("/proc/driver/nvidia/version")) -> str:
-    """The version of NVIDIA's kernel module; where it cannot be read, the empty string."""
+    """The version of NVIDIA's kernel module; empty if it cannot be read."""
     try:
         told = re.search(r"Kernel Module\D*([\d.]+)", file.read_text(errors="replace"))
     except OSError:
@@ -60,27 +60,27 @@ def _driver(file: Path = Path("/proc/driver/nvidia/version")) -> str:
 
 
 def cores() -> int:
-    """CPUs that this process may use at once: by its affinity, and by the quota of its control group."""
+    """The number of CPUs that this process may use at once, by its affinity and the quota of its control group."""
     mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(mine, quota() or mine)
 
 
 def quota(root: Path = MOUNTED, membership: Path = MEMBERSHIP) -> int | None:
-    """CPUs that the control groups of this process grant it, rounded up; None where they set no limit.
+    """The number of CPUs that the control groups of this process allow, rounded up; None where they set no limit.
 
-    `root` and `membership` as in `engine.cgroups`.
+    `root` and `membership` are as in `engine.network.cgroups`.
     """
     granted = [each for _, folder in groups("cpu", root, membership) for each in _granted(folder)]
     return max(1, math.ceil(min(granted))) if granted else None
 
 
 def _granted(folder: Path) -> list[float]:
-    """The CPUs that one control group grants, as a list of one or none."""
+    """The number of CPUs that one control group allows, as a list of one or none."""
     for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
         try:
             most, period = " ".join((folder / name).read_text() for name in names).split()
             if int(most) > 0 and int(period) > 0:
                 return [int(most) / int(period)]
-        except (OSError, ValueError):  # there is none, or it says `max`
+        except (OSError, ValueError):  # there is no such file, or it says `max`
             continue
     return []

@@ -15,9 +15,9 @@ from engine.network.requests import Architecture, NormedLayer
 
 
 class Standardise(nn.Module):
-    """Pixels less `mean`, divided by `std`; the images themselves for 0 and 1.
+    """Subtracts `mean` from the pixels and divides them by `std`; the identity for 0 and 1.
 
-    Before the first convolution's padding, which is zeros of what comes out here.
+    It comes before the first convolution's zero padding, which is therefore zero after standardisation.
     """
 
     def __init__(self, mean: float, std: float) -> None:
@@ -25,7 +25,7 @@ class Standardise(nn.Module):
         self.mean, self.std = mean, std
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images like `images`."""
+        """The standardised images, of the same shape."""
         return images if (self.mean, self.std) == (0.0, 1.0) else (images - self.mean) / self.std
 
 
@@ -34,7 +34,7 @@ class CNN(nn.Module):
 
     The keys of its state dict are the notebook's: conv1.0, conv2.0, fc.1, fc.3, and with batch norm conv1.1, conv2.1,
     fc.2, fc.4. Pooling comes before ReLU: the two commute bit for bit, and ReLU then does a quarter of the work. A
-    network of standardised pixels standardises them itself, so that images are in [0, 1] for all who ask it.
+    network for standardised pixels standardises them itself, so that its input images are always in [0, 1].
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:
@@ -67,7 +67,7 @@ class CNN(nn.Module):
         return cast(Tensor, self.fc(self.conv2(self.conv1(self.inputs(images)))))
 
     def cancelled_biases(self) -> list[nn.Parameter]:
-        """The biases that a batch norm right after them takes away again: they change no logit in training."""
+        """The biases that a batch norm right after them cancels: they have no effect on the logits in training."""
         layers = [*self.conv1, *self.conv2, *self.fc]
         return [
             cast(nn.Parameter, layer.bias)
@@ -81,7 +81,7 @@ class CNN(nn.Module):
 
 
 class _Maxima(nn.Module):
-    """2x2 max-pooling as maxima of rows, then of columns: without a gradient nobody needs to know where they were."""
+    """2x2 max-pooling as maxima of rows, then of columns: without a gradient, their positions are not needed."""
 
     def forward(self, maps: Tensor) -> Tensor:
         height, width = (side // POOL * POOL for side in maps.shape[-2:])
@@ -90,10 +90,10 @@ class _Maxima(nn.Module):
 
 
 def inference_network(model: CNN) -> nn.Sequential:
-    """The layers of `model`, put in evaluation mode, in one sequence, batch norm folded into the layer before.
+    """The layers of `model`, which is put in evaluation mode, as one sequence with batch norm folded into the layers.
 
-    Logits (B, 10) of images (B, 1, 28, 28), equal to those of `model` but for rounding, and a quarter faster with batch
-    norm. Folded layers are copies: the sequence is good until the weights change. No gradient is to pass through it.
+    Computes logits (B, 10) of images (B, 1, 28, 28), equal to those of `model` up to rounding, and a quarter faster
+    with batch norm. Folded layers are copies: the sequence is valid until the weights change. It supports no gradients.
     """
     model.eval()
     layers: list[nn.Module] = []
@@ -111,12 +111,12 @@ def inference_network(model: CNN) -> nn.Sequential:
 
 
 def seeded_cnn(architecture: Architecture, seed: int) -> CNN:
-    """A CNN on the CPU with PyTorch's default initial weights, drawn from `seed` alone."""
+    """A CNN on the CPU with PyTorch's default initial weights, determined by `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return CNN(architecture)
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters (799,078 for the notebook's network, its section 1.4)."""
+    """Number of trainable parameters (799,078 for the notebook's network, its section 1.4)."""
     return sum(parameter.numel() for parameter in model.parameters())

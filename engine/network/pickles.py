@@ -1,8 +1,8 @@
-"""Pickles read without running any code: what they would call is kept as a word.
+"""Reading pickles without running any code: calls are only recorded.
 
-PyTorch's own safe reader refuses what it does not know, a NumPy number beside the weights among it, and counts nothing:
-a file of 39 kB can ask it for gigabytes. Here each instruction is one of a known few, counted, and does no more than to
-put plain values together.
+PyTorch's own safe reader refuses what it does not know, for example a NumPy number beside the weights, and sets no
+limits: a file of 39 kB can make it allocate gigabytes. Here only a few known instructions are allowed, their number is
+limited, and they do nothing but combine plain values.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 MOST_STEPS = 200_000
-"""Instructions of one pickle: about a second's. A state dict with its optimizer takes some thousand."""
+"""Maximum number of instructions of a pickle, about a second's. A state dict with its optimizer has a few thousand."""
 LARGEST_KEY = 1 << 60
-"""Of numbers up to this, no two have the same hash but -1 and -2."""
+"""Up to this magnitude, no two integers have the same hash, except -1 and -2."""
 
 
 class PickleError(ValueError):
-    """The bytes are no pickle that can be read here; the message says why, in words that go on from the file's name."""
+    """The bytes are not a pickle that can be read here; the message, which follows the file's name, says why."""
 
 
 @dataclass(eq=False)
 class Named:
-    """Something that a pickle names as code of a module. It is never imported."""
+    """A reference of a pickle to something in a module, which is never imported."""
 
     module: str
     name: str
@@ -36,17 +36,17 @@ class Named:
 
 @dataclass(eq=False)
 class Made:
-    """What would come of calling something: the callee, its arguments, and what is set on the result."""
+    """The record of a call that is not made: the callee, its arguments, and what is set on the result."""
 
     callee: Named
     arguments: tuple[Any, ...]
     state: Any = None
     items: list[Any] = field(default_factory=list)
-    """What is appended or set, as it comes."""
+    """The items appended or set, in order."""
 
 
 Call = Callable[[Named, tuple[Any, ...]], Any]
-"""What stands for a call: a value, or NotImplemented for a Made."""
+"""Replaces a call: returns a value, or NotImplemented for a Made."""
 
 _MARK = object()
 _CONSTANTS = {
@@ -60,14 +60,14 @@ _VALUES = {
     "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
     "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
 }  # fmt: skip
-"""Instructions that push what stands in them."""
+"""Instructions that push their argument."""
 
 
 def _key(value: Any) -> Any:
-    """`value` as a key: itself where its hash is safe.
+    """`value` as a key: itself if it is safe to hash.
 
-    To hash what is nested as deep as it likes ends the process. And numbers beyond `LARGEST_KEY`, fractions and tuples
-    can be chosen so that all have one hash, with which a dict takes the square of their count.
+    Hashing a deeply nested value would crash the process. And integers beyond `LARGEST_KEY`, fractions and tuples can
+    be chosen to have the same hash, with which a dict takes quadratic time.
     """
     if isinstance(value, str | bytes | Named | Made | None) or (isinstance(value, int) and abs(value) <= LARGEST_KEY):
         return value
@@ -147,7 +147,7 @@ class _Machine:
             case "PROTO" | "FRAME" | "STOP":
                 pass
             case _:
-                raise PickleError(f"uses {name}, which no file of weights does")
+                raise PickleError(f"uses the pickle instruction {name}, which weights files do not need")
 
     def _take(self, count: int) -> list[Any]:
         taken = self.stack[-count:]
@@ -157,7 +157,7 @@ class _Machine:
         return taken
 
     def _since_mark(self, before: int = 0) -> list[Any]:
-        """What was pushed since the last mark, which goes too; of what it is below, `before` is on top of it."""
+        """Pop what was pushed since the last mark, and the mark; the top `before` values stay on the stack."""
         top = [self.stack.pop() for _ in range(before)]
         for place in range(len(self.stack) - 1, -1, -1):
             if self.stack[place] is _MARK:
@@ -205,11 +205,11 @@ class _Machine:
 
 
 def read_pickle(file: BinaryIO, call: Call, persistent: Callable[[Any], Any]) -> Any:
-    """The value that the pickle at the place of `file` holds; the place is then behind it.
+    """The value of the pickle at the current position of `file`, which then is after it.
 
-    Of lists, dicts, tuples, sets, text, bytes and numbers. `call` says what stands for calls, `persistent` for
-    persistent names, as torch.save gives to storages; all else that a pickle would make of code is a Made. Raises
-    PickleError, whatever the bytes are.
+    It consists of lists, dicts, tuples, sets, text, bytes and numbers. `call` replaces calls, and `persistent` the
+    persistent IDs that torch.save uses for storages; other calls become a Made. Raises only PickleError, whatever the
+    bytes are.
     """
     machine, steps = _Machine(call, persistent), 0
     try:
@@ -217,7 +217,7 @@ def read_pickle(file: BinaryIO, call: Call, persistent: Callable[[Any], Any]) ->
             machine.step(opcode.name, argument)
             steps += 1
             if steps > MOST_STEPS:
-                raise PickleError(f"makes more than {MOST_STEPS:,} objects")
+                raise PickleError(f"has more than {MOST_STEPS:,} pickle instructions")
         (value,) = machine.stack
     except PickleError:
         raise

@@ -1,4 +1,4 @@
-"""Was a network of others trained on standardised pixels? Its own answers tell."""
+"""Whether a third-party network was trained on standardised pixels, judged by its predictions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from engine.network.model import CNN, Standardise, inference_network
 from engine.words import shortened
 
 USUAL = Standardise(0.1307, 0.3081)
-"""Mean and standard deviation of MNIST's training pixels, by which most people standardise them."""
+"""Standardisation by the mean and standard deviation of MNIST's training pixels, the usual choice."""
 IMAGES = 1000
-"""That are asked about."""
+"""Number of images that are evaluated."""
 CLEAR = 4.0
-"""Standard errors by which its loss must then be lower: no matter of some images."""
+"""Number of standard errors by which the loss must be lower with standardisation."""
 
 
 def standardised_hint(model: CNN, split: Split) -> str:
-    """One line where `model`, which takes pixels as they are, does better on standardised ones; else nothing.
+    """One line if `model`, read without standardisation, is better on standardised pixels; else empty.
 
-    By accuracy on the first images of `split`, which is where `model` is, and by their losses, pair by pair.
+    Judged by the accuracy and the paired losses on the first images of `split`, which is on the device of `model`.
     """
     if (model.inputs.mean, model.inputs.std) != (0.0, 1.0):
         return ""
@@ -46,13 +46,13 @@ def standardised_hint(model: CNN, split: Split) -> str:
         return ""
     mean, std = USUAL.mean, USUAL.std
     return (
-        f"of {len(labels):,} images it gets {right[0]:.1%} right as they are, and {right[1]:.1%} standardised by mean "
-        f"{mean} and standard deviation {std}: say so with --mean {mean} --std {std}, also on import"
+        f"accuracy on {len(labels):,} images is {right[0]:.1%}, but {right[1]:.1%} with pixels standardised by mean "
+        f"{mean} and standard deviation {std}: give --mean {mean} --std {std}, also on import"
     )
 
 
 def told(weights: Weights, name: str) -> Generator[Event, None, None]:
-    """How the file `name` of others was read, and whether it is for standardised pixels: all that one must know."""
+    """Reports how the third-party file `name` was read, and whether it seems to expect standardised pixels."""
     if weights.ours:
         return
     data = yield from load("mnist", torch.device("cpu"))

@@ -1,16 +1,16 @@
-"""2x2 max-pooling whose gradient does not depend on rounding: of equal maxima the first one gets all of it.
+"""2x2 max-pooling whose gradient does not depend on rounding: among equal maxima, the first one gets all of it.
 
-In a plain area of an image the four values under a maximum are the same number, summed in different orders. Which of
-them comes out highest is decided by rounding, and so by the processor, the library, the number of threads and the size
-of the batch; the gradient by the pixels then differs by as much as 0.2 between two machines, and Adam, which divides by
-the gradient's own size, makes whole steps of it.
+In a uniform area of an image, the four values of a pooling window are the same number, summed in different orders.
+Which of them is the largest is decided by rounding, and so by the processor, the library, the number of threads and the
+batch size. The pixel gradient then differs by as much as 0.2 between two machines, and Adam, which normalises by the
+gradient's magnitude, turns that into full steps.
 
-So a value must exceed an earlier one of its window (first by rows, then by columns) to be preferred to it: for each
-place between them by `tolerance` times the largest value of that image's maps. Rounding stays far below that. The
-maxima themselves are the exact ones: only where their gradient goes is laid down.
+So a value is preferred to an earlier one of its window (in row-major order) only if it exceeds it by `tolerance` times
+the largest value of that image's maps, for each position between them. Rounding errors are far smaller. The maxima
+themselves are exact: only the position that receives the gradient is fixed.
 
-Beside the notebook: it leaves the choice to PyTorch, so that its own result differs from one machine to the next. Ours
-is one of those results, that in which rounding spares the first; where no maxima are equal there is but one.
+The notebook leaves the choice to PyTorch, so that its own result differs between machines. The result here is one of
+these, that in which rounding favours the first; where no maxima are equal, there is only one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from engine.geometry import POOL
 
-# The overloads themselves: to look for the right one at each call takes as long as a small layer.
+# The overloads themselves: resolving them at each call takes as long as a small layer.
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _max_pool_back = torch.ops.aten.max_pool2d_with_indices_backward.default
 
@@ -33,24 +33,26 @@ SQUARE: Window = (POOL, POOL)
 
 
 def tolerance(dtype: torch.dtype) -> float:
-    """What counts as equal, as a share of the largest value: at least ten times what rounding does to it."""
+    """The difference that counts as equal, relative to the largest value: at least ten times the rounding error."""
     return 1e-10 if dtype == torch.float64 else 1e-5
 
 
 def first_maxima(maps: Tensor, window: Window = SQUARE) -> tuple[Tensor, Tensor]:
-    """The maxima of each window of maps (n, C, H, W), and where in its map (int64, of H * W) each gets its gradient.
+    """The maxima of each window of maps (n, C, H, W), and the positions (int64, of H * W) that get their gradients.
 
-    Windows do not overlap; rows and columns that fill none are left out.
+    Windows do not overlap; incomplete windows at the edges are left out.
     """
     maxima = cast(Tensor, _max_pool(maps, *_pooling(window))[0])
-    largest = maxima.amax(dim=(1, 2, 3), keepdim=True).abs()  # where all are negative, the first is preferred too
+    largest = maxima.amax(
+        dim=(1, 2, 3), keepdim=True
+    ).abs()  # the absolute value, so that the first is preferred among negative values too
     order = _order(maps.shape[1:], window, maps.dtype, maps.device)
     favoured = torch.addcmul(maps, largest, order, value=-tolerance(maps.dtype))
     return maxima, _max_pool(favoured, *_pooling(window))[1]
 
 
 def back(gradient: Tensor, maps: Tensor, places: Tensor, window: Window = SQUARE) -> Tensor:
-    """From the gradient by the maxima to that by the maps, of which the shape and the layout count."""
+    """The backward pass from maxima to maps; only the shape and layout of `maps` matter."""
     return cast(Tensor, _max_pool_back(gradient, maps, *_pooling(window), places))
 
 
@@ -60,15 +62,15 @@ def _pooling(window: Window) -> tuple[list[int], list[int], list[int], list[int]
 
 @lru_cache(maxsize=32)
 def _order(shape: torch.Size, window: Window, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """How many values of its window come before each of one image's maps (C, H, W)."""
+    """The index within its window of each position of one image's maps (C, H, W)."""
     rows, columns = (torch.arange(side) % part for side, part in zip(shape[1:], window, strict=True))
     order = (rows[:, None] * window[1] + columns).to(device, dtype)
-    # Laid out as the maps are, channels last: otherwise to add it takes four times as long.
+    # In the layout of the maps, channels last: otherwise adding it takes four times as long.
     return order[..., None].expand(*shape[1:], shape[0]).contiguous().permute(2, 0, 1)
 
 
 class MaxPool(nn.MaxPool2d):
-    """The network's own pooling: as above in evaluation mode, and PyTorch's in training, where speed counts."""
+    """The network's max-pooling: as above in evaluation mode, and PyTorch's own in training, for speed."""
 
     def __init__(self) -> None:
         super().__init__(POOL, POOL)

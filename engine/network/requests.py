@@ -1,4 +1,4 @@
-"""What one may ask of a network before anything is asked of images: which one, and where it computes."""
+"""The requests for a network itself: its architecture, its weights file, and the device it runs on."""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ PrecisionName = Literal["fp32", "tf32"]
 
 NormedLayer = Literal["conv1", "conv2", "fc1", "logits"]
 NOTEBOOKS_NORMS: tuple[NormedLayer, ...] = ("conv1", "conv2", "fc1")
-"""The layers that the notebook's network with batch norm has it behind."""
+"""The layers that batch normalisation follows in the notebook's network with batch norm."""
 
 
 def device_meta(auto: str) -> Meta:
-    """Of the name of a device, where `auto` says what auto takes; the examples are what a form offers."""
+    """The Meta of a device name: `auto` describes what auto selects, and a form offers the examples."""
     return Meta(
-        description=f"where to compute: cpu, cuda, cuda:1 for the second GPU; auto takes {auto}",
+        description=f"device: cpu, cuda, or cuda:1 for the second GPU; auto takes {auto}",
         title="auto, cpu, cuda or cuda:N",
         pattern=r"^(auto|cpu|cuda(:\d{1,2})?)\Z",
         examples=["auto", "cpu", "cuda"],
     )
 
 
-Device = Annotated[str, device_meta("a GPU that can be used")]
+Device = Annotated[str, device_meta("a usable GPU, or else the CPU")]
 
 
 class Architecture(Request, frozen=True, tag="architecture"):
     """The notebook's CNN: two blocks of convolution and pooling, then two fully connected layers."""
 
-    batch_norm: Annotated[bool, Meta(description="batch normalisation after each layer but the last")] = False
-    channels: Annotated[int, Meta(ge=1, le=1024, description="output channels of both convolutions")] = 32
-    kernel_size: Annotated[int, Meta(ge=1, le=28, description="side of the kernels, in pixels")] = 3
-    stride: Annotated[int, Meta(ge=1, le=14, description="step of the kernels, in pixels")] = 1
-    padding: Annotated[int, Meta(ge=0, le=14, description="zeros around each map, in pixels")] = 1
-    hidden: Annotated[int, Meta(ge=1, le=65536, description="neurons of the hidden fully connected layer")] = 500
-    in_channels: Annotated[int, Meta(ge=1, le=1, description="channels of the image (1: gray)")] = 1
+    batch_norm: Annotated[bool, Meta(description="batch normalisation after each layer except the last")] = False
+    channels: Annotated[int, Meta(ge=1, le=1024, description="number of output channels of each convolution")] = 32
+    kernel_size: Annotated[int, Meta(ge=1, le=28, description="kernel size (side), in pixels")] = 3
+    stride: Annotated[int, Meta(ge=1, le=14, description="stride of the convolutions, in pixels")] = 1
+    padding: Annotated[int, Meta(ge=0, le=14, description="zero padding of the convolutions, in pixels")] = 1
+    hidden: Annotated[
+        int, Meta(ge=1, le=65536, description="number of neurons in the hidden fully connected layer")
+    ] = 500
+    in_channels: Annotated[int, Meta(ge=1, le=1, description="number of channels of the image (1: gray)")] = 1
     norm_layers: Annotated[
         tuple[NormedLayer, ...],
-        Meta(max_length=4, description="what batch norm stands behind, where not as batch_norm says", extra=OF_FILES),
+        Meta(max_length=4, description="layers with batch norm, where they differ from batch_norm", extra=OF_FILES),
     ] = ()
-    mean: Annotated[float, Meta(ge=-100, le=100, description="taken from each pixel", extra=OF_FILES)] = 0.0
-    std: Annotated[float, Meta(gt=0, le=100, description="by which each is then divided", extra=OF_FILES)] = 1.0
+    mean: Annotated[float, Meta(ge=-100, le=100, description="mean subtracted from the pixels", extra=OF_FILES)] = 0.0
+    std: Annotated[float, Meta(gt=0, le=100, description="standard deviation dividing the pixels", extra=OF_FILES)] = (
+        1.0
+    )
 
     def check_together(self) -> None:
-        """Refuse layers that do not fit on a 28x28 image, and batch norm that is said in two ways."""
+        """Refuse layers that do not fit on a 28x28 image, and batch norm that is specified in two ways."""
         try:
             block_sizes(self.kernel_size, self.stride, self.padding)
         except GeometryError as error:
@@ -57,11 +61,13 @@ class Architecture(Request, frozen=True, tag="architecture"):
         named = self.norm_layers
         in_order = tuple(layer for layer in get_args(NormedLayer) if layer in named)
         if named and (self.batch_norm or named == NOTEBOOKS_NORMS or named != in_order):
-            raise RequestError("norm layers say where batch norm stands, where not as in the notebook's network")
+            raise RequestError(
+                "norm layers are only for a network whose batch norm differs from the notebook's: leave them out"
+            )
 
     @property
     def norms(self) -> tuple[NormedLayer, ...]:
-        """The layers that batch norm stands behind."""
+        """The layers that batch norm follows."""
         return NOTEBOOKS_NORMS if self.batch_norm else self.norm_layers
 
     @property
@@ -71,7 +77,7 @@ class Architecture(Request, frozen=True, tag="architecture"):
 
 
 class Reading(Struct, frozen=True):
-    """What a person says of a file of weights; None where the file is to say it."""
+    """The user's settings for reading a weights file; None where the file itself decides."""
 
     mean: float | None = None
     std: float | None = None
@@ -80,41 +86,67 @@ class Reading(Struct, frozen=True):
 
 
 MeanOfInputs = (
-    Annotated[float, Meta(ge=-100, le=100, description="what training took from each pixel (none: as the file says)")]
+    Annotated[
+        float,
+        Meta(
+            ge=-100, le=100, description="mean subtracted from the pixels in training (none: as recorded in the file)"
+        ),
+    ]
     | None
 )
 DeviationOfInputs = (
-    Annotated[float, Meta(gt=0, le=100, description="what it then divided each pixel by (none: as the file says)")]
+    Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="standard deviation dividing the pixels in training (none: as recorded in the file)",
+        ),
+    ]
     | None
 )
 StrideOfKernels = (
-    Annotated[int, Meta(ge=1, le=14, description="of the network's kernels (none: as the file says, or its shapes)")]
+    Annotated[
+        int,
+        Meta(
+            ge=1, le=14, description="stride of the convolutions, in pixels (none: from the file or its tensor shapes)"
+        ),
+    ]
     | None
 )
 PaddingOfMaps = (
-    Annotated[int, Meta(ge=0, le=14, description="of the network's maps (none: as the file says, or its shapes)")]
+    Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=14,
+            description="zero padding of the convolutions, in pixels (none: from the file or its tensor shapes)",
+        ),
+    ]
     | None
 )
 
 
 class WarmUp(Request, frozen=True, tag="warm-up"):
-    """Load what the first job would wait for: PyTorch, the device, the data set."""
+    """Load in advance what the first job would wait for: PyTorch, the device, the data set."""
 
-    dataset: Annotated[DatasetName, Meta(description="the data set to load")] = "mnist"
+    dataset: Annotated[DatasetName, Meta(description="data set to load")] = "mnist"
     device: Device = "auto"
 
 
 class OpenWeights(Request, frozen=True, tag="open-weights"):
-    """Read a weights file and say what network it holds."""
+    """Read a weights file and report which network it holds."""
 
-    path: Annotated[str, Meta(description="a .pth of the notebook, or a .safetensors")] = "model.safetensors"
+    path: Annotated[str, Meta(description="weights file: a .pth of the notebook, or a .safetensors")] = (
+        "model.safetensors"
+    )
 
 
 class Inspect(Request, frozen=True, tag="inspect"):
-    """Look at a network: the base of what needs one."""
+    """Inspect a network: the base of requests that need one."""
 
     what: Annotated[
-        str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (nothing: the newest run)")
+        str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (none: the most recent run)")
     ] = ""
     device: Device = "auto"
     mean: MeanOfInputs = None
@@ -124,5 +156,5 @@ class Inspect(Request, frozen=True, tag="inspect"):
 
     @property
     def reading(self) -> Reading:
-        """What it says of the file of weights."""
+        """How to read the weights file."""
         return Reading(self.mean, self.std, self.stride, self.padding)

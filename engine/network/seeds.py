@@ -1,4 +1,4 @@
-"""Randomness that hangs on a seed and on what it is for, and on nothing else."""
+"""Random generators that depend only on a seed and on what they are for."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import torch
 
 
 def generator(seed: int, *numbers: int) -> torch.Generator:
-    """Randomness on the CPU for what `numbers` name, an image for example, so that none depends on its batch mates."""
+    """A CPU generator for what `numbers` identify, for example an image: so no image depends on others in its batch."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence((seed, *numbers)).generate_state(1)[0]))

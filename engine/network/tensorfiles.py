@@ -1,6 +1,6 @@
-"""Files of tensors, told by what is in them and not by their names: safetensors, and what torch.save writes.
+"""Files of tensors, recognised by their contents and not by their names: safetensors, and files of torch.save.
 
-No code of a file ever runs, and nothing is unpacked without being counted.
+No code of a file ever runs, and the size of what is unpacked is limited.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from engine.request import RequestError
 from engine.words import shortened
 
 MOST_BYTES = 2 << 30
-"""Of a file of weights, and of what is read from it."""
+"""Maximum size of a weights file, and of what is read from it."""
 MOST_UNPACKED = 256 << 20
-"""Of what is compressed in a zip archive, which torch.save never does."""
+"""Maximum size of compressed parts of a zip archive, of which torch.save writes none."""
 MOST_LISTED = 4 << 20
-"""Bytes of an archive's list of contents, and of a pickle more than a state dict's by far."""
+"""Maximum size of an archive's list of contents, and a quarter of that of a pickle: more than a state dict needs."""
 MOST_TENSORS = 10_000
 MOST_SIDES = 8
-"""Dimensions of a tensor."""
+"""Maximum number of dimensions of a tensor."""
 
 _STORAGES = {
     "FloatStorage": torch.float32,
@@ -56,7 +56,7 @@ _OF_SAFETENSORS = {
     "I64": torch.int64,
 }
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
-"""What weights are numbers of."""
+"""The data types that weights may have."""
 
 _ODD = {
     "_rebuild_sparse_tensor": "sparse",
@@ -65,19 +65,19 @@ _ODD = {
     "_rebuild_nested_tensor": "nested",
     "_rebuild_meta_tensor_no_storage": "meta",
 }
-"""Tensors that are no plain weights, by the function that would make them."""
+"""Tensors that are not plain weights, by the function that would make them."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-"""What torch.save wrote first before it made zip archives."""
+"""The magic number of torch.save's format before zip archives."""
 
 
 class FileError(ValueError):
-    """What is wrong with a file, in words that go on from its name."""
+    """A file cannot be read; the message, which follows its name, says why."""
 
 
 @dataclass(eq=False)
 class Stored:
-    """A tensor whose numbers still lie in the file."""
+    """A tensor in the file that is not loaded yet."""
 
     shape: tuple[int, ...]
     kind: str
@@ -86,32 +86,32 @@ class Stored:
 
     @property
     def plain(self) -> bool:
-        """Whether it is of numbers that weights can be."""
+        """Whether its data type is one that weights may have."""
         return self._load is not None and getattr(torch, self.kind, None) in FLOATS
 
     def load(self) -> Tensor:
-        """Its numbers, on the CPU; of a plain tensor. Raises FileError."""
-        assert self._load is not None, "only of what is plain"
+        """The tensor on the CPU, if it is plain. Raises FileError."""
+        assert self._load is not None, "only plain tensors can be loaded"
         return self._load()
 
 
 @dataclass
 class TensorFile:
-    """What a file holds."""
+    """The contents of a file."""
 
     content: Any
-    """A Stored, or dicts, lists and plain values with Stored in them."""
+    """A Stored, or dicts, lists and plain values that contain Stored."""
     metadata: dict[str, str] = field(default_factory=dict)
-    """Text that stands beside the tensors."""
+    """Text stored with the tensors."""
     ordered: bool = True
-    """Whether the order of the tensors is the one in which they were saved."""
+    """Whether the tensors are in the order in which they were saved."""
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[TensorFile]:
-    """The content of `path`, whose tensors can be loaded until this ends.
+    """The contents of `path`, whose tensors can be loaded within the context.
 
-    Raises RequestError, then or while a tensor is loaded, with what the file is instead.
+    Raises RequestError, then or while a tensor is loaded, with what is wrong with the file.
     """
     try:
         with _opened(path) as file:
@@ -121,7 +121,7 @@ def opened(path: Path) -> Iterator[TensorFile]:
     except (FileError, PickleError) as error:
         raise RequestError(f"{path} {error}") from None
     except MemoryError:
-        raise RequestError(f"{path} takes more memory to read than there is") from None
+        raise RequestError(f"{path} does not fit in memory: free some") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror or error})") from None
 
@@ -130,9 +130,9 @@ def opened(path: Path) -> Iterator[TensorFile]:
 def _opened(path: Path) -> Iterator[TensorFile]:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise FileError("is a folder, no weights file" if path.is_dir() else "is no plain file")
+        raise FileError("is a folder, not a weights file" if path.is_dir() else "is not a regular file")
     if status.st_size > MOST_BYTES:
-        raise FileError(f"holds {status.st_size >> 20:,} MiB: weights of at most {MOST_BYTES >> 20:,} are read")
+        raise FileError(f"holds {status.st_size >> 20:,} MiB: weights files may have at most {MOST_BYTES >> 20:,}")
     with _InPieces(io.FileIO(path)) as file:
         head = file.read(1024)
         file.seek(0)
@@ -148,21 +148,21 @@ def _opened(path: Path) -> Iterator[TensorFile]:
 
 
 def what_it_is(head: bytes) -> str:
-    """What a file that begins with `head` is, where it is no file of tensors; in words that go on from its name."""
+    """What kind of file begins with `head`, if it is not a file of tensors; the words follow its name."""
     if not head:
-        return "is empty: whatever was to write it did not, so get it again"
+        return "is empty: download or save it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     known = {
-        b"version https://git-lfs": "is a pointer of Git LFS, not the file itself: git lfs pull gets that",
-        b"<!doctype": "is a web page, perhaps one to log in on: download the file itself",
-        b"<html": "is a web page, perhaps one to log in on: download the file itself",
-        b"<?xml": "is XML, perhaps a server's error: download the file itself",
+        b"version https://git-lfs": "is a pointer of Git LFS, not the file itself: run git lfs pull",
+        b"<!doctype": "is a web page, perhaps a login page: download the file itself",
+        b"<html": "is a web page, perhaps a login page: download the file itself",
+        b"<?xml": "is XML, perhaps an error of a server: download the file itself",
         b"\x1f\x8b": "is compressed with gzip: gunzip it first",
         b"bzh": "is compressed with bzip2: bunzip2 it first",
         b"\xfd7zxz": "is compressed with xz: unxz it first",
         b"\x28\xb5\x2f\xfd": "is compressed with zstd: unzstd it first",
-        b"\x89hdf": "is HDF5, as Keras writes it: only weights of PyTorch can be read",
-        b"\x93numpy": "is a NumPy array: only weights of PyTorch can be read",
+        b"\x89hdf": "is HDF5, as written by Keras: only PyTorch weights can be read",
+        b"\x93numpy": "is a NumPy array: only PyTorch weights can be read",
     }
     for begin, words in known.items():
         if text.startswith(begin):
@@ -170,10 +170,10 @@ def what_it_is(head: bytes) -> str:
     if head[257:262] == b"ustar":
         return "is a tar archive: unpack it first"
     if not head.strip(b"\0"):
-        return "begins with nothing but zeros, as a copy that broke off leaves it: get it again"
+        return "begins with zeros only, perhaps after an interrupted copy: copy or download it again"
     if all(each in b"\t\r\n\f" or 32 <= each < 127 for each in head):
-        return "is a text file, no weights file"
-    return "is no weights file that PyTorch or safetensors wrote"
+        return "is a text file, not a weights file"
+    return "is not a weights file of PyTorch or safetensors"
 
 
 # safetensors
@@ -189,11 +189,11 @@ def _safetensors(path: Path) -> Iterator[TensorFile]:
         with safe_open(path, framework="pt") as file:
             keys = list(file.keys())
             if len(keys) > MOST_TENSORS:
-                raise FileError(f"holds {len(keys):,} tensors: no network of ours")
+                raise FileError(f"holds {len(keys):,} tensors, so it is not this network")
             content = {key: _slice(file, key) for key in keys}
             yield TensorFile(content, file.metadata() or {}, ordered=False)
     except SafetensorError as error:
-        raise FileError(f"is no whole safetensors file ({shortened(str(error))})") from None
+        raise FileError(f"is not a complete safetensors file ({shortened(str(error))})") from None
 
 
 def _slice(file: Any, key: str) -> Stored:
@@ -203,28 +203,28 @@ def _slice(file: Any, key: str) -> Stored:
     return Stored(tuple(one.get_shape()), kind, lambda: file.get_tensor(key))
 
 
-# What torch.save writes
+# Files of torch.save
 
 
 @dataclass(eq=False)
 class _Storage:
-    """Numbers in a row, somewhere in the file."""
+    """A contiguous array of numbers in the file."""
 
     dtype: torch.dtype | None
-    """None for bytes of which the tensor says what they are."""
+    """None for bytes whose data type the tensor defines."""
     count: int
-    """Of its elements; of bytes where it has no dtype."""
+    """Number of elements, or of bytes if it has no data type."""
     read: Callable[[], bytearray | memoryview]
     swapped: bool = False
-    """Whether the bytes of a number stand the other way round than here."""
+    """Whether the byte order differs from that of this machine."""
 
 
 _DTYPES = {name: value for name, value in vars(torch).items() if isinstance(value, torch.dtype)}
-"""All types of numbers, by name: also those that have no storage of their own, such as float8."""
+"""All data types by name, including those without a storage class, such as float8."""
 
 
 def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Stored:
-    """What `_rebuild_tensor_v2` would make of its arguments."""
+    """The tensor that `_rebuild_tensor_v2` would make of its arguments."""
     storage, offset, shape, strides = arguments[:4]
     if not isinstance(storage, _Storage):
         raise PickleError("is damaged")
@@ -239,16 +239,16 @@ def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Sto
     count = storage.count if storage.dtype else storage.count // dtype.itemsize
     extent = offset + sum((side - 1) * step for side, step in zip(shape, strides, strict=True)) + 1
     kind = str(dtype).removeprefix("torch.")
-    # A view that shows the same few numbers again and again is a large tensor in a small file.
+    # A view that repeats the same few numbers would be a large tensor in a small file.
     if math.prod(shape) > count or (math.prod(shape) and extent > count):
-        kind = "of more numbers than the file has"
+        kind = "larger than its data in the file"
 
     def load() -> Tensor:
         data = storage.read()
         if len(data) < count * dtype.itemsize:
-            raise FileError("is cut off: it holds fewer numbers than it says")
+            raise FileError("is cut off: it holds fewer numbers than it declares")
         if len(data) > storage.count * (storage.dtype.itemsize if storage.dtype else 1):
-            raise FileError("is damaged: it holds more numbers than it says")
+            raise FileError("is damaged: it holds more numbers than it declares")
         if not count or not math.prod(shape):
             return torch.empty(shape, dtype=dtype)
         numbers = torch.frombuffer(data, dtype=torch.uint8, count=count * dtype.itemsize)
@@ -260,7 +260,7 @@ def _tensor(arguments: tuple[Any, ...], dtype: torch.dtype | None = None) -> Sto
 
 
 def _call(callee: Named, arguments: tuple[Any, ...]) -> Any:
-    """What stands for a call in a pickle of torch.save."""
+    """The replacement of a call in a pickle of torch.save."""
     found: Any = NotImplemented
     match callee.module, callee.name:
         case "torch", "Size":
@@ -281,42 +281,42 @@ def _call(callee: Named, arguments: tuple[Any, ...]) -> Any:
 
 
 def _content(value: Any) -> TensorFile:
-    """A file of what a pickle of torch.save holds; raises FileError where that is no collection of tensors."""
+    """The contents of a pickle of torch.save; raises FileError where it is not a collection of tensors."""
     if isinstance(value, Made):
         if isinstance(value.state, dict) and "_modules" in value.state:
             raise FileError(
                 f"holds a whole model ({shortened(str(value.callee))}), which cannot be read without running code: "
-                "where that code is, save its weights with torch.save(model.state_dict(), 'weights.pth')"
+                "where its code is available, save its weights with torch.save(model.state_dict(), 'weights.pth')"
             )
         raise FileError(
-            f"holds what {shortened(str(value.callee))} would make, which cannot be read without running code: "
-            "save model.state_dict() alone"
+            f"holds an object of {shortened(str(value.callee))}, which cannot be read without running code: "
+            "save only model.state_dict()"
         )
     return TensorFile(value)
 
 
 OURS = "mnist_tui"
-"""Under which a state dict's `_metadata`, where PyTorch has an entry a module, has what we say of the network."""
+"""The key of this program's description of the network in a state dict's `_metadata`, beside PyTorch's own."""
 
 
 def metadata_of(state: dict[Any, Any]) -> dict[str, str]:
-    """What stands beside a state dict of ours; nothing for others."""
+    """The description stored with a state dict of this program; empty for others."""
     own = getattr(state, "_metadata", None)
     ours = own.get(OURS) if isinstance(own, dict) else None
     return {key: each for key, each in ours.items() if isinstance(each, str)} if isinstance(ours, dict) else {}
 
 
 class _InPieces(io.BufferedReader):
-    """A file of which zipfile reads no large piece at once: that would be the list of contents, of whichever form."""
+    """A file that refuses large reads, which zipfile only makes for the list of contents."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > MOST_LISTED:
-            raise FileError("is a zip archive of too many parts")
+            raise FileError("is a zip archive with too many parts")
         return super().read(size)
 
 
 class _Archive:
-    """A zip archive, what is read of it counted."""
+    """A zip archive with a limit on what is read from it."""
 
     def __init__(self, file: _InPieces) -> None:
         try:
@@ -324,7 +324,7 @@ class _Archive:
         except FileError:
             raise
         except Exception:  # a damaged list of contents can raise anything
-            raise FileError("is cut off or damaged: it begins as a zip archive and does not end as one") from None
+            raise FileError("is cut off or damaged: it begins like a zip archive but does not end like one") from None
         self.names = self.zip.namelist()
         self._read = self._unpacked = 0
 
@@ -334,18 +334,22 @@ class _Archive:
         try:
             info = self.zip.getinfo(name)
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # zipfile unpacks as much of these as there is before anybody can count.
-                raise FileError("is compressed in a way that torch.save never uses: unpack it and pack it with deflate")
+                # zipfile unpacks these without limit.
+                raise FileError(
+                    "is compressed in a way that torch.save never uses: unpack it, and pack it with deflate"
+                )
             with self.zip.open(info) as part:
                 while chunk := part.read(1 << 20):
                     found += chunk
                     self._read += len(chunk)
                     self._unpacked += len(chunk) if info.compress_type != zipfile.ZIP_STORED else 0
                     if self._read > MOST_BYTES or self._unpacked > MOST_UNPACKED or len(found) > most:
-                        raise FileError(f"unpacks to more than {min(most, MOST_UNPACKED) >> 20:,} MiB: no weights do")
+                        raise FileError(
+                            f"unpacks to more than {min(most, MOST_UNPACKED) >> 20:,} MiB, too large for this network"
+                        )
         except (FileError, MemoryError):
             raise
-        except Exception:  # zipfile's own kinds, zlib's, and more where what is read makes no sense
+        except Exception:  # errors of zipfile and zlib, and others for nonsensical data
             raise FileError(f"is damaged: its part {shortened(name)} cannot be read") from None
         return found
 
@@ -356,13 +360,13 @@ def _zip_archive(file: _InPieces) -> TensorFile:
     root = next((name.removesuffix("data.pkl") for name in names if name.rpartition("/")[2] == "data.pkl"), None)
     if any(name.startswith(f"{root}code/") or name == f"{root}constants.pkl" for name in names):
         raise FileError(
-            "is TorchScript, a program with its weights: save those alone, with "
+            "is TorchScript, a program with its weights: save only these, with "
             "torch.save(torch.jit.load(file).state_dict(), 'weights.pth')"
         )
     if root is None:
         if names and all(name.endswith(".npy") for name in names):
-            raise FileError("is an archive of NumPy arrays: only weights of PyTorch can be read")
-        raise FileError("is a zip archive without a file of PyTorch's in it")
+            raise FileError("is an archive of NumPy arrays: only PyTorch weights can be read")
+        raise FileError("is a zip archive, but not one of PyTorch")
     order = bytes(archive.read(f"{root}byteorder", 1 << 10)) if f"{root}byteorder" in names else b"little"
 
     def storage(name: Any) -> _Storage:
@@ -378,7 +382,7 @@ def _zip_archive(file: _InPieces) -> TensorFile:
 
 
 def _legacy(file: io.BytesIO) -> TensorFile:
-    """What torch.save wrote before PyTorch 1.6: four pickles, then the numbers."""
+    """The format of torch.save before PyTorch 1.6: four pickles, then the data of the tensors."""
     storages: dict[str, _Storage] = {}
     places: dict[str, tuple[int, int]] = {}
     data = file.getbuffer()
@@ -387,7 +391,7 @@ def _legacy(file: io.BytesIO) -> TensorFile:
         match name:
             case ("storage", Named(name=kind), str(key), _, int(count), *_) if count >= 0 and kind in _STORAGES:
                 return storages.setdefault(key, _Storage(_STORAGES[kind], count, lambda: at(key)))
-            case ("module", Named() as code, *_):  # a class, beside its source
+            case ("module", Named() as code, *_):  # a class with its source code
                 return code
             case _:
                 raise PickleError("is damaged")
@@ -403,8 +407,8 @@ def _legacy(file: io.BytesIO) -> TensorFile:
     if first != _MAGIC or isinstance(first, bool):
         if isinstance(first, Made | dict | list):
             return _no_torch(first)
-        raise FileError("is a pickle of something else than weights")
-    for _ in range(2):  # a version, and of what machine it is
+        raise FileError("is a pickle of something other than weights")
+    for _ in range(2):  # the version, and properties of the machine
         read_pickle(file, _call, nothing)
     value = read_pickle(file, _call, storage)
     keys = read_pickle(file, _call, nothing)
@@ -415,7 +419,7 @@ def _legacy(file: io.BytesIO) -> TensorFile:
         if not isinstance(key, str) or key not in storages or len(size) < 8:
             raise PickleError("is cut off")
         one = storages[key]
-        assert one.dtype is not None, "of those that have one"
+        assert one.dtype is not None, "storages in this format have a data type"
         length = struct.unpack("<q", size)[0] * one.dtype.itemsize
         if length < 0 or file.tell() + length > len(data):
             raise PickleError("is cut off")
@@ -425,7 +429,7 @@ def _legacy(file: io.BytesIO) -> TensorFile:
 
 
 def _no_torch(value: Any) -> TensorFile:
-    """Of a pickle that torch.save did not write."""
+    """The contents of a pickle that torch.save did not write."""
     if isinstance(value, Made):
         return _content(value)
     raise FileError("is a plain pickle, not a file of torch.save: save it with torch.save(model.state_dict(), ...)")

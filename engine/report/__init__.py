@@ -1,1 +1,1 @@
-"""The notebook redone as a document, its observations held against numbers."""
+"""The report: the notebook repeated as a document, with its observations compared with measurements."""

@@ -1,4 +1,4 @@
-"""What the notebook observes, held against numbers. A verdict follows from them, whichever it is."""
+"""The notebook's observations, compared with measurements, from which a verdict follows."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SUPPORTED, CONTRADICTED, MIXED = "Supported", "Contradicted", "Mixed"
 
 
 class Claim(NamedTuple):
-    """An observation of the notebook, and what became of it."""
+    """An observation of the notebook, and its verdict."""
 
     section: str
     said: str
-    """As the notebook says it, shortened."""
+    """The observation as in the notebook, shortened."""
     verdict: str
     evidence: str
 
@@ -37,9 +37,9 @@ def _each(names: Sequence[str], words: Sequence[str]) -> str:
 
 
 def plane_share(kernels: Array) -> float:
-    """The share of the energy of kernels (n, k, k) that a flat patch and two gradients explain, 0 to 1.
+    """The share of the energy of kernels (n, k, k) that a constant and two linear gradients explain, 0 to 1.
 
-    Of random kernels of 3x3 that is 3 of 9 dimensions, a third. NaN where all are zero.
+    For random 3x3 kernels, that is 3 of 9 dimensions, a third. NaN where all are zero.
     """
     side = kernels.shape[-1]
     along = np.arange(side) - (side - 1) / 2
@@ -62,13 +62,13 @@ def filters_claim(names: Sequence[str], pairs: Sequence[tuple[FiltersShown, Filt
         "Conv1 filters are simpler and capture edges and gradients; conv2 filters combine them, more intricate and "
         "less interpretable.",
         _verdict(*(first > second for first, second in shares)),
-        "By one measure of simplicity: of the energy of the kernels, a flat patch and two gradients explain "
-        f"{_each(names, words)} (a third of random 3x3 kernels).",
+        "By one measure of simplicity, the share of the kernels' energy that a constant and two linear gradients "
+        f"explain: {_each(names, words)} (a third for random 3x3 kernels).",
     )
 
 
 def resemblance(image: Array, maps: Array) -> float:
-    """The mean, over maps (C, h, w) that are not constant, of |correlation| with the image (28, 28) at their size."""
+    """The mean absolute correlation of non-constant maps (C, h, w) with the image (28, 28) scaled to their size."""
     _, high, wide = maps.shape
     rows, columns = (np.array_split(np.arange(28), n) for n in (high, wide))
     small = np.array([[image[np.ix_(r, c)].mean() for c in columns] for r in rows]).ravel()
@@ -85,8 +85,8 @@ def activations_claim(names: Sequence[str], events: Sequence[ActivationsComputed
         "2.3",
         "Deeper activations are more abstract and less visually interpretable, and their resolution is smaller.",
         _verdict(*(first > second for first, second in shares)),
-        f"Mean correlation of a map with the digit, both at the size of the map: {_each(names, words)}. "
-        f"The maps go from {sizes}. Over the one digit that is shown.",
+        f"Mean correlation of a map with the digit, scaled to the size of the map: {_each(names, words)}. "
+        f"The maps go from {sizes}. Measured only on the digit that is shown.",
     )
 
 
@@ -98,8 +98,8 @@ def occlusion_claim(
 ) -> Claim:
     """Section 2.4: does confidence drop only where the patch covers strokes?"""
     words = [
-        f"patches over strokes are {100 * b.positions:.0f} % of the places and have {100 * b.drop:.0f} % of the drop "
-        f"with a black patch, {100 * w.drop:.0f} % with a white one"
+        f"patches over strokes are {100 * b.positions:.0f} % of the positions and have {100 * b.drop:.0f} % of the "
+        f"drop with a black patch, {100 * w.drop:.0f} % with a white one"
         for b, w in zip(black, white, strict=True)
     ]
     first = single[0]
@@ -108,14 +108,14 @@ def occlusion_claim(
         "Confidence drops significantly only when the patch covers strokes: the network looks at the digit, not at the "
         "background.",
         _verdict(*(share.drop > share.positions for share in (*black, *white))),
-        f"{_each(names, words)} (4x4 patches over many images of the class). A black patch cannot change black "
-        "background, so with it nothing else could have come out. For the notebook's own digit the lowest probability "
-        f"is {first.minimum:.4f}, the highest {first.maximum:.4f}.",
+        f"{_each(names, words)} (4x4 patches over many images of the class). A black patch cannot change the black "
+        "background, so with it no other result is possible. For the notebook's own digit, the lowest probability is "
+        f"{first.minimum:.4f}, the highest {first.maximum:.4f}.",
     )
 
 
 def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_says: Sequence[int]) -> list[Claim]:
-    """Section 3.1: sure, not like numbers, and a logit that climbs."""
+    """Section 3.1: high confidence, images unlike digits, and a rising logit."""
     sure = [float(event.probabilities[range(len(event.targets)), list(event.targets)].min()) for event in events]
     ups = [float((np.diff(event.history, axis=1) > 0).mean()) for event in events]
     climbed = [bool((event.history[:, -1] > event.history[:, 0]).all()) for event in events]
@@ -142,16 +142,16 @@ def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_s
             "3.1.3",
             "They do not look like numbers, but like noise that triggers the class in this network.",
             SUPPORTED if all(right < count / 2 for right in other_says) else MIXED,
-            "The other network, which never saw them, calls them the class that they were made for: "
+            "Classified as their target class by the other network, for which they were not made: "
             + _each(names, words)
-            + ". So far as it does, the pattern is not this network's own; how they look to people no number says.",
+            + ". For these the pattern is not specific to one network; how they look to people is not measured.",
         )
         claims.insert(1, noisy)
     return claims
 
 
 def targeted_claim(names: Sequence[str], pairs: Sequence[tuple[AttackFinished, AttackFinished]]) -> Claim:
-    """Section 3.2: is it the squared error that keeps the image like the digit? Each with its penalty, and without."""
+    """Section 3.2: does the squared error keep the image close to the digit? Each pair is with and without penalty."""
     fooled = [f"{with_penalty.successes} of {len(with_penalty.images)} fooled" for with_penalty, _ in pairs]
     closer = [float((free.l2 - bound.l2).mean() / free.l2.mean()) if free.l2.mean() else 0.0 for bound, free in pairs]
     words = [f"{count}, L2 smaller by {100 * share:.1g} %" for count, share in zip(fooled, closer, strict=True)]
@@ -161,6 +161,6 @@ def targeted_claim(names: Sequence[str], pairs: Sequence[tuple[AttackFinished, A
         "3.2.1",
         "The images resemble the digits due to the squared error in the cost, yet are classified as the target.",
         MIXED if any(wins) and not all(works) else _verdict(*works, *wins),
-        f"With the penalty against without: {_each(names, words)}. What keeps the images close are the few short "
-        f"steps: no pixel moved by more than {max(float(bound.linf.max()) for bound, _ in pairs):.3f}.",
+        f"With the penalty, compared with none: {_each(names, words)}. The images stay close because of the few small "
+        f"steps: no pixel changed by more than {max(float(bound.linf.max()) for bound, _ in pairs):.3f}.",
     )

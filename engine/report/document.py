@@ -30,16 +30,16 @@ blockquote { margin: 1rem 0 .3rem; padding: .1rem 1rem; border-left: 3px solid #
 
 @dataclass
 class Document:
-    """Written from top to bottom."""
+    """A document, written from top to bottom."""
 
     title: str
     _markdown: list[str] = field(default_factory=list)
     _html: list[str] = field(default_factory=list)
     figures: dict[str, bytes] = field(default_factory=dict)
-    """PNGs by the name of their file."""
+    """PNG files by their names."""
 
     def heading(self, level: int, text: str) -> None:
-        """Of level 2 or more: the title is the first."""
+        """A heading of level 2 or more; level 1 is the title."""
         self._markdown.append(f"{'#' * level} {_escaped(text)}")
         self._html.append(f"<h{level}>{_as_html(text)}</h{level}>")
 
@@ -49,7 +49,7 @@ class Document:
         self._html.append(f"<p>{_as_html(text)}</p>")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """The first column holds words, the others numbers."""
+        """A table, whose first column holds text and the others numbers."""
         lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
         cells = [[_escaped(cell) if row is not lines[1] else cell for cell in row] for row in lines]
         self._markdown.append("\n".join(f"| {' | '.join(row)} |" for row in cells))
@@ -58,7 +58,7 @@ class Document:
         self._html.append(f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>')
 
     def figure(self, name: str, png: bytes, caption: str) -> None:
-        """A picture, `name` without suffix."""
+        """A figure; `name` is without suffix."""
         self.figures[file := f"{name}.png"] = png
         self._markdown.append(f"![{_escaped(caption)}](figures/{file})")
         data = base64.b64encode(png).decode()
@@ -68,7 +68,7 @@ class Document:
         )
 
     def claim(self, said: str, verdict: str, evidence: str) -> None:
-        """What the notebook says, whether the numbers support it, and these numbers."""
+        """An observation of the notebook, its verdict, and the evidence."""
         self._markdown.append(f"> {_escaped(said)}\n\n**{verdict}:** {_escaped(evidence)}")
         kind = verdict.split(maxsplit=1)[0].lower()
         self._html.append(
@@ -77,7 +77,7 @@ class Document:
         )
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """Write `report.md` with `figures/`, and `report.html`; their paths. Raises OSError."""
+        """Write `report.md` with `figures/`, and `report.html`; returns their paths. Raises OSError."""
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         for file, png in self.figures.items():
             write_whole(folder / "figures" / file, lambda path, png=png: path.write_bytes(png))  # type: ignore[misc]
@@ -101,7 +101,7 @@ def _as_html(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """`text` as Markdown that shows it: a name may hold what Markdown reads as its own."""
+    """`text` escaped for Markdown, since names may contain special characters."""
     text = shown(text)
     for character in "\\`*_[]<>|#":
         text = text.replace(character, f"\\{character}")

@@ -1,4 +1,4 @@
-"""What is reported of a report."""
+"""The event of a report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from engine.event import Event
 
 
 class ReportWritten(Event, frozen=True):
-    """A report is on disk."""
+    """A report was written to disk."""
 
     markdown: str
     html: str
-    """One file with all figures in it."""
+    """A single file with all figures embedded."""
     figures: int
     claims: tuple[tuple[str, str], ...]
-    """Of the notebook: the section, and whether the numbers support it, contradict it, or both in part."""
+    """The notebook's observations: section, and verdict (Supported, Contradicted or Mixed)."""
     seconds: float

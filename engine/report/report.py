@@ -1,4 +1,4 @@
-"""The whole notebook on one network or two, in its own order (1.1 to 3.2), with measured numbers."""
+"""The whole notebook on one or two networks, in its order (1.1 to 3.2), with measured numbers."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ Q = TypeVar("Q", bound=Inspect)
 Operation = Callable[[Q, Path], Generator[Event, None, None]]
 
 PARTS = 11
-"""That a report makes of each network."""
+"""Number of parts of a report for each network."""
 AVERAGED = 100
-"""Images that the occlusion of section 2.4 is averaged over."""
+"""Number of images that the occlusion of section 2.4 is averaged over."""
 
 
 class _Report:
-    """What is found of each network, section by section."""
+    """The results for each network, section by section."""
 
     def __init__(self, request: Report, root: Path) -> None:
         self.root = root
         self.networks: list[LoadedNetwork] = []
         self._readings: dict[str, dict[str, Any]] = {}
-        """What is said of files of others, by the word that names them."""
+        """The settings for reading third-party weights files, by the networks' names in the request."""
         for what in request.what:
             asked = Inspect(what=what, device=request.device)
             said = {name: getattr(request, name) for name in Reading.__struct_fields__}
             network = None
-            with contextlib.suppress(RequestError):  # some files can be read only with what is said of them
+            with contextlib.suppress(RequestError):  # some files can only be read with these settings
                 network = load_network(asked, root)
             if network is None or network.foreign is not None:
                 self._readings[what] = said
@@ -76,17 +76,17 @@ class _Report:
         self.what, self.device = request.what, request.device
         self.names = [network.name for network in self.networks]
         if len(set(self.names)) < len(self.names):
-            raise RequestError(f"name two different networks, not {self.names[0]} twice")
+            raise RequestError(f"{self.names[0]} is given twice: name two different networks")
         self.document = Document(f"A convolutional network on MNIST: {' and '.join(self.names)}")
         self.claims: list[Claim] = []
         self.done = 0
 
     def about(self, kind: type[Q], what: str, **fields: Any) -> Q:
-        """A request about the network that `what` names."""
+        """A request for the network that `what` names."""
         return kind(what=what, device=self.device, **self._readings.get(what, {}), **fields)
 
     def ask(self, kind: type[E], work: Operation[Q], request: Q, words: str) -> Generator[Event, None, E]:
-        """The event of `kind` with which `work` answers `request`; progress of the report after each of its steps."""
+        """The event of type `kind` that `work` yields for `request`; reports progress after each of its steps."""
         found: E | None = None
         advanced = WorkAdvanced(words=words, done=self.done, total=PARTS * len(self.what))
         for event in work(request, self.root):
@@ -95,7 +95,7 @@ class _Report:
             yield advanced
         self.done += 1
         if found is None:
-            raise RequestError(f"nothing came of {words}")
+            raise RequestError(f"{words} gave no result")
         return found
 
     def draw(
@@ -108,30 +108,30 @@ class _Report:
         colours: ColourMapName = "gray",
         shared_range: bool = False,
     ) -> None:
-        """A figure, its number in the name so that files stand in order."""
+        """Add a figure, with its number in the name, so that the files are sorted."""
         number = len(self.document.figures) + 1
         png = png_of(figure_of(subject, layer=layer, colours=colours, shared_range=shared_range))
         self.document.figure(f"{number:02d}-{name}", png, caption)
 
     def say(self, *claims: Claim) -> None:
-        """What became of observations."""
+        """Add the verdicts on observations."""
         for claim in claims:
             self.claims.append(claim)
             self.document.claim(f"Section {claim.section}: {claim.said}", claim.verdict, claim.evidence)
 
     def each(self) -> Iterator[tuple[str, str]]:
-        """Name and word of each network."""
+        """The name of each network, and its name in the request."""
         return zip(self.names, self.what, strict=True)
 
 
 def report(request: Report, root: Path) -> Generator[Event, None, None]:
-    """Redo the notebook on the networks of `request` and write it down; progress on the way.
+    """Repeat the notebook on the networks of `request` and write the report, with progress.
 
-    Raises RequestError where there is no such network, or the disk does not let us; then no half report is left.
+    Raises RequestError where a network does not exist, or the report cannot be written; then no partial report is left.
     """
     began, out = time.perf_counter(), Path(request.out)
     if out.exists() and not out.is_dir():
-        raise RequestError(f"{out} is a file: give --out the name of a folder")
+        raise RequestError(f"{out} is a file: choose a folder with --out")
     made = _Report(request, root)
     for network in made.networks:
         if network.foreign:
@@ -142,7 +142,7 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
     try:
         markdown, page = made.document.write(out)
     except OSError as error:
-        raise RequestError(f"cannot write to {out} ({error.strerror}): give --out another place") from None
+        raise RequestError(f"cannot write to {out} ({error.strerror}): choose another folder with --out") from None
     yield ReportWritten(
         markdown=str(markdown),
         html=str(page),
@@ -187,7 +187,9 @@ def _digits(made: _Report) -> Generator[Event, None, None]:
         event = yield from made.ask(DigitsShown, show_digits, made.about(ShowDigits, what), f"{name}: digits")
         right = sum(digit.actual == digit.predicted for digit in event.digits)
         made.draw(
-            f"digits-{event.variant}", event, f"{name}: {right} of {len(event.digits)} random test images are right."
+            f"digits-{event.variant}",
+            event,
+            f"{name}: {right} of {len(event.digits)} random test images are classified correctly.",
         )
 
 
@@ -222,7 +224,7 @@ def _batch_norm(made: _Report) -> Generator[Event, None, None]:
     document.heading(2, "1.6 With batch normalisation")
     runs = [network.run for network in made.networks if network.run is not None and network.run.history().epochs]
     if len(runs) < 2:
-        document.words("There is one run alone: nothing to compare.")
+        document.words("There is only one run, so there is nothing to compare.")
         return
     event = compare(runs)
     made.draw("comparison", event, "Both runs by epoch.")
@@ -253,7 +255,7 @@ def _activations(made: _Report) -> Generator[Event, None, None]:
         asked = made.about(ShowActivations, what)
         event = yield from made.ask(ActivationsComputed, show_activations, asked, f"{name}: activations")
         for layer in ("conv1", "conv2"):
-            caption = f"{name}: what {layer} makes of test image {event.index}, a {event.actual}."
+            caption = f"{name}: activations of {layer} for test image {event.index}, a {event.actual}."
             made.draw(f"activations-{layer}-{event.variant}", event, caption, layer=layer)
         events.append(event)
     made.say(activations_claim(made.names, events))
@@ -267,13 +269,16 @@ def _occlusion(made: _Report) -> Generator[Event, None, None]:
     for name, what in made.each():
         asked = made.about(Occlude, what)
         event = yield from made.ask(OcclusionMapReady, occlude, asked, f"{name}: occlusion")
-        caption = f"{name}: the probability of {event.actual} with a patch of 8x8 at each place of test image 61."
+        caption = f"{name}: the probability of {event.actual} with an 8x8 patch at each position on test image 61."
         made.draw(f"occlusion-{event.variant}", event, caption, colours="viridis")
         singles.append(event)
         many = replace(asked, patch_size=4, average=AVERAGED)
-        for fill, kept in (("zero", black), ("one", white)):
+        for baseline, kept in (("zero", black), ("one", white)):
             over = yield from made.ask(
-                ClassOcclusionReady, occlude, replace(many, fill=fill), f"{name}: occlusion of {AVERAGED} images"
+                ClassOcclusionReady,
+                occlude,
+                replace(many, baseline=baseline),
+                f"{name}: occlusion of {AVERAGED} images",
             )
             kept.append(over.strokes)
     made.say(occlusion_claim(made.names, black, white, singles))
@@ -285,7 +290,7 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
     for name, what in made.each():
         asked = made.about(AttackNoise, what)
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits from noise")
-        caption = f"{name}: images that it takes for each digit, and the logit on the way."
+        caption = f"{name}: images classified as each digit, and the logit during the optimisation."
         made.draw(f"noise-{event.variant}", event, caption)
         events.append(event)
     others = (
@@ -295,7 +300,7 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
 
 
 def _taken(event: AttackFinished, other: LoadedNetwork) -> int:
-    """How many images of an attack another network calls what they were made for."""
+    """The number of images of an attack that another network classifies as their target."""
     network = attacked(other, other.dtype)
     images = torch.from_numpy(event.adversarial)[:, None].to(network.device, network.dtype)
     answers = network.logits(images).argmax(dim=1).tolist()
@@ -308,9 +313,9 @@ def _targeted(made: _Report) -> Generator[Event, None, None]:
     for name, what in made.each():
         asked = made.about(AttackTargeted, what)
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits towards another class")
-        caption = f"{name}: digits made to be taken for a {asked.target}."
+        caption = f"{name}: digits perturbed to be classified as {asked.target}."
         made.draw(f"targeted-{event.variant}", event, caption)
-        head = ("digit", "taken for", "probability", "Linf", "L2")
+        head = ("digit", "predicted as", "probability", "Linf", "L2")
         rows = [
             (
                 str(each.actual),
@@ -328,7 +333,7 @@ def _targeted(made: _Report) -> Generator[Event, None, None]:
 
 
 def _contents(made: _Report) -> None:
-    """The observations once more, in one table at the end."""
+    """A table of all observations at the end."""
     made.document.heading(2, "The notebook's observations")
     made.document.table(
         ("observation", "section", "verdict"), [(claim.said, claim.section, claim.verdict) for claim in made.claims]

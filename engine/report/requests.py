@@ -1,4 +1,4 @@
-"""What one may ask of the report."""
+"""The request for the report."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from engine.request import Request, RequestError
 
 
 class Report(Request, frozen=True, tag="report"):
-    """The whole notebook redone on one network or two, as one document with measured numbers."""
+    """The whole notebook repeated on one or two networks, as a single document with measured numbers."""
 
     what: Annotated[
-        tuple[str, ...], Meta(description="one or two: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
+        tuple[str, ...], Meta(description="one or two networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
-    out: Annotated[str, Meta(description="the folder for report.md, report.html and figures/")] = "report"
+    out: Annotated[str, Meta(description="folder for report.md, report.html and figures/")] = "report"
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None
     stride: StrideOfKernels = None
@@ -24,6 +24,6 @@ class Report(Request, frozen=True, tag="report"):
     device: Device = "auto"
 
     def check_together(self) -> None:
-        """Refuse none, and more than two."""
+        """Refuse no network, and more than two."""
         if not 1 <= len(self.what) <= 2:
-            raise RequestError(f"a report is of one network or two, not of {len(self.what)}")
+            raise RequestError(f"a report covers one or two networks, not {len(self.what)}")

@@ -1,1 +1,1 @@
-"""Run folders: recording, resuming, listing, comparing, import and export."""
+"""Run folders: recording, resuming, listing, comparing, importing and exporting."""

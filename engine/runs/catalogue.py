@@ -1,4 +1,4 @@
-"""The runs there are: a line each, without PyTorch; their notes; and a trash folder for what is deleted."""
+"""The list of runs, read without PyTorch; their notes; and a trash folder for deleted runs."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from engine.runs.requests import DeleteRun, FindUnfinished, ListRuns, NoteRun, R
 from engine.words import shown
 
 TRASH = ".trash"
-"""The folder of deleted runs, under that of all runs."""
+"""The folder of deleted runs, inside that of all runs."""
 
 
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
     | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer"}
 )
-"""What the command line takes for commands."""
+"""The commands of the command line, which no run may be named after."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
 MOST_OF_A_NAME = 200
-"""Bytes: file systems take 255, and the trash folder adds a number."""
+"""Maximum length of a run's name, in bytes: file systems allow 255, and the trash folder adds a number."""
 
 
 class _Note(Struct):
-    """What `note.json` of a run folder holds."""
+    """The contents of a run folder's `note.json`."""
 
     text: str = ""
 
 
 def list_runs(_: ListRuns, root: Path) -> Generator[Event, None, None]:
-    """All runs under `root`, the newest first. Raises RequestError where `root` cannot be read."""
+    """All runs under `root`, the most recent first. Raises RequestError where `root` cannot be read."""
     yield RunsListed(folder=str(root), runs=tuple(summaries(root)))
 
 
@@ -75,22 +75,22 @@ def restore_run(request: RestoreRun, _root: Path) -> Generator[Event, None, None
 
 
 def summaries(root: Path) -> list[RunSummary]:
-    """A line for each run under `root`, the newest first; of a folder that is no run, none.
+    """A summary of each run under `root`, the most recent first; folders that are not runs are left out.
 
-    What has not changed since the last call is not read again. Raises RequestError where `root` cannot be read.
+    Only what has changed since the last call is read again. Raises RequestError where `root` cannot be read.
     """
     try:
         runs = folders(root)
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RequestError(f"cannot read {root} ({error.strerror}): give another place with --runs") from None
+        raise RequestError(f"cannot read {root} ({error.strerror}): choose another folder with --runs") from None
     found = [each for each in map(summary, runs) if each is not None]
     return sorted(found, key=lambda run: (run.began, run.name), reverse=True)
 
 
 def summary(folder: RunFolder) -> RunSummary | None:
-    """What a list says of one run; None where it is no run. What cannot be read is said to be damaged."""
+    """The summary of one run; None where the folder is not a run. A run that cannot be read is reported as damaged."""
     files = (folder.path / "request.json", folder.events_file, folder.note_file)
     versions = tuple(stamp(file) for file in files)
     if not versions[0] and not versions[1]:
@@ -109,7 +109,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
     except RequestError as error:
         return _damaged(folder, str(error).replace(f"{path}{os.sep}", ""))
     if history.damaged_lines and history.state == "new":
-        return _damaged(folder, "events.jsonl holds no event, only damaged lines")
+        return _damaged(folder, "events.jsonl holds only damaged lines")
     best = history.best
     imported = not history.started and not folder.process_file.exists()
     return RunSummary(
@@ -135,7 +135,7 @@ def _damaged(folder: RunFolder, why: str) -> RunSummary:
 
 
 def _noted(folder: RunFolder) -> str:
-    """The note, or that it cannot be read."""
+    """The note, or the reason why it cannot be read."""
     try:
         return _note(folder)
     except RequestError as error:
@@ -147,7 +147,7 @@ def _note(folder: RunFolder) -> str:
 
 
 def read_note(folder: RunFolder) -> str:
-    """What somebody noted of a run, one line; words that begin with # are tags. Of what cannot be read, nothing."""
+    """The note of a run, one line; words that begin with # are tags. Empty where it cannot be read."""
     try:
         return _note(folder)
     except RequestError:
@@ -155,8 +155,8 @@ def read_note(folder: RunFolder) -> str:
 
 
 def write_note(folder: RunFolder, text: str) -> None:
-    """Note something of a run. Raises RequestError where the disk does not let us."""
-    words = " ".join(text.split()).encode(errors="backslashreplace").decode()  # a byte that is no text is kept as shown
+    """Write the note of a run. Raises RequestError where it cannot be written."""
+    words = " ".join(text.split()).encode(errors="backslashreplace").decode()  # undecodable bytes are kept as shown
     data = msgspec.json.encode(_Note(words))
     try:
         write_whole(folder.note_file, lambda path: path.write_bytes(data))
@@ -165,27 +165,27 @@ def write_note(folder: RunFolder, text: str) -> None:
 
 
 def rename(folder: RunFolder, name: str) -> RunFolder:
-    """Give a run another name. Raises RequestError where it trains, or the name is taken or none."""
+    """Rename a run. Raises RequestError where it is running, or the name is taken or invalid."""
     check_name(name)
     with _idle(folder, "renamed"):
         return _moved(folder, folder.path.with_name(name))
 
 
 def check_name(name: str) -> None:
-    """Raise RequestError where a run of this name could not be made, found again or shown."""
+    """Raise RequestError where a run could not be created, found or shown under this name."""
     if not name or name != Path(name).name or name.startswith("."):
-        raise RequestError(f"a name is one word for a folder, without / and not with a dot first, not {name!r}")
+        raise RequestError(f"the name of a run must be a folder name, without / or a leading dot, not {name!r}")
     means = ""
     if name.startswith("-"):
-        means = "would be read as an option"
+        means = "would be taken for an option"
     elif name in COMMAND_WORDS:
         means = "is a command of mnist-tui"
     elif name.lower().endswith(WEIGHTS_ENDINGS):
-        means = "would be read as a weights file"
+        means = "would be taken for a weights file"
     elif name.startswith("pretrained:"):
-        means = "is for the networks that ship with the program"
+        means = "is reserved for the bundled networks"
     elif shown(name) != name or name != name.strip():
-        means = "has characters that nobody sees"
+        means = "has invisible characters"
     elif len(os.fsencode(name)) > MOST_OF_A_NAME:
         means = f"is longer than {MOST_OF_A_NAME} bytes"
     if means:
@@ -193,10 +193,10 @@ def check_name(name: str) -> None:
 
 
 def delete(folder: RunFolder) -> RunFolder:
-    """Put a run into the trash folder beside it; where it then is. Raises RequestError where it trains."""
+    """Move a run to the trash folder beside it; returns its new place. Raises RequestError where it is running."""
     with _idle(folder, "deleted"):
         trash = folder.path.parent / TRASH
-        with contextlib.suppress(OSError):  # the move says what is wrong
+        with contextlib.suppress(OSError):  # the move reports what is wrong
             trash.mkdir(exist_ok=True)
         count, place = 1, trash / folder.name
         while place.exists():
@@ -206,27 +206,27 @@ def delete(folder: RunFolder) -> RunFolder:
 
 
 def restore(deleted: RunFolder, name: str) -> RunFolder:
-    """Take a run out of the trash folder, under the name that it had. Raises RequestError where that is taken."""
+    """Move a run out of the trash folder, under its former name. Raises RequestError where the name is taken."""
     return _moved(deleted, deleted.path.parent.parent / name)
 
 
 @contextlib.contextmanager
 def _idle(folder: RunFolder, what: str) -> Iterator[None]:
-    """Keep others from a run while the context lasts. Raises RequestError where it trains."""
+    """Lock a run within the context. Raises RequestError where it is running."""
     with claimed(folder.lock_file) as free:
         busy = free is False
-        with contextlib.suppress(RequestError):  # what is damaged trains no more
-            # Our own lock hides that its process died.
+        with contextlib.suppress(RequestError):  # a damaged run is not running
+            # The lock taken here hides whether its process has died.
             busy = busy or (folder.outline().under_way and not folder.abandoned(free and False))
         if busy:
-            raise RequestError(f"run {folder.name} is under way: stop it before it is {what}")
+            raise RequestError(f"run {folder.name} is running: stop it before it is {what}")
         yield
 
 
 def _moved(folder: RunFolder, place: Path) -> RunFolder:
     try:
         if place.exists():
-            raise RequestError(f"there is a run {place.name} already")
+            raise RequestError(f"there is already a run {place.name}: choose another name")
         folder.path.rename(place)
     except OSError as error:
         raise RequestError(f"cannot move {folder.path} to {place} ({error.strerror})") from None

@@ -1,4 +1,4 @@
-"""The events of a run as lines of JSON, and back."""
+"""Decoding the events of a run from lines of JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.training.events import (
 )
 
 RunEvent = RunStarted | EpochFinished | RunPaused | RunContinued | RunFinished | RunCancelled | RunFailed
-"""What `events.jsonl` holds."""
+"""The events in `events.jsonl`."""
 _decoder = msgspec.json.Decoder(RunEvent)
 _KNOWN = frozenset(kind.__name__ for kind in get_args(RunEvent))
 
@@ -32,14 +32,14 @@ _tag_decoder = msgspec.json.Decoder(_Tag)
 
 
 class DamagedLine(Struct, frozen=True):
-    """In the place of a line of an `events.jsonl` that holds no event: a crash or another program left it there."""
+    """Stands for a line of an `events.jsonl` that holds no event, left by a crash or by another program."""
 
 
 def read_json_lines(data: bytes) -> Iterator[RunEvent | DamagedLine]:
-    """The events of an `events.jsonl`, and a mark in the place of each line that holds none.
+    """The events of an `events.jsonl`, with a DamagedLine for each line that holds none.
 
-    A last line without its end is being written, or was cut off by a kill: it is left out. So is a line of a type that
-    this version does not know: a later one may have written it.
+    An incomplete last line, which is being written or was cut off by a kill, is left out. So is an event of an unknown
+    type, which a later version may have written.
     """
     for line in data[: data.rfind(b"\n") + 1].splitlines():
         try:

@@ -1,7 +1,6 @@
-"""Runs beside one another: what was asked for, what came of it, and whether a difference is one.
+"""Comparison of runs: their settings, their results, and whether the differences are significant.
 
-Runs that differ by their seed alone are a group. Two groups are compared with Welch's interval; a group of one run has
-none, for one run is an anecdote.
+Runs that differ only in their seed are a group. Two groups are compared with Welch's interval; a single run gives none.
 """
 
 from __future__ import annotations
@@ -30,15 +29,15 @@ MEASURES: dict[str, Callable[[RunHistory], float]] = {
     "test accuracy": lambda run: _best(run).test_accuracy,
     "highest test accuracy": lambda run: max(epoch.test_accuracy for epoch in run.epochs),
     "validation loss": lambda run: _best(run).val_loss,
-    "seconds an epoch": lambda run: median(epoch.train_seconds + epoch.eval_seconds for epoch in run.epochs),
+    "seconds per epoch": lambda run: median(epoch.train_seconds + epoch.eval_seconds for epoch in run.epochs),
 }
-"""What is compared. The first is of the epoch with the lowest validation loss: nothing was chosen on test images. The
-second was: it is what people quote, and too high.
+"""The measures that are compared. The first is that of the epoch with the lowest validation loss, so no choice depends
+on test images. For the second it does: it is often quoted, but too high.
 """
 FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
-"""Of an epoch, that have curves."""
+"""The fields of an epoch that have curves."""
 MOST = 2000
-"""Epochs that a curve tells of: more than a terminal or a page can show apart."""
+"""Maximum number of epochs in a curve: more than a terminal or a page can resolve."""
 
 
 def _best(run: RunHistory) -> EpochFinished:
@@ -48,13 +47,13 @@ def _best(run: RunHistory) -> EpochFinished:
 
 
 def compare_runs(request: CompareRuns, root: Path) -> Generator[Event, None, None]:
-    """Compare the runs that `request` names. Raises RequestError where there is no such run or it has no epoch."""
+    """Compare the runs that `request` names. Raises RequestError where one does not exist or has no finished epoch."""
     folders = [find_run(what, root) for what in request.what]
     yield compare(folders)
 
 
 def compare(folders: Sequence[RunFolder]) -> RunsCompared:
-    """Compare runs, those that differ by their seed alone as one. Raises RequestError where one has no epoch yet."""
+    """Compare runs, grouping those that differ only in their seed. Raises RequestError where one has no epoch yet."""
     members: dict[Train, dict[int, tuple[RunFolder, RunHistory]]] = {}
     seen: set[Path] = set()
     for folder in folders:
@@ -63,9 +62,9 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
         seen.add(place)
         asked, history = folder.read_record().request, folder.history()
         if not history.epochs:
-            raise RequestError(f"run {folder.name} has no finished epoch yet: there is nothing to compare")
+            raise RequestError(f"run {folder.name} has no finished epoch to compare yet: leave it out")
         group = members.setdefault(replace(asked, seed=0), {})
-        # The same seed again is no other sample: of two runs the one that came further counts.
+        # The same seed again is not an independent sample: of two such runs, the longer one counts.
         if asked.seed not in group or group[asked.seed][1].epoch < history.epoch:
             group[asked.seed] = (folder, history)
     requests = list(members)
@@ -80,9 +79,9 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
 
 
 def told_epochs(lengths: Sequence[int]) -> list[int]:
-    """The epochs, from 1, of which curves tell: all, or of runs of more than MOST every second, fourth or so on.
+    """The epochs, from 1, that curves show: all, or for more than MOST every second, every fourth and so on.
 
-    The first, and the last of each run, are always among them.
+    The first, and the last of each run, are always included.
     """
     last, stride = max(lengths), 1
     while last // stride > MOST:
@@ -98,7 +97,7 @@ def _group(
     names = tuple(folder.name for folder, _ in runs)
     label = ", ".join(_setting(name, value) for name, value in settings.items())
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
-    told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may be lost
+    told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost
     ends = [
         dict(zip(each, accumulate(e.train_seconds + e.eval_seconds for e in each.values()), strict=True))
         for each in numbered
@@ -127,7 +126,7 @@ def _setting(name: str, value: object) -> str:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean, standard deviation and 95 % interval of the mean (Student's t); NaN where one value tells none."""
+    """Mean, standard deviation and 95 % interval of the mean (Student's t); all but the mean NaN for one value."""
     n, mean = len(values), fmean(values)
     if n < 2:
         return Spread(count=n, mean=mean, deviation=math.nan, low=math.nan, high=math.nan)
@@ -161,11 +160,11 @@ def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
 
 @lru_cache(maxsize=1000)
 def t_quantile(freedom: float, share: float = 0.95) -> float:
-    """The t that holds `share` of Student's distribution between -t and t; `freedom` more than 0."""
+    """The t such that `share` of Student's distribution is between -t and t, for `freedom` > 0 degrees of freedom."""
     log_norm = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)
 
     def inside(t: float) -> float:
-        # As an angle, the tail of few degrees of freedom is no longer than the middle.
+        # In terms of an angle, the tail for few degrees of freedom is no longer than the middle.
         angles = np.linspace(0.0, math.atan(t / math.sqrt(freedom)), 4001)
         heights = np.cos(angles) ** (freedom - 1)
         return 2 * math.exp(log_norm) * math.sqrt(freedom) * float(np.trapezoid(heights, angles))
@@ -178,7 +177,7 @@ def t_quantile(freedom: float, share: float = 0.95) -> float:
 
 
 def differences(event: RunsCompared) -> list[tuple[str, tuple[str, ...]]]:
-    """Each field in which the requests of the groups differ, and its value in each group, in words."""
+    """Each field in which the requests of the groups differ, and its value in each group as text."""
     return [
         (name.replace("_", " "), tuple(_value(group.settings[name]) for group in event.groups))
         for name in event.differing
@@ -192,18 +191,18 @@ def _value(value: object) -> str:
 
 
 def sentence(contrast: Contrast) -> str:
-    """What a contrast says, in plain words, whichever it is."""
+    """A contrast as a sentence."""
     about, number = contrast.measure, abs(contrast.difference)
     if "accuracy" in about:
         size, span = f"{100 * number:.2f} points", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"
-    elif about == "seconds an epoch":
+    elif about == "seconds per epoch":
         size, span = f"{number:.2f} s", f"{contrast.low:+.2f} to {contrast.high:+.2f}"
     else:
         size, span = f"{number:.4f}", f"{contrast.low:+.4f} to {contrast.high:+.4f}"
     way = "higher" if contrast.difference > 0 else "lower"
     start = f"{about}: {contrast.second} {size} {way} than {contrast.first}"
     if math.isnan(contrast.low):
-        return f"{start}; of one run there is no interval, so this is an anecdote"
+        return f"{start}; a single run gives no interval, so this is only an anecdote"
     if contrast.low <= 0 <= contrast.high:
-        return f"{start} (95 % interval {span}): no difference is shown"
-    return f"{start} (95 % interval {span}): a difference"
+        return f"{start} (95 % interval {span}): no significant difference"
+    return f"{start} (95 % interval {span}): a significant difference"

@@ -1,4 +1,4 @@
-"""`events.jsonl`, read piece by piece: it may be long, and another process may be adding to it."""
+"""Reading `events.jsonl` piece by piece, since it may be long, and another process may append to it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from engine.reading import open_regular
 from engine.runs.codec import DamagedLine, RunEvent, read_json_lines
 
 PIECE = 1 << 20
-"""Bytes read at a time: a thousand epochs, a hundredth of a second."""
+"""Bytes read at a time: about a thousand epochs, in a hundredth of a second."""
 MOST_BYTES = 512 << 20
-"""Of a file that is read at all: five times what the longest run writes."""
+"""Maximum size of a file that is read: five times that of the longest run."""
 END = 1 << 14
-"""Bytes of a long file's beginning and of its end that tell how a run stands."""
+"""Bytes at the beginning and at the end of a long file that are enough for the state of a run."""
 
 
 class EventLog:
-    """The events of a file in their order, a piece at a time."""
+    """The events of a file in order, a piece at a time."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.behind = False
-        """Whether there was more than the last piece."""
+        """Whether there is more to read than the last piece."""
         self._read = 0
-        """Bytes taken in."""
+        """Number of bytes read."""
         self._identity = (0, 0)
         self._within = False
         """Whether the next piece begins in the middle of a line that was too long."""
 
     def more(self, most: int = PIECE) -> tuple[bool, list[RunEvent | DamagedLine]]:
-        """Whether the file begins anew (it was cut, or exchanged), and what comes next in it.
+        """Whether the file starts over (it was truncated or replaced), and its next events.
 
-        A line longer than a piece is a damaged one. Raises OSError where the file cannot be read.
+        A line longer than a piece counts as damaged. Raises OSError where the file cannot be read.
         """
         with open_regular(self.file) as file:
             status = os.fstat(file.fileno())
@@ -67,7 +67,7 @@ class EventLog:
 
 
 def read_events(file: Path) -> list[RunEvent | DamagedLine]:
-    """All that the file holds by now, nothing where there is none; raises OSError."""
+    """All events that the file holds so far; empty if it does not exist. Raises OSError."""
     log = EventLog(file)
     found: list[RunEvent | DamagedLine] = []
     try:
@@ -83,9 +83,9 @@ def read_events(file: Path) -> list[RunEvent | DamagedLine]:
 
 
 def read_ends(file: Path) -> list[RunEvent | DamagedLine]:
-    """The first events and the last, of a short file all; raises OSError.
+    """The first and the last events, or all those of a short file; raises OSError.
 
-    They tell when a run began and how it stands, whatever its length.
+    They show when a run began and its state, however long it is.
     """
     try:
         with BufferedReader(open_regular(file)) as handle:
@@ -93,7 +93,7 @@ def read_ends(file: Path) -> list[RunEvent | DamagedLine]:
             if (size := handle.seek(0, os.SEEK_END)) > 2 * END:
                 handle.seek(size - END)
                 tail = handle.read(END)
-                # Of the tail the first line is in part before it.
+                # The first line of the tail is incomplete.
                 data = data[: data.rfind(b"\n", 0, END) + 1] + tail[tail.find(b"\n") + 1 :]
     except FileNotFoundError:
         return []

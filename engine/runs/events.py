@@ -1,4 +1,4 @@
-"""What is reported of run folders."""
+"""The events of run folders."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from engine.event import Event
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
-    """What a list says of a run."""
+    """A run in a list."""
 
     name: str
     state: str
-    """new, running, paused, finished, cancelled, failed, interrupted (its process died), imported, damaged."""
+    """new, running, paused, finished, stopped, failed, interrupted (its process died), imported, damaged."""
     variant: str = ""
     dataset: str = ""
     seed: int = 0
     epoch: int = 0
-    """Epochs finished."""
+    """Number of finished epochs."""
     epochs: int = 0
-    """Epochs asked for."""
+    """Number of requested epochs."""
     val_loss: float | None = None
-    """The lowest, in nats."""
+    """The lowest validation loss, in nats."""
     test_accuracy: float | None = None
-    """Of that epoch's weights, 0 to 1."""
+    """Test accuracy at that epoch, 0 to 1."""
     seconds: float = 0.0
-    """Of all epochs together."""
+    """Duration of all epochs together."""
     started: str = ""
-    """ISO 8601, when it began or last went on."""
+    """When it was started or last resumed, ISO 8601."""
     began: float = 0.0
-    """When it first began, in seconds since 1970."""
+    """When it was first started, in seconds since 1970."""
     note: str = ""
-    """What somebody noted; of a damaged run, what is wrong with it."""
+    """The user's note; for a damaged run, what is wrong with it."""
     damaged_lines: int = 0
-    """Lines of its `events.jsonl` that hold no event, and are left out."""
+    """Number of lines of its `events.jsonl` that hold no event and are left out."""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -44,74 +44,74 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 
 
 class RunsListed(Event, frozen=True):
-    """The runs of a folder, the newest first."""
+    """The runs of a folder, the most recent first."""
 
     folder: str
     runs: tuple[RunSummary, ...]
 
 
 class Spread(Struct, frozen=True, kw_only=True):
-    """A number over several runs. Of one run all but the mean are NaN, null in JSON."""
+    """A number over several runs. For a single run, all but the mean are NaN, null in JSON."""
 
     count: int
     mean: float
     deviation: float
     """The standard deviation."""
     low: float
-    """The lower end of the mean's 95 % interval."""
+    """The lower limit of the mean's 95 % interval."""
     high: float
 
 
 class RunGroup(Struct, frozen=True, kw_only=True):
-    """Runs that differ by their seed alone."""
+    """Runs that differ only in their seed."""
 
     label: str
-    """What sets it apart, in words; the run's name where nothing does."""
+    """The settings that distinguish it, as text; the run's name where none do."""
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
     settings: dict[str, Any]
     """The fields in which the groups differ."""
     epochs: tuple[int, ...]
-    """Of which the curves tell: of thousands some at equal distances, the same in all groups, and the last."""
+    """The epochs in the curves: of thousands, some at equal distances, the same in all groups, and the last."""
     seconds: tuple[float, ...]
-    """Mean time at which each of these ends."""
+    """Mean time from the start to the end of each of these epochs."""
     curves: dict[str, tuple[Spread, ...]]
-    """train_loss, val_loss, val_accuracy and test_accuracy after each epoch, over the runs that got so far."""
+    """train_loss, val_loss, val_accuracy and test_accuracy after each epoch, over the runs that reached it."""
     results: dict[str, Spread]
-    """By the name of the measure."""
+    """Results by the name of the measure."""
     values: dict[str, tuple[float, ...]]
-    """The same of each run."""
+    """The same for each run."""
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
-    """A measure of two groups."""
+    """A measure compared between two groups."""
 
     measure: str
     first: str
     second: str
     difference: float
-    """Of the means, the second less the first."""
+    """Difference of the means, second minus first."""
     low: float
-    """The lower end of its 95 % interval; NaN, null in JSON, where a group is one run."""
+    """The lower limit of its 95 % interval; NaN, null in JSON, where a group is a single run."""
     high: float
 
 
 class RunsCompared(Event, frozen=True):
-    """Runs beside one another."""
+    """Runs were compared."""
 
     groups: tuple[RunGroup, ...]
     differing: tuple[str, ...]
     """The fields in which the groups differ."""
     contrasts: tuple[Contrast, ...]
-    """Of each other group with the first, each measure."""
+    """Each measure of each other group, compared with the first."""
 
 
 class Exported(Event, frozen=True):
-    """Weights or curves were written in another form, or into a run folder."""
+    """Weights or curves were written to another format, or into a run folder."""
 
     path: str
     what: str
-    """In words."""
+    """What was written, as text."""
 
 
 class UnfinishedFound(Event, frozen=True):

@@ -1,4 +1,4 @@
-"""Weights and curves in the forms that other programs read."""
+"""Import and export of weights and curves in the formats of other programs."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from engine.training.requests import Train
 from engine.words import shown
 
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
-"""Of a CSV of curves: a line an epoch."""
+"""The columns of a CSV file of curves, which has a line per epoch."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
 _BOARD_FILE = "events.out.tfevents."
-"""How the names of TensorBoard's files begin."""
+"""The prefix of the names of TensorBoard's files."""
 _BOARD_MARK = ".mnist-tui."
-"""What stands before a run's name in the names of ours."""
+"""The mark before the run's name in the names of files written here."""
 
 
 def export(request: Export, root: Path) -> Generator[Event, None, None]:
-    """Write what `request.what` names to `request.to`, by its suffix; an existing file is replaced.
+    """Write what `request.what` names to `request.to`, in the format of its suffix; an existing file is replaced.
 
-    Raises RequestError where there is no such network or run, the form is none, or the disk does not let us.
+    Raises RequestError where the network or run does not exist, the format is unknown, or writing fails.
     """
     found, to = find_network(request.what, root), Path(request.to)
     try:
@@ -52,25 +52,25 @@ def export(request: Export, root: Path) -> Generator[Event, None, None]:
             what = _csv(_history(found), to)
         else:
             raise RequestError(
-                f"{to} must end in .pth, .safetensors or .csv; a folder for TensorBoard ends in / or is there already"
+                f"{to} must end in .pth, .safetensors or .csv; a folder for TensorBoard must end in / or exist already"
             )
     except OSError as error:
-        raise RequestError(f"cannot write {to} ({error.strerror or error}): give --to another place") from None
+        raise RequestError(f"cannot write {to} ({error.strerror or error}): choose another path with --to") from None
     yield Exported(path=str(to), what=what)
 
 
 def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
-    """Make a run folder of a weights file: its network, without a past.
+    """Make a run folder from a weights file: its network, without a training history.
 
-    Raises RequestError where there is no such file, it holds no network of ours or weights that are no finite numbers,
-    the name is taken, or the disk does not let us.
+    Raises RequestError where the file does not exist, holds no supported network or weights that are not finite, the
+    name is taken, or writing fails.
     """
     file = Path(request.what)
     weights = read_weights(file, request.reading)
     model = weights.model
     yield from told(weights, file.name)
     if count := damaged(model):
-        raise RequestError(f"{file} is damaged: {count:,} of its weights are no finite numbers")
+        raise RequestError(f"{file} is damaged: {count:,} of its weights are not finite")
     folder = RunFolder.create(root, model.architecture.variant)
     try:
         fields = {name: getattr(model.architecture, name) for name in Architecture.__struct_fields__}
@@ -92,7 +92,7 @@ def _weights(found: RunFolder | Path, to: Path, request: Export) -> Generator[Ev
     if isinstance(found, RunFolder):
         file = found.best_file if request.weights == "best" else found.model_file
         if not file.is_file():
-            raise RequestError(f"run {found.name} has no file {file.name}: there are no {request.weights} weights")
+            raise RequestError(f"run {found.name} has no {request.weights} weights yet: there is no file {file.name}")
     else:
         file = found
     weights = read_weights(file, request.reading)
@@ -103,14 +103,14 @@ def _weights(found: RunFolder | Path, to: Path, request: Export) -> Generator[Ev
 
 def _run(found: RunFolder | Path) -> RunFolder:
     if not isinstance(found, RunFolder):
-        raise RequestError(f"{found} is a weights file: curves are of a run")
+        raise RequestError(f"{found} is a weights file, which has no curves: name a run")
     return found
 
 
 def _history(found: RunFolder | Path) -> RunHistory:
     history = _run(found).history()
     if not history.epochs:
-        raise RequestError(f"run {history.name} has no finished epoch yet: there are no curves")
+        raise RequestError(f"run {history.name} has no finished epoch yet, so there are no curves")
     return history
 
 
@@ -124,27 +124,27 @@ def _csv(history: RunHistory, to: Path) -> str:
 
 
 def _names_a_folder(to: str) -> bool:
-    """Whether `to` is a place for TensorBoard: `tb`, `tb/`, `lr-0.001`, or a folder that is there, whatever its name.
+    """Whether `to` is a folder for TensorBoard: `tb`, `tb/`, `lr-0.001`, or an existing folder of any name.
 
     Raises RequestError for `-`.
     """
     if to == "-":
-        raise RequestError("nothing is exported to standard output: give --to a file, or a folder for TensorBoard")
+        raise RequestError("export cannot write to standard output: give --to a file, or a folder for TensorBoard")
     path = Path(to)
-    # The endings of files are words; `.001` and `.v2` are parts of a name.
+    # Suffixes of files have no digits; `.001` and `.v2` are parts of a name.
     return to.endswith("/") or path.is_dir() or not path.suffix or any(map(str.isdigit, path.suffix))
 
 
 def _of_run(file: Path) -> str:
-    """The run whose curves a file of TensorBoard's holds; empty where it is not of this program."""
+    """The run whose curves a TensorBoard file holds; empty if this program did not write it."""
     return file.name.partition(_BOARD_MARK)[2]
 
 
 def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
-    """Write the curves of `run` into `to`, or into a folder of its own in there if `to` holds other curves.
+    """Write the curves of `run` into `to`, or into a subfolder if `to` holds other curves.
 
-    TensorBoard takes all files of a folder for one run, and draws two in a zigzag. Earlier files of the same run are
-    replaced. Returns the folder.
+    TensorBoard treats all files of a folder as one run, and would draw two as a zigzag. Earlier files of the same run
+    are replaced. Returns the folder, and what was written as text.
     """
     history = _history(run)
     try:

@@ -1,4 +1,4 @@
-"""Run folders: one folder a run, readable by any process while another writes it. Nothing here needs torch."""
+"""Run folders: one folder per run, readable by any process while another writes it. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from engine.training.events import RunStarted
 from engine.training.requests import Train
 
 MOST_EPOCHS = 200
-"""Epochs whose convolutions a run keeps: 8 MB of the notebook's network."""
+"""Maximum number of epochs whose convolutions a run keeps: 8 MB for the notebook's network."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """What `request.json` holds: what was asked for, and on what it ran."""
+    """The contents of `request.json`: the request, and the versions and machine that it ran on."""
 
     request: Train
     versions: dict[str, str]
@@ -37,15 +37,15 @@ class RunRecord(msgspec.Struct, frozen=True):
     device_name: str
     threads: int
     machine: dict[str, str] = {}
-    """What else its last digits depend on, by name; empty in the record of a program that did not ask."""
+    """Other properties that the last digits depend on, by name; empty in records of older versions."""
 
 
 class RunFolder:
     """A run on disk.
 
-    request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (of the lowest
-    validation loss), epochs/ (the convolutions after each epoch, of many epochs after some), resume/ (all that it needs
-    to go on, the lock of the process that owns it, what that is called, and the wish that it stop), figures/.
+    request.json, events.jsonl, model.safetensors (after the last finished epoch), best.safetensors (with the lowest
+    validation loss), epochs/ (the convolutions after each epoch, or after some of many), resume/ (the state to resume
+    from, the lock and the description of the process that owns it, and a request to stop), figures/.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,9 +64,9 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, variant: str) -> RunFolder:
-        """Make a folder for a new run under `root`, named by the time and the variant.
+        """Create a folder for a new run under `root`, named by the time and the variant.
 
-        Raises RequestError where the disk does not let us.
+        Raises RequestError where it cannot be created.
         """
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for count in range(1, 1000):
@@ -81,23 +81,23 @@ class RunFolder:
                     raise
             except FileExistsError:
                 if not path.is_dir():
-                    raise RequestError(f"{root} is not a folder: give another one with --runs") from None
+                    raise RequestError(f"{root} is not a folder: choose another one with --runs") from None
                 continue
             except OSError as error:
                 raise RequestError(
-                    f"cannot make the run folder {path} ({error.strerror}): give another place with --runs"
+                    f"cannot create the run folder {path} ({error.strerror}): choose another place with --runs"
                 ) from None
             return cls(path)
-        raise RequestError(f"{root} holds a thousand runs of this second: wait a moment")
+        raise RequestError(f"{root} holds a thousand runs from this second: try again in a moment")
 
     @property
     def bundled(self) -> bool:
-        """Whether it ships with the program: then nobody writes to it."""
+        """Whether it ships with the program, and so is never written to."""
         return self.path.parent == asset("pretrained")
 
     @property
     def what(self) -> str:
-        """The word that opens it: `find_run` finds it again."""
+        """The name by which `find_run` finds it."""
         return f"pretrained:{self.name}" if self.bundled else str(self.path)
 
     def convolutions_file(self, epoch: int) -> Path:
@@ -110,21 +110,21 @@ class RunFolder:
         return tuple(sorted(int(name) for name in names if name.isascii() and name.isdecimal()))
 
     def thin_epochs(self, epoch: int) -> None:
-        """Of a run that has finished `epoch`, remove the kept convolutions that `kept_at` leaves out."""
-        with contextlib.suppress(OSError):  # too many are no harm
+        """Remove the convolutions that, according to `kept_at`, a run that has finished `epoch` does not keep."""
+        with contextlib.suppress(OSError):  # too many do no harm
             for kept in self.kept_epochs():
                 if not kept_at(kept, epoch):
                     self.convolutions_file(kept).unlink()
 
     def sweep(self) -> None:
-        """Remove what a killed process left half written.
+        """Remove partially written files of a killed process.
 
-        For who holds the lock: of these files nobody else is a writer, so that none is being written.
+        Only for the holder of the lock: nobody else writes these files, so none is being written.
         """
         places = [(self.path, f".{name}.*") for name in ("request.json", self.model_file.name, self.best_file.name)]
         places += [(self.state_file.parent, ".*"), (self.epochs_folder, ".*")]
         left = [file for folder, name in places for file in folder.glob(f"{name}{PARTIAL}")]
-        # What safetensors calls its own.
+        # Temporary files of safetensors.
         left += [file for folder in {folder for folder, _ in places} for file in folder.glob(".tmp??????")]
         for file in left:
             with contextlib.suppress(OSError):
@@ -140,23 +140,23 @@ class RunFolder:
         try:
             return read_json(self.path / "request.json", RunRecord)
         except RequestError as error:
-            raise RequestError(f"{error}: is {self.path} a run folder?") from None
+            raise RequestError(f"{error}: check that {self.path} is a run folder") from None
 
     def write_process(self, process: Process) -> None:
-        """Say which process writes here from now on; raises OSError."""
+        """Record which process writes here from now on; raises OSError."""
         write_whole(self.process_file, lambda path: _write_bytes(path, msgspec.json.encode(process)))
 
     def process(self) -> Process | None:
-        """The process that writes here, or wrote last; None where that is not known."""
+        """The process that writes here, or wrote last; None if not known."""
         try:
             return read_json(self.process_file, Process)
         except RequestError:
             return None
 
     def append(self, event: RunEvent) -> None:
-        """Add `event` to `events.jsonl` and see it onto the disk; raises OSError.
+        """Append `event` to `events.jsonl` and flush it to disk; raises OSError.
 
-        A line is one write, so a reader sees whole lines and at most one unfinished last one, which a kill may leave.
+        A line is a single write, so a reader sees complete lines, except perhaps for the last one after a kill.
         """
         line = to_json(event) + b"\n"
         with self.events_file.open("a+b", buffering=0) as file:
@@ -171,11 +171,11 @@ class RunFolder:
                 best_effort("fsync", self.path, lambda: os.fsync(file.fileno()))
             except OSError:
                 with contextlib.suppress(OSError):
-                    file.truncate(size)  # half a line would swallow the next one
+                    file.truncate(size)  # a partial line would corrupt the next one
                 raise
 
     def events(self) -> list[RunEvent]:
-        """The events so far, empty for a run that has none; raises RequestError where the file cannot be read."""
+        """The events so far; raises RequestError where the file cannot be read."""
         return [event for event in self._events(read_events) if not isinstance(event, DamagedLine)]
 
     def _events(self, read: Callable[[Path], list[RunEvent | DamagedLine]]) -> list[RunEvent | DamagedLine]:
@@ -185,9 +185,9 @@ class RunFolder:
             raise RequestError(f"{self.events_file} cannot be read ({reason(error)})") from None
 
     def history(self) -> RunHistory:
-        """The run's story so far. Whether the process that was at it has died is seen here.
+        """The history of the run so far, including whether its process has died.
 
-        Raises RequestError where the events cannot be read; damaged lines among them are counted and left out.
+        Raises RequestError where the events cannot be read; damaged lines are counted and left out.
         """
         history = self.told()
         history.variant = self.variant
@@ -203,11 +203,11 @@ class RunFolder:
             return ""
 
     def told(self) -> RunHistory:
-        """The history as its events tell it, whatever became of the process. Raises RequestError as `history` does."""
+        """The history according to its events, without a check of the process. Raises RequestError as `history`."""
         return RunHistory.of(self.name, self._events(read_events))
 
     def outline(self) -> RunHistory:
-        """The history without the middle of a long one: when it began and how it stands, whatever its length.
+        """The history without the middle part of a long one: enough for its start and its state, however long it is.
 
         Raises RequestError where the events cannot be read.
         """
@@ -216,9 +216,9 @@ class RunFolder:
         return history
 
     def began(self) -> float:
-        """When it first began, as seconds since 1970: by its first events, or by its name, or by its files.
+        """When it was first started, in seconds since 1970, according to its first events, its name, or its files.
 
-        That is an instant: neither time zones nor other names change what is newest.
+        Independent of time zones, and by the events also of the name.
         """
         with contextlib.suppress(OSError):
             for event in read_start(self.events_file):
@@ -231,21 +231,20 @@ class RunFolder:
         return 0.0
 
     def look_at_owner(self, history: RunHistory) -> None:
-        """Mark a run that its events call under way as interrupted, where nobody trains it."""
+        """Mark a run as interrupted if it is running according to its events, but no process trains it."""
         if history.under_way and self.abandoned(self.locked):
             history.state = "interrupted"
 
     @property
     def locked(self) -> bool | None:
-        """Whether somebody holds its lock; None where that cannot be told."""
+        """Whether its lock is held; None where that is not known."""
         return held(self.lock_file)
 
     def abandoned(self, locked: bool | None) -> bool:
-        """Whether the process that wrote last is at it no more, as far as can be seen from here.
+        """Whether the process that wrote last no longer trains it, as far as can be determined from here.
 
-        Beside the process the lock decides; where the file system knows none, whether it lives. The lock of another
-        machine or container may be out of sight, as its processes are: then it counts how long nobody gave a sign of
-        life.
+        On the same machine, the lock decides, or on a file system without locks whether the process is alive. Locks and
+        processes of another machine or container may not be visible: then the time since its last heartbeat decides.
         """
         if locked:
             return False
@@ -255,7 +254,7 @@ class RunFolder:
         return self.silence() > SILENCE
 
     def silence(self) -> float:
-        """Seconds since the last sign of life."""
+        """Seconds since the last heartbeat."""
         signs = []
         for file in (self.lock_file, self.process_file, self.events_file):
             with contextlib.suppress(OSError):
@@ -266,8 +265,8 @@ class RunFolder:
 def kept_at(epoch: int, now: int) -> bool:
     """Whether a run that has finished epoch `now` keeps the convolutions of `epoch`.
 
-    All up to MOST_EPOCHS, then every second, every fourth and so on: evenly, MOST_EPOCHS at most, whatever stopped it
-    in between. Those of the last epoch are in its weights.
+    All up to MOST_EPOCHS, then every second, every fourth and so on: evenly spaced, at most MOST_EPOCHS, however often
+    the run was stopped. Those of the last epoch are in its weights.
     """
     stride = 1
     while now // stride >= MOST_EPOCHS:
@@ -276,21 +275,23 @@ def kept_at(epoch: int, now: int) -> bool:
 
 
 def ask_to_stop(folder: RunFolder) -> str:
-    """Ask whoever trains a run, on whatever machine, to stop before its next step; who that is, in words.
+    """Ask the process that trains a run, on any machine, to stop before its next step; returns its description.
 
-    Raises RequestError where nobody does, or the disk does not let us.
+    Raises RequestError where the run is not running, or the request cannot be written.
     """
     if folder.abandoned(folder.locked):
-        raise RequestError(f"nobody trains run {folder.name}")
+        raise RequestError(f"run {folder.name} is not running, so it cannot be stopped")
     try:
         folder.stop_file.touch()
     except OSError as error:
-        raise RequestError(f"cannot write to {folder.path} ({error.strerror}): nobody can be asked to stop") from None
+        raise RequestError(
+            f"cannot write to {folder.path} ({error.strerror}), so the run cannot be asked to stop"
+        ) from None
     return owner(folder)
 
 
 def owner(folder: RunFolder) -> str:
-    """What the process that writes a run, or wrote last, is called."""
+    """A description of the process that writes a run, or wrote last."""
     process = folder.process()
     return process.words if process else "another process"
 
@@ -300,7 +301,7 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 
 def instant(written: str) -> float | None:
-    """The seconds since 1970 of a time in ISO 8601, without a zone that of this machine; None where it is none."""
+    """The seconds since 1970 of a time in ISO 8601, by default in local time; None where it is invalid."""
     try:
         return datetime.fromisoformat(written).timestamp()
     except (ValueError, OverflowError, OSError):

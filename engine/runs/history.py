@@ -1,4 +1,4 @@
-"""The story of one run, folded from its events: every view of a run is drawn from this."""
+"""The history of a run, accumulated from its events: the basis of every view of a run."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from engine.training.events import (
     RunStarted,
 )
 
-RunState = Literal["new", "running", "paused", "finished", "cancelled", "failed", "interrupted"]
+RunState = Literal["new", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 
 
 @dataclass
 class RunHistory:
-    """What is known of a run so far."""
+    """The history of a run so far."""
 
     name: str = ""
     """Of its folder, which may have been renamed since it began."""
     state: RunState = "new"
-    """Interrupted: its process died. Events do not tell that; whoever looks at the process does."""
+    """Interrupted: its process died, which events do not show; `RunFolder.look_at_owner` sets it."""
     started: RunStarted | None = None
     epochs: list[EpochFinished] = field(default_factory=list)
     progress: BatchTrained | None = None
-    """Where the epoch under way stands; None between epochs."""
+    """Progress of the current epoch; None between epochs."""
     finished: RunFinished | None = None
     reason: str = ""
-    """Why a failed run failed."""
+    """The reason of a failure."""
     begun: str = ""
-    """When it first began, ISO 8601; `started` is of the last time that it went on."""
+    """When it was first started, ISO 8601; `started` is of the last time that it was started or resumed."""
     damaged_lines: int = 0
-    """Lines of its events that hold none, and are left out."""
+    """Number of lines of `events.jsonl` that hold no event and are left out."""
     variant: str = ""
     """`cnn` or `cnn-bn`; empty where only its events are known."""
     _bests: list[EpochFinished] = field(default_factory=list, init=False, repr=False, compare=False)
-    """The best epoch up to each, as far as somebody asked."""
+    """The best epoch up to each epoch, computed as needed."""
 
     @classmethod
     def of(cls, name: str, events: Iterable[Event | DamagedLine]) -> RunHistory:
-        """The history that `events` tell."""
+        """The history of `events`."""
         history = cls(name)
         for event in events:
             history.add(event)
         return history
 
     def add(self, event: Event | DamagedLine) -> None:
-        """Take one more event into account."""
+        """Add an event."""
         match event:
             case RunStarted():
                 self.name, self.started, self.state = self.name or event.run, event, "running"
@@ -64,7 +64,7 @@ class RunHistory:
             case BatchTrained():
                 self.progress = event
             case EpochFinished():
-                while self.epochs and self.epochs[-1].epoch >= event.epoch:  # a run that goes on trained it again
+                while self.epochs and self.epochs[-1].epoch >= event.epoch:  # a resumed run has trained it again
                     self.epochs.pop()
                 del self._bests[len(self.epochs) :]
                 self.epochs.append(event)
@@ -78,42 +78,42 @@ class RunHistory:
             case RunFinished():
                 self.finished, self.state = event, "finished"
             case RunCancelled():
-                self.state, self.progress = "cancelled", None
+                self.state, self.progress = "stopped", None
             case RunFailed():
                 self.state, self.reason, self.progress = "failed", event.reason, None
             case _:
                 pass
 
     def put_back(self, epoch: EpochFinished) -> None:
-        """Take up an epoch whose line was lost, at its place."""
+        """Insert an epoch whose line was lost."""
         self.epochs = sorted([*(each for each in self.epochs if each.epoch != epoch.epoch), epoch], key=_number)
         self._bests.clear()
 
     @property
     def epoch(self) -> int:
-        """The last finished epoch, 0 before the first: where lines were lost, more than there are `epochs`."""
+        """The last finished epoch, 0 before the first; where lines were lost, more than the number of `epochs`."""
         return self.epochs[-1].epoch if self.epochs else 0
 
     @property
     def under_way(self) -> bool:
-        """Whether it trains, or is paused in the middle."""
+        """Whether it is running or paused."""
         return self.state in ("running", "paused")
 
     @property
     def unfinished(self) -> bool:
-        """Whether it was stopped or its process died: then it can go on."""
-        return self.state in ("cancelled", "interrupted", "failed")
+        """Whether it can be resumed: it was stopped, it failed, or its process died."""
+        return self.state in ("stopped", "interrupted", "failed")
 
     @property
     def total_epochs(self) -> int:
-        """The epochs asked for; 0 before anything is known."""
+        """The number of requested epochs; 0 if not known yet."""
         if self.progress:
             return self.progress.epochs
         return self.epochs[-1].epochs if self.epochs else 0
 
     @property
     def best(self) -> EpochFinished | None:
-        """The epoch of the lowest validation loss, the first of equals."""
+        """The epoch with the lowest validation loss, the first one in a tie."""
         bests = self._bests
         del bests[len(self.epochs) :]
         for epoch in self.epochs[len(bests) :]:
@@ -122,11 +122,11 @@ class RunHistory:
 
     @property
     def seconds(self) -> float:
-        """Of all epochs together."""
+        """Duration of all epochs together."""
         return sum(epoch.train_seconds + epoch.eval_seconds for epoch in self.epochs)
 
     def seconds_left(self) -> float | None:
-        """An estimate of what the run still takes, in seconds; None while there is nothing to go by."""
+        """An estimate of the remaining time of the run, in seconds; None if it cannot be estimated yet."""
         if self.progress is None or self.progress.images_per_second <= 0 or self.started is None:
             return None
         now = self.progress

@@ -1,4 +1,4 @@
-"""Which process owns a run, and whether it still lives."""
+"""The process that owns a run, and whether it is still alive."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ from engine.reading import open_regular
 from engine.words import shown
 
 SILENCE = 120.0
-"""Seconds without a sign of life after which a process that cannot be seen from here counts as dead."""
+"""Seconds without a heartbeat after which a process that is not visible from here counts as dead."""
 
 BEAT = 20.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 
 LOOK = 1.0
-"""Seconds between two looks for a wish that the owner stop."""
+"""Seconds between two checks for a request to stop."""
 
 
 class Process(Struct, frozen=True):
-    """A process as people would name it; who owns a run, its lock says."""
+    """A description of a process. The owner of a run is determined by its lock."""
 
     host: str
     boot: str
-    """Of the machine's start; empty where the system does not say."""
+    """Boot ID of the machine; empty where the system has none."""
     number: Annotated[int, Meta(ge=1)]
     started: str
-    """When it started, as the system counts; empty where it does not say."""
+    """Start time in the system's clock ticks; empty where the system does not report it."""
     space: str = ""
-    """In which its number counts: a container has its own. Empty where the system does not say."""
+    """PID namespace of its number, of which each container has its own; empty where the system has none."""
 
     @classmethod
     def own(cls) -> Process:
-        """This one."""
+        """The current process."""
         return cls(socket.gethostname(), _boot(), os.getpid(), _started(os.getpid()), _space())
 
     @property
     def here(self) -> bool:
-        """Whether it is one of this machine's system.
+        """Whether it runs on this machine.
 
-        The name alone tells little: containers of one machine differ in it, and machines of a cluster may share it.
+        The host name is not enough: containers on one machine differ in it, and machines of a cluster may share it.
         """
         return self.boot == _boot() if self.boot else self.host == socket.gethostname()
 
     @property
     def in_sight(self) -> bool:
-        """Whether its number and its locks count here: containers may have a mount each that shares no locks."""
+        """Whether its number and its locks are visible here: containers may have mounts that do not share locks."""
         return self.here and self.space == _space()
 
     @property
     def words(self) -> str:
-        """What a person calls it."""
+        """Its description for the user."""
         return f"process {self.number}" + ("" if self.host == socket.gethostname() else f" on {shown(self.host)}")
 
     def lives(self) -> bool | None:
-        """Whether it runs; None where that cannot be seen from here: on another machine, in another container."""
+        """Whether it is alive; None where that is not visible from here: on another machine, in another container."""
         if not self.in_sight:
             return None
         try:
@@ -74,18 +74,18 @@ class Process(Struct, frozen=True):
         except ProcessLookupError:
             return False
         except (PermissionError, OverflowError):
-            pass  # somebody else's, or of a number that no system has
+            pass  # another user's process, or an impossible number
         return _started(self.number) == self.started
 
 
 @contextmanager
 def claimed(file: Path) -> Iterator[bool | None]:
-    """Hold the lock on `file` while the context lasts: True, or False where another holds it.
+    """Hold the lock on `file` within the context: True, or False where another process holds it.
 
-    The system lets go of it when the process ends, however it ends. None where the file system knows no locks, or the
-    file cannot be written: whoever tries to write will say why.
+    The system releases it when the process ends, however it ends. None where the file system does not support locks, or
+    the file cannot be written: a later write reports why.
     """
-    try:  # a pipe in its place is no wait for whoever reads it
+    try:  # non-blocking, in case there is a pipe in its place
         handle = FileIO(file, "ab", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK, 0o666))
     except OSError:
         yield None
@@ -97,7 +97,7 @@ def claimed(file: Path) -> Iterator[bool | None]:
 
 
 def held(file: Path) -> bool | None:
-    """Whether somebody holds the lock on `file`; None where that cannot be told. Whoever claims it is not disturbed."""
+    """Whether the lock on `file` is held; None where that is not known. Does not interfere with who claims it."""
     try:
         with open_regular(file) as handle:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -114,7 +114,7 @@ def _locked(handle: int) -> bool | None:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
-            # Who only looks shares the lock for an instant, which who owns it does not.
+            # A process that only checks takes a shared lock for an instant; an owner never shares it.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(handle, fcntl.LOCK_UN)
             time.sleep(0.001)
@@ -125,10 +125,10 @@ def _locked(handle: int) -> bool | None:
 
 
 @contextmanager
-def watched(lock: Path, wish: Path) -> Iterator[threading.Event]:
-    """Give signs of life on the file `lock` while the context lasts; the event is set once there is a file `wish`.
+def watched(lock: Path, stop_file: Path) -> Iterator[threading.Event]:
+    """Touch the file `lock` as a heartbeat within the context; the event is set once there is a file `stop_file`.
 
-    A wish of before is none. Both work over a shared folder, whoever sees whose processes and locks there.
+    An earlier `stop_file` is removed first. Both work on a shared folder, where processes and locks may not be visible.
     """
     ended, asked = threading.Event(), threading.Event()
 
@@ -136,21 +136,21 @@ def watched(lock: Path, wish: Path) -> Iterator[threading.Event]:
         beaten = time.monotonic()
         while not ended.wait(LOOK):
             with contextlib.suppress(OSError):
-                if wish.exists():
+                if stop_file.exists():
                     asked.set()
                 if time.monotonic() - beaten >= BEAT:
                     os.utime(lock)
                     beaten = time.monotonic()
 
     with contextlib.suppress(OSError):
-        wish.unlink(missing_ok=True)
+        stop_file.unlink(missing_ok=True)
     threading.Thread(target=watch, name="run-watch", daemon=True).start()
     try:
         yield asked
     finally:
         ended.set()
         with contextlib.suppress(OSError):
-            wish.unlink(missing_ok=True)
+            stop_file.unlink(missing_ok=True)
 
 
 def _boot() -> str:
@@ -168,7 +168,7 @@ def _space() -> str:
 
 
 def _started(number: int) -> str:
-    """Clock ticks from the machine's start to the process's (field 22 of Linux's `stat`; a zombie has none)."""
+    """Clock ticks from the machine's start to the process's (field 22 of Linux's `stat`); empty for a zombie."""
     try:
         fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""A training run from request to run folder: the one place where events and weights are written to disk."""
+"""A training run from request to run folder: the only place where a run's events and weights are written to disk."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ from engine.training.requests import Train
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     """Train in a new folder under `root`.
 
-    The weights of an epoch are on disk before its EpochFinished is. Ends with RunFinished, or with RunFailed where
-    the loss, the memory or the disk gave out, or with RunCancelled where Cancelled was thrown in or there is a file
-    `resume/stop`; what the run needs to go on is then on disk, to the step. Raises RequestError where it could not
-    even begin.
+    The weights of an epoch are on disk before its EpochFinished. Ends with RunFinished; with RunFailed where the loss
+    diverged, or memory or disk space ran out; or with RunCancelled where Cancelled was thrown in or there is a file
+    `resume/stop`, with everything needed to resume the run at this step on disk. Raises RequestError where it could not
+    start.
     """
     device = choose_device(request.device)
     check_precision(request.precision, device)
@@ -62,33 +62,33 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
             run = _Run(folder, request, data, device)
             yield from _recorded(run, asked)
     finally:
-        if run is None or run.history.started is None:  # it never began, as on a full disk
+        if run is None or run.history.started is None:  # it never started, for example on a full disk
             shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
-    """Go on with a run: on the same device, with the same versions and as many threads, bit for bit.
+    """Resume a run: with the same device, versions and number of threads, the results are the same bit for bit.
 
-    Where one of these is not the same, RunStarted says so. Events as by `train_run`. Raises RequestError where there is
-    no such run, or it is finished, or another process is at it, or its files are damaged; and, without `force`, where
-    one may be at it that cannot be seen from here.
+    Where one of these has changed, RunStarted reports it. Events as from `train_run`. Raises RequestError where the run
+    does not exist, is finished, is being trained by another process, or has damaged files; and, without `force`, where
+    a process that is not visible from here may be training it.
     """
     folder = find_run(request.what, root) if request.what else newest_unfinished(root)
     if folder.bundled:
-        raise RequestError(f"{folder.what} ships with the program and is finished: train one of your own")
+        raise RequestError(f"{folder.what} ships with the program and is finished: train a run of your own")
     record = folder.read_record()
     with claimed(folder.lock_file) as free:
         history = folder.history()
         if history.state == "finished":
             raise RequestError(f"run {folder.name} is finished: all of its {history.total_epochs} epochs are done")
         if not folder.process_file.exists():
-            raise RequestError(f"run {folder.name} was not trained here: there is nothing to go on with")
+            raise RequestError(f"run {folder.name} was not trained here, so it cannot be resumed")
         if free is False:
-            raise RequestError(f"run {folder.name} is under way in {owner(folder)}: only one can train it")
+            raise RequestError(f"run {folder.name} is already running in {owner(folder)}: stop it there first")
         if history.under_way and not request.force and not folder.abandoned(free and False):
             raise RequestError(
-                f"run {folder.name} may be under way in {owner(folder)}, which cannot be seen from here and gave a "
-                f"sign of life {folder.silence():.0f} s ago: if it has ended, wait {SILENCE:.0f} s or add --force"
+                f"run {folder.name} may still be running in {owner(folder)}, which is not visible from here and was "
+                f"active {folder.silence():.0f} s ago: if it has ended, wait {SILENCE:.0f} s or add --force"
             )
         before = replace(record.request, threads=record.threads)
         device = choose_device(before.device if request.device == "auto" else request.device)
@@ -100,14 +100,16 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
 
 
 def _check_memory(request: Train, device: torch.device) -> None:
-    """Raise RequestError where the run cannot fit; what is loaded already needs no room any more."""
+    """Raise RequestError where the run does not fit in memory; data that is loaded already is not counted again."""
     need = training_need(request)
     loaded = need.data if is_loaded(request.dataset, device) else 0
     give_back_freed_memory()
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # PyTorch's own to use again
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # reserved by PyTorch and reusable
         free = torch.cuda.mem_get_info(device)[0] + kept
-        check_fits(need.on_gpu - loaded, free, request, f"on {device}", ", or take --device cpu")
+        check_fits(need.on_gpu - loaded, free, request, f"on {device}", ", or use --device cpu")
     else:
         check_fits(need.peak - loaded, free_memory(), request)
 
@@ -117,14 +119,14 @@ def _load(request: Train, device: torch.device) -> Generator[Event, None, Datase
     try:
         data = yield from load(request.dataset, device)
     except MemoryError:
-        raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some") from None
+        raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some memory") from None
     if request.batch_size > (size := min(request.train_size, len(data.train))):
-        raise RequestError(f"batch size {request.batch_size} is more than the {size} training images")
+        raise RequestError(f"batch size {request.batch_size} is larger than the {size} training images: lower it")
     return data
 
 
 def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:
-    """The events of `run`, and its last words however it ends; `asked` is set where it is to stop."""
+    """The events of `run`, including the last one, however it ends; `asked` is set to stop it."""
     folder, history = run.folder, run.history
     try:
         for event in run.events():
@@ -142,19 +144,19 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
             if asked.is_set():
                 raise Cancelled
     except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
-        if history.state == "finished":  # too late to cancel anything
+        if history.state == "finished":  # too late to stop it
             if isinstance(end, Cancelled):
                 return
             raise
-        cancelled = RunCancelled(run=folder.name, epoch=history.epoch)
+        stopped = RunCancelled(run=folder.name, epoch=history.epoch)
         with contextlib.suppress(OSError):
-            if not isinstance(end, KeyboardInterrupt):  # it may come within a step: what is on disk stands
+            if not isinstance(end, KeyboardInterrupt):  # which may come within a step: the saved state stays
                 run.save()
         with contextlib.suppress(OSError):
-            folder.append(cancelled)
+            folder.append(stopped)
         if not isinstance(end, Cancelled):
             raise
-        yield cancelled
+        yield stopped
     except Exception as error:
         reason = _reason(error, run.request, folder)
         fault = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -167,18 +169,18 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
 
 
 class _Progress(Struct):
-    """What stands beside the tensors of a state file."""
+    """The metadata of a state file."""
 
     epoch: int
     sums: Sums
     last: EpochFinished | None
-    """Of the last epoch: a kill may come before the event is written."""
+    """The last epoch, since a kill may come before its event is written."""
     best: EpochFinished | None = None
-    """Of the epoch whose weights are the best so far: its line may be lost."""
+    """The best epoch so far, since its line may be lost."""
 
 
 class _Run:
-    """A run and its folder, from the first epoch or from where it was left."""
+    """A run with its folder, new or resumed."""
 
     def __init__(
         self, folder: RunFolder, request: Train, data: Dataset, device: torch.device, before: RunRecord | None = None
@@ -190,40 +192,40 @@ class _Run:
         self.state = TrainingState.fresh(request, device)
         self.history = RunHistory(folder.name)
         self._untold: EpochFinished | None = None
-        """The last epoch of the state, where the events do not tell of it."""
+        """The last epoch of the state, if it is missing in the events."""
         self._before = before
-        """What `request.json` says of a run that goes on."""
+        """The record in `request.json` of a resumed run."""
 
     def restore(self, history: RunHistory) -> None:
-        """Take up the state on disk; `events` mends what a kill left behind. Raises RequestError."""
+        """Restore the state on disk; `events` repairs what a kill left behind. Raises RequestError."""
         self.history, folder, state, progress = history, self.folder, self.state, None
-        if folder.state_file.exists():  # else it was killed before its first epoch ended
+        if folder.state_file.exists():  # otherwise it was killed before its first epoch ended
             tensors, metadata = load_tensors(folder.state_file)
             try:
                 progress = msgspec.json.decode(metadata["progress"], type=_Progress)
                 images = min(self.request.train_size, len(self.data.train))
                 state.restore(tensors, progress.sums, steps_an_epoch(self.request, images))
             except KeyError:
-                raise RequestError(f"{folder.state_file} is no state of a run: it cannot go on") from None
+                raise RequestError(f"{folder.state_file} is not the state of a run, so it cannot be resumed") from None
             except (ValueError, RecursionError) as error:  # msgspec's among them
                 raise RequestError(
-                    f"{folder.state_file} is not the state of this run ({error}): it cannot go on"
+                    f"{folder.state_file} is not the state of this run ({error}), so it cannot be resumed"
                 ) from None
             state.epoch = progress.epoch
         told, last = history.epoch, progress.last if progress else None
-        # A kill loses one epoch's line, and only at its end; damage to the file any.
+        # A kill can lose the line of one epoch, only at its end; damage to the file can lose any.
         lost = state.epoch > told if history.damaged_lines else state.epoch == told + 1 and not state.sums.step
         if lost and last and last.epoch == state.epoch:
             self._untold = last
         elif state.epoch != told:
             raise RequestError(
-                f"{folder.state_file} is of epoch {state.epoch}, the events of epoch {told}: it cannot go on"
+                f"{folder.state_file} is of epoch {state.epoch}, the events of epoch {told}, so it cannot be resumed"
             )
         if progress and progress.best and progress.best.epoch <= state.epoch:
             history.put_back(progress.best)
 
     def save(self) -> None:
-        """Write all that the run needs to go on from here. Raises OSError."""
+        """Write everything needed to resume the run here. Raises OSError."""
         if not self.state.epoch and not self.state.sums.step:
             return
         last = self.history.epochs[-1] if self.history.epochs else None
@@ -242,7 +244,7 @@ class _Run:
             save_convolutions(folder.convolutions_file(0), state.model)
         if self._untold and not state.sums.step:
             self._finish(self._untold)
-        elif self._untold:  # its weights are on disk, and the model has trained on
+        elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
             folder.append(self._untold)
         started = self._started()
@@ -267,7 +269,7 @@ class _Run:
         yield finished
 
     def _finish(self, event: EpochFinished) -> None:
-        """Write what an epoch leaves: the weights before the event that says that they are there."""
+        """Write the results of an epoch: the weights before the event."""
         folder, model = self.folder, self.state.model
         self.history.add(event)
         if self.history.best is event:
@@ -300,23 +302,25 @@ class _Run:
 
 
 def _differences(before: RunRecord, now: RunRecord) -> tuple[str, ...]:
-    """What is no longer as it was, of all that the last digits of a number depend on."""
+    """What has changed of everything that the last digits of a result depend on."""
     pairs = [("device", before.device_name, now.device_name), ("threads", before.threads, now.threads)]
     pairs += [(name, before.versions.get(name), version) for name, version in now.versions.items()]
-    # What an older program did not ask, or what only the other device has, is no difference that could be named.
+    # What an older version did not record, or only the other device has, cannot be compared.
     pairs += [(name, before.machine[name], found) for name, found in now.machine.items() if name in before.machine]
     return tuple(f"{name} {now} instead of {before}" for name, before, now in pairs if before != now)
 
 
 def _reason(error: BaseException, request: Train, folder: RunFolder) -> str:
-    """What went wrong and what to do about it, in one line; empty where it is a fault of ours."""
+    """What went wrong and what to do about it, in one line; empty where it is a bug."""
     if isinstance(error, TrainingFailed):
         return str(error)
     if words := not_loaded(error):
         return words
     if isinstance(error, OSError):
-        full = f"cannot write to {folder.path} ({error.strerror}): make room or give another place with --runs"
-        gone = f"{folder.path} has vanished: somebody moved or deleted it while the run trained"
+        full = (
+            f"cannot write to {folder.path} ({error.strerror}): free disk space, or choose another folder with --runs"
+        )
+        gone = f"{folder.path} no longer exists: it was moved or deleted during training"
         return full if folder.path.is_dir() else gone
     lower = f"lower --batch-size ({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden})"
     if words := failure(error):

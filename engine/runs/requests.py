@@ -1,4 +1,4 @@
-"""What one may ask of run folders."""
+"""The requests for run folders."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ from engine.request import Request, RequestError
 
 
 class Resume(Request, frozen=True, tag="resume"):
-    """Go on with a run that was stopped, or whose process died, from where it was."""
+    """Resume a run that was stopped, or whose process died, where it left off."""
 
-    what: Annotated[str, Meta(description="the run (nothing: the newest that is not finished)")] = ""
-    device: Annotated[str, device_meta("what the run was asked for on")] = "auto"
+    what: Annotated[str, Meta(description="run to resume (none: the most recent unfinished run)")] = ""
+    device: Annotated[str, device_meta("the device that the run was started with")] = "auto"
     force: Annotated[
-        bool, Meta(description="although a process on another machine may be at it, which cannot be seen from here")
+        bool,
+        Meta(
+            description="resume even if a process on another machine, which cannot be checked, may be training the run"
+        ),
     ] = False
 
 
 class ListRuns(Request, frozen=True, tag="list-runs"):
-    """The runs there are, the newest first."""
+    """List the runs, the most recent first."""
 
 
 class CompareRuns(Request, frozen=True, tag="compare-runs"):
-    """Runs beside one another; those that differ by their seed alone as one, with its spread."""
+    """Compare runs side by side; runs that differ only in their seed become one, with its spread."""
 
-    what: Annotated[tuple[str, ...], Meta(description="two runs or more")] = ()
+    what: Annotated[tuple[str, ...], Meta(description="two or more runs")] = ()
 
     least: ClassVar[int] = 2
     """Runs that it takes."""
 
     def check_together(self) -> None:
-        """Refuse too few."""
+        """Refuse too few runs."""
         if len(self.what) < self.least:
-            raise RequestError("a comparison needs two runs or more: mnist-tui runs lists those there are")
+            raise RequestError("a comparison needs two or more runs: mnist-tui runs lists them")
 
 
 class OverlayRuns(CompareRuns, frozen=True, tag="overlay-runs"):
@@ -91,18 +94,22 @@ class Export(Inspect, frozen=True, tag="export"):
     to: Annotated[
         str,
         Meta(
-            description="a .pth or .safetensors for weights, a .csv for curves; a folder for TensorBoard, which is one "
-            "that is there, or any name that ends in /, in no ending or in one with a number, such as lr-0.001"
+            description="file to write: a .pth or .safetensors for weights, a .csv for curves; or a folder for "
+            "TensorBoard: an existing one, or a name that ends in /, has no suffix, or a numeric one such as lr-0.001"
         ),
     ] = "model.pth"
-    weights: Annotated[Literal["last", "best"], Meta(description="of the last epoch, or by validation loss")] = "last"
+    weights: Annotated[
+        Literal["last", "best"], Meta(description="weights of the last epoch, or those with the best validation loss")
+    ] = "last"
 
 
 class Import(Request, frozen=True, tag="import"):
-    """Make a run folder of a weights file, so that it stands in the list and can be noted, compared and reported."""
+    """Make a run folder from a weights file, so that it can be listed, annotated, compared and reported."""
 
-    what: Annotated[str, Meta(description="a file of torch.save or safetensors, whatever its ending")] = ""
-    name: Annotated[str, Meta(description="of the run folder (nothing: by the time and the variant)")] = ""
+    what: Annotated[
+        str, Meta(description="weights file in the format of torch.save or safetensors, whatever its suffix")
+    ] = ""
+    name: Annotated[str, Meta(description="name of the run folder (none: made of the time and the variant)")] = ""
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None
     stride: StrideOfKernels = None
@@ -110,10 +117,10 @@ class Import(Request, frozen=True, tag="import"):
 
     @property
     def reading(self) -> Reading:
-        """What it says of the file of weights."""
+        """How to read the weights file."""
         return Reading(self.mean, self.std, self.stride, self.padding)
 
     def check_together(self) -> None:
-        """Refuse nothing."""
+        """Refuse an empty name of the weights file."""
         if not self.what:
-            raise RequestError("which weights file? for example mnist-tui import net.pth")
+            raise RequestError("no weights file is given: name one, for example mnist-tui import net.pth")

@@ -1,4 +1,4 @@
-"""Several experiments from one: over seeds, and over the values of any field."""
+"""Sweeps: several experiments from one, over seeds and over the values of any field."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engine.request import RequestError, parameters
 from engine.training.requests import Train
 
 MOST = 1000
-"""Runs that one sweep may ask for."""
+"""Maximum number of runs of a sweep."""
 
 
 def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] | None = None) -> list[Train]:
-    """`request` with each combination of `values` by field, and each of `seeds` seeds from its own on.
+    """`request` with each combination of `values` by field, and with `seeds` seeds starting from its own.
 
-    The seed varies fastest, so that an early stop leaves whole groups. Raises RequestError where there is no such
-    field, a value does not fit, or there are more than MOST.
+    The seed varies fastest, so that an early stop leaves complete groups. Raises RequestError where a field does not
+    exist, a value is invalid, or there are more than MOST runs.
     """
     if seeds < 1:
         raise RequestError(f"seeds must be at least 1, not {seeds}")
@@ -28,14 +28,14 @@ def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] |
     for name, choices in axes.items():
         if name not in known or name == "seed":
             fields = ", ".join(sorted(known - {"seed"}))
-            raise RequestError(f"{name} is no field to sweep over: {fields} are; --seeds is for seeds")
+            raise RequestError(f"{name} is not a field to sweep over: choose from {fields}; for seeds, use --seeds")
         if not choices:
-            raise RequestError(f"no value is given for {name}")
+            raise RequestError(f"no values are given for {name}")
     count = seeds
     for choices in axes.values():
         count *= len(choices)
     if count > MOST:
-        raise RequestError(f"that makes {count:,} runs: at most {MOST:,} at a time")
+        raise RequestError(f"the sweep has {count:,} runs: reduce it to at most {MOST:,}")
     return [
         replace(request, **dict(zip(axes, chosen, strict=True)), seed=request.seed + number)
         for chosen in product(*axes.values())
@@ -44,13 +44,13 @@ def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] |
 
 
 def sweep(request: Train, text: str) -> list[Train]:
-    """What a line such as `seeds=5 batch-norm=no,yes` makes of `request`; raises RequestError where it is none."""
+    """The sweep of `request` for a line such as `seeds=5 batch-norm=no,yes`; raises RequestError if it is invalid."""
     seeds, axes = 1, {}
     for word in text.split():
         name, _, value = word.partition("=")
         if name == "seeds":
             if not value.isdecimal():
-                raise RequestError(f"seeds is a whole number, for example seeds=5, not {word}")
+                raise RequestError(f"seeds must be a whole number, for example seeds=5, not {word}")
             seeds = int(value)
         else:
             field, values = parse_axis(word)
@@ -59,17 +59,17 @@ def sweep(request: Train, text: str) -> list[Train]:
 
 
 def parse_axis(text: str) -> tuple[str, list[Any]]:
-    """The field and the values that `FIELD=A,B,C` names; raises RequestError where it makes no sense."""
+    """The field and the values of `FIELD=A,B,C`; raises RequestError where it is invalid."""
     name, equals, choices = text.partition("=")
     name = name.strip().replace("-", "_")
     parameter = next((parameter for parameter in parameters(Train) if parameter.name == name), None)
     if not equals or parameter is None:
-        raise RequestError(f"a sweep is FIELD=A,B,..., for example learning-rate=1e-3,3e-4, not {text}")
+        raise RequestError(f"a sweep must be FIELD=A,B,..., for example learning-rate=1e-3,3e-4, not {text}")
     words = [word.strip() for word in choices.split(",") if word.strip()]
     if parameter.type is bool:
         meanings = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
         unknown = next((word for word in words if word.lower() not in meanings), None)
         if unknown:
-            raise RequestError(f"{parameter.label} is yes or no, not {unknown}")
+            raise RequestError(f"{parameter.label} must be yes or no, not {unknown}")
         return name, [meanings[word.lower()] for word in words]
     return name, [parameter.parse(word) for word in words]

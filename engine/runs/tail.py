@@ -1,4 +1,4 @@
-"""A run that another process writes, followed by what it adds."""
+"""Following a run that another process writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.runs.history import RunHistory
 
 
 class Tail:
-    """A run that another process writes, followed by what it adds: to look costs the writer nothing."""
+    """Follows a run that another process writes, without disturbing it."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -18,16 +18,16 @@ class Tail:
 
     @property
     def behind(self) -> bool:
-        """Whether more is at hand: a long story is taken in piece by piece, each of which takes a moment."""
+        """Whether there is more to read: a long history is read piece by piece, each of which takes a moment."""
         return self._log.behind
 
     @property
     def vanished(self) -> bool:
-        """Whether somebody moved or deleted the folder."""
+        """Whether the folder was moved or deleted."""
         return not self.folder.path.is_dir()
 
     def more(self) -> bool:
-        """Take in the next of what is new; whether there was anything. Of a file that cannot be read, nothing is."""
+        """Read the next new events; returns whether anything changed. A file that cannot be read has no new events."""
         before = self.history.state
         try:
             anew, events = self._log.more()

@@ -1,1 +1,1 @@
-"""The training loop. It knows no files."""
+"""The training loop, which writes no files."""

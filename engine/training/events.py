@@ -1,4 +1,4 @@
-"""What is reported of a training run: what `events.jsonl` holds, and the progress that it does not."""
+"""The events of a training run: those stored in `events.jsonl`, and progress, which is not stored."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from engine.event import Amount, Count, Epoch, Event, Name, Progress, Seconds, S
 
 
 class RunStarted(Event, frozen=True):
-    """A training run began (or went on)."""
+    """A training run was started or resumed."""
 
     run: Name
     """Name of the run folder."""
     device: Words
     device_name: Words
     threads: Count
-    """CPU threads that PyTorch computes with."""
+    """Number of CPU threads that PyTorch uses."""
     versions: Annotated[dict[Words, Words], Meta(max_length=1000)]
-    """Of Python, PyTorch and this program."""
+    """Versions of Python, PyTorch and this program."""
     train_size: Count
     val_size: Count
     test_size: Count
     image_shape: tuple[Count, Count, Count]
     """(channels, rows, columns) of one image."""
     parameters: Count
-    """Trainable parameters of the network."""
+    """Number of trainable parameters of the network."""
     started: Name
     """ISO 8601, with the time zone."""
     resumed_from: Epoch | None = None
-    """Of a run that goes on: the epochs it had finished. Null where it begins."""
+    """For a resumed run: the number of epochs it had finished; null for a new run."""
     differences: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
-    """Of a run that goes on: what is no longer as it was, so that the numbers may differ in their last digits."""
+    """For a resumed run: what has changed since, so that the numbers may differ in their last digits."""
     cautions: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
-    """What the file system of its folder does not do, and what may come of that; each one line."""
+    """Operations that the file system of its folder does not support, and the possible consequences, a line each."""
 
 
 class RunPaused(Event, frozen=True):
-    """The run waits for somebody to let it go on; all that it needs to go on is on disk."""
+    """The run is paused; everything needed to resume it is on disk."""
 
     run: Name
     epoch: Epoch
-    """Epochs finished."""
+    """Number of finished epochs."""
 
 
 class RunContinued(Event, frozen=True):
-    """The pause is over."""
+    """The pause ended."""
 
     run: Name
 
@@ -61,7 +61,7 @@ class BatchTrained(Progress, frozen=True):
     """From 1, within the epoch."""
     steps: int
     images_per_second: float
-    """Over this epoch so far."""
+    """Mean over this epoch so far."""
     running_loss: tuple[float, ...]
     """Mean training loss over each stretch of the epoch done so far (RUNNING_POINTS stretches an epoch)."""
 
@@ -71,18 +71,18 @@ class BatchEvaluated(Progress, frozen=True):
 
     split: str
     done: int
-    """Images so far."""
+    """Number of images so far."""
     total: int
 
 
 class EpochFinished(Event, frozen=True):
-    """An epoch was trained and evaluated: a line of the notebook's table (its sections 1.1 and 1.6)."""
+    """An epoch was trained and evaluated: a line of the notebook's table (sections 1.1 and 1.6)."""
 
     epoch: Annotated[int, Meta(ge=1, le=100_000)]
     """From 1."""
     epochs: Annotated[int, Meta(ge=1, le=100_000)]
     train_loss: Amount
-    """Mean over the epoch's steps of the cross-entropy of their batch, in nats, as the notebook takes it."""
+    """Mean over the epoch's steps of the cross-entropy of each batch, in nats, as in the notebook."""
     val_loss: Amount
     """Mean cross-entropy over the validation images, in nats."""
     val_accuracy: Share
@@ -92,7 +92,7 @@ class EpochFinished(Event, frozen=True):
     train_seconds: Seconds
     eval_seconds: Seconds
     images_per_second: Amount
-    """Training images over `train_seconds`."""
+    """Number of training images divided by `train_seconds`."""
     running_loss: Annotated[tuple[Amount, ...], Meta(max_length=1000)]
     """As in BatchTrained, for the whole epoch."""
 
@@ -102,12 +102,12 @@ class RunFinished(Event, frozen=True):
 
     run: Name
     best_epoch: Epoch
-    """The epoch of the lowest validation loss: the one in `best.safetensors`."""
+    """The epoch with the lowest validation loss, whose weights are in `best.safetensors`."""
     best_val_loss: Amount
     test_accuracy: Share
-    """0 to 1, of the best epoch's weights."""
+    """Of the weights of the best epoch, 0 to 1."""
     last_test_accuracy: Share
-    """0 to 1, after the last epoch."""
+    """After the last epoch, 0 to 1."""
 
 
 class RunCancelled(Event, frozen=True):
@@ -115,11 +115,11 @@ class RunCancelled(Event, frozen=True):
 
     run: Name
     epoch: Epoch
-    """The last epoch that finished; 0 where none did."""
+    """The last finished epoch; 0 if there is none."""
 
 
 class RunFailed(Event, frozen=True):
-    """The run could not go on; what it had is in its folder."""
+    """The run failed; what it had done so far is in its folder."""
 
     run: Name
     reason: Words

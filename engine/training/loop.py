@@ -1,4 +1,4 @@
-"""The notebook's training loop (its function `train`), with the same meaning and less waiting."""
+"""The notebook's training loop (its function `train`), with the same results in less time."""
 
 from __future__ import annotations
 
@@ -31,50 +31,50 @@ E = TypeVar("E")
 R = TypeVar("R")
 
 RUNNING_POINTS = 32
-"""Points of the running training loss an epoch: each costs one look at the device."""
+"""Number of points of the running training loss per epoch: each requires a synchronisation with the device."""
 
 
 class TrainingFailed(Exception):
-    """Training cannot go on; the message is one line that says why and what to change."""
+    """Training cannot continue. The message is one line that says why and what to change."""
 
 
 class Sums(Struct):
-    """What an epoch under way has added up: all of it that the weights do not hold."""
+    """The sums of an unfinished epoch: everything needed to resume it, except weights and optimizer."""
 
     step: int = 0
-    """Steps done."""
+    """Number of steps done."""
     images: int = 0
     seen: float = 0.0
-    """The sum at the last point of `running`."""
+    """The sum of the losses at the last point of `running`."""
     running: list[float] = field(default_factory=list)
     """The running training loss so far."""
     seconds: float = 0.0
-    """Of training."""
+    """Time spent training."""
 
 
 @dataclass
 class TrainingState:
-    """All that a run needs to go on: weights, optimizer, and how far it is."""
+    """Everything needed to resume a run: weights, optimizer and progress."""
 
     model: CNN
     optimizer: torch.optim.Adam
     epoch: int = 0
-    """Epochs finished."""
+    """Number of finished epochs."""
     sums: Sums = dataclasses.field(default_factory=Sums)
-    """Of the epoch under way."""
+    """Those of the current epoch."""
     loss_sum: Tensor | None = None
-    """Of its steps' losses, on the device; None before the first."""
+    """Sum of the losses of the current epoch, on the device; None before its first step."""
 
     @classmethod
     def fresh(cls, request: Train, device: torch.device) -> TrainingState:
-        """Weights drawn from the seed (the same on every device) and Adam without a past."""
+        """Weights drawn from the seed (the same on every device) and a new Adam."""
         model = seeded_cnn(request, request.seed).to(device).to(memory_format=torch.channels_last)
         for bias in model.cancelled_biases():
-            bias.requires_grad_(False)  # its gradient is nothing but rounding, of which Adam would make steps
+            bias.requires_grad_(False)  # its gradient is only rounding error, which Adam would turn into steps
         return cls(model, torch.optim.Adam(model.parameters(), lr=request.learning_rate, fused=True))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights as `model.KEY`, Adam's memory as `optimizer.NUMBER.NAME`, and `loss_sum`; on the CPU."""
+        """Weights as `model.KEY`, Adam's state as `optimizer.NUMBER.NAME`, and `loss_sum`; on the CPU."""
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         if self.loss_sum is not None:
             tensors["loss_sum"] = self.loss_sum
@@ -83,17 +83,17 @@ class TrainingState:
         return {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], sums: Sums, steps: int) -> None:
-        """Take back what `tensors()` gave, and `sums` of an epoch of `steps` steps; how many epochs is the caller's.
+        """Restore the result of `tensors()`, and `sums` of an epoch of `steps` steps; the caller sets `epoch`.
 
-        Raises ValueError, with what does not fit, before anything is changed: fused Adam would read and write beyond a
-        moment that is too small.
+        Raises ValueError, with what does not fit, before anything is changed: fused Adam would read and write beyond
+        the end of a moment that is too small.
         """
         _check_sums(sums, steps, "loss_sum" in tensors)
         expected = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         parameters = dict(self.model.named_parameters())
         for number, like in enumerate(parameters.values()):
             if not like.requires_grad and not any(each.startswith(f"optimizer.{number}.") for each in tensors):
-                continue  # a bias that batch norm cancels: only older files have moments of it
+                continue  # a bias that batch norm cancels: only older files have moments for it
             shapes: dict[str, Tensor] = {"exp_avg": like, "exp_avg_sq": like, "step": torch.tensor(0.0)}
             expected |= {f"optimizer.{number}.{name}": value for name, value in shapes.items()}
         if sums.step:
@@ -113,46 +113,48 @@ class TrainingState:
         self.optimizer.load_state_dict({"state": memory, "param_groups": whole["param_groups"]})
         for parameter, moments in self.optimizer.state.items():
             for name in ("exp_avg", "exp_avg_sq"):
-                # Fused Adam walks over memory, so a moment must lie there as its parameter does.
+                # Fused Adam works on raw memory, so a moment must have the same memory layout as its parameter.
                 moments[name] = torch.empty_like(parameter).copy_(moments[name])
 
 
 def _check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
-    """Raise ValueError where a tensor is missing, surplus, of another shape or type, or has values that none has."""
+    """Raise ValueError where a tensor is missing, surplus, of the wrong shape or type, or has impossible values."""
     for key in [*wanted, *found]:
         if key not in found or key not in wanted:
             raise ValueError(f"{shortened(key)} is {'surplus' if key in found else 'missing'}")
         have, want = found[key], wanted[key]
         if have.shape != want.shape or have.dtype != want.dtype:
             kinds = (f"{tuple(each.shape)} of {str(each.dtype).removeprefix('torch.')}" for each in (have, want))
-            raise ValueError("{} is {}, wanted {}".format(key, *kinds))
+            raise ValueError("{} is {}, expected {}".format(key, *kinds))
         if not have.isfinite().all():
-            raise ValueError(f"{key} has values that are no finite numbers")
+            raise ValueError(f"{key} has values that are not finite")
         if key.endswith(".exp_avg_sq") and (have < 0).any():
-            raise ValueError(f"{key} has squares below 0")
+            raise ValueError(f"{key} has negative squares")
         if key.endswith(".step") and not (have >= 1 and have == have.round()):
-            raise ValueError(f"{key} is {have.item():g}, wanted a count of steps")
+            raise ValueError(f"{key} is {have.item():g}, expected a number of steps")
 
 
 def _check_sums(sums: Sums, steps: int, begun: bool) -> None:
-    """Raise ValueError where `sums` are of no epoch of `steps` steps, `begun` or not."""
+    """Raise ValueError where `sums` cannot be those of an epoch of `steps` steps, `begun` or not."""
     stretch = math.ceil(steps / RUNNING_POINTS)
     points = sums.step // stretch + (sums.step == steps and steps % stretch > 0)
     sensible = math.isfinite(sums.seen) and math.isfinite(sums.seconds) and sums.images >= sums.step
     if not 0 <= sums.step <= steps or len(sums.running) != points or begun != (sums.step > 0) or not sensible:
-        raise ValueError(f"step {sums.step} of {steps} with {len(sums.running)} points of its loss is no such epoch")
+        raise ValueError(
+            f"step {sums.step} of {steps} with {len(sums.running)} points of the running loss is impossible"
+        )
     if sums.step and sums.seconds <= 0:
-        raise ValueError(f"step {sums.step} after {sums.seconds:g} seconds is no such epoch")
+        raise ValueError(f"step {sums.step} after {sums.seconds:g} seconds is impossible")
 
 
 def steps_an_epoch(request: Train, images: int) -> int:
-    """Steps that `request` makes of an epoch over `images` images."""
+    """Number of steps of an epoch over `images` images."""
     alone = bool(request.norms) and images % request.batch_size == 1
     return math.ceil(images / request.batch_size) - alone
 
 
 def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, tuple[float, float]]:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of `model` on `split`, over its images, in evaluation mode."""
+    """Mean cross-entropy (nats) and accuracy (0 to 1) of `model` over the images of `split`, in evaluation mode."""
     network = inference_network(model)
     loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
     correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
@@ -167,7 +169,7 @@ def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, N
 
 
 class _Watch:
-    """Seconds of work: the time between two yields counts, the time that the consumer holds the generator does not."""
+    """Seconds of work: the time between two yields, without the time that the consumer takes in between."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
@@ -180,7 +182,7 @@ class _Watch:
         self._since = time.perf_counter()
 
     def over(self, work: Generator[E, None, R]) -> Generator[E, None, R]:
-        """`work`, with its own time counted."""
+        """`work`, with its time counted."""
         while True:
             self.go()
             try:
@@ -195,12 +197,12 @@ class _Watch:
 def train(
     request: Train, data: Dataset, state: TrainingState
 ) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
-    """Train `state` from the epoch where it is to `request.epochs`; one event a step, and one an epoch.
+    """Train `state` from its current epoch to `request.epochs`, with an event for each step and each epoch.
 
-    Adam with cross-entropy over shuffled batches, as in the notebook. An epoch's order comes from (seed, epoch) alone.
-    Losses are summed on the device and read RUNNING_POINTS times an epoch. At each event `state` is whole: saved then,
-    it goes on from there bit for bit. Raises TrainingFailed where the loss stops being a finite number; the weights are
-    then those of the last epoch that finished here.
+    Adam with cross-entropy over shuffled batches, as in the notebook. The order of an epoch depends only on (seed,
+    epoch). Losses are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete:
+    if saved then, it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights
+    are then those of the last epoch that finished in this call.
     """
     keep_freed_memory()
     set_threads(request.threads)
@@ -225,7 +227,7 @@ def _epoch(
     order = epoch_permutation(request.seed, epoch, len(split)).to(device)
     batches = torch.split(order, request.batch_size)
     if request.norms and len(batches[-1]) == 1:
-        # Batch norm knows no variance of one image, so the last but one batch takes it along.
+        # Batch norm needs more than one image for a variance, so the last one joins the batch before.
         batches = (*batches[:-2], torch.cat(batches[-2:]))
     steps = len(batches)
     stretch = math.ceil(steps / RUNNING_POINTS)
@@ -281,9 +283,9 @@ def _epoch(
 
 
 def _adam_step(optimizer: torch.optim.Adam) -> Callable[[], None]:
-    """A step of fused Adam that then lets the gradients go.
+    """A step of fused Adam that then frees the gradients.
 
-    `Optimizer.step` gathers its lists anew each time; they stay the same, so this one gathers them once.
+    `Optimizer.step` collects its lists at every step; they do not change, so this collects them once.
     """
     optimizer.zero_grad()
     settings = optimizer.param_groups[0]
@@ -293,7 +295,7 @@ def _adam_step(optimizer: torch.optim.Adam) -> Callable[[], None]:
     moments: list[list[Tensor]] = []
 
     def step() -> None:
-        if not parameters:  # the optimizer itself takes the first step, since that makes its state
+        if not parameters:  # the optimizer itself takes the first step, which creates its state
             optimizer.step()
             parameters.extend(p for p in settings["params"] if p.grad is not None)
             states = [optimizer.state[p] for p in parameters]

@@ -1,4 +1,4 @@
-"""How much memory a training run takes at most, and how much there is. Without PyTorch: it is asked before a run."""
+"""The peak memory of a training run, and the memory available. Without PyTorch, since it is needed before a run."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ IMAGES: dict[DatasetName, int] = {
     "emnist-digits": 280_000,
     "qmnist": 120_000,
 }
-"""Of each data set, all splits together."""
+"""Number of images of each data set, all splits together."""
 _FILES = {
     1: ("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")),
     2: ("memory.max", "memory.current", ("inactive_file", "active_file", "slab_reclaimable")),
 }
-"""Of a control group, by version: its limit, what is in use, and what of that the kernel would give back."""
+"""Files of a control group, by version: its limit, its usage, and the parts of it that the kernel can reclaim."""
 _FLOAT, _INDEX = 4, 8
 _COPIES = 4
-"""Of the weights all the time: they, Adam's two moments, and those of the last epoch that ended well."""
+"""Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
 _SAVED = 3
-"""Of the weights while a run is written: they and the moments, copied."""
+"""Additional copies of the weights while a run is saved: the weights and both moments."""
 _HOLES = 1.35
-"""Times what is in use: an allocator that keeps what was freed cannot fill every hole (measured over a few steps)."""
+"""Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What a run holds in memory, in bytes."""
+    """The memory that a run needs, in bytes."""
 
     data: int
     """The data set, on the device."""
     weights: int
-    """The weights and what is kept of each."""
+    """The weights and their copies."""
     step: int
-    """What a training step adds: the maps of a batch, and all gradients."""
+    """Added by a training step: the maps of a batch, and all gradients."""
     evaluation: int
-    """What an evaluation adds in a step's place."""
+    """Added by an evaluation instead of a step."""
     saving: int
-    """What writing the state adds in a step's place, in the computer's memory wherever the run trains."""
+    """Added by saving the state instead of a step, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
-        """The most at one time on a GPU, in bytes."""
+        """Peak on a GPU, in bytes."""
         return self.data + self.weights + max(self.step, self.evaluation)
 
     @property
     def peak(self) -> int:
-        """The most at one time in the computer's memory where it trains there, in bytes."""
+        """Peak in host memory for a run on the CPU, in bytes."""
         return max(self.on_gpu, self.data + self.weights + self.saving)
 
 
 def parameter_count(architecture: Architecture) -> int:
-    """Trainable parameters (799,078 for the notebook's network, its section 1.4)."""
+    """Number of trainable parameters (799,078 for the notebook's network, its section 1.4)."""
     a = architecture
     side = block_sizes(a.kernel_size, a.stride, a.padding)[1][1]
     convolutions = a.channels * a.kernel_size**2 * (a.in_channels + a.channels) + 2 * a.channels
@@ -73,10 +73,10 @@ def parameter_count(architecture: Architecture) -> int:
 
 
 def training_need(request: Train) -> Need:
-    """What `request` needs, estimated from the shapes of its tensors; the program itself is not counted.
+    """The memory that `request` needs, estimated from the shapes of its tensors, without the program itself.
 
-    A step holds each convolution's map until its gradient is known, with batch norm also the normalised one, and of the
-    pooled maps the places of the maxima too; then the gradients of the largest of them come on top.
+    A step keeps the map of each convolution for the backward pass, with batch norm also the normalised map, and the
+    pooled maps with the positions of their maxima; the gradients of the largest maps come on top.
     """
     a = request
     (wide1, side1), (wide2, side2) = block_sizes(a.kernel_size, a.stride, a.padding)
@@ -87,43 +87,43 @@ def training_need(request: Train) -> Need:
     kept = 2 if a.batch_norm else 1  # the convolution's map, and the normalised one
     pools = (pooled1 + pooled2) * (_FLOAT + _INDEX)
     connected = (2 * pooled2 + 3 * a.hidden) * _FLOAT
-    forth = image + kept * (maps1 + maps2) + pools + connected
-    back = kept * max(maps1, maps2) + pooled1 * _FLOAT
+    forward = image + kept * (maps1 + maps2) + pools + connected
+    backward = kept * max(maps1, maps2) + pooled1 * _FLOAT
     batch = min(a.batch_size, a.train_size)
-    halves = maps1 // 2 + maps1 // 4  # an evaluation takes the maxima of rows, and of these those of columns
+    halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
     evaluated = EVALUATION_BATCH * (image + maps1 + max(halves, maps2) + connected)
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
         weights=_COPIES * weights,
-        step=int(_HOLES * batch * (forth + back)) + weights,
+        step=int(_HOLES * batch * (forward + backward)) + weights,
         evaluation=int(_HOLES * evaluated),
         saving=_SAVED * weights,
     )
 
 
 def check_fits(need: int, free: int | None, request: Train, where: str = "in memory", otherwise: str = "") -> None:
-    """Raise RequestError, with the numbers, where `need` bytes are more than are `free` `where`; None: not known.
+    """Raise RequestError, with the numbers, where `need` bytes are more than `free` (None: not known).
 
-    `otherwise` is what else one can do, at the end of the message.
+    `where` says which memory that is, and `otherwise`, at the end of the message, what else to do.
     """
     if free is None or need <= free:
         return
     raise RequestError(
-        f"this run needs about {gigabytes(need)}, and {gigabytes(free)} are free {where}: lower --batch-size "
+        f"this run needs about {gigabytes(need)}, but only {gigabytes(free)} are free {where}: lower --batch-size "
         f"({request.batch_size}), --channels ({request.channels}) or --hidden ({request.hidden}){otherwise}"
     )
 
 
 def gigabytes(size: int) -> str:
-    """`size` bytes for people, for example `33.1 GB`."""
+    """`size` bytes as text, for example `33.1 GB`."""
     return f"{size / 1e9:,.1f} GB"
 
 
 def free_memory(proc: Path = Path("/proc"), root: Path = MOUNTED) -> int | None:
-    """Bytes that this process can still take: of the machine's, or of what its control groups leave if that is less.
+    """Bytes that this process can still allocate, limited by the machine and by its control groups.
 
-    What the kernel would give back when asked, such as cached files, counts as free, swap does not. None where the
-    system does not say (it is not Linux).
+    Memory that the kernel can reclaim, such as cached files, counts as free; swap does not. None where the system does
+    not report it (outside of Linux).
     """
     found = [*_of_machine(proc / "meminfo"), *_of_groups(proc / "self" / "cgroup", root)]
     return max(0, min(found)) if found else None
@@ -136,7 +136,7 @@ def _of_machine(meminfo: Path) -> Iterator[int]:
 
 
 def _of_groups(membership: Path, root: Path) -> Iterator[int]:
-    """What is left in each control group around this process."""
+    """Bytes left in each control group of this process."""
     for version, group in groups("memory", root, membership):
         yield from _left(group, *_FILES[version])
 
@@ -144,14 +144,14 @@ def _of_groups(membership: Path, root: Path) -> Iterator[int]:
 def _left(group: Path, limit: str, used: str, given_back: tuple[str, ...]) -> Iterator[int]:
     try:
         most, now = (int((group / name).read_text()) for name in (limit, used))
-    except (OSError, ValueError):  # there is no such group, or its limit is `max`
+    except (OSError, ValueError):  # the group does not exist, or its limit is `max`
         return
     statistics = _table(group / "memory.stat")
     yield most - max(0, now - sum(statistics.get(name, 0) for name in given_back))
 
 
 def _table(file: Path) -> dict[str, int]:
-    """The first number after each name in a file of the kernel's."""
+    """The first number after each name in a file of the kernel."""
     found: dict[str, int] = {}
     with contextlib.suppress(OSError, ValueError):
         for line in file.read_text().splitlines():

@@ -81,12 +81,12 @@ EXPLAINING: list[tuple[str, Any]] = [
     ("patch size", 1.5),
     ("stride", 0),
     ("stride", 28),
-    ("fill", "black"),
-    ("fill", 0),
-    ("fill", "1.01"),
-    ("fill", "-0.5"),
-    ("fill", "nan"),
-    ("fill", ""),
+    ("baseline", "black"),
+    ("baseline", 0),
+    ("baseline", "1.01"),
+    ("baseline", "-0.5"),
+    ("baseline", "nan"),
+    ("baseline", ""),
     ("watch", "10"),
     ("watch", 8),
     ("seed", -1),
@@ -294,7 +294,7 @@ def test_every_parameter_has_help_and_a_default_that_passes() -> None:
 
 
 def test_a_batch_is_no_larger_than_what_it_is_taken_from() -> None:
-    with pytest.raises(RequestError, match="batch size 64 is more than the 63 training images"):
+    with pytest.raises(RequestError, match="batch size 64 is larger than the 63 training images"):
         Train(train_size=63)
     assert Train(train_size=64).batch_size == 64
 
@@ -341,9 +341,9 @@ def test_batch_norm_is_said_in_one_way() -> None:
     assert Train(norm_layers=("conv1", "logits")).norms == ("conv1", "logits")
     assert Train(norm_layers=("logits",)).variant == "cnn-bn"
     for wrong in (("conv2", "conv1"), ("conv1", "conv1"), ("conv1", "conv2", "fc1")):
-        with pytest.raises(RequestError, match="norm layers say where batch norm stands"):
+        with pytest.raises(RequestError, match="norm layers are only for a network whose batch norm differs"):
             Train(norm_layers=wrong)
-    with pytest.raises(RequestError, match="norm layers say where batch norm stands"):
+    with pytest.raises(RequestError, match="norm layers are only for a network whose batch norm differs"):
         Train(batch_norm=True, norm_layers=("logits",))
 
 
@@ -360,7 +360,7 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         ShowDigits(order="mistakes", digit=9, count=10_000),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
-        Occlude(patch_size=27, stride=3, fill="noise", watch="9", average=7),
+        Occlude(patch_size=27, stride=3, baseline="noise", watch="9", average=7),
         Attribute(method="smoothgrad", noise=0.5, digits=10_000, randomise=True),
     ],
 )
@@ -369,6 +369,6 @@ def test_questions_survive_json(request_: Request) -> None:
 
 
 def test_a_randomisation_is_over_many_images() -> None:
-    with pytest.raises(RequestError, match="randomise is measured over many images: give digits too, for example 16"):
+    with pytest.raises(RequestError, match="randomise is measured over many images: set digits too, for example to 16"):
         Attribute(randomise=True)
     assert Attribute(randomise=True, digits=1).randomise

@@ -69,9 +69,9 @@ def operations(device: str) -> Iterator[Operation]:
         yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
         yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
     yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
-    for what, fill in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
-        occlude = Occlude(what=what, device=device, fill=fill, stride=2, average=2 if fill == "zero" else 0)
-        yield Operation(f"occlude {fill}", occlude)
+    for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
+        occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)
+        yield Operation(f"occlude {baseline}", occlude)
     for what in (CNN, BN):
         yield Operation(f"attribute {what}", Attribute(what=what, device=device, stride=9, steps=2, samples=2), 1e-4)
     many = Attribute(what=BN, device=device, method="grad-cam-conv1", stride=9, digits=2, randomise=True)
@@ -104,7 +104,9 @@ def _attacks(device: str) -> Iterator[Operation]:
     aimed = AttackPgd(what=BN, device=device, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
     yield Operation("attack pgd l2", aimed)
     yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, indices=digits))
-    yield Operation("attack cw", AttackCarliniWagner(what=CNN, device=device, indices=digits, steps=8, searches=2))
+    yield Operation(
+        "attack cw", AttackCarliniWagner(what=CNN, device=device, indices=digits, steps=8, binary_search_steps=2)
+    )
 
 
 def make_small(out: Path) -> None:

@@ -28,7 +28,7 @@ QUICK = {
     "fgsm": (),
     "pgd": ("--steps", 3),
     "deepfool": ("--steps", 3),
-    "cw": ("--steps", 3, "--searches", 2),
+    "cw": ("--steps", 3, "--binary-search-steps", 2),
 }
 
 
@@ -167,10 +167,13 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
         (("attack", "fgsm", CNN, "--epsilon", "29"), "epsilon must be a number from 0 to 28, not 29"),
         (("attack", "fgsm", CNN, "--epsilon", "nan"), "epsilon must be a finite number"),
         (("attack", "pgd", CNN, "--norm", "l1"), "l1"),
-        (("attack", "pgd", CNN, "--restarts", "2", "--no-random-start"), "restarts differ by their random start"),
+        (
+            ("attack", "pgd", CNN, "--restarts", "2", "--no-random-start"),
+            "restarts without a random start are all the same",
+        ),
         (("attack", "deepfool", CNN, "--target", "3"), "--target"),
         (("attack", "cw", "pretrained:x"), "there is no pretrained:x"),
-        (("robustness", CNN, "--attack", "cw"), "cw minimise L2: ask for norm l2"),
+        (("robustness", CNN, "--attack", "cw"), "cw minimises the L2 norm: set norm to l2"),
         (("robustness", CNN, "--epsilons", "0", "-1"), "epsilons must be from 0 to 28"),
         (("robustness", CNN, "--epsilons", "0", "nan"), "epsilons must be a finite number"),
         (("robustness", CNN, "--attack", "pgd", "pgd"), "name each attack once"),

@@ -151,7 +151,7 @@ async def test_parameters_end_where_their_bounds_are(still_app: MakeApp) -> None
         assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
         await press(pilot, screen, "o", "p")
         assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
-        assert "restarts differ by their random start" in list(app._notifications)[-1].message
+        assert "restarts without a random start are all the same" in list(app._notifications)[-1].message
     for values in LADDERS.values():
         assert list(values) == sorted(values)
 

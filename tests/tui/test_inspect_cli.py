@@ -64,9 +64,9 @@ def test_what_is_asked_for_becomes_a_request() -> None:
     assert asked("activations", "--survey", "--layer", "conv2", "--index", "7", "--dataset", "kmnist") == (
         ShowActivations(survey=True, layer="conv2", index=7, dataset="kmnist")
     )
-    assert asked("occlude", "--fill", "0.15", CNN) == Occlude(what=CNN, fill="0.15")
-    assert asked("occlude", "--patch-size", "4", "--stride", "2", "--fill", "one", "--watch", "3", CNN) == Occlude(
-        what=CNN, patch_size=4, stride=2, fill="one", watch="3"
+    assert asked("occlude", "--baseline", "0.15", CNN) == Occlude(what=CNN, baseline="0.15")
+    assert asked("occlude", "--patch-size", "4", "--stride", "2", "--baseline", "one", "--watch", "3", CNN) == Occlude(
+        what=CNN, patch_size=4, stride=2, baseline="one", watch="3"
     )
     assert asked("attribute", CNN, "--method", "integrated-gradients", "--digits", "5", "--randomise") == Attribute(
         what=CNN, method="integrated-gradients", digits=5, randomise=True
@@ -181,7 +181,7 @@ def test_occlusion_says_where_it_hurts(call: Call) -> None:
     (event, mean) = lines(call, "occlude", CNN, "--average", "2")
     assert out.startswith("pretrained:cnn  cnn, epoch 15, mnist test\n")
     at = tuple(event["minimum_at"])
-    assert f"image 61: actual 8, predicted 8, p(8) {event['baseline_probability']:.2%}".replace("%", " %") in out
+    assert f"image 61: actual 8, predicted 8, p(8) {event['unoccluded_probability']:.2%}".replace("%", " %") in out
     assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
     assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} of them computed" in out
     assert f"over strokes: {event['strokes']['positions']:.2%} of the positions".replace("%", " %") in out
@@ -213,15 +213,15 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
         (("occlude", "--patch-size", "0"), "patch size must be a whole number from 1 to 27, not 0"),
         (("occlude", "--stride", "0"), "stride must be a whole number from 1 to 27, not 0"),
         (
-            ("occlude", "--fill", "red"),
-            "fill must be zero, mean, one, noise, or a number from 0 to 1 such as 0.5, not 'red'",
+            ("occlude", "--baseline", "red"),
+            "baseline must be zero, mean, one, noise, or a number from 0 to 1 such as 0.5, not 'red'",
         ),
         (("occlude", "--watch", "10"), "invalid choice '10' for argument '--watch'"),
         (("attribute", "--method", "lime"), "invalid choice 'lime' for argument '--method'"),
         (("attribute", "--noise", "0"), "noise must be a number more than 0 and at most 1, not 0.0"),
         (("attribute", "--index", "-1"), "index must be a whole number at least 0, not -1"),
         (("attribute", "none.pth"), "there is no file none.pth"),
-        (("attribute", "--randomise"), "randomise is measured over many images: give digits too, for example 16"),
+        (("attribute", "--randomise"), "randomise is measured over many images: set digits too, for example to 16"),
     ],
 )
 def test_bad_questions_are_one_line(call: Call, arguments: tuple[str, ...], words: str) -> None:
@@ -242,9 +242,7 @@ def test_weights_of_another_shape_are_one_line(call: Call, tmp_path: Path) -> No
     for word in ("occlude", "attribute"):
         code, out, err = call(word, "odd.pth")
         assert (code, out) == (2, "")
-        assert err.startswith(
-            "mnist-tui: odd.pth holds another network than ours: conv2.0.bias is (3,), wanted is (32,)"
-        )
+        assert err.startswith("mnist-tui: odd.pth holds a different network: conv2.0.bias is (3,), expected (32,)")
         assert err.count("\n") == 1
 
 
@@ -395,11 +393,11 @@ WANTED: dict[str, dict[str, tuple[int, ...]]] = {
     "occlude": {
         "image": (28, 28),
         "covers": (28, 28),
-        "baseline": (10,),
+        "unoccluded": (10,),
         "probabilities": (21, 21),
         "winners": (21, 21),
         "all_probabilities": (21, 21, 10),
-        "baseline_probability": (),
+        "unoccluded_probability": (),
     },
     "attribute": {
         "image": (28, 28),
@@ -422,7 +420,7 @@ def test_npz_holds_the_arrays_by_name(call: Call, tmp_path: Path, word: str) -> 
         assert found["layer"].tolist() == [layer["name"] for layer in event["layers"]]
         assert found["parameters"].sum() == event["total_parameters"]
     if word == "occlude":
-        assert found["baseline_probability"] == pytest.approx(event["baseline_probability"])
+        assert found["unoccluded_probability"] == pytest.approx(event["unoccluded_probability"])
         assert found["probabilities"].min() == pytest.approx(event["minimum"])
         assert (found["winners"] == found["all_probabilities"].argmax(axis=2)).all()
     if word == "attribute":
@@ -471,7 +469,7 @@ def test_npz_of_the_mean_map_has_both(call: Call, tmp_path: Path) -> None:
         assert set(file) - set(WANTED["occlude"]) == {
             "mean_image",
             "mean_probabilities",
-            "mean_baseline_probability",
+            "mean_unoccluded_probability",
             "deviation",
             "changed",
         }
@@ -652,7 +650,7 @@ def test_the_table_of_layers_is_the_events(call: Call) -> None:
 
 
 def test_people_and_programs_hear_why_the_cpu_computes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    reason = "cuda:0 is too old for this PyTorch: on the CPU"
+    reason = "cuda:0 is too old for this PyTorch: using the CPU"
     monkeypatch.setattr("engine.network.devices.fallback", lambda: reason)
     code, out, err = call("filters", "pretrained:cnn")
     assert (code, err) == (0, "")
@@ -669,4 +667,4 @@ def test_a_gpu_that_gives_out_is_one_line(call: Call, monkeypatch: pytest.Monkey
     monkeypatch.setattr("engine.inspection.loaded._read", full)
     for command in (["evaluate"], ["occlude"], ["attribute"], ["attack", "pgd"], ["robustness"], ["digits"]):
         code, _, err = call(*command, "pretrained:cnn", "--device", "cpu")
-        assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: take --device cpu, or free some\n")
+        assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: use --device cpu, or free some memory\n")

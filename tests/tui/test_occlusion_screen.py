@@ -144,7 +144,7 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "p", "p", "P", "s", "s", "S", "f", "w", "w", "w", "W")
         event = whole(screen)
-        assert (event.patch_size, event.stride, event.fill, event.watched) == (9, 2, "mean", 0)
+        assert (event.patch_size, event.stride, event.baseline, event.watched) == (9, 2, "mean", 0)
         assert event.probabilities.shape == (10, 10)
         assert "9x9 of its mean, stride 2" in text(screen, Maps)
         assert "p(0)" in text(screen, Maps)
@@ -156,7 +156,7 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         assert app.workspace.digit == ("test", 62)
         assert whole(screen).index == 62
         await press(pilot, screen, *"fffff")
-        assert whole(screen).fill == "0.5"
+        assert whole(screen).baseline == "0.5"
         assert (whole(screen).covers == 0.5).all()
         assert "of 0.5, stride 2" in text(screen, Maps)
         screen.patch = replace(screen.patch, patch_size=26, stride=26)
@@ -179,7 +179,7 @@ async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> Non
         await press(pilot, screen, "tab")
         assert "drop of p(8)" in text(screen, Maps)
         drop = maps_page(screen).maps.panels[1].values
-        np.testing.assert_allclose(drop, event.baseline_probability - event.probabilities)
+        np.testing.assert_allclose(drop, event.unoccluded_probability - event.probabilities)
         await press(pilot, screen, "tab")
         assert "winning class" in text(screen, Maps)
 
@@ -650,5 +650,5 @@ async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None
         assert found is not None
         assert (found.index, found.watched) == (63, found.predicted)
         await press(pilot, screen, "escape")
-        assert (whole(screen).patch_size, whole(screen).stride, whole(screen).fill) == (11, 2, "one")
+        assert (whole(screen).patch_size, whole(screen).stride, whole(screen).baseline) == (11, 2, "one")
         assert not [job for job in app.workspace.lab.unfinished("analysis") if job.cancelled]

@@ -108,7 +108,7 @@ async def test_rename_delete_and_undo(still_app: MakeApp, tmp_path: Path) -> Non
         assert "undo" not in live(screen)
         await pilot.press("m")
         await typed(pilot, "a/b")
-        await until(pilot, lambda: "a name is one word" in list(app._notifications)[-1].message)
+        await until(pilot, lambda: "must be a folder name" in list(app._notifications)[-1].message)
         await pilot.press("m")
         await typed(pilot, "renamed")
         await until(pilot, lambda: "renamed" in listed(screen))
@@ -200,7 +200,7 @@ async def test_resume_from_the_list(app: MnistTui, tmp_path: Path) -> None:
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 1)
-        assert "cancelled" in words(screen.list.rows)
+        assert "stopped" in words(screen.list.rows)
         await tap(pilot, "R")
         await until(pilot, lambda: app.workspace.history.state == "finished")
         await until(pilot, lambda: "finished" in words(screen.list.rows))

@@ -18,7 +18,7 @@ from tui.cli import main as cli
 
 ROOT = Path(__file__).parents[2]
 MISSING = "libcublas.so.12: cannot open shared object file: No such file or directory"
-REINSTALL = "reinstall what needs it, or set LD_LIBRARY_PATH to the folder that holds it"
+REINSTALL = "reinstall the package that needs it, or add the library's folder to LD_LIBRARY_PATH"
 
 
 def program(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_a_library_that_does_not_load_says_so_itself(tmp_path: Path, kind: str) 
     (tmp_path / "torch.py").write_text(f"raise {kind}({MISSING!r})")
     done = program("evaluate", "pretrained:cnn", path=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"mnist-tui: a library does not load: {MISSING}: {REINSTALL}\n"
+    assert done.stderr == f"mnist-tui: a library cannot be loaded: {MISSING}: {REINSTALL}\n"
 
 
 def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     lab = Lab(tmp_path)
     job: Job = lab.submit(WarmUp())
     assert job.wait(10)
-    said = JobFailed(reason=f"a library does not load: {MISSING}: {REINSTALL}", bad_request=False)
+    said = JobFailed(reason=f"a library cannot be loaded: {MISSING}: {REINSTALL}", bad_request=False)
     assert [event for _, event in lab.drain()] == [said]
     lab.close()
 
@@ -52,17 +52,17 @@ def test_the_app_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a folder that"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "set TMPDIR to a writable folder"),
         (
             OSError(
                 "Matplotlib requires access to a writable cache directory, but there was an issue with the default "
                 "path (/.config/matplotlib), and a temporary directory could not be created; set the MPLCONFIGDIR "
                 "environment variable to a writable directory"
             ),
-            "a writable cache directory: set MPLCONFIGDIR to a folder that can be written",
+            "a writable cache directory: set MPLCONFIGDIR to a writable folder",
         ),
         (ModuleNotFoundError("No module named 'captum'", name="captum"), "reinstall mnist-tui"),
-        (RuntimeError("operator torchvision::nms does not exist"), "install both from the same place"),
+        (RuntimeError("operator torchvision::nms does not exist"), "install both from the same source"),
         (ImportError("cannot import name 'Random'", name="random", path="/w/random.py"), "/w/random.py is imported in"),
         (ImportError("\n\nIMPORTANT:\n\nread this"), "IMPORTANT: read this"),
     ],
@@ -85,9 +85,7 @@ def test_modules_of_others_under_our_names(tmp_path: Path) -> None:
     (tmp_path / "random.py").write_text("x = 1")
     done = program("runs", path=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        f"mnist-tui: {tmp_path / 'random.py'} is imported in the place of Python's own random"
-    )
+    assert done.stderr.startswith(f"mnist-tui: {tmp_path / 'random.py'} is imported instead of Python's own random")
     assert len(done.stderr.splitlines()) == 1
 
 

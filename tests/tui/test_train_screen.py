@@ -126,7 +126,7 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
         await until(pilot, lambda: app.workspace.training is None)
-        assert app.workspace.history.state == "cancelled"
+        assert app.workspace.history.state == "stopped"
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunCancelled)
     assert app.workspace.lab.close()
@@ -402,7 +402,7 @@ async def test_a_run_of_another_process_is_stopped(
         message = list(app._notifications)[-1].message
         assert message == "process 7 on node-a was asked to stop: it does so at its next step"
         assert isinstance(list(work)[-1], RunCancelled)
-        await until(pilot, lambda: app.workspace.history.state == "cancelled")
+        await until(pilot, lambda: app.workspace.history.state == "stopped")
         assert "R resume" in keys(app)
     assert app.workspace.lab.close()
 
@@ -416,7 +416,7 @@ async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, mo
         assert isinstance(app.workspace.opened, RunFolder)
         ask_to_stop(run := app.workspace.opened)
         await until(pilot, lambda: app.workspace.training is None)
-        assert run.history().state == "cancelled"
+        assert run.history().state == "stopped"
         assert app.is_running
         assert app.workspace.queue == []
         assert app.workspace.history.state == "finished"  # the next one in the queue had its turn

@@ -97,9 +97,9 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
                 tables[name] = np.array([getattr(digit, name) for digit in event.digits], np.int64)
             tables["probabilities"] = np.array([digit.probabilities for digit in event.digits]).reshape(-1, 10)
         case OcclusionMap():
-            tables = {"baseline_probability": np.array(event.baseline_probability)}
+            tables = {"unoccluded_probability": np.array(event.unoccluded_probability)}
         case ClassOcclusionReady():
-            tables = {"mean_baseline_probability": np.array(event.baseline_probability)}
+            tables = {"mean_unoccluded_probability": np.array(event.unoccluded_probability)}
         case AttributionsComputed():
             maps = own.pop("maps")
             names = ["attribution"] if len(maps) == 1 else [method.replace("-", "_") for method in event.methods]

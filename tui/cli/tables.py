@@ -213,7 +213,7 @@ def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
     changed = f": {', '.join(f'{winner} ({count:,})' for winner, count in others)}" if others else ""
     return [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
-        f"{p} {percent(event.baseline_probability)} without a patch",
+        f"{p} {percent(event.unoccluded_probability)} without a patch",
         f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} computed, "
         f"{event.seconds * 1000:.0f} ms",
         f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
@@ -223,7 +223,7 @@ def _occlusion(event: OcclusionMapReady) -> list[RenderableType]:
 
 
 def _patch(event: OcclusionMapReady | ClassOcclusionReady) -> str:
-    return f"patch {event.patch_size}x{event.patch_size} ({event.fill}), stride {event.stride}"
+    return f"patch {event.patch_size}x{event.patch_size} ({event.baseline}), stride {event.stride}"
 
 
 def _strokes(strokes: StrokeShare) -> str:
@@ -232,12 +232,13 @@ def _strokes(strokes: StrokeShare) -> str:
 
 def _class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
     over = f"mean over {event.averaged:,} of the {event.matching:,} images of class {event.digit}, {_patch(event)}"
-    if math.isnan(event.baseline_probability):
+    if math.isnan(event.unoccluded_probability):
         return [f"{over}: {NO_NUMBERS}"]
     least, most = float(event.mean_probabilities.min()), percent(float(event.changed.max()))
+    p = percent(event.unoccluded_probability)
     return [
         f"{over}:",
-        f"probability {percent(event.baseline_probability)} without a patch, lowest {least:.4f} at {event.minimum_at}",
+        f"probability {p} without a patch, lowest {least:.4f} at {event.minimum_at}",
         f"the prediction changes for {most} of the images at {event.most_changed_at}",
         _strokes(event.strokes),
     ]
@@ -247,7 +248,7 @@ def _attributions(event: AttributionsComputed) -> list[RenderableType]:
     p = f"p({event.watched})"
     lines: list[RenderableType] = [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
-        f"{p} {percent(event.baseline_probability)}",
+        f"{p} {percent(event.unoccluded_probability)}",
         "",
         _faithfulness_table(event.faithfulness),
     ]

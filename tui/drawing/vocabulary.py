@@ -13,7 +13,7 @@ NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 def with_spread(measure: str, value: Spread) -> str:
     """A mean and, of several runs, its standard deviation, in the unit of the measure."""
     factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
-    if measure == "seconds an epoch":
+    if measure == "seconds per epoch":
         digits, unit = 2, " s"
     mean = f"{factor * value.mean:.{digits}f}"
     return f"{mean}{unit}" if math.isnan(value.deviation) else f"{mean} +- {factor * value.deviation:.{digits}f}{unit}"

@@ -162,9 +162,8 @@ class TrainScreen(LabScreen):
         match history.state:
             case "failed":
                 return f"failed: {history.reason}"
-            case "cancelled" | "interrupted":
-                word = "stopped" if history.state == "cancelled" else "interrupted"
-                return f"{word} after epoch {history.epoch}{dot}R resumes {history.name}"
+            case "stopped" | "interrupted":
+                return f"{history.state} after epoch {history.epoch}{dot}R resumes {history.name}"
             case "running" | "paused" if watched := self.workspace.watched:
                 done = f"epoch {history.epoch} finished"
                 return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"

@@ -1,4 +1,4 @@
-"""Figures for a paper: one file a kind. No other part of the program draws with Matplotlib."""
+"""Figures for a paper, one module per kind. No other part of the program draws with Matplotlib."""
 
 from engine.plotting import import_matplotlib
 

@@ -1,4 +1,4 @@
-"""What a convolution block makes of one image (the notebook's section 2.3)."""
+"""The activations of a convolution block for one image (the notebook's section 2.3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.inspection.requests import LayerName
 from engine.words import percent
 
 _SIDE = 1.1
-"""Inches of the image and of the mean map."""
+"""Side of the image and of the mean map, in inches."""
 
 
 def activations_figure(

@@ -1,4 +1,4 @@
-"""What attacks did: the notebook's figures of its section 3, and curves over many digits."""
+"""The results of attacks: the notebook's figures of section 3, and curves over many digits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _PALETTE = (VERMILLION, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 _DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
-    "noise": "From noise: images that the network takes for a class",
+    "noise": "From noise: images that the network classifies as a given class",
     "targeted": "Targeted adversarial attack: logit ascent with a squared-error penalty",
 }
 _MOST = 10
-"""Images in a row."""
+"""Maximum number of images in a row."""
 
 
 def attack_figure(event: AttackFinished) -> Figure:
-    """Of noise each image beside its cost history; of digits original, adversarial image and difference."""
+    """For noise, each image beside its cost history; for digits, original, adversarial image and difference."""
     return _noise(event) if event.attack == "noise" else _gallery(event)
 
 
@@ -41,7 +41,7 @@ def _settings(event: AttackFinished) -> str:
 
 
 def _noise(event: AttackFinished) -> Figure:
-    """The notebook's figure of section 3.1, two classes to a line."""
+    """The notebook's figure of section 3.1, two classes per line."""
     image, chart, line = 1.0, 1.9, 1.5
     rows = math.ceil(len(event.images) / 2)
     figure = page(rows * line + 0.15, _TITLES["noise"], small_print(event, _settings(event)))
@@ -56,7 +56,7 @@ def _noise(event: AttackFinished) -> Figure:
         axes.plot(range(len(history)), history, color=BLUE, linewidth=1)
         axes.set_title(f"Cost History for Target {made.index}", fontsize=7)
         axes.tick_params(labelsize=6)
-        axes.set_ylabel("LogitObjective Score", fontsize=6)
+        axes.set_ylabel("Logit Score", fontsize=6)
         axes.set_xlim(0, len(history) - 1)
         ticks = MaxNLocator(4, integer=True).tick_values(0, len(history) - 1)
         axes.set_xticks([tick for tick in ticks if 0 <= tick < len(history)])
@@ -67,7 +67,7 @@ def _noise(event: AttackFinished) -> Figure:
 
 
 def _gallery(event: AttackFinished) -> Figure:
-    """The notebook's gallery of section 3.2, with what it leaves out: the originals and the differences."""
+    """The notebook's gallery of section 3.2, with the originals and the differences, which it leaves out."""
     count = min(len(event.images), _MOST)
     difference = event.adversarial[:count] - event.original[:count]
     label, width = 0.34, WIDTH - 0.9
@@ -101,9 +101,9 @@ def _gallery(event: AttackFinished) -> Figure:
 
 
 def robustness_figure(event: RobustnessMeasured) -> Figure:
-    """Accuracy by bound with 95 % intervals, and under it the images that fell first.
+    """Accuracy by epsilon with 95 % intervals, and below it the images that were fooled first.
 
-    A point is hollow where a weaker attack, or a smaller bound, fools more.
+    A point is hollow where a weaker attack, or a smaller epsilon, fools more.
     """
     fallen = event.fallen
     chart, tile = 2.6, 0.62
@@ -111,8 +111,8 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
     count = event.points[0].count
     notes = [f"{count:,} images", "bands: 95 % intervals (Wilson)"]
     if any(point.beaten_by for point in event.points):
-        notes.append("hollow: a weaker attack or a smaller bound fools more")
-    figure = page(height, f"Accuracy under attack, by the {NORMS[event.norm]} norm", small_print(event, *notes))
+        notes.append("hollow: a weaker attack or a smaller epsilon fools more")
+    figure = page(height, f"Accuracy under attack, in the {NORMS[event.norm]} norm", small_print(event, *notes))
     axes = panel(figure, 0.6, 0.1, 4.4, chart)
     for network, attack in event.curves:
         points = event.curve(network, attack)
@@ -140,13 +140,13 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         axes, _ = mosaic.draw(figure, (left, top), (0.0, 1.0), "gray")
         for i, each in enumerate(fallen):
             mosaic.write(axes, i, f"{each.index}: {each.actual} → {each.taken_for}\nε {each.epsilon:.3g}", 5.5)
-        words = f"First to fall: {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}"
+        words = f"Fooled first: {event.networks[0]} under {ATTACK_TITLES[event.fallen_by]}"
         figure.text(left / WIDTH, 1 - (0.45 + chart + 0.68) / (height + 0.75), words, fontsize=SMALL + 0.5)
     return figure
 
 
 def beta_figure(event: BetaSwept) -> Figure:
-    """Success, L2 and L-infinity by the weight of the penalty."""
+    """Success rate, L2 and L-infinity norm by penalty weight."""
     notes = (
         f"{event.averaged} images towards {event.target}",
         f"{event.steps} steps of {event.step_size:g}",
@@ -169,12 +169,12 @@ def beta_figure(event: BetaSwept) -> Figure:
 
 
 def transfer_figure(event: TransferMeasured) -> Figure:
-    """The share of images, made on the network of a row, that fool the network of a column."""
+    """The share of images made for the network of a row that fool the network of a column."""
     size = 0.75
     count = len(event.networks)
     bound = "" if event.epsilon is None else f", {NORMS[event.norm]} {event.epsilon:g}"
     title = f"Transfer of adversarial images: {ATTACK_TITLES[event.attack]}{bound}"
-    notes = (f"{event.averaged:,} images that all get right", "rows: made on, columns: shown to")
+    notes = (f"{event.averaged:,} images that all classify correctly", "rows: made for, columns: tested on")
     figure = page(count * size + 0.7, title, small_print(event, *notes))
     axes = panel(figure, (WIDTH - count * size) / 2, 0.45, count * size, count * size)
     axes.imshow(event.success, cmap="viridis", vmin=0, vmax=1)
@@ -191,14 +191,14 @@ def transfer_figure(event: TransferMeasured) -> Figure:
 
 
 def universal_figure(event: UniversalMade) -> Figure:
-    """The perturbation, and under it some of the images that it was tried on, without it and with it."""
+    """The perturbation, and below it some of the images that it was tested on, without it and with it."""
     count, side, label = len(event.originals), 1.6, 0.34
     width = WIDTH - 0.9
     tile = width / max(count, 5) * count - 0.08
     rows = [Mosaic(images, count, tile, label, gap=0.1) for images in (event.originals, event.adversarial)]
-    wanted = "another answer" if event.target < 0 else f"the answer {event.target}"
+    wanted = "prediction changed" if event.target < 0 else f"predicted as {event.target}"
     notes = (
-        f"made of {event.made_of:,} training images",
+        f"fitted to {event.made_of:,} training images",
         f"L∞ {event.epsilon:g}, {event.steps} steps of {event.step_size:g}",
     )
     height = side + 0.2 + sum(row.height + label for row in rows)
@@ -209,8 +209,8 @@ def universal_figure(event: UniversalMade) -> Figure:
     show(axes, event.perturbation, (-most, most), "diverging")
     facts = (
         f"the perturbation: from {event.perturbation.min():.3f} to {event.perturbation.max():.3f}\n"
-        f"{wanted} for {percent(event.fooling_rate)} of {event.averaged:,} images that it was not made of\n"
-        f"(for {percent(event.by_chance)} with a random one as large)\n"
+        f"{wanted} for {percent(event.fooling_rate)} of {event.averaged:,} images that it was not fitted to\n"
+        f"(for {percent(event.by_chance)} with a random perturbation of the same size)\n"
         f"accuracy {percent(event.accuracy_before)} without it, {percent(event.accuracy)} with it"
     )
     figure.text((left + side + 0.2) / WIDTH, 1 - (0.45 + side / 2) / (height + 0.75), facts, fontsize=7, va="center")

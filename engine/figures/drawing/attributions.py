@@ -1,4 +1,4 @@
-"""What each pixel did for a class, by several methods, and how far these maps can be trusted."""
+"""Attribution maps of several methods, and how faithful they are."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ _COLOURS = {
     "random": "#888888",
 }
 _CHART = 1.75
-"""Inches that the curves are wide and high."""
+"""Side of the curves' panels, in inches."""
 _LEFTS = (0.55, 0.55 + _CHART + 0.6)
 _RIGHT = _LEFTS[1] + _CHART
 _NUMBER = 0.64
-"""Inches of a column of numbers."""
+"""Width of a column of numbers, in inches."""
 
 
 def attributions_figure(event: AttributionsComputed, colours: ColourMapName, shared_range: bool) -> Figure:
-    """The image and the map of each method, and under them the deletion and insertion curves."""
+    """The image and the map of each method, and below them the deletion and insertion curves."""
     images, span = ranged(event.maps, colours, shared_range)
     label, tile = 0.2, 1.3
-    # The image is the first tile. It has no negative values, and in the colours of the maps it would seem to be one.
+    # The image is the first tile. It is drawn in gray: in the colours of the maps it would look like one of them.
     left, right = 0.15, 0.15 + tile + 0.15
     mosaic = Mosaic(images, min(4, len(images)), min(4, len(images)) * (tile + 0.12) - 0.12, label)
     charts = max(label + mosaic.height, label + tile + 0.5) + BAR + 0.35
-    title = f"What speaks for {event.watched}: actual {event.actual}, predicted {event.predicted}"
+    title = f"Attributions for class {event.watched}: actual {event.actual}, predicted {event.predicted}"
     notes = [f"image {event.index}", *(_completeness(each) for each in event.faithfulness if each.completeness)]
     figure = page(charts + _CHART + 0.5, title, small_print(event, *notes))
     image_axes = panel(figure, left, label, tile, tile)
     image_axes.imshow(event.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     image_axes.set(xticks=[], yticks=[])
     image_axes.set_title(f"image {event.index}", fontsize=SMALL + 0.5, pad=3)
-    image_axes.set_xlabel(f"p({event.watched}) = {event.baseline_probability:.4f}", fontsize=SMALL)
+    image_axes.set_xlabel(f"p({event.watched}) = {event.unoccluded_probability:.4f}", fontsize=SMALL)
     axes, image = mosaic.draw(figure, (right, label), span, colours)
     for i, method in enumerate(event.methods):
         mosaic.write(axes, i, METHOD_TITLES[method].full, SMALL + 0.5)
@@ -65,7 +65,7 @@ def attributions_figure(event: AttributionsComputed, colours: ColourMapName, sha
 
 
 def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
-    """Deletion and insertion curves over many images, and what is left of each map when weights become random."""
+    """Deletion and insertion curves over many images, and the rank correlation of maps with randomised weights."""
     height = _CHART + 0.65 + (_CHART + 0.65 if event.randomised else 0.0)
     title = "Deletion and insertion" + (", and randomised weights" if event.randomised else "")
     notes = ["1 image"]
@@ -86,11 +86,11 @@ def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
         axes.set_xticks(
             range(len(event.stages)), labels=[event.stages[0], *(f"+ {stage}" for stage in event.stages[1:])]
         )
-        axes.set(xlabel="layers with random weights, from the top down", ylabel="rank correlation with the map")
+        axes.set(xlabel="randomised layers, from the top down", ylabel="rank correlation with the original map")
         known = [value for each in event.faithfulness for value in each.similarities if not math.isnan(value)]
         axes.set_ylim(min(-0.1, *known) - 0.02, 1.02)
         axes.grid(True)
-        axes.set_title(f"What stays of a map when the weights become random ({event.randomised} images)")
+        axes.set_title(f"Similarity of maps with randomised weights ({event.randomised} images)")
         rows = [(t.method, (_number(t.change),)) for t in event.faithfulness if t.change is not None]
         _table(figure, _CHART + 0.9, rows, ("change",))
     return figure
@@ -103,11 +103,11 @@ def _completeness(measured: Faithfulness) -> str:
 
 
 def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Sequence[Faithfulness], what: str) -> None:
-    """Deletion, insertion, and a table of their areas, which is the legend too."""
+    """Deletion, insertion, and a table of their areas, which is also the legend."""
     both = [panel(figure, left, top, _CHART, _CHART) for left in _LEFTS]
     curves: tuple[Literal["deletion", "insertion"], ...] = ("deletion", "insertion")
     for axes, name in zip(both, curves, strict=True):
-        # Nine bands would hide one another: those of the best method and of chance say how far the images differ.
+        # Nine bands would hide each other: those of the best method and of random order show the spread.
         best = best_method(measured, name)
         for each in measured:
             banded = each.method in (best, "random")
@@ -132,7 +132,7 @@ def _number(value: float) -> str:
 
 
 def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]], heads: Sequence[str]) -> None:
-    """A line a method at the right of the page: a sample of its curve, its name, its numbers."""
+    """A line per method at the right of the page: a sample of its curve, its name, its numbers."""
     left = _RIGHT + 0.15
     width = WIDTH - left - 0.1
     axes = panel(figure, left, top, width, _CHART)

@@ -1,4 +1,4 @@
-"""Groups of runs beside one another: their curves with bands over seeds, and each run's result."""
+"""Comparison of groups of runs: their curves with bands over seeds, and the result of each run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from engine.runs.comparison import sentence
 from engine.runs.events import RunGroup, RunsCompared
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
-"""Okabe and Ito's, the yellow left out that nobody sees on white."""
+"""The palette of Okabe and Ito, without the yellow, which is not visible on white."""
 DASHES: tuple[object, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
 MOST = len(PALETTE)
-"""Groups that colours tell apart; of more, the first."""
+"""Maximum number of groups, which colours can distinguish; further ones are left out."""
 
 
 def comparison_figure(event: RunsCompared) -> Figure:
     """Validation loss and test accuracy by epoch, and the test accuracy of each run; at most MOST groups."""
     groups = event.groups[:MOST]
-    shown = [each for each in event.contrasts if each.measure in ("test accuracy", "seconds an epoch")][:4]
+    shown = [each for each in event.contrasts if each.measure in ("test accuracy", "seconds per epoch")][:4]
     legend = 0.17 * math.ceil(len(groups) / 2)
     words = 0.16 * len(shown) + 0.1
     left_out = len(event.groups) - len(groups)

@@ -1,4 +1,4 @@
-"""Which classes a network takes for which, on a whole split."""
+"""The confusion matrix on a whole split."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from engine.inspection.events import SplitEvaluated
 from engine.words import percent
 
 _ONE_SIDED: dict[ColourMapName, str] = {"gray": "Greys", "viridis": "viridis_r", "diverging": "Reds"}
-"""Maps that begin light: most cells hold little or nothing."""
+"""Colour maps that start light, since most cells are almost or entirely empty."""
 
 
 def confusion_figure(event: SplitEvaluated, colours: ColourMapName) -> Figure:
-    """The confusion matrix with its counts, its colours on a logarithmic scale, and the accuracy of each class."""
+    """The confusion matrix with its counts, colours on a logarithmic scale, and the accuracy of each class."""
     counts = np.array(event.confusion)
     classes = len(counts)
     side = 5.2  # inches

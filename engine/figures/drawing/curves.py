@@ -15,12 +15,12 @@ from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished
 
 _FEW = 50
-"""Epochs whose marks, and whose losses within, can be told apart."""
+"""Up to so many epochs, their markers, and the losses within epochs, are distinguishable."""
 
 
 def curves_figure(history: RunHistory) -> Figure:
-    """Losses, and accuracies, by epoch; also of a run under way. Raises RequestError before its first epoch is done."""
-    epochs, progress = list(history.epochs), history.progress  # as they are now: the run may go on meanwhile
+    """Losses and accuracies by epoch, also for a running run. Raises RequestError before its first epoch is done."""
+    epochs, progress = list(history.epochs), history.progress  # a snapshot, since the run may continue meanwhile
     if not epochs:
         raise RequestError("nothing to draw yet: wait until the first epoch is done")
     asked, state = epochs[-1].epochs, [] if history.state == "finished" else [history.state]
@@ -44,12 +44,14 @@ def curves_figure(history: RunHistory) -> Figure:
     for axes in (losses, accuracies):
         number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
         axes.grid(True)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3)  # above the axes, where no curve is
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3
+        )  # above the axes, where there are no curves
     return figure
 
 
 def _running(epochs: Sequence[EpochFinished], progress: BatchTrained | None) -> tuple[list[float], list[float]]:
-    """Ends of the stretches, in epochs, and their losses."""
+    """The ends, in epochs, of the parts of epochs with a running loss, and these losses."""
     parts = [(e.epoch, 1.0, e.running_loss) for e in epochs]
     if progress is not None:
         parts.append((progress.epoch, progress.step / progress.steps, progress.running_loss))
@@ -68,12 +70,12 @@ def _plot(axes: Axes, epochs: Sequence[EpochFinished], field: str, style: tuple[
 
 
 def scale_losses(axes: Axes, losses: list[float]) -> None:
-    """A logarithmic scale over the losses of the epochs: those of the first steps are a hundred times higher."""
+    """A logarithmic scale over the epochs' losses: those of the first steps are a hundred times higher."""
     finite = [loss for loss in losses if math.isfinite(loss)]
     if not finite or min(finite) <= 0:
         return
     axes.set_yscale("log")
-    axes.set_ylim(min(finite) / 1.6, max(finite) * 1.6)  # so far apart that one of 1, 2 and 5 lies between
+    axes.set_ylim(min(finite) / 1.6, max(finite) * 1.6)  # wide enough to contain a tick at 1, 2 or 5
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

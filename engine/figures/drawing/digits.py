@@ -1,4 +1,4 @@
-"""Images with their actual and predicted class (the notebook's section 1.2)."""
+"""Images with their actual and predicted classes (the notebook's section 1.2)."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from engine.request import RequestError
 from engine.words import percent
 
 MOST = 100
-"""Digits that one figure shows."""
+"""Maximum number of digits in a figure."""
 _TITLES = {
     "random": "Randomly selected {} images",
-    "mistakes": "Mistakes among the {} images, the surest first",
-    "least-certain": "The {} images that the network is least certain of",
-    "most-certain": "The {} images that the network is most certain of",
+    "mistakes": "Mistakes among the {} images, the most confident first",
+    "least-certain": "The {} images with the least confident predictions",
+    "most-certain": "The {} images with the most confident predictions",
 }
 
 
 def digits_figure(event: DigitsShown, colours: ColourMapName) -> Figure:
-    """Digits with their classes and the probability of the predicted one, mistakes in red: the first 100 at most.
+    """Digits with their classes and the probability of the predicted one, mistakes in red; at most the first 100.
 
-    Raises RequestError where there is none.
+    Raises RequestError where there are none.
     """
     digits = event.digits[:MOST]
     if not digits:
-        raise RequestError("nothing to draw: there is no such digit; ask for others")
+        raise RequestError("nothing to draw: no digits match, so choose others")
     full, size, line, label = (5, 8.0, 0.13, 0.48) if len(digits) <= 10 else (10, 6.0, 0.1, 0.38)  # points, inches
     columns = min(full, len(digits))
     mosaic = Mosaic(event.images[: len(digits)], columns, (WIDTH - 0.3) * columns / full - 0.2, label, gap=0.2)
-    notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in all"]
+    notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in total"]
     if len(digits) < len(event.digits):
         notes.append(f"first {len(digits)} of {len(event.digits):,}")
     title = _TITLES.get(event.order, "{} images").format(event.split)

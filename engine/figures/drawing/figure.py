@@ -1,4 +1,4 @@
-"""Which figure an event, or the history of a run, becomes, and what its file is called."""
+"""The figure of an event or of a run's history, and the name of its file."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from engine.runs.history import RunHistory
 def figure_of(  # noqa: PLR0912 (a case for each event)
     subject: object, *, layer: LayerName = "conv1", colours: ColourMapName = "gray", shared_range: bool = False
 ) -> Figure:
-    """The figure of an event or a run's history.
+    """The figure of an event or of a run's history.
 
-    `layer` is for events that hold both convolutions, `colours` for images, `shared_range` for maps and kernels (one
-    range for all, or each its own). Raises RequestError where there is no such figure, or nothing to draw.
+    `layer` is for events that hold both convolutions, `colours` for images, and `shared_range` for maps and kernels (a
+    common range, or one for each). Raises RequestError where there is no such figure, or nothing to draw.
     """
     with look():
         match subject:
@@ -77,12 +77,12 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = universal_figure(subject)
             case _:
                 kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
-                raise RequestError(f"there is no figure of {type(subject).__name__}: give {kinds}")
+                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds}")
     return figure
 
 
 def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912 (a case for each event)
-    """What to call the file of the figure, without `.png`: for example `filters-conv2-epoch-15`."""
+    """The name of the figure's file, without `.png`: for example `filters-conv2-epoch-15`."""
     parts: tuple[object, ...]
     match subject:
         case RunHistory():

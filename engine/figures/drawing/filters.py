@@ -10,11 +10,11 @@ from engine.figures.requests import ColourMapName
 from engine.inspection.events import FiltersShown
 
 MOST = 64
-"""Output channels, and input channels, that one figure shows of kernels with several input channels."""
+"""Maximum number of output channels, and of input channels, in a figure of kernels with several input channels."""
 
 
 def filters_figure(event: FiltersShown, colours: ColourMapName, shared_range: bool) -> Figure:
-    """All kernels, numbered; of several input channels as a matrix of output by input channels (64x64 at most)."""
+    """All kernels, numbered; with several input channels, as a matrix of output by input channels (at most 64x64)."""
     return (_numbered if event.shape[1] == 1 else _matrix)(event, colours, shared_range)
 
 

@@ -16,7 +16,7 @@ _GAP = 0.2  # inches between two columns
 
 
 def layers_figure(event: NetworkSummarised) -> Figure:
-    """The table of layers as in a paper, the totals under it."""
+    """The table of layers as in a paper, with the totals below it."""
     rows = [
         (
             layer.name,
@@ -51,7 +51,7 @@ def _table(event: NetworkSummarised, table: Sequence[Sequence[str]], layers: int
     axes.axis("off")
     left = 0.0
     for i, (across, column) in enumerate(zip(widths, zip(*table, strict=True), strict=True)):
-        words = i < 3  # names and shapes stand at the left, numbers at the right
+        words = i < 3  # names and shapes are left-aligned, numbers right-aligned
         x = left if words else left + across
         for y, cell in enumerate(column):
             weight = "bold" if y in (0, len(table) - 1) else "normal"

@@ -1,4 +1,4 @@
-"""Many small images as one: a single array with gaps is drawn a hundred times faster than as many axes."""
+"""Many small images as one: a single array with gaps is drawn a hundred times faster than many axes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 COLOUR_MAPS: dict[ColourMapName, str] = {"gray": "gray", "viridis": "viridis", "diverging": "RdBu_r"}
 BAR = 0.62
-"""Inches that a colour bar takes under the images, with its numbers and its label."""
+"""Height of a colour bar below the images, with its numbers and label, in inches."""
 _FINE = 24
-"""Array elements along the side of a small image: a gap may then be narrower than one of its pixels."""
+"""Minimum number of array elements along the side of a small image, so that gaps can be narrower than its pixels."""
 
 
 def span_of(values: Array, colours: ColourMapName) -> tuple[float, float]:
-    """The least and the greatest finite value, any shape; for the diverging map with zero at its middle."""
+    """The smallest and largest finite value of an array; for the diverging colour map, symmetric around zero."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     if colours == "diverging":
@@ -35,10 +35,10 @@ def span_of(values: Array, colours: ColourMapName) -> tuple[float, float]:
 
 
 def ranged(images: Array, colours: ColourMapName, shared: bool) -> tuple[Array, tuple[float, float]]:
-    """Images (n, H, W) as they are, with the range of all.
+    """Images (n, H, W) unchanged, with their common range.
 
-    Or, where it is not `shared`, each over its own range: from 0 to 1, for the diverging map from -1 to 1 with its zero
-    kept. Infinity becomes NaN, which is drawn as nothing.
+    If the range is not `shared`, each image is scaled to its own range: from 0 to 1, or for the diverging colour map
+    from -1 to 1 with zero unchanged. Infinity becomes NaN, which is not drawn.
     """
     if shared:
         return images, span_of(images, colours)
@@ -51,10 +51,10 @@ def ranged(images: Array, colours: ColourMapName, shared: bool) -> tuple[Array, 
 
 
 class Mosaic:
-    """Images (n, H, W) in rows of `columns`, `width` inches wide in all, as one array that is NaN in the gaps.
+    """Images (n, H, W) in rows of `columns`, in total `width` inches wide, as one array that is NaN in the gaps.
 
-    Above each image there are `label` inches for words. `pixels` is the array: `zoom` of its elements stand for a pixel
-    along either axis, `corners` holds the (column, row) of the left top element of each image.
+    Above each image there are `label` inches for text. `pixels` is the array, with `zoom` elements per pixel along each
+    axis; `corners` holds the (column, row) of the top left element of each image.
     """
 
     def __init__(self, images: Array, columns: int, width: float, label: float = 0.0, gap: float = 0.12) -> None:
@@ -74,7 +74,7 @@ class Mosaic:
     def draw(
         self, figure: Figure, corner: tuple[float, float], span: tuple[float, float], colours: ColourMapName
     ) -> tuple[Axes, AxesImage]:
-        """Draw it with its left top `corner` there on the page, and a thin frame around each image."""
+        """Draw it with its top left corner at `corner` on the page, and a thin frame around each image."""
         axes = panel(figure, *corner, self.width, self.height)
         image = show(axes, self.pixels, span, colours)
         image.set_extent((0, self.elements, len(self.pixels), 0))
@@ -95,7 +95,7 @@ class Mosaic:
 
 
 def show(axes: Axes, image: Array, span: tuple[float, float], colours: ColourMapName) -> AxesImage:
-    """An image (H, W) on `axes`, its pixels as they are."""
+    """An image (H, W) on `axes`, without interpolation."""
     low, high = span
     shown = axes.imshow(image, cmap=COLOUR_MAPS[colours], vmin=low, vmax=high, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
@@ -104,9 +104,9 @@ def show(axes: Axes, image: Array, span: tuple[float, float], colours: ColourMap
 
 
 def colour_bar(figure: Figure, image: AxesImage, top: float, label: str, own_of: str = "") -> None:
-    """The colours of `image` in a bar across the middle of the page, under what ends `top` inches below the title.
+    """A colour bar for `image` in the middle of the page, `top` inches below the title.
 
-    With numbers; or, where each image has a range of its own, with words: `own_of` says what each image is.
+    It has numbers, or words if each image has its own range: `own_of` says what each image is.
     """
     width, _ = figure.get_size_inches()
     bar = figure.colorbar(image, cax=panel(figure, width / 2 - 1.4, top + 0.14, 2.8, 0.09), orientation="horizontal")

@@ -1,4 +1,4 @@
-"""What a network says of an image with a patch at each position on it (the notebook's section 2.4)."""
+"""Occlusion maps: the predictions with a patch at each position on an image (the notebook's section 2.4)."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 _SIDE = 1.75
-"""Inches of each of the three panels."""
+"""Side of each of the three panels, in inches."""
 _LEFTS = (0.15, 2.35, 4.9)
 _TITLES = 0.42
-"""Inches of a panel's title, which stands where other pages have theirs."""
+"""Height of a panel's title, in inches, at the place of other pages' titles."""
 _LABELS = 0.38
-_FILLS = {"zero": "0", "mean": "the image's mean", "one": "1", "noise": "noise"}
+_BASELINES = {"zero": "0", "mean": "the image's mean", "one": "1", "noise": "noise"}
 
 
 def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: bool) -> Figure:
-    """The notebook's figure, image and map, and beside them the class that wins at each position.
+    """The notebook's figure, image and map, and beside them the predicted class at each position.
 
-    With `shared_range` from 0 to 1, as in the notebook. Raises RequestError for a map that is not whole yet.
+    With `shared_range`, the range is 0 to 1, as in the notebook. Raises RequestError for an incomplete map.
     """
     if not isinstance(event, OcclusionMapReady):
-        raise RequestError("nothing to draw yet: wait until the map is whole")
+        raise RequestError("nothing to draw yet: wait until the map is complete")
     size, stride = event.patch_size, event.stride
-    figure = _page(event, f"image {event.index}", _patch(size, stride, event.fill))
+    figure = _page(event, f"image {event.index}", _patch(size, stride, event.baseline))
     image_axes, map_axes, winner_axes = _panels(figure)
 
     show(image_axes, event.image, (0.0, 1.0), "gray")
@@ -62,7 +62,7 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     figure = _page(
         event,
         f"{event.averaged} of the {event.matching:,} images of class {event.digit}",
-        _patch(event.patch_size, event.stride, event.fill),
+        _patch(event.patch_size, event.stride, event.baseline),
     )
     image_axes, map_axes, changed_axes = _panels(figure)
     show(image_axes, event.mean_image, (0.0, 1.0), "gray")
@@ -82,8 +82,8 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     return figure
 
 
-def _patch(size: int, stride: int, fill: str) -> str:
-    return f"patch {size}x{size} of {_FILLS.get(fill, fill)}, stride {stride}"
+def _patch(size: int, stride: int, baseline: str) -> str:
+    return f"patch {size}x{size} of {_BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
 def _strokes(event: OcclusionMapReady | ClassOcclusionReady) -> str:
@@ -92,7 +92,7 @@ def _strokes(event: OcclusionMapReady | ClassOcclusionReady) -> str:
 
 
 def _span(probabilities: Array, colours: ColourMapName, shared_range: bool) -> tuple[float, float]:
-    """From 0 to 1 as in the notebook, for the diverging map with zero in its middle; or what there is."""
+    """The range 0 to 1 as in the notebook, symmetric for the diverging colour map; or that of the values."""
     whole = (-1.0 if colours == "diverging" else 0.0, 1.0)
     return whole if shared_range else span_of(probabilities, colours)
 
@@ -114,7 +114,7 @@ def _map(  # noqa: PLR0917
     colours: ColourMapName,
     label: str,
 ) -> None:
-    """A map with its axes in pixels of the patch's left top corner, and a colour bar."""
+    """A map with a colour bar; its axes are the position of the patch's top left corner, in pixels."""
     image = show(axes, values, span, colours)
     _number(axes, len(values), stride)
     width, _ = figure.get_size_inches()
@@ -147,4 +147,4 @@ def _winners(axes: Axes, event: OcclusionMapReady) -> None:
         colour, weight = ("#BBBBBB", "normal") if same else (VERMILLION, "bold")
         axes.text(column, row, str(winner), fontsize=size, color=colour, weight=weight, ha="center", va="center")
     changed = int((event.winners != event.predicted).sum())
-    axes.set_title(f"Winning class\nnot {event.predicted} at {changed:,} of {count**2:,} positions")
+    axes.set_title(f"Predicted class\nnot {event.predicted} at {changed:,} of {count**2:,} positions")

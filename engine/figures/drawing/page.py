@@ -1,4 +1,4 @@
-"""What all figures share: the look, the title, the small print, and panels placed in inches.
+"""The common parts of all figures: style, title, small print, and panels placed in inches.
 
 No pyplot: it keeps figures in global state, and figures are drawn in a worker thread.
 """
@@ -21,23 +21,23 @@ from engine.words import shown
 
 DPI = 200
 WIDTH = 7.2
-"""Of a page, in inches: the text of a paper with both columns."""
+"""Width of a page, in inches: that of a paper's text across two columns."""
 TOP = 0.45
-"""Inches that the title takes."""
+"""Height of the title, in inches."""
 BOTTOM = 0.3
-"""Inches that the small print takes."""
+"""Height of the small print, in inches."""
 SMALL = 6.5
-"""Points."""
+"""Font size of the small print, in points."""
 
 VERMILLION, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
-"""Of the palette of Okabe and Ito: people tell them apart whatever colours they see."""
+"""Colours of the palette of Okabe and Ito, which is safe for colour-blind readers."""
 FAINT = "#666666"
 
-FONT = "DejaVu Sans"  # comes with Matplotlib: figures look the same everywhere
+FONT = "DejaVu Sans"  # included in Matplotlib, so that figures look the same everywhere
 _LOOK = {
     "font.family": FONT,
     "font.size": 8,
-    "text.parse_math": False,  # a dollar in the name of a file is a dollar
+    "text.parse_math": False,  # a dollar sign in a file name is not mathematics
     "axes.linewidth": 0.6,
     "axes.edgecolor": "#333333",
     "axes.formatter.useoffset": False,
@@ -65,7 +65,7 @@ _LOOK = {
 
 @contextmanager
 def look() -> Iterator[None]:
-    """Draw and save in the project's look, whatever the user's own settings of Matplotlib are."""
+    """Draw and save in the project's style, whatever the user's settings of Matplotlib are."""
     with style.context(["default", _LOOK]):
         yield
 
@@ -99,24 +99,24 @@ def small_print(event: NetworkEvent, *notes: str) -> str:
 
 
 def joined(*parts: str) -> str:
-    """Parts of the small print as its one line."""
+    """Join parts of the small print into one line."""
     return " · ".join([*parts, "mnist-tui"])
 
 
 def shortened(name: str, most: int = 48) -> str:
-    """A name of at most `most` characters: of a longer one, its beginning and its end."""
+    """A name shortened to at most `most` characters, keeping its beginning and its end."""
     name, half = shown(name), most // 2
     return name if len(name) <= most else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _drawable(text: str) -> str:
-    """`text` with a question mark for each character that the font lacks: Matplotlib would warn of it."""
+    """`text` with a question mark for each character missing in the font, of which Matplotlib would warn."""
     font = get_font(findfont(FONT))
     return "".join(c if c.isprintable() and font.get_char_index(ord(c)) else "?" for c in text)
 
 
 def png_of(figure: Figure) -> bytes:
-    """The bytes of a PNG of `figure`, DPI dots an inch."""
+    """The PNG file of `figure` as bytes, with DPI dots per inch."""
     buffer = io.BytesIO()
     with look():
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "mnist-tui"})

@@ -46,7 +46,7 @@ ATTACKS: list[AnyAttack] = [
     AttackPgd(indices=(61, 3, 247), steps=6, norm="l2", epsilon=2.0, restarts=3),
     AttackPgd(indices=(61, 3), steps=10, target=7, epsilon=0.3),
     AttackDeepFool(indices=(61, 3, 247)),
-    AttackCarliniWagner(indices=(61, 3, 247), searches=3, steps=20),
+    AttackCarliniWagner(indices=(61, 3, 247), binary_search_steps=3, steps=20),
 ]
 
 
@@ -249,7 +249,10 @@ ALONE: list[tuple[AnyAttack, AnyAttack]] = [
     (AttackPgd(indices=(61,), steps=8, restarts=2), AttackPgd(steps=8, restarts=2)),
     (AttackPgd(indices=(61,), steps=8, norm="l2", epsilon=1.5), AttackPgd(steps=8, norm="l2", epsilon=1.5)),
     (AttackDeepFool(indices=(61,)), AttackDeepFool()),
-    (AttackCarliniWagner(indices=(61,), searches=3, steps=20), AttackCarliniWagner(searches=3, steps=20)),
+    (
+        AttackCarliniWagner(indices=(61,), binary_search_steps=3, steps=20),
+        AttackCarliniWagner(binary_search_steps=3, steps=20),
+    ),
 ]
 
 
@@ -274,7 +277,7 @@ MISTAKEN = 247
 @pytest.mark.parametrize(
     "request_",
     [
-        AttackCarliniWagner(indices=(MISTAKEN,), target=6, searches=2, steps=5),
+        AttackCarliniWagner(indices=(MISTAKEN,), target=6, binary_search_steps=2, steps=5),
         AttackPgd(indices=(MISTAKEN,), target=6, epsilon=0.0, steps=3),
         AttackFgsm(indices=(MISTAKEN,), epsilon=0.0),
         AttackDeepFool(indices=(MISTAKEN,)),

@@ -21,7 +21,7 @@ def test_carlini_wagner_needs_no_more_than_that_of_torchattacks(mnist: Dataset) 
     model, images, labels = of("cnn-bn").model, mnist.test.images[:20], mnist.test.labels[:20]
     theirs = torchattacks.CW(model, c=1, steps=200, lr=0.01)(images, labels)
     network, own = AttackedNetwork(model, torch.float32), AttackCarliniWagner()
-    settings = (own.steps, own.step_size, own.searches, own.confidence)
+    settings = (own.steps, own.step_size, own.binary_search_steps, own.confidence)
     ours = last(carlini_wagner(network, images, any_other(labels), *settings)).images
     found, expected = needed(model, ours, images, labels), needed(model, theirs, images, labels)
     assert found.isfinite().all()
@@ -43,7 +43,12 @@ def test_carlini_wagner_moves_pixels_at_the_ends_of_their_range(mnist: Dataset) 
 
 @pytest.mark.usefixtures("few_images")
 def test_carlini_wagner_leads_by_its_confidence_and_takes_a_target() -> None:
-    fields: dict[str, Any] = {"what": "pretrained:cnn-bn", "indices": (61, 0, 1, 3), "steps": 40, "searches": 4}
+    fields: dict[str, Any] = {
+        "what": "pretrained:cnn-bn",
+        "indices": (61, 0, 1, 3),
+        "steps": 40,
+        "binary_search_steps": 4,
+    }
     plain, sure = (finished(AttackCarliniWagner(confidence=confidence, **fields)) for confidence in (0.0, 5.0))
     assert plain.successes == sure.successes == 4
     assert (plain.history[:, -1] < 5).all()

@@ -142,11 +142,11 @@ def test_it_can_be_watched_kept_and_drawn() -> None:
     assert b'"fooling_rate":' in to_json(event)
     assert b"perturbation" not in to_json(event)
     figure = figure_of(event)
-    assert "made of 20 training images" in caption(figure)
+    assert "fitted to 20 training images" in caption(figure)
     assert "L∞ 0.3, 3 steps of 0.25" in caption(figure)
     inside(figure)
 
 
 def test_training_images_are_not_what_it_is_tried_on() -> None:
-    with pytest.raises(RequestError, match="must be tried on others: split test or val"):
+    with pytest.raises(RequestError, match="must be tested on others: use split test or val"):
         AttackUniversal(split="train")

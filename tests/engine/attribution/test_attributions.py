@@ -186,16 +186,16 @@ def test_occlusion_is_the_mean_drop_over_each_pixel(explained: Explained, digits
     expected = torch.zeros(3, 28, 28, dtype=torch.float64)
     count = torch.zeros(28, 28)
     with torch.no_grad():
-        baseline = explained.model.probabilities(images)[torch.arange(3), targets]
+        unoccluded = explained.model.probabilities(images)[torch.arange(3), targets]
         for row in range(0, 21, 4):
             for column in range(0, 21, 4):
                 patched = images.clone()
                 patched[:, :, row : row + 8, column : column + 8] = 1
                 found = explained.model.probabilities(patched)[torch.arange(3), targets]
-                expected[:, row : row + 8, column : column + 8] += (baseline - found)[:, None, None]
+                expected[:, row : row + 8, column : column + 8] += (unoccluded - found)[:, None, None]
                 count[row : row + 8, column : column + 8] += 1
     assert count.min() > 0
-    found = maps("occlusion", explained, digits, stride=4, fill="one")
+    found = maps("occlusion", explained, digits, stride=4, baseline="one")
     torch.testing.assert_close(found, expected / count, rtol=0, atol=1e-12)
 
 
@@ -339,8 +339,8 @@ def test_all_methods_of_a_digit(mnist: Dataset) -> None:
     np.testing.assert_array_equal(event.image, mnist.test.images[61, 0])
     for each in event.faithfulness:
         assert len(each.deletion.values) == len(event.shares) == 29
-        assert each.deletion.values[0] == pytest.approx(event.baseline_probability, abs=1e-5)
-        assert each.insertion.values[-1] == pytest.approx(event.baseline_probability, abs=1e-5)
+        assert each.deletion.values[0] == pytest.approx(event.unoccluded_probability, abs=1e-5)
+        assert each.insertion.values[-1] == pytest.approx(event.unoccluded_probability, abs=1e-5)
         assert 0 <= each.deletion.area <= 1
         assert each.change is None
         assert (each.completeness is not None) == (each.method == "integrated-gradients")

@@ -220,7 +220,7 @@ def test_where_the_patch_changes_nothing_the_network_is_not_run(mnist: Dataset) 
     changes = (occluded(image, BLACK, 4, 1) != image).flatten(1).any(dim=1)
     sweep = swept(network, image, BLACK, 4, 1)
     assert sweep.computed == int(changes.sum()) < len(changes)
-    assert (sweep.probabilities[~changes] == sweep.baseline).all()
+    assert (sweep.probabilities[~changes] == sweep.unoccluded).all()
     assert swept(network, torch.zeros(1, 28, 28), BLACK, 4, 1).computed == 0
     assert swept(network, torch.zeros(1, 28, 28), BLACK + 1, 4, 1).computed == len(changes)
 
@@ -233,7 +233,7 @@ def test_it_is_captums_occlusion(networks: tuple[CNN, nn.Module], mnist: Dataset
     for index, (patch_size, stride) in itertools.product((61, 3), ((8, 1), (4, 4), (7, 7), (1, 1), (8, 2), (27, 1))):
         image, label = mnist.test.images[index], int(mnist.test.labels[index])
         sweep = swept(network, image, BLACK, patch_size, stride)
-        drops = sweep.baseline[label] - sweep.map()[..., label]
+        drops = sweep.unoccluded[label] - sweep.map()[..., label]
         with torch.no_grad():
             expected = captum.attribute(
                 image[None],
@@ -269,11 +269,11 @@ def test_what_the_patch_shows(mnist: Dataset) -> None:
     assert (noise != cover(image, "noise", 6)).any()
 
 
-@pytest.mark.parametrize("fill", ["zero", "mean", "one", "noise", "0.5"])
-def test_each_fill_is_the_plain_networks(networks: tuple[CNN, nn.Module], mnist: Dataset, fill: Any) -> None:
+@pytest.mark.parametrize("baseline", ["zero", "mean", "one", "noise", "0.5"])
+def test_each_baseline_is_the_plain_networks(networks: tuple[CNN, nn.Module], mnist: Dataset, baseline: Any) -> None:
     ours, theirs = networks
     image = mnist.test.images[18]
-    covers = cover(image, fill, 2)
+    covers = cover(image, baseline, 2)
     with torch.no_grad():
         expected = theirs(occluded(image, covers, 6, 3))[1]
     found = swept(OcclusionNetwork(ours), image, covers, 6, 3)
@@ -281,10 +281,10 @@ def test_each_fill_is_the_plain_networks(networks: tuple[CNN, nn.Module], mnist:
 
 
 def test_the_class_watched() -> None:
-    baseline = torch.tensor([0.1, 0.2, 0.7, *[0.0] * 7])
-    assert watched_class("true", 5, baseline) == 5
-    assert watched_class("predicted", 5, baseline) == 2
-    assert watched_class("9", 5, baseline) == 9
+    unoccluded = torch.tensor([0.1, 0.2, 0.7, *[0.0] * 7])
+    assert watched_class("true", 5, unoccluded) == 5
+    assert watched_class("predicted", 5, unoccluded) == 2
+    assert watched_class("9", 5, unoccluded) == 9
 
 
 def test_strokes_and_their_share_of_the_drop() -> None:
@@ -321,7 +321,7 @@ def test_the_map_grows_and_then_is_whole(mnist: Dataset, monkeypatch: pytest.Mon
     assert known == sorted(known)
     assert known[0] < known[-1] == whole.winners.size == 121
     assert (whole.actual, whole.predicted, whole.watched) == (8, 8, 3)
-    assert whole.baseline_probability == pytest.approx(float(whole.baseline[3]))
+    assert whole.unoccluded_probability == pytest.approx(float(whole.unoccluded[3]))
     np.testing.assert_allclose(whole.all_probabilities.sum(axis=2), 1, atol=1e-6)
     np.testing.assert_array_equal(whole.all_probabilities[..., 3], whole.probabilities)
     np.testing.assert_array_equal(whole.all_probabilities.argmax(axis=2), whole.winners)
@@ -352,11 +352,11 @@ def test_the_mean_map_of_a_class(small: Dataset) -> None:
     changed = np.stack([each.winners != each.predicted for each in maps])
     np.testing.assert_allclose(mean.changed, changed.mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(mean.mean_image, np.stack([each.image for each in maps]).mean(axis=0), atol=1e-6)
-    assert mean.baseline_probability == pytest.approx(np.mean([each.baseline_probability for each in maps]))
+    assert mean.unoccluded_probability == pytest.approx(np.mean([each.unoccluded_probability for each in maps]))
     assert mean.strokes.positions == pytest.approx(np.mean([each.strokes.positions for each in maps]))
     sums = [
         drop_sums(
-            each.baseline_probability - each.all_probabilities[..., 8].astype(float), over_strokes(each.image, 10, 6)
+            each.unoccluded_probability - each.all_probabilities[..., 8].astype(float), over_strokes(each.image, 10, 6)
         )
         for each in maps
     ]
@@ -389,7 +389,7 @@ def swept_exactly(event: OcclusionMapReady) -> float:
     sweep = OcclusionSweep(network, torch.from_numpy(event.image)[None], BLACK, event.patch_size, 1, exact=True)
     for _ in sweep.finish():
         pass
-    drops = (sweep.baseline[event.watched] - sweep.map()[..., event.watched]).numpy()
+    drops = (sweep.unoccluded[event.watched] - sweep.map()[..., event.watched]).numpy()
     return share(*drop_sums(drops, over_strokes(event.image, event.patch_size, 1)))
 
 
@@ -443,7 +443,7 @@ def test_weights_that_are_no_numbers(tmp_path: Path) -> None:
     [
         ({"index": 400}, "index 400 is beyond the 400 images of the test split: the last is 399"),
         ({"what": "nothing.pth"}, "there is no file nothing.pth"),
-        ({"what": "no-run"}, "no-run is no run folder"),
+        ({"what": "no-run"}, "no-run is not a run folder"),
     ],
 )
 def test_bad_questions(fields: dict[str, Any], words: str) -> None:
@@ -458,7 +458,7 @@ def test_weights_of_another_shape_are_refused_in_one_line(tmp_path: Path) -> Non
     state["fc.3.weight"] = torch.zeros(11, 500)
     path = tmp_path / "eleven.pth"
     torch.save(state, path)
-    with pytest.raises(RequestError, match=r"fc.3.weight \(11, 500\) answers 11 classes") as caught:
+    with pytest.raises(RequestError, match=r"fc.3.weight \(11, 500\) has 11 outputs instead of 10") as caught:
         list(perform(Occlude(what=str(path)), NOWHERE))
     assert "\n" not in str(caught.value)
 

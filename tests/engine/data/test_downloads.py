@@ -187,7 +187,7 @@ def test_refused_connection_says_what_to_do(mirror: Mirror, tmp_path: Path, monk
     monkeypatch.setattr(FashionMNIST, "mirrors", [f"http://127.0.0.1:{closed_port()}/"])
     message = refused(tmp_path)
     assert "Connection refused" in message
-    assert "check the connection, or train on mnist" in message
+    assert "check the connection, or use mnist" in message
 
 
 def test_missing_file_is_refused(mirror: Mirror, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_accuracy_under_attack() -> None:
     flagged = replace(event, points=(*event.points[:-1], replace(event.points[-1], beaten_by="fgsm")), fallen=())
     figure = figure_of(flagged)
     inside(figure)
-    assert "hollow: a weaker attack or a smaller bound fools more" in caption(figure)
+    assert "hollow: a weaker attack or a smaller epsilon fools more" in caption(figure)
     assert stem_of(event) == "robustness-linf-30"
 
 

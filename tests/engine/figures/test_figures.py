@@ -329,7 +329,9 @@ def test_occlusion_is_the_notebooks_figure(occlusion: OcclusionMapReady, shared_
 
 
 def test_occlusion_of_another_class_and_stride() -> None:
-    event: OcclusionMapReady = asked(Occlude(what=CNN, device="cpu", watch="3", stride=5, patch_size=3, fill="noise"))
+    event: OcclusionMapReady = asked(
+        Occlude(what=CNN, device="cpu", watch="3", stride=5, patch_size=3, baseline="noise")
+    )
     figure = figure_of(event, colours="viridis", shared_range=True)
     assert figure.axes[1].get_title().startswith("Probability of Class (3)")
     assert [text.get_text() for text in figure.axes[1].get_xticklabels()] == ["0", "5", "10", "15", "20", "25"]
@@ -341,13 +343,13 @@ def test_occlusion_of_another_class_and_stride() -> None:
 
 
 def test_the_caption_names_the_gray_of_the_patch() -> None:
-    figure = figure_of(asked(Occlude(what=CNN, device="cpu", stride=13, patch_size=4, fill="0.5")))
+    figure = figure_of(asked(Occlude(what=CNN, device="cpu", stride=13, patch_size=4, baseline="0.5")))
     assert "patch 4x4 of 0.5, stride 13" in caption(figure)
 
 
 def test_a_map_that_grows_is_not_drawn(occlusion: OcclusionMapReady) -> None:
     fields = {name: getattr(occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
-    with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is whole"):
+    with pytest.raises(RequestError, match="nothing to draw yet: wait until the map is complete"):
         figure_of(OcclusionMapAdvanced(**fields))
 
 
@@ -363,7 +365,7 @@ def test_mean_map_of_a_class(class_occlusion: ClassOcclusionReady) -> None:
 @pytest.mark.parametrize("shared_range", [True, False])
 def test_attributions(attributions: AttributionsComputed, shared_range: bool) -> None:
     figure = figure_of(attributions, colours="diverging", shared_range=shared_range)
-    assert title(figure) == "What speaks for 8: actual 8, predicted 8"
+    assert title(figure) == "Attributions for class 8: actual 8, predicted 8"
     np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), attributions.image)
     mosaic = figure.axes[1]
     assert len(words(mosaic)) == 8
@@ -397,7 +399,7 @@ def test_one_attribution_alone(attributions: AttributionsComputed) -> None:
 
 def test_faithfulness(faithfulness: FaithfulnessMeasured) -> None:
     figure = figure_of(faithfulness)
-    stages = next(axes for axes in figure.axes if "random weights" in axes.get_xlabel())
+    stages = next(axes for axes in figure.axes if "randomised layers" in axes.get_xlabel())
     lines = [np.asarray(line.get_ydata()).tolist() for line in stages.get_lines()]
     for trust in faithfulness.faithfulness:
         if trust.similarities and np.isfinite(trust.similarities).all():
@@ -441,8 +443,8 @@ def test_digits_of_any_number(digits: DigitsShown) -> None:
     assert "first 100 of 10,000" in caption(figure)
     np.testing.assert_array_equal(tiles(figure.axes[0], 100, 28, 28), many.images[:100])
     mistakes = msgspec.structs.replace(digits, order="mistakes", matching=83)
-    assert title(figure_of(mistakes)) == "Mistakes among the test images, the surest first"
-    assert "83 in all" in caption(figure_of(mistakes))
+    assert title(figure_of(mistakes)) == "Mistakes among the test images, the most confident first"
+    assert "83 in total" in caption(figure_of(mistakes))
     with pytest.raises(RequestError, match="nothing to draw"):
         figure_of(msgspec.structs.replace(digits, digits=(), images=digits.images[:0]))
 
@@ -524,7 +526,7 @@ def test_curves_of_any_numbers(history: RunHistory, loss: float, count: int) -> 
         msgspec.structs.replace(history.epochs[0], epoch=i + 1, train_loss=loss, val_loss=loss, running_loss=(loss,))
         for i in range(count)
     ]
-    figure = figure_of(RunHistory("elsewhere", "cancelled", epochs=epochs))
+    figure = figure_of(RunHistory("elsewhere", "stopped", epochs=epochs))
     assert figure.axes[0].get_title() == "loss vs epoch"
     png_of(figure)
 
@@ -624,17 +626,17 @@ def test_places_where_nothing_can_be_written(tiny: FiltersShown, tmp_path: Path)
     before = sorted(tmp_path.rglob("*"))
     gone, folder, file = tmp_path / "no" / "x.png", tmp_path / "folder.png", tmp_path / "file"
     assert refusal(tiny, path=str(gone)) == (
-        f"cannot write {gone} (No such file or directory): make its folder or give another place"
+        f"cannot write {gone} (No such file or directory): create its folder or choose another path"
     )
-    assert refusal(tiny, path=str(folder)) == f"cannot write {folder} (Is a directory): give another place"
+    assert refusal(tiny, path=str(folder)) == f"cannot write {folder} (Is a directory): choose another path"
     assert refusal(tiny, path=str(file / "x.png")) == (
-        f"cannot write {file / 'x.png'} (Not a directory): give another place"
+        f"cannot write {file / 'x.png'} (Not a directory): choose another path"
     )
     assert "(File name too long)" in refusal(tiny, path=str(tmp_path / ("x" * 255 + ".png")))
     assert "null" in refusal(tiny, path="a\0b.png")
-    assert refusal(tiny, path="x.pdf") == "x.pdf must end in .png: figures are written as PNG"
+    assert refusal(tiny, path="x.pdf") == "x.pdf must end in .png, since figures are written as PNG files"
     assert "must end in .png" in refusal(tiny, path=str(tmp_path))
-    assert refusal(tiny, folder=str(file)) == f"cannot write to {file} (File exists): give another place"
+    assert refusal(tiny, folder=str(file)) == f"cannot write to {file} (File exists): choose another path"
     assert "null" in refusal(tiny, folder="a\0b")
     assert sorted(tmp_path.rglob("*")) == before
     assert file.read_text() == "mine"
@@ -649,7 +651,7 @@ def test_a_full_disk_leaves_nothing_behind(tiny: FiltersShown, tmp_path: Path) -
     ):
         (tmp_path / f".{name}.{os.getpid()}.partial").symlink_to("/dev/full")
         assert refusal(tiny, **options) == (
-            f"cannot write {tmp_path / name} (No space left on device): make room or give another place"
+            f"cannot write {tmp_path / name} (No space left on device): free disk space or choose another path"
         )
         assert not list(tmp_path.iterdir())
 
@@ -661,7 +663,7 @@ def test_a_folder_that_is_read_only(
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(path))
 
-    advice = "make room or give another place" if number == errno.EDQUOT else "give another place"
+    advice = "free disk space or choose another path" if number == errno.EDQUOT else "choose another path"
     old = saved(tiny, path=str(tmp_path / "x.png")).read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr(engine.figures.export, "write_whole", refuse)

@@ -149,15 +149,15 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "folder pth": (folder_as_file("bad.pth"), "bad.pth"),
     "folder safetensors": (folder_as_file("bad.safetensors"), "bad.safetensors"),
     "truncated pth": (truncated("bad.pth", 0.5), "is cut off or damaged"),
-    "truncated safetensors": (truncated("bad.safetensors", 0.5), "no whole safetensors"),
-    "truncated header": (truncated("bad.safetensors", 0.00001), "no whole safetensors"),
+    "truncated safetensors": (truncated("bad.safetensors", 0.5), "not a complete safetensors"),
+    "truncated header": (truncated("bad.safetensors", 0.00001), "not a complete safetensors"),
     "empty pth": (raw("bad.pth", b""), "is empty"),
     "empty safetensors": (raw("bad.safetensors", b""), "is empty"),
-    "zeros pth": (raw("bad.pth", bytes(100)), "nothing but zeros"),
+    "zeros pth": (raw("bad.pth", bytes(100)), "zeros only"),
     "text pth": (raw("bad.pth", b"hello, I am no weights file\n" * 9), "is a text file"),
     "text safetensors": (raw("bad.safetensors", b"hello, I am no weights file\n" * 9), "is a text file"),
-    "random pth": (raw("bad.pth", random_bytes := bytes(i * 7919 % 251 for i in range(4000))), "no weights file"),
-    "random safetensors": (raw("bad.safetensors", random_bytes), "no weights file"),
+    "random pth": (raw("bad.pth", random_bytes := bytes(i * 7919 % 251 for i in range(4000))), "is not a weights file"),
+    "random safetensors": (raw("bad.safetensors", random_bytes), "is not a weights file"),
     "a plain pickle": (raw("bad.pth", pickle.dumps({"a": 1}, protocol=2)), "bad.pth"),
     "a whole model": (pth(notebook.CNN()), "without running code"),
     "a list": (pth([torch.zeros(3)]), "no state dict"),
@@ -169,7 +169,10 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a missing key": (pth(without("conv2.0.bias")), "conv2.0.bias is missing"),
     "a missing first key": (safetensors(without("conv1.0.weight")), "1 convolutions and 2 fully connected layers"),
     "one key too many": (pth(state() | {"fc.9.weight": torch.zeros(2)}), "fc.9.weight"),
-    "a wrong shape": (pth(state() | {"fc.3.weight": torch.zeros(7, 500)}), "fc.3.weight (7, 500) answers 7 classes"),
+    "a wrong shape": (
+        pth(state() | {"fc.3.weight": torch.zeros(7, 500)}),
+        "fc.3.weight (7, 500) has 7 outputs instead of 10",
+    ),
     "a wrong rank": (
         pth(state() | {"conv1.0.weight": torch.zeros(32, 9)}),
         "1 convolutions and 3 fully connected layers",
@@ -180,11 +183,11 @@ BAD_FILES: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "colour images": (
         pth(state() | {"conv1.0.weight": torch.zeros(32, 3, 3, 3)}),
-        "conv1.0.weight (32, 3, 3, 3) takes 3 channels",
+        "conv1.0.weight (32, 3, 3, 3) has 3 input channels",
     ),
     "batch norm half there": (
         pth(state() | {"conv1.1.weight": torch.zeros(32)}),
-        "conv1.1.weight is of no layer of ours",
+        "conv1.1.weight belongs to no expected layer",
     ),
     "metadata of no network": (safetensors(state(), {"architecture": "{"}), "metadata"),
     "metadata out of bounds": (
@@ -257,7 +260,7 @@ def test_a_small_file_that_claims_a_large_network(tmp_path: Path) -> None:
     one = torch.zeros(1)
     state = {"conv1.0.weight": one.expand(1024, 1, 3, 3), "fc.1.weight": one.expand(65536, 1024 * 7 * 7)}
     torch.save(state, tmp_path / "views.pth")
-    with pytest.raises(RequestError, match=r"conv1.0.weight is of more numbers than the file has"):
+    with pytest.raises(RequestError, match=r"conv1.0.weight is larger than its data in the file"):
         load_weights(tmp_path / "views.pth")
     claims = '{"request":"architecture","channels":1024,"hidden":65536}'
     save_tensors(tmp_path / "claims.safetensors", {"conv1.0.weight": torch.zeros(1)}, {"architecture": claims})

@@ -95,7 +95,7 @@ def test_a_gpu_that_works_is_taken_and_computes_exactly(two_gpus: dict[int, Exce
     [
         (NO_CODE, "cuda:0 is too old for this PyTorch"),
         (FULL, "cuda:0 is out of memory: 70,000 MB are free"),
-        (ALONE, "cuda:0 is taken by a process that shares it with no other"),
+        (ALONE, "cuda:0 is used exclusively by another process"),
         (LOST, "cuda:0 failed (CUDA error: an illegal memory access was encountered)"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "cuda:0 is out of memory: 70,000 MB are free"),
         (
@@ -110,13 +110,13 @@ def test_a_gpu_that_cannot_be_used_is_refused_with_the_reason(
     two_gpus[0] = error
     with pytest.raises(RequestError) as refused:
         choose_device("cuda")
-    assert str(refused.value) == f"{why}: take --device cpu"
+    assert str(refused.value) == f"{why}: use --device cpu"
     assert choose_device("auto") == torch.device("cuda", 1)  # the other one works
     assert not fallback()
     forget()
     two_gpus[1] = NO_CODE
     assert choose_device("auto") == torch.device("cpu")
-    assert fallback() == f"{why}; cuda:1 is too old for this PyTorch: on the CPU"
+    assert fallback() == f"{why}; cuda:1 is too old for this PyTorch: using the CPU"
 
 
 def test_auto_leaves_a_gpu_with_little_memory_alone(
@@ -163,7 +163,7 @@ def test_a_gpu_that_is_not_there(two_gpus: dict[int, Exception | None], monkeypa
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == torch.device("cpu")
     assert not fallback()
-    with pytest.raises(RequestError, match=r"there is no CUDA GPU that PyTorch can use: take --device cpu$"):
+    with pytest.raises(RequestError, match=r"there is no CUDA GPU that PyTorch can use: use --device cpu$"):
         choose_device("cuda")
 
 
@@ -177,7 +177,7 @@ def test_a_driver_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "is_available", unavailable)
     assert choose_device("auto") == torch.device("cpu")
     why = "PyTorch cannot use the GPU (CUDA initialization: The NVIDIA driver is too old (found version 11040))"
-    assert fallback() == f"{why}: on the CPU"
+    assert fallback() == f"{why}: using the CPU"
 
 
 def test_the_look_at_a_device_is_a_convolution_forth_and_back() -> None:
@@ -214,16 +214,16 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (FULL, "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some"),
+        (FULL, "cuda:0 is out of memory: 212 MB are free: use --device cpu, or free some memory"),
         (
             torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
-            "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some",
+            "cuda:0 is out of memory: 212 MB are free: use --device cpu, or free some memory",
         ),
         (
             RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-            "cuda:0 is out of memory: 212 MB are free: take --device cpu, or free some",
+            "cuda:0 is out of memory: 212 MB are free: use --device cpu, or free some memory",
         ),
-        (NO_CODE, "cuda:0 is too old for this PyTorch: take --device cpu"),
+        (NO_CODE, "cuda:0 is too old for this PyTorch: use --device cpu"),
     ],
 )
 def test_what_gives_out_on_a_gpu_is_one_line(
@@ -244,20 +244,22 @@ def test_where_even_to_ask_for_memory_takes_too_much(
         raise FULL
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", full)
-    assert gpu.failure(FULL) == "cuda:0 is out of memory: take --device cpu, or free some"
+    assert gpu.failure(FULL) == "cuda:0 is out of memory: use --device cpu, or free some memory"
 
 
 def test_after_an_error_that_costs_the_context_all_jobs_say_so(
     two_gpus: dict[int, Exception | None], failing: Any, tmp_path: Path
 ) -> None:
-    said = "the GPU failed (CUDA error: an illegal memory access was encountered) and is lost to this process"
+    said = (
+        "the GPU failed (CUDA error: an illegal memory access was encountered) and this process cannot use it any more"
+    )
     failing(LOST)
     for request in (ShowFilters(what="pretrained:cnn"), Train(epochs=1), Evaluate(what="pretrained:cnn-bn")):
         lab_, jobs = Lab(tmp_path), []
         jobs.append(lab_.submit(request))
         assert jobs[0].wait(60)
         (failed,) = [event for _, event in lab_.drain() if isinstance(event, JobFailed)]
-        assert failed.reason == f"{said}: start again, or take --device cpu"
+        assert failed.reason == f"{said}: restart, or use --device cpu"
         assert not failed.bad_request
         assert lab_.close()
     assert choose_device("cpu") == torch.device("cpu")
@@ -290,7 +292,7 @@ def test_tf32_is_for_training_steps_alone_and_for_gpus_that_have_it(
     assert gpu.precision_modes("fp32") == exact
     for device in (torch.device("cpu"), torch.device("cuda", 0)):  # the old GPU
         gpu.check_precision("fp32", device)
-        with pytest.raises(RequestError, match=f"tf32 takes an NVIDIA GPU of the year 2020 or later, not {device}"):
+        with pytest.raises(RequestError, match=f"tf32 needs an NVIDIA GPU from 2020 or later, not {device}"):
             gpu.check_precision("tf32", device)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     gpu.check_precision("tf32", torch.device("cuda", 0))
@@ -319,7 +321,5 @@ print(torch.rand(512, 512).mm(torch.rand(512, 512)).shape[0])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     refused, computed = done.stdout.splitlines()
-    assert re.fullmatch(
-        r"the system lets this process have \d+ threads more, not 1,000: ask for fewer threads", refused
-    )
+    assert re.fullmatch(r"the system allows this process only \d+ more threads, not 1,000: lower threads", refused)
     assert computed == "512"

@@ -98,7 +98,7 @@ def test_of_one_weights_file(tmp_path: Path) -> None:
     assert isinstance(event, ReportWritten)
     text = Path(event.markdown).read_text(encoding="utf-8")
     assert "how it was trained is not known" in text
-    assert "one run alone" in text
+    assert "only one run" in text
     assert "3.1.3" not in text  # there is no other network to ask
 
 
@@ -122,14 +122,14 @@ def test_a_report_can_be_stopped(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for request, words in (
-        (Report(what=("nowhere",)), "is no run folder"),
+        (Report(what=("nowhere",)), "is not a run folder"),
         (Report(what=("pretrained:cnn", "pretrained:cnn")), "name two different networks"),
-        (Report(out=str(tmp_path / "file")), "is a file: give --out the name of a folder"),
+        (Report(out=str(tmp_path / "file")), "is a file: choose a folder with --out"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             list(perform(request, tmp_path))
         assert "\n" not in str(caught.value)
-    with pytest.raises(RequestError, match="one network or two"):
+    with pytest.raises(RequestError, match="one or two networks"):
         Report(what=("a", "b", "c"))
 
 

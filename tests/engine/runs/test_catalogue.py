@@ -62,16 +62,16 @@ def test_states(tmp_path: Path) -> None:
         return found.state
 
     assert state() == "running"
-    with pytest.raises(RequestError, match="is under way: stop it"):
+    with pytest.raises(RequestError, match="is running: stop it"):
         catalogue.delete(folder)
-    with pytest.raises(RequestError, match="is under way: stop it"):
+    with pytest.raises(RequestError, match="is running: stop it"):
         catalogue.rename(folder, "other")
     left_behind = tmp_path / "left-behind"
     shutil.copytree(folder.path, left_behind)  # as it is if the process is killed now
     assert [run.state for run in catalogue.summaries(tmp_path)] == ["interrupted", "running"]
     shutil.rmtree(left_behind)
     work.close()
-    assert state() == "cancelled"
+    assert state() == "stopped"
 
 
 def test_what_is_damaged_is_listed_too(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_is_damaged_is_listed_too(tmp_path: Path) -> None:
     assert [run.state for run in runs] == ["damaged", "damaged"]
     notes = {run.name: run.note for run in runs}
     assert "cannot be read" in notes[folder.name]
-    assert notes[other.name] == "events.jsonl holds no event, only damaged lines"
+    assert notes[other.name] == "events.jsonl holds only damaged lines"
     catalogue.delete(folder)
     assert len(catalogue.summaries(tmp_path)) == 1
 
@@ -105,7 +105,7 @@ def test_into_the_trash_and_back(tmp_path: Path) -> None:
     deleted = catalogue.delete(folder)
     assert [run.name for run in catalogue.summaries(tmp_path)] == [other.name]
     shutil.copytree(deleted.path, folder.path)
-    with pytest.raises(RequestError, match=f"there is a run {folder.name} already"):
+    with pytest.raises(RequestError, match=f"there is already a run {folder.name}"):
         catalogue.restore(deleted, folder.name)
     again = catalogue.delete(folder)
     assert again.path != deleted.path
@@ -116,7 +116,7 @@ def test_into_the_trash_and_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".hidden", "/etc"])
 def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     (folder,) = copies(tmp_path, 1)
-    with pytest.raises(RequestError, match="a name is one word"):
+    with pytest.raises(RequestError, match="must be a folder name"):
         catalogue.rename(folder, name)
 
 
@@ -144,12 +144,12 @@ def test_a_list_needs_no_torch(tmp_path: Path) -> None:
         ("-x", "an option"),
         ("lenet.pth", "a weights file"),
         ("LENET.PTH", "a weights file"),
-        ("pretrained:cnn", "ship with the program"),
-        ("a\x1b[31mb", "nobody sees"),
-        ("caf\udce9", "nobody sees"),
-        ("a\u202eb", "nobody sees"),
-        ("a\nb", "nobody sees"),
-        ("a ", "nobody sees"),
+        ("pretrained:cnn", "is reserved for the bundled networks"),
+        ("a\x1b[31mb", "invisible characters"),
+        ("caf\udce9", "invisible characters"),
+        ("a\u202eb", "invisible characters"),
+        ("a\nb", "invisible characters"),
+        ("a ", "invisible characters"),
         ("é" * 101, "longer than 200 bytes"),
     ],
 )

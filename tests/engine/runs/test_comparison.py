@@ -79,7 +79,7 @@ def test_runs_that_differ_by_their_seed_are_a_group(folders: list[RunFolder]) ->
     # Of the epoch with the lowest validation loss, and not the highest.
     assert plain.values["test accuracy"] == pytest.approx((0.98, 0.981, 0.982))
     assert plain.values["highest test accuracy"] == pytest.approx((0.995, 0.995, 0.995))
-    assert plain.values["seconds an epoch"] == pytest.approx((2.0, 2.01, 2.02))
+    assert plain.values["seconds per epoch"] == pytest.approx((2.0, 2.01, 2.02))
     assert plain.curves["test_accuracy"][1].mean == pytest.approx(0.981)
     assert plain.curves["test_accuracy"][1].deviation == pytest.approx(0.001)
     accuracy = next(each for each in event.contrasts if each.measure == "test accuracy")
@@ -87,7 +87,7 @@ def test_runs_that_differ_by_their_seed_are_a_group(folders: list[RunFolder]) ->
     assert sentence(accuracy).startswith(
         "test accuracy: with batch norm 0.50 points higher than without batch norm (95 % interval +0.27 to +0.73)"
     )
-    assert sentence(accuracy).endswith(": a difference")
+    assert sentence(accuracy).endswith(": a significant difference")
 
 
 def test_the_same_seed_again_is_no_other_sample(tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_an_epoch_whose_line_is_lost_shifts_no_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "words"),
     [
-        (-0.1, 0.3, "no difference is shown"),
-        (0.1, 0.3, "a difference"),
-        (math.nan, math.nan, "of one run there is no interval, so this is an anecdote"),
+        (-0.1, 0.3, "no significant difference"),
+        (0.1, 0.3, "a significant difference"),
+        (math.nan, math.nan, "a single run gives no interval, so this is only an anecdote"),
     ],
 )
 def test_sentences(low: float, high: float, words: str) -> None:
-    for measure in ("test accuracy", "validation loss", "seconds an epoch"):
+    for measure in ("test accuracy", "validation loss", "seconds per epoch"):
         contrast = Contrast(measure=measure, first="A", second="B", difference=-0.2, low=low, high=high)
         assert sentence(contrast).endswith(words)
         assert "B" in sentence(contrast)
@@ -142,11 +142,11 @@ def test_sentences(low: float, high: float, words: str) -> None:
 
 
 def test_refusals(tmp_path: Path, folders: list[RunFolder]) -> None:
-    with pytest.raises(RequestError, match="two runs or more"):
+    with pytest.raises(RequestError, match="two or more runs"):
         CompareRuns(what=("a",))
     with pytest.raises(RequestError, match="no finished epoch"):
         compare([folders[0], made(tmp_path, "new", Train(), [])])
-    with pytest.raises(RequestError, match="is no run folder"):
+    with pytest.raises(RequestError, match="is not a run folder"):
         list(perform(CompareRuns(what=("plain-0", "nowhere")), tmp_path))
 
 

@@ -50,7 +50,7 @@ def test_a_file_system_that_refuses_gets_what_it_can(
     said = paths.cautions(tmp_path)
     assert len(said) == 2
     assert "permissions" in said[0]
-    assert "power cut" in said[1]
+    assert "power failure" in said[1]
 
 
 @pytest.mark.usefixtures("no_refusals")
@@ -59,7 +59,7 @@ def test_a_file_system_without_locks_is_said_to_have_none(tmp_path: Path, monkey
     with claimed(tmp_path / "lock") as free:
         assert free is None
     (said,) = paths.cautions(tmp_path)
-    assert "knows no locks" in said
+    assert "does not support locks" in said
 
 
 def test_a_pipe_in_the_place_of_a_lock_is_no_wait(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_folder_that_vanishes_is_said_to_have(tmp_path: Path) -> None:
 
     *_, failed = vanishing()
     assert isinstance(failed, RunFailed)
-    assert "has vanished: somebody moved or deleted it" in failed.reason
+    assert "no longer exists: it was moved or deleted" in failed.reason
     assert list(tmp_path.iterdir()) == []
 
 

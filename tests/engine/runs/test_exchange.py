@@ -162,10 +162,10 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exported("pretrained:cnn", weights := tmp_path / "net.pth")
     for what, to, words in (
         ("pretrained:cnn", tmp_path / "x.zip", "must end in .pth, .safetensors or .csv"),
-        ("pretrained:cnn", Path("-"), "nothing is exported to standard output"),
-        (str(weights), tmp_path / "x.csv", "is a weights file: curves are of a run"),
+        ("pretrained:cnn", Path("-"), "export cannot write to standard output"),
+        (str(weights), tmp_path / "x.csv", "is a weights file, which has no curves"),
         ("pretrained:cnn", tmp_path / "no" / "x.pth", "cannot write"),
-        ("nowhere", tmp_path / "x.pth", "is no run folder"),
+        ("nowhere", tmp_path / "x.pth", "is not a run folder"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             exported(what, to)
@@ -200,17 +200,17 @@ def test_imports_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "broken.pth").write_bytes(b"no weights")
     exported("pretrained:cnn", tmp_path / "good.pth")
     for request, words in (
-        (Import(what=str(tmp_path / "nan.pth")), "2 of its weights are no finite numbers"),
+        (Import(what=str(tmp_path / "nan.pth")), "2 of its weights are not finite"),
         (Import(what=str(tmp_path / "broken.pth")), "is a text file"),
         (Import(what=str(tmp_path / "nothing.pth")), "there is no file"),
         (Import(what="pretrained:cnn"), "there is no file pretrained:cnn"),
-        (Import(what=str(tmp_path / "good.pth"), name="a/b"), "a name is one word"),
+        (Import(what=str(tmp_path / "good.pth"), name="a/b"), "must be a folder name"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             list(perform(request, tmp_path / "runs"))
         assert "\n" not in str(caught.value)
     assert summaries(tmp_path / "runs") == []
-    with pytest.raises(RequestError, match="which weights file"):
+    with pytest.raises(RequestError, match="no weights file is given"):
         Import()
     (event,) = perform(OpenWeights(path=str(tmp_path / "nan.pth")), tmp_path)
     assert isinstance(event, WeightsOpened)

@@ -112,10 +112,10 @@ def test_who_holds_the_lock_owns_the_run(killed: RunFolder, holder: subprocess.P
     grow_old(killed)
     assert state(killed) == "running"
     for force in (False, True):
-        with pytest.raises(RequestError, match=f"under way in process {STRANGERS[stranger].number}.*only one"):
+        with pytest.raises(RequestError, match=f"running in process {STRANGERS[stranger].number}.*stop it there"):
             resumed(killed, force=force)
     for change in (catalogue.delete, lambda folder: catalogue.rename(folder, "other")):
-        with pytest.raises(RequestError, match="is under way: stop it"):
+        with pytest.raises(RequestError, match="is running: stop it"):
             change(killed)
     end(holder)
     assert state(killed) == "interrupted"
@@ -129,12 +129,10 @@ def test_a_lock_that_nobody_holds_here(killed: RunFolder, stranger: str | None) 
     sure = stranger in (None, "a number that is another's")
     assert state(killed) == ("interrupted" if sure else "running")
     if not sure:
-        with pytest.raises(
-            RequestError, match=r"may be under way .* gave a sign of life \d+ s ago.* --force"
-        ) as caught:
+        with pytest.raises(RequestError, match=r"may still be running .* was active \d+ s ago.* --force") as caught:
             resumed(killed)
         assert "\n" not in str(caught.value)
-        with pytest.raises(RequestError, match="is under way: stop it"):
+        with pytest.raises(RequestError, match="is running: stop it"):
             catalogue.delete(killed)
         grow_old(killed)
         assert state(killed) == "interrupted"
@@ -148,7 +146,7 @@ def test_nobody_goes_on_with_a_run_that_is_being_moved(
     plain, tried = Path.rename, []
 
     def rename(path: Path, target: Path) -> Path:
-        with pytest.raises(RequestError, match="only one can train it"):
+        with pytest.raises(RequestError, match="stop it there first"):
             resumed(killed)
         tried.append(path)
         return plain(path, target)
@@ -303,10 +301,10 @@ def test_asked_to_stop_it_stops_and_can_go_on(tmp_path: Path, monkeypatch: pytes
     assert ask_to_stop(folder) == f"process {os.getpid()}"
     events = list(work)
     assert isinstance(events[-1], RunCancelled)
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     assert not folder.stop_file.exists()
     assert not folder.locked
-    with pytest.raises(RequestError, match="nobody trains run"):
+    with pytest.raises(RequestError, match="is not running, so it cannot be stopped"):
         ask_to_stop(folder)
     assert not folder.stop_file.exists()
     steps = [event for event in events if isinstance(event, BatchTrained)]
@@ -323,6 +321,6 @@ def test_who_may_not_write_is_told_so(killed: RunFolder, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "touch", touch)
     with (
         claimed(killed.lock_file),
-        pytest.raises(RequestError, match=r"Permission denied.*nobody can be asked to stop"),
+        pytest.raises(RequestError, match=r"Permission denied.*cannot be asked to stop"),
     ):
         ask_to_stop(killed)

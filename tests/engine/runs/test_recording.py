@@ -173,7 +173,7 @@ def test_a_stopped_run_keeps_its_last_epoch(small_runs: None, tmp_path: Path, ho
         with pytest.raises(KeyboardInterrupt):
             run.throw(KeyboardInterrupt())
     assert folder.events()[-1] == cancelled
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     assert folder.model_file.read_bytes() == before
     model = load_weights(folder.model_file)
     assert model.architecture.channels == 4
@@ -208,7 +208,7 @@ def test_unwritable_root_is_refused(small_runs: None, tmp_path: Path, where: str
 
 
 def test_batch_larger_than_the_training_set_is_refused(small_runs: None, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="batch size 64 is more than the 63 training images"):
+    with pytest.raises(RequestError, match="batch size 64 is larger than the 63 training images"):
         list(train_run(Train(train_size=63, device="cpu"), tmp_path))
     assert list(tmp_path.iterdir()) == []
 
@@ -354,7 +354,7 @@ def test_a_finished_run_cannot_be_cancelled(tmp_path: Path, small_runs: None) ->
     assert isinstance(only(tmp_path).events()[-1], RunFinished)
 
 
-GPU_FULL = "cuda:0 is out of memory: take --device cpu, or free some, or lower --batch-size (64)"
+GPU_FULL = "cuda:0 is out of memory: use --device cpu, or free some memory, or lower --batch-size (64)"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) ->
     assert isinstance(work.throw(Cancelled()), RunCancelled)
     assert list(work) == []
     folder = only(tmp_path)
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     before = len(folder.history().epochs)
     events = resumed(folder)
     started = events[0]
@@ -166,7 +166,7 @@ def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
     assert work.throw(PauseAsked()) == RunPaused(run=only(tmp_path).name, epoch=1)
     folder = only(tmp_path)
     assert folder.history().state == "paused"
-    with pytest.raises(RequestError, match=f"under way in process {os.getpid()}"):
+    with pytest.raises(RequestError, match=f"running in process {os.getpid()}"):
         resumed(folder)
     copy = RunFolder(tmp_path / "copy" / folder.name)  # as it is if the process is killed now
     copy.path.parent.mkdir()
@@ -183,7 +183,7 @@ def test_one_process_at_a_time(tmp_path: Path, whole: RunFolder) -> None:
     folder = stopped(tmp_path, 12)
     first, second = (resume_run(Resume(what=str(folder.path)), tmp_path) for _ in range(2))
     assert isinstance(next(first), RunStarted)
-    with pytest.raises(RequestError, match="only one can train it"):
+    with pytest.raises(RequestError, match="stop it there first"):
         next(second)
     list(first)
     assert_same(folder, whole)
@@ -208,7 +208,7 @@ def test_half_a_line_is_cut_off(tmp_path: Path, whole: RunFolder) -> None:
     folder = only(tmp_path)
     with folder.events_file.open("ab") as file:
         file.write(b'{"type":"EpochFin')
-    assert folder.history().state == "cancelled"
+    assert folder.history().state == "stopped"
     resumed(folder)
     assert b'EpochFin{"' not in folder.events_file.read_bytes()
     assert_same(folder, whole)
@@ -268,8 +268,8 @@ def test_refusals(tmp_path: Path, whole: RunFolder) -> None:
     for what, words in (
         (str(whole.path), "is finished: all of its 3 epochs are done"),
         ("pretrained:cnn", "ships with the program"),
-        ("nowhere", "is no run folder"),
-        ("", "waits to go on"),
+        ("nowhere", "is not a run folder"),
+        ("", "no run to resume"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             next(resume_run(Resume(what=what), tmp_path))
@@ -310,10 +310,10 @@ MISFITS: dict[str, tuple[str, torch.Tensor | None, str]] = {
     "a missing moment": ("optimizer.4.exp_avg_sq", None, "optimizer.4.exp_avg_sq is missing"),
     "a surplus moment": ("optimizer.99.exp_avg", torch.zeros(1), "optimizer.99.exp_avg is surplus"),
     "an odd name": ("optimizer.\x1b[2J", torch.zeros(1), "optimizer.\\x1b[2J is surplus"),
-    "a count of no steps": ("optimizer.4.step", torch.tensor(0.0), "optimizer.4.step is 0, wanted a count of steps"),
+    "a count of no steps": ("optimizer.4.step", torch.tensor(0.0), "optimizer.4.step is 0, expected a number of steps"),
     "a count in whole numbers": ("optimizer.4.step", torch.tensor(7), "optimizer.4.step is () of int64"),
-    "squares below zero": ("optimizer.3.exp_avg_sq", -torch.ones(4), "has squares below 0"),
-    "a moment that is no number": ("optimizer.3.exp_avg", torch.full((4,), math.nan), "no finite numbers"),
+    "squares below zero": ("optimizer.3.exp_avg_sq", -torch.ones(4), "has negative squares"),
+    "a moment that is no number": ("optimizer.3.exp_avg", torch.full((4,), math.nan), "values that are not finite"),
     "weights in double precision": ("model.fc.1.bias", torch.zeros(16).double(), "model.fc.1.bias is (16,) of float64"),
     "no sum of losses": ("loss_sum", None, "step 2 of 5"),
 }
@@ -345,7 +345,7 @@ def test_a_state_of_no_such_step(tmp_path: Path, change: dict[str, Any]) -> None
     assert progress["sums"]["step"] == 2
     progress["sums"] |= change
     save_tensors(folder.state_file, tensors, {"progress": json.dumps(progress)})
-    with pytest.raises(RequestError, match="is no such epoch"):
+    with pytest.raises(RequestError, match="is impossible"):
         resumed(folder)
 
 
@@ -416,7 +416,7 @@ def test_a_full_disk_where_a_kill_is_mended(tmp_path: Path, monkeypatch: pytest.
         patch.setattr(engine.runs.recording, "save_weights", full)
         (failed,) = resumed(folder)
         assert isinstance(failed, RunFailed)
-        assert "make room" in failed.reason
+        assert "free disk space" in failed.reason
     resumed(folder)
     assert_same(folder, whole)
 

@@ -165,6 +165,8 @@ def test_a_run_that_cannot_fit_is_refused_with_the_numbers(tmp_path: Path, monke
     with pytest.raises(RequestError) as caught:
         next(train_run(request, tmp_path))
     peak = training_need(request).peak / 1e9
-    assert str(caught.value).startswith(f"this run needs about {peak:.1f} GB, and 2.0 GB are free in memory: lower ")
+    assert str(caught.value).startswith(
+        f"this run needs about {peak:.1f} GB, but only 2.0 GB are free in memory: lower "
+    )
     assert "--batch-size (2000), --channels (1024) or --hidden (500)" in str(caught.value)
     assert not list(tmp_path.iterdir())

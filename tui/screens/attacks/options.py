@@ -12,7 +12,9 @@ from tui.screens.inspect_pages import InspectPage
 from tui.screens.state import State
 from tui.widgets.settings import Settings
 
-SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": "random start", "count": "digits"}
+SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": "random start", "count": "digits"} | {
+    "binary_search_steps": "searches"
+}
 """Names of parameters where the field's is long."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "steps": (1, 2, 5, 10, 25, 40, 50, 100, 250, 500, 1000, 1500, 3000, 5000, 10_000),

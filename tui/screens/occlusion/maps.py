@@ -27,7 +27,7 @@ from tui.widgets.pictures import Legend, Raster
 
 AVERAGED = 100
 """Digits that the mean map of a class is taken over."""
-SHOWN_FILLS = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
+SHOWN_BASELINES = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 
 
 class MapsPage(PatchPage):
@@ -108,7 +108,7 @@ class MapsPage(PatchPage):
         title = f"{p} with patch" if wide else p
         first = Panel(title, extremes, here.probabilities, self.view, self._span(), words=p)
         if self.drops:
-            return first, self._drop(f"drop of {p}", here.baseline_probability - here.probabilities)
+            return first, self._drop(f"drop of {p}", here.unoccluded_probability - here.probabilities)
         return first, Panel("winning class", "", here.winners, self.view, usual=here.predicted)
 
     def _mean_panels(self, mean: ClassOcclusionReady) -> tuple[Panel, ...]:
@@ -117,7 +117,7 @@ class MapsPage(PatchPage):
         extremes = f"{values.min():.2f} to {values.max():.2f}"
         first = Panel(words, extremes, values, self.view, self._span(), words="mean probability")
         if self.drops:
-            return first, self._drop("mean drop", mean.baseline_probability - values)
+            return first, self._drop("mean drop", mean.unoccluded_probability - values)
         share = replace(self.view, colours="viridis")
         facts = f"at most {mean.changed.max():.2f}"
         return first, Panel("share changed", facts, mean.changed, share, PROBABILITY, words="share changed")
@@ -129,8 +129,8 @@ class MapsPage(PatchPage):
 
     def _facts(self, here: OcclusionMap) -> list[tuple[str, str]]:
         p = f"p({here.watched})"
-        sure = percent(float(here.baseline[here.predicted]))
-        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.baseline_probability)}")]
+        sure = percent(float(here.unoccluded[here.predicted]))
+        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.unoccluded_probability)}")]
         if not isinstance(here, OcclusionMapReady):
             done = int((here.winners >= 0).sum())
             return [*facts, ("patch", _patch(here)), ("positions", f"{done:,} of {here.winners.size:,}")]
@@ -148,11 +148,11 @@ class MapsPage(PatchPage):
         ]
 
     def _mean_facts(self, mean: ClassOcclusionReady) -> list[tuple[str, str]]:
-        if np.isnan(mean.baseline_probability):
+        if np.isnan(mean.unoccluded_probability):
             return [("", NO_NUMBERS)]
         return [
             ("digits", f"{mean.averaged} of the {mean.matching:,} of class {mean.digit}"),
-            ("without a patch", f"mean {percent(mean.baseline_probability)}"),
+            ("without a patch", f"mean {percent(mean.unoccluded_probability)}"),
             ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
             ("other predictions", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
             ("over strokes", _strokes(mean.strokes)),
@@ -235,7 +235,8 @@ class MapsPage(PatchPage):
 
 
 def _patch(event: OcclusionMap | ClassOcclusionReady) -> str:
-    return f"{event.patch_size}x{event.patch_size} of {SHOWN_FILLS.get(event.fill, event.fill)}, stride {event.stride}"
+    size, baseline = event.patch_size, SHOWN_BASELINES.get(event.baseline, event.baseline)
+    return f"{size}x{size} of {baseline}, stride {event.stride}"
 
 
 def _strokes(strokes: StrokeShare) -> str:

@@ -72,7 +72,7 @@ class MethodsPage(PatchPage):
         shown = self._numbers(here)
         images = np.concatenate((here.image[None], here.maps[shown]))
         labels = [f"{here.split} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
-        probability = f"p({here.watched}) {percent(here.baseline_probability)}"
+        probability = f"p({here.watched}) {percent(here.unoccluded_probability)}"
         facts = f"actual {here.actual}, predicted {here.predicted}, {probability}"
         inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
         sheet = Sheet(images, labels=labels, inks=inks, plain=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from engine.attribution.events import DigitEvent
-from engine.attribution.requests import FillName, WatchedClass
+from engine.attribution.requests import BaselineName, WatchedClass
 from engine.event import Event
 from engine.geometry import IMAGE_SIZE
 from engine.lab import Job
@@ -15,7 +15,7 @@ from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
 
-FILLS: tuple[str, ...] = (*get_args(FillName), "0.15", "0.25", "0.5", "0.75")
+BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
 """What a key goes through: the names, then grays."""
 WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
 PROBABILITY = Span(0.0, 1.0)
@@ -27,7 +27,7 @@ class Patch:
 
     patch_size: int = 8
     stride: int = 1
-    fill: str = "zero"
+    baseline: str = "zero"
     watch: WatchedClass = "true"
 
 
@@ -71,9 +71,11 @@ class PatchScreen(InspectPages):
             stride=min(max(self.patch.stride + stride, 1), IMAGE_SIZE - 1),
         )
 
-    def action_next_fill(self) -> None:
+    def action_next_baseline(self) -> None:
         """What the patch shows."""
-        self.patch = replace(self.patch, fill=FILLS[(FILLS.index(self.patch.fill) + 1) % len(FILLS)])
+        self.patch = replace(
+            self.patch, baseline=BASELINES[(BASELINES.index(self.patch.baseline) + 1) % len(BASELINES)]
+        )
 
     def action_next_watched(self) -> None:
         self._watch_class(1)

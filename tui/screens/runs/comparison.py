@@ -36,7 +36,7 @@ SMOOTHING = (1, 3, 5, 9)
 """Epochs that a point is the mean of."""
 NAME = 22
 """Cells for the name of a group, at most."""
-TOLD, MOST_TOLD = ("test accuracy", "seconds an epoch"), 4
+TOLD, MOST_TOLD = ("test accuracy", "seconds per epoch"), 4
 """The measures whose contrasts are told in words, and how many at most."""
 FEW = 3
 """Groups at most that are drawn with their bands: more would be a thicket."""
@@ -168,7 +168,7 @@ class ComparisonPage(Page):
         here = "not yet" if epoch > group.epochs[-1] else "lost"  # as its line among the events
         if epoch in group.epochs:
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
-        accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds an epoch"))
+        accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds per epoch"))
         sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
         text = f"{padded(cut(group.label, NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
         return Row(text, sample=(sample, INKS[number]))

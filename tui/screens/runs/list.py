@@ -152,7 +152,7 @@ class ListPage(Page):
             unused |= {"earlier_turn", "later_turn"}
             if here.state in ("running", "paused"):
                 unused |= {"delete", "rename"}
-            if here.state not in ("cancelled", "interrupted", "failed"):
+            if here.state not in ("stopped", "interrupted", "failed"):
                 unused.add("resume")
         else:
             unused |= {"open", "resume", "note", "rename"}
