@@ -22,7 +22,8 @@ from engine.geometry import GeometryError, block_sizes
 from engine.network.matching import MOST_NAMED, Match, NoMatch, StateDict, match, state_dicts
 from engine.network.model import CNN
 from engine.network.requests import NOTEBOOKS_NORMS, Architecture, Reading
-from engine.network.tensorfiles import OURS, opened
+from engine.network.stored import OURS
+from engine.network.tensorfiles import opened
 from engine.paths import write_whole
 from engine.reading import open_regular
 from engine.request import RequestError

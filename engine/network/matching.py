@@ -11,7 +11,7 @@ from typing import Any
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.pickles import MOST_STEPS, Made
 from engine.network.requests import NormedLayer
-from engine.network.tensorfiles import FLOATS, MOST_TENSORS, FileError, Stored, TensorFile, metadata_of
+from engine.network.stored import FLOATS, MOST_TENSORS, FileError, Stored, TensorFile, metadata_of
 from engine.words import shortened
 
 MOST_NAMED = 24
