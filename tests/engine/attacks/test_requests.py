@@ -135,7 +135,7 @@ NAN, INF = math.nan, math.inf
         (MeasureRobustness, {"attack": ("pgd", "pgd")}, "name each attack once"),
         (MeasureRobustness, {"attack": ("cfg",)}, "attack must be "),
         (MeasureRobustness, {"attack": ("pgd", "deepfool")}, "deepfool minimises the L2 norm: set norm to l2"),
-        (MeasureRobustness, {"attack": ("deepfool", "cw")}, "cw and deepfool minimises the L2 norm: set norm to l2"),
+        (MeasureRobustness, {"attack": ("deepfool", "cw")}, "cw and deepfool minimise the L2 norm: set norm to l2"),
         (MeasureRobustness, {"others": ("a",) * 8}, "others must be "),
         (MeasureTransfer, {"attack": "random"}, "attack must be one of fgsm, pgd, deepfool, cw"),
         (SweepBeta, {"split": "all"}, "split must be one of train, val, test"),
