@@ -23,7 +23,7 @@ from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 
-HINT = 12
+HINT = 21
 """Characters of an explanation that are in one line, whatever the width."""
 
 
