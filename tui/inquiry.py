@@ -41,8 +41,12 @@ class Inquiry:
     def __init__(self, workspace: Workspace, hear: Callable[[Job, Event], None], forget: Callable[[], None]) -> None:
         """`hear` is called with all that is said in answer, and `forget` where another network is open than before."""
         self._workspace, self._hear, self._forget = workspace, hear, forget
-        self.problem = ""
-        """Why the last request could not be answered, in one line."""
+        self.refusal = ""
+        """Why nothing can be asked for in the state of the moment; whoever says what is wanted sets it."""
+        self._problems: dict[Request, str] = {}
+        """Why requests could not be answered, a line each."""
+        self._now: Sequence[Request] = ()
+        """What is wanted."""
         self._progress: BatchEvaluated | DownloadAdvanced | WorkAdvanced | None = None
         self._stopped: Job | None = None
         """A job that somebody stopped, and that may still say what came of it."""
@@ -62,10 +66,12 @@ class Inquiry:
         if workspace.what != self._what:
             for job in self.jobs.values():
                 job.cancel()
-            self._what, self.jobs, self.problem = workspace.what, {}, ""
+            self._what, self.jobs, self._problems, self._stopped = workspace.what, {}, {}, None
             self._work_over()
             self._forget()
-        epochs, now, at_hand = workspace.history.epoch, wanted(), kept()
+        self.refusal = ""
+        self._now = now = wanted()
+        epochs, at_hand = workspace.history.epoch, kept()
         for (request, _), unwanted in self.jobs.items():
             if request not in now and not (request in at_hand and unwanted.state == "done"):
                 unwanted.cancel()
@@ -80,6 +86,8 @@ class Inquiry:
         for request in now:
             asked = self.jobs.get((request, epochs))
             if asked is None:
+                self._work_over()
+                self._problems.pop(request, None)
                 self.jobs[request, epochs] = workspace.ask(request, self._listen)
                 return
             if asked.state != "done":
@@ -99,10 +107,16 @@ class Inquiry:
         """The job under way."""
         return next((job for job in self.jobs.values() if job.state != "done" and not job.cancelled), None)
 
-    def stop(self) -> None:
-        """Stop the job under way; what it still has to say is heard."""
+    @property
+    def problem(self) -> str:
+        """Why what is wanted is not there, in one line; empty where it is, or is on its way."""
+        found = (self._problems[request] for request in self._now if request in self._problems)
+        return self.refusal or next(found, "")
+
+    def stop(self, *, last_words: bool = False) -> None:
+        """Stop the job under way; with `last_words`, what it still has to say is heard."""
         if job := self.job:
-            self._stopped = job
+            self._stopped = job if last_words else None
             job.cancel()
 
     @property
@@ -132,10 +146,9 @@ class Inquiry:
             case BatchEvaluated() | DownloadAdvanced():
                 self._progress = event
             case JobFailed():
-                self.problem = event.reason
+                self._problems[job.request] = event.reason
                 self._work_over()
             case NetworkEvent():
-                self.problem = ""
                 if not isinstance(self._progress, WorkAdvanced):  # else a part of more that is on its way
                     self._work_over()
             case _:

@@ -408,8 +408,7 @@ class Workspace:
         # Who has ended before the events are taken has no more to say afterwards.
         ended = [job for job in (*self._listeners, self.training) if job and job.state == "done"]
         arrived = self.lab.drain()
-        routine = self.training is not None and all(job is self.training for job, _ in arrived)
-        with self.changing(routine=routine):
+        with self.changing(routine=True):
             for job, event in arrived:
                 self._take(job, event)
                 if listener := self._listeners.get(job):
@@ -419,6 +418,8 @@ class Workspace:
                 if job is self.training:
                     self.training = None
             self._next_turn()
+            # What a run under way says all the time is routine, what anybody else says is not.
+            self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
 
     def _take(self, job: Job, event: Event) -> None:
         match event:

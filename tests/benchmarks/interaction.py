@@ -90,7 +90,7 @@ def keys(cwd: Path, presses: int) -> list[float]:
             app.send("y")
             delays.append(app.wait_for(lambda a, log=not linear: ("loss log" in a.text) == log, 5) * 1000)  # type: ignore[misc]
         app.send("x")
-        app.wait_for("R goes on with")
+        app.wait_for("R resumes")
         app.send("q")
         app.wait()
     return sorted(delays)

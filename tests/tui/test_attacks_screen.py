@@ -27,6 +27,7 @@ from engine.attacks.requests import (
 from engine.data.datasets import Dataset
 from engine.lab import Job
 from engine.network.checkpoints import load_weights, save_weights
+from engine.request import Request
 from engine.runs.finding import pretrained
 from engine.training.requests import Train
 from tests.conftest import patch_load
@@ -282,7 +283,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         await press(pilot, screen, "end")
         last = found.points[-1]
         assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
-        assert "first to fall to PGD" in text(screen, Rows)
+        assert "first fooled by PGD" in text(screen, Rows)
         await press(pilot, screen, "p")  # the other norm: what was found is no answer to that
         assert measured(screen, "curve") is None
         assert screen.wanted() == []
@@ -302,7 +303,7 @@ async def test_beta_and_transfer(still_app: MakeApp) -> None:
         await press(pilot, screen, "y", "r")
         assert screen.wanted() == [MeasureTransfer(what=CNN, others=("pretrained:cnn-bn",), count=10)]
         assert isinstance(measured(screen, "transfer"), TransferMeasured)
-        assert "over 10 digits that all of them get right" in text(screen, Rows, "transfer-table")
+        assert "over 10 digits that all networks classify correctly" in text(screen, Rows, "transfer-table")
         await press(pilot, screen, "escape")
         assert screen.front == "attack"
 
@@ -318,7 +319,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         assert isinstance(found, UniversalMade)
         assert found.averaged == 100
         assert f"{100 * found.fooling_rate:.2f} %" in text(screen, Rows, "universal-table")
-        assert "made of 10 training digits" in text(screen, Rows, "universal-table")
+        assert "made from 10 training digits" in text(screen, Rows, "universal-table")
         assert f"{found.actual[0]}→{found.predicted[0]}" in words(screen.query_one("#universal-shown", RasterGrid))
         assert screen.figure() is not None
         await press(pilot, screen, "w")  # a target: what was found is no answer to that
@@ -472,5 +473,52 @@ async def test_a_sweep_of_one_point_claims_nothing(still_app: MakeApp) -> None:
         swept = measured(screen, "beta")
         assert swept is not None
         assert beta_answer(replace(swept, points=swept.points[:1])) == [
-            "without a penalty (beta 0) the attack fails already: there is nothing to compare"
+            "the attack already fails without a penalty (beta 0): there is nothing to compare"
         ]
+
+
+async def test_a_key_of_another_page_does_nothing(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "g", "s", "space", "d", "a", "left_square_bracket", "comma", "enter")
+        assert screen.front == "curve"
+        assert not list(tmp_path.glob("figures/*"))  # `s` takes a step on the first page, and saves no screen here
+        assert app.workspace.digit == ("test", 61)
+        assert attack(screen).attack_name == "targeted"
+
+
+async def test_x_leaves_a_finished_measurement_alone(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await press(pilot, screen, "b", "r")
+        before = status(screen)
+        assert "without a penalty" in before
+        await press(pilot, screen, "x")
+        assert status(screen) == before
+
+
+async def test_a_stopped_attack_begins_once_with_other_settings(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "7", AttacksScreen)
+        await pilot.press("A")
+        await under_way(pilot, screen)
+        await pilot.press("x")
+        await until(pilot, lambda: attack(screen).job is None)
+        asked: list[Request] = []
+        submit = app.workspace.lab.submit
+
+        def noted(request: Request) -> Job:
+            asked.append(request)
+            return submit(request)
+
+        app.workspace.lab.submit = noted  # type: ignore[method-assign]
+        await pilot.press("P")
+        await until(pilot, lambda: bool(asked))
+        await pilot.press("x")
+        assert asked == [AttackNoise(what=CNN, classes="9")]

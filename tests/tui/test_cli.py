@@ -143,7 +143,7 @@ def test_tyros_box_becomes_a_line() -> None:
     assert one_line("╭─ Value error ─╮\n│ Error parsing\n│ --epochs: no. │\n│ ───── │\n│ more │\n╰──╯") == (
         "error parsing --epochs: no"
     )
-    assert one_line("") == "the arguments make no sense"
+    assert one_line("") == "the arguments cannot be read"
     with pytest.raises(RequestError):
         parse(Train, Output, "mnist-tui train", ["--epochs", "x"])
 

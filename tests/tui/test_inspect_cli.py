@@ -138,9 +138,9 @@ def test_digits_mark_the_mistakes(call: Call) -> None:
     assert [[int(word) for word in row[:3]] for row in found] == [
         [digit["index"], digit["actual"], digit["predicted"]] for digit in event["digits"]
     ]
-    assert [row[-1] == "wrong" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
+    assert [row[-1] == "incorrect" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
     _, out, _ = call("digits", CNN, "--order", "mistakes", "--digit", 1)
-    assert "class 1 alone: mistakes, the surest first" in out
+    assert "class 1 alone: mistakes, the most confident first" in out
 
 
 def test_filters_of_an_epoch(call: Call) -> None:
@@ -183,7 +183,7 @@ def test_occlusion_says_where_it_hurts(call: Call) -> None:
     at = tuple(event["minimum_at"])
     assert f"image 61: actual 8, predicted 8, p(8) {event['unoccluded_probability']:.2%}".replace("%", " %") in out
     assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
-    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} of them computed" in out
+    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} computed" in out
     assert f"over strokes: {event['strokes']['positions']:.2%} of the positions".replace("%", " %") in out
     assert f"mean over 2 of the {mean['matching']} images of class 8" in out
 
@@ -257,7 +257,7 @@ def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) 
     torch.save(state, tmp_path / "nan.pth")
     code, out, err = call("occlude", "nan.pth", "--average", "2", "--stride", "9")
     assert (code, err) == (0, "")
-    assert out.count("the network gives no numbers: its weights are damaged") == 2
+    assert out.count("the network outputs no finite numbers: its weights are damaged") == 2
     assert " -1 " not in out
     code, out, err = call("attribute", "nan.pth", "--digits", "2", "--randomise", "--stride", "9")
     assert (code, err) == (0, "")
@@ -267,7 +267,7 @@ def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) 
 def test_a_wrong_prediction_is_called_so(call: Call) -> None:
     (event,) = lines(call, "digits", CNN, "--order", "least-certain", "--count", 400)
     wrong = next(digit["index"] for digit in event["digits"] if digit["actual"] != digit["predicted"])
-    assert "), wrong\n" in call("activations", CNN, "--index", wrong)[1]
+    assert "), incorrect\n" in call("activations", CNN, "--index", wrong)[1]
 
 
 def test_nothing_named_is_the_newest_run(call: Call, trained: RunFolder) -> None:

@@ -238,7 +238,7 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         assert "mean of 4" in seen
         assert "4 of the" in seen
         assert "share changed" in seen
-        assert "of the answers" in status(screen)
+        assert "of the predictions" in status(screen)
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is maps_page(screen).mean
@@ -445,7 +445,7 @@ async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monk
         await press(pilot, screen, "tab")
         assert "(':+#)" in text(screen, Maps)
         await press(pilot, screen, "g")
-        assert "':+# speaks for the class" in status(screen)
+        assert "':+# supports the class" in status(screen)
 
 
 async def test_bars_show_the_likeliest_where_there_is_no_room_for_all(still_app: MakeApp) -> None:
@@ -620,7 +620,7 @@ async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -
     show(app, tmp_path / "nan.safetensors")
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        assert "the network gives no numbers" in text(screen, Maps)
+        assert "the network outputs no finite numbers" in text(screen, Maps)
         await press(pilot, screen, "g", "d", "escape", "m", "enter", "escape", "tab", "right")
 
 

@@ -26,13 +26,13 @@ async def test_damaged_lines_are_counted_and_a_folder_that_vanishes_is_said_to_h
     run = made(tmp_path / "runs" / "x", STARTED, EPOCH, b"\0" * 40 + b"\n", GOOD)
     app = still_app(run)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "1 damaged line of its events left out" in progress(app))
+        await until(pilot, lambda: "1 damaged event line skipped" in progress(app))
         with run.events_file.open("ab") as file:  # as another process does
             file.write(b"\0" * 40 + b"\n" + epoch_line(2) + GOOD)
         await until(pilot, lambda: len(app.workspace.history.epochs) == 2)
-        await until(pilot, lambda: "2 damaged lines" in progress(app))
+        await until(pilot, lambda: "2 damaged event lines" in progress(app))
         shutil.rmtree(run.path)
-        await until(pilot, lambda: "the folder of run x has vanished" in progress(app))
+        await until(pilot, lambda: "the folder of run x is gone" in progress(app))
         await pilot.press("2", "3", "8", "1")
         assert app.is_running
 

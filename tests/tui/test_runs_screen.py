@@ -21,7 +21,7 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
-from tests.tui.driving import progress, show, tap, until, words
+from tests.tui.driving import changed, progress, show, tap, until, words
 from tui.app import MnistTui
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
@@ -169,12 +169,12 @@ async def test_the_queue(still_app: MakeApp) -> None:
             (True, 1),
         ]
         screen = await opened(pilot, 0)
-        assert "in the queue, 4" in words(screen.list.rows)
+        assert "queued, 4" in words(screen.list.rows)
         await pilot.press("plus")
         assert [each.seed for each in app.workspace.queue[:2]] == [1, 0]
         await pilot.press("minus", "minus", "d")
         assert [(each.batch_norm, each.seed) for each in app.workspace.queue] == [(False, 1), (True, 0), (True, 1)]
-        assert "waits for its turn" in progress(app)
+        assert "queued: d removes it" in progress(app)
 
 
 async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,3 +387,40 @@ async def test_going_on_where_another_machine_may_be_at_it(app: MnistTui, tmp_pa
         await until(pilot, lambda: app.workspace.history.state == "finished")
     assert folder.history().state == "finished"
     assert app.workspace.lab.close()
+
+
+async def test_keys_pressed_before_the_disk_has_answered(still_app: MakeApp, tmp_path: Path) -> None:
+    names = [folder.name for folder in copies(tmp_path / "runs", 3)]
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 3)
+        screen.list.action_delete()
+        screen.list.action_delete()
+        await until(pilot, lambda: len(screen.runs or ()) == 2)
+        screen.list.action_delete()
+        await until(pilot, lambda: len(screen.runs or ()) == 1)
+        screen.list.action_undo()
+        screen.list.action_undo()
+        await until(pilot, lambda: len(screen.runs or ()) == 3)
+        assert sorted(run.name for run in screen.runs or ()) == names
+        assert [notice.severity for notice in app._notifications] == ["information", "information"]
+
+
+async def test_a_comparison_is_drawn_when_something_changed(
+    still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (0, 1):
+        made(tmp_path / "runs", f"run-{seed}", Train(seed=seed), [0.9, 0.95])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 2)
+        await pilot.press("g")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        drawn: list[object] = []
+        chart = screen.comparison.query_one(Chart)
+        monkeypatch.setattr(chart, "show", lambda *arguments, **_: drawn.append(arguments))
+        for _ in range(5):
+            changed(app)
+        assert drawn == []
+        await pilot.press("left")
+        assert len(drawn) == 1

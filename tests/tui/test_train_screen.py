@@ -121,7 +121,7 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         assert job is not None
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "paused")
-        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["go on"]
+        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["resume"]
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
@@ -361,7 +361,7 @@ async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_pa
     shutil.copytree(alive, path)
     list(work)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
+        await until(pilot, lambda: f"run {path.name} was not finished: R resumes it" in progress(app))
         await tap(pilot, "R")
         await until(pilot, lambda: app.workspace.history.state == "finished")
         assert app.workspace.opened is not None
@@ -377,8 +377,8 @@ async def test_a_run_of_another_process_is_followed(small_runs: None, tmp_path: 
     (path,) = (tmp_path / "runs").iterdir()
     app = MnistTui(tmp_path / "runs", RunFolder(path))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: f"process {os.getpid()} trains this run: epoch 1 is done" in progress(app))
-        assert "x cancel" in keys(app)
+        await until(pilot, lambda: f"process {os.getpid()} trains this run: epoch 1 finished" in progress(app))
+        assert "x stop" in keys(app)
         list(work)
         await until(pilot, lambda: app.workspace.history.state == "finished")
         assert len(app.workspace.history.epochs) == 3
@@ -397,7 +397,7 @@ async def test_a_run_of_another_process_is_stopped(
     RunFolder(path).write_process(replace(Process.own(), host="node-a", boot="another", number=7))
     app = MnistTui(tmp_path / "runs", RunFolder(path))
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "process 7 on node-a trains this run: epoch 1 is done" in progress(app))
+        await until(pilot, lambda: "process 7 on node-a trains this run: epoch 1 finished" in progress(app))
         await tap(pilot, "x")
         message = list(app._notifications)[-1].message
         assert message == "process 7 on node-a was asked to stop: it does so at its next step"

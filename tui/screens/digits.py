@@ -63,7 +63,6 @@ class DigitsScreen(InspectScreen):
     def on_screen_resume(self) -> None:
         """Where the digit that was taken meanwhile is listed here, the cursor goes to it."""
         self._find_digit()
-        super().on_screen_resume()
 
     @property
     def grid(self) -> RasterGrid:

@@ -70,7 +70,7 @@ class LabScreen(Screen[None]):
 
     # Drawing
 
-    def on_mount(self) -> None:
+    def on_mount(self) -> None:  # Textual calls those of subclasses first, and then this one
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         self.update()

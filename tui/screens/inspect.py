@@ -101,7 +101,6 @@ class InspectScreen(LabScreen):
 
     def on_mount(self) -> None:
         self.inquiry = Inquiry(self.workspace, self.hear, self.forget)
-        super().on_mount()
 
     def hear(self, _job: Job, event: Event) -> None:
         """Take in what is said in answer."""

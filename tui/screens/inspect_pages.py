@@ -111,7 +111,6 @@ class InspectPages(PagedScreen, InspectScreen):
         self._looks[self.front] = self.look
         self.set_reactive(cast("State[View]", InspectScreen.look), self._looks.get(target, self.look))
         self.set_reactive(cast("State[bool]", InspectScreen.zoomed), False)
-        self.inquiry.problem = ""
 
     def view_of(self, name: str) -> View:
         """How pictures are drawn on a page, which need not be in front."""

@@ -116,14 +116,13 @@ class PagedScreen(LabScreen):
         """Whether a command is one of the page in front."""
         return any(each.name == name and self._belongs(each) for each in super().live_commands())
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key of another page."""
-        if action == "act" and not self.offers(str(parameters[0])):
-            return False
-        return super().check_action(action, parameters)
-
     async def action_act(self, name: str) -> None:
-        """Do what a command says: a page's name turns to it, else the page in front has the handler, or the screen."""
+        """Do what a command says: a page's name turns to it, else the page in front has the handler, or the screen.
+
+        A key of another page does nothing; it is not left to the app, whose key it may be too.
+        """
+        if not self.offers(name):
+            return
         if name in self.pages:
             await self.turn_to(name)
         else:

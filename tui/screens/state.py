@@ -14,6 +14,9 @@ T = TypeVar("T")
 class State(var[T]):
     """A field of a screen or a page that it is drawn from."""
 
+    def __init__(self, default: T) -> None:
+        super().__init__(default, init=False)
+
 
 def draw_on_change(node: DOMNode, draw: Callable[[], None]) -> None:
     """Have `draw` called whenever a `State` of `node`, which is mounted, has another value."""

@@ -57,7 +57,6 @@ class TrainScreen(LabScreen):
     def on_mount(self) -> None:
         """Name the panels."""
         self.query_one("#experiment").border_title = "experiment"
-        super().on_mount()
 
     async def complete(self) -> None:
         """Make the form's fields."""

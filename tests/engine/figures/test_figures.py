@@ -468,7 +468,7 @@ def test_confusion_matrix_of_nothing(evaluated: SplitEvaluated) -> None:
     nothing = ((0,) * 10,) * 10
     event = msgspec.structs.replace(evaluated, confusion=nothing, class_accuracy=(float("nan"),) * 10)
     figure = figure_of(event, colours="diverging")
-    assert words(figure.axes[0])[-10:] == ["–"] * 10
+    assert words(figure.axes[0])[-10:] == ["-"] * 10
     png_of(figure)
 
 

@@ -95,7 +95,7 @@ class AttackPage(OptionsPage):
         try:
             self._last = self.request(self.chosen)
         except RequestError as error:  # settings that are fine one by one, and not together
-            self.desk.inquiry.problem, self._last = str(error), None
+            self.desk.inquiry.refusal, self._last = str(error), None
             return []
         return [self._last]
 
@@ -122,8 +122,9 @@ class AttackPage(OptionsPage):
         self.set_reactive(AttackPage.frame, None)
 
     def anew(self) -> None:
-        self.desk.inquiry.problem, self.step = "", 0
-        self.frame, self.halted = None, False
+        self.step = 0
+        self.set_reactive(AttackPage.frame, None)
+        self.set_reactive(AttackPage.halted, False)
 
     @property
     def current(self) -> Attack | None:
@@ -292,7 +293,7 @@ class AttackPage(OptionsPage):
         chosen, option = self._settings.get(name, ({}, 0))
         self.set_reactive(OptionsPage.chosen, chosen)
         self.set_reactive(OptionsPage.option, option)
-        self.shown, self.step, self.desk.inquiry.problem = None, 0, ""
+        self.shown, self.step = None, 0
         self.set_reactive(AttackPage.frame, None)
         self.set_reactive(AttackPage.halted, False)
         self.attack_name = name
@@ -321,7 +322,7 @@ class AttackPage(OptionsPage):
         """Stop; what there is stays."""
         if self.job:
             self.shown = self.current
-            self.desk.inquiry.stop()
+            self.desk.inquiry.stop(last_words=True)
             self.halted = True
 
     def action_back_in_time(self) -> None:
@@ -349,16 +350,22 @@ class AttackPage(OptionsPage):
 
     def go_to(self, digit: tuple[SplitName, int]) -> None:
         self.anew()
+        before = self.workspace.digit, self.alone
+        self.set_reactive(AttackPage.alone, True)
         self.workspace.digit = digit
-        self.alone = True
+        if before[0] == digit:
+            self.desk.update()
 
     def step_digit(self, by: int) -> None:
         """To another digit, which is attacked alone; the first time, to the current one."""
         if self.attack_name == "noise":
             return
-        self.frame, self.halted = None, False
+        self.anew()
+        before = self.workspace.digit
         if self.alone:
             super().step_digit(by)
+            if self.workspace.digit == before:  # a change would have been drawn
+                self.desk.update()
         else:
             self.alone = True
 

@@ -72,7 +72,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         try:
             self._last = self.request(self.chosen)
         except RequestError as error:  # settings that are fine one by one, and not together
-            self.desk.inquiry.problem, self._last = str(error), None
+            self.desk.inquiry.refusal, self._last = str(error), None
             return []
         return [self._last]
 
@@ -94,7 +94,6 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         self.set_reactive(MeasurementPage.asked, False)
 
     def anew(self) -> None:
-        self.desk.inquiry.problem = ""
         self.measured = None
         self.asked = False
 
@@ -133,5 +132,6 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
 
     def action_stop(self) -> None:
         """Stop; what there is stays."""
-        self.desk.inquiry.stop()
-        self.asked = False
+        if self.desk.inquiry.job:
+            self.desk.inquiry.stop()
+            self.asked = False

@@ -65,6 +65,8 @@ class ComparisonPage(Page):
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
         self.desk = cast(RunsDesk, desk)
+        self._drawn: object = None
+        """What is in view: to draw it takes long."""
 
     def ask(self) -> None:
         """Have the marked runs compared anew, where that is in view."""
@@ -76,7 +78,7 @@ class ComparisonPage(Page):
             paths = tuple(str(self.workspace.root / name) for name in names)
             self.workspace.ask(OverlayRuns(what=paths), self._compared)
         else:
-            self.event = None
+            self.desk.problem, self.event = "", None
 
     def _compared(self, _job: Job, event: Event) -> None:
         if isinstance(event, RunsCompared):
@@ -132,6 +134,9 @@ class ComparisonPage(Page):
 
     def draw(self) -> None:
         chart, event = self.query_one(Chart), self.event
+        if self._drawn == (now := (id(event), self.reading, self.size)):
+            return
+        self._drawn = now
         if event is None:
             chart.show([], (0.0, 1.0))
             self.rows.show("", "", ())

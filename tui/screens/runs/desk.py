@@ -37,12 +37,10 @@ class RunsDesk(PagedScreen):
         """How far it is."""
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.set_interval(LOOK_INTERVAL, self.look)
 
     def on_screen_resume(self) -> None:
         """Look at once."""
-        super().on_screen_resume()
         self.look()
 
     def look(self) -> None:
@@ -64,12 +62,18 @@ class RunsDesk(PagedScreen):
         if self._again:
             self.look()
 
-    def change(self, request: Request, done: Callable[[Event], None]) -> None:
-        """Have something done to a folder; `done` is called with what came of it; why that fails is told."""
+    def change(
+        self, request: Request, done: Callable[[Event], None], failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Have something done to a folder; `done` is called with what came of it.
+
+        Where it fails, why is told and `failed` is called.
+        """
 
         def heard(_job: Job, event: Event) -> None:
             if isinstance(event, JobFailed):
                 self.workspace.tell(Notice(event.reason, severity="error", seconds=10))
+                failed()
             else:
                 done(event)
             self.look()

@@ -54,6 +54,8 @@ class ListPage(Page):
         self.desk = cast(RunsDesk, desk)
         self._deleted: list[tuple[str, str]] = []
         """What is in the trash folder through us, each with its name, the last one last."""
+        self._going: set[str] = set()
+        """The names of runs that are being deleted."""
 
     def compose(self) -> ComposeResult:
         """The list."""
@@ -240,11 +242,13 @@ class ListPage(Page):
         if isinstance(here, Train) and (turn := self._turn_of(here)) is not None:
             self.rows.settle(turn)
             self.workspace.remove(turn)
-        elif folder:
-            self.desk.change(DeleteRun(run=folder.name), self._removed)
+        elif folder and folder.name not in self._going:  # else a second press before the first one is done
+            self._going.add(folder.name)
+            self.desk.change(DeleteRun(run=folder.name), self._removed, partial(self._going.discard, folder.name))
 
     def _removed(self, event: Event) -> None:
         assert isinstance(event, RunDeleted)
+        self._going.discard(event.run)
         self._deleted.append((event.place, event.run))
         if self.rows.key == event.run:
             self.rows.settle()
@@ -254,8 +258,8 @@ class ListPage(Page):
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
         if self._deleted:
-            place, name = self._deleted[-1]
-            self.desk.change(RestoreRun(place=place, name=name), lambda _: self._deleted.remove((place, name)))
+            place, name = last = self._deleted.pop()
+            self.desk.change(RestoreRun(place=place, name=name), lambda _: None, lambda: self._deleted.append(last))
 
     def action_duplicate(self) -> None:
         """Put what was asked for into the form of screen 1."""

@@ -62,7 +62,6 @@ class RunsScreen(RunsDesk):
     def on_screen_resume(self) -> None:
         if self.ready:
             self.list.settle()
-        super().on_screen_resume()
 
     def listed(self) -> None:
         self.comparison.ask()
