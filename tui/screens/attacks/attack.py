@@ -204,7 +204,7 @@ class AttackPage(OptionsPage):
             self.desk.query_one(Legend).show(gray, PIXEL, "pixel")
         bars = self.query_one("#attack-answers", Bars)
         # From noise there is no actual class: the one wanted stands out instead.
-        bars.show("answer", probabilities[at].tolist(), wanted if noise else actual, answer)
+        bars.show("prediction", probabilities[at].tolist(), wanted if noise else actual, answer)
         self._draw_history(shown, at, step)
 
     def _draw_history(self, shown: Attack, at: int, step: int) -> None:

@@ -142,7 +142,7 @@ class MapsPage(PatchPage):
             *facts,
             (f"lowest {p}", f"{here.minimum:.4f} at {here.minimum_at}"),
             (f"highest {p}", f"{here.maximum:.4f} at {here.maximum_at}"),
-            ("other predictions", f"{sum(count for _, count in others):,} of {here.winners.size:,}{changed}"),
+            ("changed", f"{sum(count for _, count in others):,} of {here.winners.size:,}{changed}"),
             ("over strokes", _strokes(here.strokes)),
             ("patch", f"{_patch(here)}, {here.computed:,} in {here.seconds * 1000:.0f} ms"),
         ]
@@ -154,7 +154,7 @@ class MapsPage(PatchPage):
             ("digits", f"{mean.averaged} of the {mean.matching:,} of class {mean.digit}"),
             ("without a patch", f"mean {percent(mean.unoccluded_probability)}"),
             ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
-            ("other predictions", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
+            ("changed", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
             ("over strokes", _strokes(mean.strokes)),
             ("patch", _patch(mean)),
         ]
