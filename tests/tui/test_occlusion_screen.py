@@ -87,7 +87,7 @@ async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
         seen = text(screen, Maps)
         assert "p(8) with patch" in seen
         assert f"min {event.minimum:.4f} max {event.maximum:.4f}" in seen
-        assert "winning class" in seen
+        assert "predicted class" in seen
         others = int((event.winners != 8).sum())
         assert f"{others} of 441" in seen
         assert f"{event.strokes.positions * 100:.0f} % of positions" in seen
@@ -181,7 +181,7 @@ async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> Non
         drop = maps_page(screen).maps.panels[1].values
         np.testing.assert_allclose(drop, event.unoccluded_probability - event.probabilities)
         await press(pilot, screen, "tab")
-        assert "winning class" in text(screen, Maps)
+        assert "predicted class" in text(screen, Maps)
 
 
 async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeApp) -> None:
@@ -195,7 +195,7 @@ async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeA
         for _ in range(4):
             seen.append(text(screen, Maps).splitlines()[0])
             await press(pilot, screen, "tab")
-        titles = ("p(8)", "winning class", "drop of p(8)", "p(8)")
+        titles = ("p(8)", "predicted class", "drop of p(8)", "p(8)")
         assert [title in line for title, line in zip(titles, seen, strict=True)] == [True] * 4
 
 

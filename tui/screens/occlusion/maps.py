@@ -36,7 +36,7 @@ class MapsPage(PatchPage):
     page = "occlusion"
     over_many = True
     drops: State[bool] = State(False)
-    """Whether the drop is beside the map, and not the winning class."""
+    """Whether the drop is beside the map, and not the predicted class."""
     occlusion: OcclusionMap | None = None
     mean: ClassOcclusionReady | None = None
 
@@ -109,7 +109,7 @@ class MapsPage(PatchPage):
         first = Panel(title, extremes, here.probabilities, self.view, self._span(), words=p)
         if self.drops:
             return first, self._drop(f"drop of {p}", here.unoccluded_probability - here.probabilities)
-        return first, Panel("winning class", "", here.winners, self.view, usual=here.predicted)
+        return first, Panel("predicted class", "", here.winners, self.view, usual=here.predicted)
 
     def _mean_panels(self, mean: ClassOcclusionReady) -> tuple[Panel, ...]:
         values = mean.mean_probabilities
