@@ -106,9 +106,9 @@ def test_one_perturbation_for_many(call: Call, tmp_path: Path) -> None:
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
     code, out, err = call(*arguments)
     assert (code, err) == (0, "")
-    assert "one perturbation, Linf 0.4, of 30 training digits in 3 steps of 0.333333" in out
+    assert "one perturbation, Linf 0.4, from 30 training digits in 3 steps of 0.333333" in out
     assert f"{event['fooling_rate']:.2%}".replace("%", " %") in out
-    assert "random, as large" in out
+    assert "random, same size" in out
 
 
 def test_robustness_is_an_object_a_point(call: Call, tmp_path: Path) -> None:
@@ -134,14 +134,14 @@ def test_robustness_is_an_object_a_point(call: Call, tmp_path: Path) -> None:
     for point in points:
         assert f"{point['accuracy']:.2%}".replace("%", " %") in out
     assert "by class:" in out
-    assert "first to fall, pretrained:cnn under PGD:" in out
+    assert "first fooled, pretrained:cnn under PGD:" in out
 
 
 def test_beta_answers_in_words(call: Call) -> None:
     (event,) = lines(call, "beta", CNN, "--count", 4, "--steps", 20)
     assert [point["beta"] for point in event["points"]][:3] == [0, 1e-5, 1e-4]
     out = call("beta", CNN, "--count", 4, "--steps", 20)[1]
-    assert "at the notebook's 1e-5 it changes L2 by a share of" in out
+    assert "the notebook's beta of 1e-5 changes L2 by a fraction of" in out
     assert "it does nothing" in out
     assert "it keeps the image closer" in out
 
@@ -152,14 +152,14 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
     assert event["success"][0][0] > event["success"][0][1]
     assert (tmp_path / "result.png").exists()
     out = call("transfer", CNN, "--count", 20, "--steps", 5)[1]
-    assert "20 digits that all networks get right" in out
+    assert "20 digits that all networks classify correctly" in out
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("attack",), "which attack? noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
-        (("attack", "bim"), "which attack? noise"),
+        (("attack",), "name an attack: noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
+        (("attack", "bim"), "name an attack: noise"),
         (("attack", "noise", CNN, "--classes", "33"), "classes must be different digits, for example 38, not '33'"),
         (("attack", "targeted", CNN, "--indices", "8"), "all of these images are of class 5 already"),
         (("attack", "pgd", CNN, "--indices", "400"), "index 400 is beyond the 400 images"),

@@ -56,9 +56,9 @@ SMALL = ("--epochs", "1", "--train-size", "640")
         (["nowhere"], "nowhere is not a run folder"),
         (["pretrained:resnet"], "there is no pretrained:resnet"),
         (["missing.pth"], "there is no file missing.pth"),
-        (["--colour"], "there is no option --colour"),
+        (["--colour"], "unknown option --colour"),
         (["--runs"], "--runs needs a folder"),
-        (["one", "two"], "one thing to open at a time"),
+        (["one", "two"], "the app opens one run or file, not one two"),
         ([], "the app needs a terminal"),
     ],
 )
@@ -143,7 +143,7 @@ def test_tyros_box_becomes_a_line() -> None:
     assert one_line("╭─ Value error ─╮\n│ Error parsing\n│ --epochs: no. │\n│ ───── │\n│ more │\n╰──╯") == (
         "error parsing --epochs: no"
     )
-    assert one_line("") == "the arguments make no sense"
+    assert one_line("") == "invalid arguments"
     with pytest.raises(RequestError):
         parse(Train, Output, "mnist-tui train", ["--epochs", "x"])
 

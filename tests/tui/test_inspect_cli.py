@@ -138,9 +138,9 @@ def test_digits_mark_the_mistakes(call: Call) -> None:
     assert [[int(word) for word in row[:3]] for row in found] == [
         [digit["index"], digit["actual"], digit["predicted"]] for digit in event["digits"]
     ]
-    assert [row[-1] == "wrong" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
+    assert [row[-1] == "incorrect" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
     _, out, _ = call("digits", CNN, "--order", "mistakes", "--digit", 1)
-    assert "class 1 alone: mistakes, the surest first" in out
+    assert "class 1 only: mistakes, the most confident first" in out
 
 
 def test_filters_of_an_epoch(call: Call) -> None:
@@ -183,7 +183,7 @@ def test_occlusion_says_where_it_hurts(call: Call) -> None:
     at = tuple(event["minimum_at"])
     assert f"image 61: actual 8, predicted 8, p(8) {event['unoccluded_probability']:.2%}".replace("%", " %") in out
     assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
-    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} of them computed" in out
+    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} computed" in out
     assert f"over strokes: {event['strokes']['positions']:.2%} of the positions".replace("%", " %") in out
     assert f"mean over 2 of the {mean['matching']} images of class 8" in out
 
@@ -202,7 +202,8 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
         change = each["change"]
         assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])
     total, difference = event["faithfulness"][3]["completeness"]
-    assert f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}" in out
+    wanted = f"map sums to {total:.4f}, logit difference {difference:.4f}, error {abs(total - difference):.4f}"
+    assert wanted in out
 
 
 @pytest.mark.parametrize(
@@ -257,7 +258,7 @@ def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) 
     torch.save(state, tmp_path / "nan.pth")
     code, out, err = call("occlude", "nan.pth", "--average", "2", "--stride", "9")
     assert (code, err) == (0, "")
-    assert out.count("the network gives no numbers: its weights are damaged") == 2
+    assert out.count("the network outputs no finite numbers: its weights are damaged") == 2
     assert " -1 " not in out
     code, out, err = call("attribute", "nan.pth", "--digits", "2", "--randomise", "--stride", "9")
     assert (code, err) == (0, "")
@@ -267,7 +268,7 @@ def test_weights_that_are_no_numbers_are_said_to_be(call: Call, tmp_path: Path) 
 def test_a_wrong_prediction_is_called_so(call: Call) -> None:
     (event,) = lines(call, "digits", CNN, "--order", "least-certain", "--count", 400)
     wrong = next(digit["index"] for digit in event["digits"] if digit["actual"] != digit["predicted"])
-    assert "), wrong\n" in call("activations", CNN, "--index", wrong)[1]
+    assert "), incorrect\n" in call("activations", CNN, "--index", wrong)[1]
 
 
 def test_nothing_named_is_the_newest_run(call: Call, trained: RunFolder) -> None:
@@ -486,7 +487,7 @@ def test_npz_of_no_digits_keeps_its_shapes() -> None:
     assert found["index"].dtype == np.int64
     console = Console(file=io.StringIO())
     console.print(tables.results(event))
-    assert "0 of 0, class 7 alone" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "0 of 0, class 7 only" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_an_existing_file_is_replaced_whole(call: Call, tmp_path: Path) -> None:
@@ -584,7 +585,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(
     [
         (["summary", "--npz", "result.txt"], "--npz needs a name that ends in .npz, not result.txt"),
         (["summary", "--npz", ".npz"], "--npz needs a name that ends in .npz"),
-        (["evaluate", "--npz", "no/result.npz"], "there is no folder no: make it"),
+        (["evaluate", "--npz", "no/result.npz"], "there is no folder no: create it"),
         (["evaluate", "--png", "figure.jpg"], "--png needs a name that ends in .png, not figure.jpg"),
         (["digits", "--png", "no/figure.png"], "there is no folder no"),
         (["filters", "--png", "folder.png"], "folder.png is a folder"),
@@ -608,7 +609,7 @@ def test_a_place_for_results_is_checked_before_the_work(
 def test_a_folder_that_nothing_can_be_written_in(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     code, _, err = call("summary", "--npz", "result.npz")
-    assert (code, err) == (2, "mnist-tui: nothing can be written in .: give --npz another place\n")
+    assert (code, err) == (2, "mnist-tui: folder . is not writable: choose another file for --npz\n")
 
 
 # How it ends.

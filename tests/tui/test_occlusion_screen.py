@@ -620,7 +620,7 @@ async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -
     show(app, tmp_path / "nan.safetensors")
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        assert "the network gives no numbers" in text(screen, Maps)
+        assert "the network outputs no finite numbers" in text(screen, Maps)
         await press(pilot, screen, "g", "d", "escape", "m", "enter", "escape", "tab", "right")
 
 

@@ -108,8 +108,8 @@ def test_a_detached_sweep_writes_down_which_runs_failed(tmp_path: Path) -> None:
     if free is None or free > 700 * 10**9:
         pytest.skip("nothing is too large for this machine, or it does not say what is")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("which of them fail is written to "))
-    file = tmp_path / line.removeprefix("which of them fail is written to ")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("failures are written to "))
+    file = tmp_path / line.removeprefix("failures are written to ")
     until = time.monotonic() + 60
     while "1 of 2 runs failed:" not in file.read_text():
         assert time.monotonic() < until

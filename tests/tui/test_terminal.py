@@ -205,7 +205,7 @@ main()
         assert "NOISE" not in app.text
         app.send("q")
         assert app.wait() == 0
-        assert "what libraries printed" in app.text
+        assert "libraries printed messages" in app.text
     assert (tmp_path / "mnist-tui" / "libraries.log").read_text() == "NOISE on 1\nNOISE on 2\n"
 
 
