@@ -1,4 +1,4 @@
-"""`mnist-tui attack`, `beta`, `robustness` and `transfer`: for people, as JSON, as arrays, as figures; bad input."""
+"""`mnist-tui attack`, `beta`, `robustness` and `transfer`: tables, JSON, arrays, figures, and bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking into a network on the command line: tables for people, JSON lines, `.npz` and `.png`."""
+"""Inspection of networks on the command line: tables for people, JSON lines, `.npz` and `.png`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ METHODS = get_args(MethodName)
 COMMANDS = ("summary", "evaluate", "digits", "filters", "activations", "occlude", "attribute")
 
 
-# What is asked for.
+# Requests.
 
 
 def test_what_is_asked_for_becomes_a_request() -> None:
@@ -313,7 +313,7 @@ def test_a_file_may_have_colour_but_no_bar(call: Call, monkeypatch: pytest.Monke
     code, out, _ = call("digits", "pretrained:cnn-bn", "--count", "2")
     assert code == 0
     assert "\x1b[" in out
-    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", out)) == {"m"}  # colours, and no moves of the cursor
+    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", out)) == {"m"}  # colours, but no cursor movements
 
 
 def test_narrow_terminals_lose_no_digit(small: Dataset) -> None:
@@ -499,7 +499,7 @@ def test_an_existing_file_is_replaced_whole(call: Call, tmp_path: Path) -> None:
 
 
 def drawn(request: DrawFigure, root: Path) -> Generator[Event, None, None]:
-    """In place of Matplotlib: notes what it was asked for."""
+    """Records requested figures instead of drawing them with Matplotlib."""
     if request.path.endswith("refused.png"):
         raise RequestError("cannot write refused.png")
     DRAWN.append(request)
@@ -511,7 +511,7 @@ DRAWN: list[DrawFigure] = []
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[DrawFigure]:
-    """The figures asked for; none is drawn."""
+    """The figures that were requested; none is drawn."""
     operations: dict[Any, Entry] = OPERATIONS
     monkeypatch.setitem(operations, DrawFigure, Entry("analysis", f"{__name__}:drawn"))
     DRAWN.clear()
@@ -612,7 +612,7 @@ def test_a_folder_that_nothing_can_be_written_in(call: Call, monkeypatch: pytest
     assert (code, err) == (2, "mnist-tui: folder . is not writable: choose another file for --npz\n")
 
 
-# How it ends.
+# Exit codes.
 
 
 def test_an_interrupt_ends_it_before_anything_is_written(
@@ -626,7 +626,7 @@ def test_an_interrupt_ends_it_before_anything_is_written(
 
     monkeypatch.setattr(output, "perform", interrupted)
     files = ("--npz", "result.npz", "--png", "figure.png")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
     try:
         code, out, err = call("evaluate", "pretrained:cnn", "--dataset", "mnist", "--split", "val", *files)
     finally:
