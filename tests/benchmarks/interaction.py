@@ -23,8 +23,8 @@ from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 
-HINT = 12
-"""Number of leading characters of a help text that are never wrapped."""
+HINT = 22
+"""Number of leading characters of a help text that are never wrapped and that tell all fields apart."""
 
 
 def headless(cwd: Path, size: int) -> float:
@@ -90,7 +90,7 @@ def keys(cwd: Path, presses: int) -> list[float]:
             app.send("y")
             delays.append(app.wait_for(lambda a, log=not linear: ("loss log" in a.text) == log, 5) * 1000)  # type: ignore[misc]
         app.send("x")
-        app.wait_for("R goes on with")
+        app.wait_for("R resumes")
         app.send("q")
         app.wait()
     return sorted(delays)

@@ -96,7 +96,7 @@ def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) ->
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("batch normalisation")
         app.send("\t" * 6)
-        app.wait_for("train on the first")
+        app.wait_for("number of training images")
         app.send("\x01\x0b4000")  # shorter epochs than with all of MNIST
         app.wait_for("  4000 ")
         folder = _train(app, tmp_path)
@@ -249,13 +249,13 @@ def test_a_closed_terminal_loses_nothing(tmp_path: Path) -> None:
         started.kill()  # before its first epoch, when the folder holds only the request
     for _ in range(2):
         with PtyApp(cwd=tmp_path) as app:
-            app.wait_for("was not finished: R goes on with it", 60)
+            app.wait_for("was not finished: R resumes it", 60)
             app.send("R")
             app.wait_for("img/s   run", 60)
             app.hang_up()
             assert app.wait(30) == 129
     with PtyApp(cwd=tmp_path) as app:
-        app.wait_for("was not finished: R goes on with it", 60)
+        app.wait_for("was not finished: R resumes it", 60)
         app.send("R")
         app.wait_for("best validation loss", 90)
         app.send("q")

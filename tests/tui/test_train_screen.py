@@ -121,7 +121,7 @@ async def test_pause_resume_and_cancel(app: MnistTui, tmp_path: Path) -> None:
         assert job is not None
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "paused")
-        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["go on"]
+        assert [c.label for c in train_screen(app).live_commands() if c.name == "pause"] == ["resume"]
         await tap(pilot, "space")
         await until(pilot, lambda: job.state == "running")
         await tap(pilot, "x")
@@ -361,7 +361,7 @@ async def test_the_next_start_offers_what_was_not_finished(app: MnistTui, tmp_pa
     shutil.copytree(alive, path)
     list(work)
     async with app.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: f"run {path.name} was not finished: R goes on with it" in progress(app))
+        await until(pilot, lambda: f"run {path.name} was not finished: R resumes it" in progress(app))
         await tap(pilot, "R")
         await until(pilot, lambda: app.workspace.history.state == "finished")
         assert app.workspace.opened is not None
