@@ -1,6 +1,6 @@
-"""What a program did to the world around it: files written elsewhere, processes started, signals sent.
+"""Detection of side effects: files written outside of a folder, processes started, signals sent.
 
-Python tells of each through its audit events, which cannot be taken off again: for processes that end with their trial.
+It uses Python's audit hooks, which cannot be removed, so use it in processes that exit after their trial.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _PATHS: dict[str, tuple[int, ...]] = {
     "os.utime": (0,),
     "shutil.rmtree": (0,),
 }
-"""Audit events that change a file, and which of their arguments name it."""
+"""Audit events that change a file, and the indices of the arguments that name it."""
 _PROCESSES = {"os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen"}
 _PLAIN_QUESTIONS = {"uname", "ldconfig", "gcc", "cc", "ld", "lscpu", "fc-list"}
-"""Programs that the libraries ask about the machine and its fonts."""
+"""Harmless programs that libraries run to query the machine and its fonts."""
 
 
 class Canary:
-    """Tells `tell`, in one line each, what happens outside of `inside` while it is `awake`."""
+    """Reports each side effect outside of the folder `inside` to `tell`, on one line, while it is `awake`."""
 
     def __init__(self, inside: Path, tell: Callable[[str], None]) -> None:
         self.inside, self.tell = os.path.realpath(inside), tell
         self.awake = False
         sys.addaudithook(self._hear)
-        # A damaged file may name any process, number -1 among them: no signal leaves while it is awake.
+        # A damaged file may name any process, including -1 for all of them, so no signal is sent while it is awake.
         os.kill = self._kill
         os.killpg = self._kill
 

@@ -1,4 +1,4 @@
-"""What the tests share. Heavy imports wait for the fixture that needs them."""
+"""Shared fixtures. Heavy imports are inside the fixtures that need them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # A thread a process: crowds of threads on the same cores would wait for one another at every barrier.
+    # One thread per process: with more threads than cores, every barrier would wait for threads that are not scheduled.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-pytest.register_assert_rewrite("tests.engine.figures.pages", "tests.tui.driving")  # what fails there says why
+pytest.register_assert_rewrite("tests.engine.figures.pages", "tests.tui.driving")  # for detailed assertion messages
 
 T = TypeVar("T")
 
 
 def pytest_collection_finish() -> None:
-    """Whatever was imported stays: to look through it for garbage takes longer than most tests, and each run looks."""
+    """Exclude imported modules from garbage collection, since scanning them takes longer than most tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)  # an app is a hundred thousand objects
+    gc.set_threshold(20_000)  # an app has a hundred thousand objects
 
 
 def returned(generator: Generator[Any, Any, T]) -> T:
-    """What a generator returns, its events passed over."""
+    """The return value of a generator; its events are discarded."""
     while True:
         try:
             next(generator)
@@ -40,7 +40,7 @@ def returned(generator: Generator[Any, Any, T]) -> T:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's cache."""
+    """Use a temporary cache folder instead of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -48,7 +48,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
-    """The whole of MNIST on the CPU."""
+    """All of MNIST, on the CPU."""
     import torch
 
     from engine.data.datasets import load
@@ -58,7 +58,7 @@ def mnist() -> Dataset:
 
 @pytest.fixture(scope="session")
 def small(mnist: Dataset) -> Dataset:
-    """The first images of MNIST's splits: an epoch takes a fraction of a second."""
+    """The first images of MNIST's splits, so that an epoch takes a fraction of a second."""
     from engine.data.datasets import Dataset
 
     return Dataset("mnist", mnist.train.first(2000), mnist.val.first(500), mnist.test.first(400))
@@ -66,18 +66,18 @@ def small(mnist: Dataset) -> Dataset:
 
 @pytest.fixture
 def small_runs(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training runs see the small data set instead of the whole."""
+    """Train on the small data set."""
     patch_load(monkeypatch, small)
 
 
 @pytest.fixture
 def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever looks into a network sees the small data set instead of the whole."""
+    """Inspect networks on the small data set."""
     patch_load(monkeypatch, small, "engine.inspection.loaded")
 
 
 def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.runs.recording") -> None:
-    """Let `module` see `data`, whatever it loads."""
+    """Make `module` load `data`, whichever data set it asks for."""
 
     def load(*_: object) -> Generator[Any, None, Dataset]:
         yield from ()
@@ -88,7 +88,7 @@ def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.r
 
 @pytest.fixture(scope="session")
 def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A finished run of two short epochs on real images. Nobody may write to it."""
+    """A finished run of two short epochs on real images. Tests must not write to it."""
     from engine.runs.folder import RunFolder
     from engine.runs.recording import train_run
     from engine.training.events import RunStarted

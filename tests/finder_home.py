@@ -1,4 +1,4 @@
-"""A folder for all that a program takes for the user's own."""
+"""A temporary folder in place of the user's home."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def at_home_in(folder: Path) -> None:
-    """Let home, caches, settings and temporary files of this process be in `folder`, and its terminal a plain one."""
+    """Put this process's home, caches, settings and temporary files into `folder`, and give it a plain terminal."""
     for variable in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "MPLCONFIGDIR", "TMPDIR"):
         place = folder / variable.lower()
         place.mkdir()

@@ -1,7 +1,7 @@
 """Kill runs at random instants, resume them, and compare: `python -m tests.kill_and_resume [RUNS]` (30).
 
-Each run is a process of its own that SIGKILL ends; then `mnist-tui resume` goes on with it. What is compared with a run
-that nobody killed: all weights (after each epoch, the best, the last) byte for byte, and each number of each epoch.
+Each run is a separate process, which is ended with SIGKILL and resumed with `mnist-tui resume`. It is compared with a
+run that was not killed: all weights (after each epoch, best, last) byte for byte, and all numbers of each epoch.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
 
 @dataclass
 class Outcome:
-    """What came of the kills."""
+    """The results of the trial."""
 
     killed: int = 0
-    """Runs that the signal met while they trained."""
+    """Number of runs that were killed while they trained."""
     identical: int = 0
-    """Of these, the ones that ended as if it had not."""
+    """Number of these with the same results as the run that was not killed."""
     lost_epochs: int = 0
-    """Epochs that were finished before the kill and had to be trained again."""
+    """Number of epochs that were finished before the kill and had to be trained again."""
 
 
 def started(arguments: Sequence[str], root: Path) -> subprocess.Popen[bytes]:
-    """The program, at work on `arguments`."""
+    """Start the program with `arguments`."""
     command = [sys.executable, "-m", "tui.cli", *arguments, "--runs", str(root), "--json", "--device", "cpu"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
 
 def files(folder: RunFolder) -> dict[str, bytes]:
-    """All weights of a run."""
+    """All weight files of a run, by name."""
     paths = [*folder.path.glob("*.safetensors"), *folder.epochs_folder.glob("*.safetensors")]
     return {path.name: path.read_bytes() for path in paths}
 
 
 def numbers(folder: RunFolder) -> list[dict[str, Any]]:
-    """What the events say of each epoch, but for its times."""
+    """The events of each epoch, without their times."""
     return [{k: v for k, v in asdict(epoch).items() if k not in TIMES} for epoch in folder.history().epochs]
 
 
 def _the_run(root: Path, process: subprocess.Popen[bytes]) -> RunFolder:
-    """The run under `root`, once it has begun."""
+    """Wait for the run under `root` to start."""
     while process.poll() is None:
         for path in root.iterdir() if root.is_dir() else ():
             if any(isinstance(event, RunStarted) for event in RunFolder(path).events()):
@@ -84,7 +84,7 @@ def trial(runs: int, root: Path, seed: int = 0) -> Outcome:
         time.sleep(instant.uniform(0, 0.95 * seconds))
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL or (before := folder.history()).state == "finished":
-            continue  # it was faster
+            continue  # it finished before the kill
         outcome.killed += 1
         if before.state != "interrupted":
             raise RuntimeError(f"{folder.path} is said to be {before.state}")
@@ -97,7 +97,7 @@ def trial(runs: int, root: Path, seed: int = 0) -> Outcome:
 
 
 def main() -> None:
-    """Print what came of it."""
+    """Run the trial and print its outcome."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     with tempfile.TemporaryDirectory() as root:
         outcome = trial(runs, Path(root))

@@ -1,4 +1,4 @@
-"""The notebook's own code, copied by hand and independent of `engine`: what the engine is held against."""
+"""The notebook's code, copied by hand and independent of `engine`, as a reference for the engine."""
 
 from __future__ import annotations
 

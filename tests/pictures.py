@@ -1,7 +1,7 @@
-"""The pictures of the README, from the real app: `python -m tests.pictures` (needs `rsvg-convert`).
+"""Make the pictures of the README from the real app: `python -m tests.pictures` (needs `rsvg-convert`).
 
-With a folder of runs as argument (the README's: `mnist-tui train --seeds 5 --batch-norm both --epochs 4`), those of
-screen 8 alone.
+With a folder of runs as its argument, makes only the pictures of screen 8. The runs in the README are from
+`mnist-tui train --seeds 5 --batch-norm both --epochs 4`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ PICTURES = {
     "noise": ("7", "A"),
     "robustness": ("7", "g", "o", "p", "p", "p", "r", *["down"] * 17),
 }
-"""The name of each picture, and the keys that lead there."""
+"""The name of each picture, and the keys to press for it."""
 OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "g", "y")}
 
 
 async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
-    """Wait until PyTorch is loaded and the screen has all that it wants."""
+    """Wait until PyTorch is loaded and the screen has all its results."""
     while app.workspace.engine is None:
         await pilot.pause(0.05)
     while isinstance(screen := app.screen, InspectScreen) and not all(map(screen.inquiry.answered, screen.wanted())):
@@ -72,7 +72,7 @@ async def _svg(keys: tuple[str, ...], runs: Path | None) -> str:
 
 
 def _one_by_one(found: re.Match[str]) -> str:
-    """Each character of a text in its own place: FONT has no braille, and what stands in for it is too wide."""
+    """Position each character of a text separately: FONT has no braille, and the fallback's glyphs are too wide."""
     style, x, y, length, rest, escaped = found.groups()
     characters = html.unescape(escaped)
     step = float(length) / len(characters)
@@ -86,7 +86,7 @@ def _one_by_one(found: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Draw them."""
+    """Draw the pictures."""
     os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     folder = asset("screens")
     folder.mkdir(exist_ok=True)

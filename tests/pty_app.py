@@ -1,4 +1,4 @@
-"""The real program in a real terminal: a pseudo-terminal, and an emulator that knows what is on its screen."""
+"""The real program in a pseudo-terminal, with an emulator that keeps track of the screen."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from types import TracebackType
 
 import pyte
 
-# pyte takes the kitty keyboard's `CSI > 25 u` for text; nothing else of what Textual asks a terminal confuses it.
+# pyte takes the kitty keyboard protocol's `CSI > 25 u` for text. It copes with everything else that Textual sends.
 NOT_TEXT = (b"\x1b[>25u", b"\x1b[>1u", b"\x1b[<u", b"\x1b[?2026$p", b"\x1b[?2048$p")
 
 
 class PtyApp:
-    """`mnist-tui ARGUMENTS` in a pseudo-terminal of its own."""
+    """`mnist-tui ARGUMENTS` in its own pseudo-terminal."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class PtyApp:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.received = 0
-        """Bytes that the program sent so far."""
+        """Number of bytes received from the program so far."""
         self.started = time.perf_counter()
         keep = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "LC_ALL", "COLUMNS", "LINES")}
         env = keep | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | dict(environment or {})
@@ -66,9 +66,9 @@ class PtyApp:
         return "\n".join(self.screen.display)
 
     def read(self, seconds: float = 0.0, *, emulate: bool = True) -> int:
-        """Take what comes within `seconds`, at least what is there; how many bytes it was.
+        """Read what arrives within `seconds`, or at least what is already there; returns the number of bytes.
 
-        Without `emulate` it is only counted: to keep a screen up to date takes a good part of a core.
+        Without `emulate` the bytes are only counted, because updating the screen takes much of a core.
         """
         until = time.perf_counter() + seconds
         taken = 0
@@ -94,10 +94,10 @@ class PtyApp:
         self._stream.feed(data)
 
     def wait_for(self, what: str | Callable[[PtyApp], bool], seconds: float = 30.0) -> float:
-        """Read until the screen shows `what`; the seconds until the bytes came that show it.
+        """Read until the screen shows `what`; returns the seconds until the bytes that show it arrived.
 
-        Raises TimeoutError with the screen. Looks at the screen only when something came, so that waiting costs the
-        program under test nothing.
+        Raises TimeoutError with the contents of the screen. Checks the screen only after new input, so that waiting
+        does not slow down the program under test.
         """
         began = arrived = time.perf_counter()
         seen = (lambda app: what in app.text) if isinstance(what, str) else what
@@ -110,9 +110,9 @@ class PtyApp:
         return arrived - began
 
     def count_until(self, done: Callable[[], bool], seconds: float = 300.0, *, read: bool = True) -> float:
-        """Only count bytes until `done()`, asked four times a second; the seconds it took. Raises TimeoutError.
+        """Count bytes until `done()`, which is checked four times a second; returns the seconds. Raises TimeoutError.
 
-        Without `read` it does not even take them, as a stalled connection does not.
+        Without `read` it does not read at all, like a stalled connection.
         """
         began = time.perf_counter()
         while not done():
@@ -125,7 +125,7 @@ class PtyApp:
         return time.perf_counter() - began
 
     def send(self, keys: str) -> None:
-        """Press keys."""
+        """Send key presses."""
         os.write(self.fd, keys.encode())
 
     def kill(self, number: int) -> None:
@@ -139,7 +139,7 @@ class PtyApp:
             self.fd = -1
 
     def wait(self, seconds: float = 20.0, *, read: bool = True) -> int:
-        """Read until the program ended; its exit code, negative for a signal. Raises TimeoutError."""
+        """Read until the program exits; returns its exit code, negative for a signal. Raises TimeoutError."""
         until = time.perf_counter() + seconds
         while self.code is None:
             if self.fd >= 0 and read:

@@ -1,4 +1,4 @@
-"""Run folders as tests need them: written line by line, copied, or made of numbers. Nothing here needs torch."""
+"""Run folders for tests: written line by line, copied, or made of given numbers. Does not need PyTorch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def until(events: Iterator[Event], kind: type[Event]) -> Event:
 
 
 def copies(root: Path, count: int) -> list[RunFolder]:
-    """As many copies of a finished run."""
+    """`count` copies of a finished run."""
     source, folders = pretrained("cnn").path, []
     for number in range(count):
         folder = root / f"20260101-{number:06d}-cnn"
@@ -66,7 +66,7 @@ def copies(root: Path, count: int) -> list[RunFolder]:
 
 
 def made(root: Path, name: str, request: Train, accuracies: list[float], seconds: float = 2.0) -> RunFolder:
-    """A run whose epochs had these test accuracies; the middle one has the lowest validation loss."""
+    """A run with these test accuracies per epoch; the epoch in the middle has the lowest validation loss."""
     (root / name / "resume").mkdir(parents=True)
     folder = RunFolder(root / name)
     folder.write_record(RunRecord(request, {}, "cpu", "2 threads", 2))

@@ -1,4 +1,4 @@
-"""Textual parses all style sheets again for each app, and once more at the first visit of each screen."""
+"""A cache for style sheets: Textual parses all of them for each app, and again at the first visit of each screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.css.stylesheet import Stylesheet
 
 @contextmanager
 def parsed_once() -> Iterator[None]:
-    """Meanwhile the rules of each style sheet are kept."""
+    """Cache the rules of each style sheet in this context."""
     parse, kept = Stylesheet._parse_rules, {}
 
     def parsed(self: Stylesheet, css: str, read_from: Any, **options: Any) -> list[Any]:

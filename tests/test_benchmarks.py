@@ -1,4 +1,4 @@
-"""Each benchmark, in a form that takes seconds, prints its figures; what they are is another machine's business."""
+"""Each benchmark runs in a short form and prints its figures. Their values are not checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT = {
     "occlusion": ("1 24", ["notebook over ours", "Captum over ours", "to make the network ready"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, shuffled", "first: Occlusion, whole", "again: a map"]),
 }
-"""Arguments, and what the figures are of."""
+"""Arguments of each benchmark, and words that its output must contain."""
 
 
 @pytest.mark.timeout(170)

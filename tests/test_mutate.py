@@ -1,4 +1,4 @@
-"""The mutators: that they say what is bad, and that the program's readers give them nothing to say."""
+"""The mutation test detects planted faults, and finds none in the program's readers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_mutants_are_the_same_for_a_seed_and_all_are_changed() -> None:
 @pytest.mark.timeout(900)
 def test_no_mutant_is_bad() -> None:
     command = [sys.executable, "-m", "tests.mutate", "--count", "300"]
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}  # as by hand
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}  # as if started by hand
     process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=880, env=environment)
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.splitlines()[-1].startswith("300 mutants with seed 0")

@@ -1,4 +1,4 @@
-"""The random walk: that it finds what is there to find, and that the app gives it nothing."""
+"""The random walk detects planted faults, and finds none in the app."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_planted_fault_is_found_with_its_replay(tmp_path: Path) -> None:
     process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     assert process.returncode == 1, process.stderr
     assert "exception: ZeroDivisionError: planted" in process.stdout
-    assert process.stdout.splitlines()[-1] == "3 steps: 1 failures"  # what came after it was not done
+    assert process.stdout.splitlines()[-1] == "3 steps: 1 failures"  # it stopped at the failure
 
 
 @pytest.mark.timeout(900)

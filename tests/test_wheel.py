@@ -1,4 +1,4 @@
-"""What goes into the wheel, by the build's own configuration: to build one would take longer than all of this."""
+"""The contents of the wheel according to the build configuration, because building one would take too long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"}
 
 
 def carried() -> dict[PurePosixPath, Path]:
-    """Each file that the wheel carries besides the code, by its place in there."""
+    """Each file in the wheel besides the code, by its path there."""
     found: dict[PurePosixPath, Path] = {}
     for source, target in WHEEL["force-include"].items():
         start = ROOT / source
@@ -30,7 +30,7 @@ def carried() -> dict[PurePosixPath, Path]:
 
 
 def asked_for() -> Iterator[tuple[str, PurePosixPath]]:
-    """Where the program calls `asset`, and what it names there: at least the first part."""
+    """Each call of `asset` in the program: its location, and the path that it names, or at least the first part."""
     for package in WHEEL["packages"]:
         for file in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_bytes())):

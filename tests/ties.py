@@ -1,4 +1,4 @@
-"""The rule of `engine.network.pooling` for equal maxima, written again; rounding that falls as a test likes."""
+"""An independent implementation of the rule for ties in `engine.network.pooling`, and controlled rounding errors."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.attacks import input_gradients as passes
 from engine.network import pooling
 
 FIRST_MAXIMA = pooling.first_maxima
-"""The product's own."""
+"""The function of the engine."""
 
 
 class FirstMaxPool(nn.Module):
-    """2x2 maxima, each of the first value that no later one exceeds by the tolerance for each place between them."""
+    """2x2 maxima: each takes the first value that no later one exceeds by the tolerance per position between them."""
 
     def forward(self, maps: Tensor) -> Tensor:
         four = maps.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # (n, C, H, W, 4), by rows
@@ -33,7 +33,7 @@ class FirstMaxPool(nn.Module):
 
 
 def with_the_rule(model: nn.Module) -> nn.Module:
-    """A copy of `model`, in double precision, that pools as above."""
+    """A copy of `model` in double precision that pools with FirstMaxPool."""
     model = copy.deepcopy(model).double()
     for block in model.children():
         for name, layer in block.named_children():
@@ -44,9 +44,10 @@ def with_the_rule(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def rounded_otherwise(seed: int) -> Iterator[None]:
-    """Values that the product takes maxima of are off by what another order of summation might do to them.
+    """Perturb the values that the engine takes maxima of, as a different order of summation might.
 
-    One at a time: of two that overlap, as in generators that take turns, the first to end would leave the other's.
+    Do not nest or interleave two of these, as alternating generators would: the first to end would restore the state
+    of the other.
     """
     assert {pooling.first_maxima, vars(passes)["first_maxima"]} == {FIRST_MAXIMA}, "rounding falls otherwise already"
     generator, exact = torch.Generator().manual_seed(seed), FIRST_MAXIMA

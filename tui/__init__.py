@@ -1,10 +1,10 @@
-"""The front ends: the terminal application and the command line. They ask the engine's lab and show its events."""
+"""The front ends: the terminal app and the command line. They send requests to the engine and show its events."""
 
 import sys
 from pathlib import Path
 
-# `engine` is a name that many a project's folder has too, and such a folder may stand first on the path: ours is the
-# one beside this package.
+# Other projects may also have a package named `engine`, and it may come first on the path. Import the one next to this
+# package.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 try:
     import engine  # noqa: F401

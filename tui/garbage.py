@@ -1,26 +1,26 @@
-"""When Python looks for garbage: PyTorch's modules are hundreds of thousands of objects that stay."""
+"""Tuning of Python's garbage collector: PyTorch's modules are hundreds of thousands of objects that are never freed."""
 
 from __future__ import annotations
 
 import gc
 
 FULL_COLLECTIONS = 1000
-"""Collections of the middle generation before one of everything; Python's own choice is 10."""
+"""Collections of the middle generation per full collection; Python's default is 10."""
 
 
 def do_without() -> None:
-    """Look for no garbage until PyTorch is loaded.
+    """Disable garbage collection until PyTorch is loaded.
 
-    Little that is made until then is garbage: not to look for any saves a tenth of the way to the first frame, and a
-    fifth of PyTorch's import.
+    Little garbage is made until then. This saves a tenth of the time to the first frame, and a fifth of the time to
+    import PyTorch.
     """
     gc.disable()
 
 
 def collect_again() -> None:
-    """Look for garbage in what is made from now on, if nobody does.
+    """Enable garbage collection for objects that are made from now on, if it is disabled.
 
-    Each collection over all objects would keep a key waiting for a tenth of a second and more. The younger generations
+    A full collection would delay a key press by a tenth of a second or more, so they are rare; the younger generations
     do the work.
     """
     if not gc.isenabled():
@@ -31,5 +31,5 @@ def collect_again() -> None:
 
 
 def forget() -> None:
-    """Let all be found at the end: some libraries count what is left of theirs then."""
+    """Unfreeze all objects before the process exits, since some libraries count their remaining objects then."""
     gc.unfreeze()

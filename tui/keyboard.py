@@ -1,4 +1,4 @@
-"""What the terminal sends, before it becomes keys: text that arrives all at once was pasted, and is no keys."""
+"""Terminal input before it is parsed into keys. Text that arrives all at once counts as a paste, not as key presses."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XT
 from textual.drivers.linux_driver import LinuxDriver
 
 BURST, KINDS = 8, 4
-"""Characters at once, and different ones among them, that nobody types: a slow line gathers some keys too."""
+"""Minimum number of characters, and of distinct ones, that make input a paste. Slow connections batch some keys too."""
 
 GATHER = 0.005
-"""Seconds that text may pause within a paste."""
+"""Maximum pause within a paste, in seconds."""
 
 PATIENCE = 1.0
-"""Seconds after which a paste whose end does not come has ended."""
+"""Seconds without input after which a paste without an end marker is ended."""
 
 MOST = 10_000
-"""Characters of one paste that are taken."""
+"""Maximum number of characters of a paste; the rest is dropped."""
 
 
 class Pastes:
-    """Marks pastes in what a terminal sends, also those that it does not mark, and ends those without an end."""
+    """Adds markers around pastes that the terminal does not mark, and ends pastes whose end marker is missing."""
 
     def __init__(self) -> None:
         self.open = False
-        """Whether a paste has begun and not ended."""
+        """Whether a paste has started but not ended."""
         self.first = True
-        """Whether nothing was taken yet: what was typed before anybody read comes at once too."""
+        """Whether no input was processed yet: keys typed before the app started also arrive all at once."""
         self._taken = 0
         self._before = ""
-        """The last characters before: the mark of a beginning may come in two parts."""
+        """The last characters of the previous input, since a start marker may arrive in two parts."""
         self._held = ""
-        """What may become the mark of the end."""
+        """The beginning of what may be an end marker."""
         self._rest = ""
 
     def take(self, text: str) -> str:
-        """`text` as a parser of keys should see it."""
+        """`text` with markers around pastes, for the parser."""
         rest, out, before = self._held + text, "", self.first
         self._held, self.first = "", False
         while rest:
@@ -48,7 +48,7 @@ class Pastes:
         return out
 
     def end(self) -> str:
-        """What ends the paste that is open."""
+        """End the open paste; returns the end marker."""
         self.open, self._held = False, ""
         return BRACKETED_PASTE_END
 
@@ -74,17 +74,17 @@ class Pastes:
             body = body.removesuffix(self._held)
         taken = body[: max(0, MOST - self._taken)]
         self._taken += len(body)
-        # An escape within, such as that of a colour, would end the paste for the parser of keys.
+        # For the parser, an escape sequence within the text, such as a colour, would end the paste.
         return "".join(filter(_plain, taken)) + end
 
 
 def pasted(text: str) -> bool:
-    """Whether nobody types this at once: several characters, and not one key held down."""
+    """Whether `text` was pasted: too many characters for typing, and not one key held down."""
     return len(text) >= BURST and len(set(text)) >= KINDS and plain(text)
 
 
 def plain(text: str) -> bool:
-    """Whether it is text alone, no keys such as arrows."""
+    """Whether `text` has no escape sequences, such as those of arrow keys."""
     return all(map(_plain, text))
 
 
@@ -93,10 +93,10 @@ def _plain(character: str) -> bool:
 
 
 class Keyboard(LinuxDriver):
-    """The driver for a terminal, with pastes told from keys."""
+    """A terminal driver that recognises unmarked pastes."""
 
     def run_input_thread(self) -> None:
-        """Read what the terminal sends until the app ends."""
+        """Process terminal input until the app ends."""
         parser, pastes = XTermParser(self._debug), Pastes()
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         heard = time.monotonic()
@@ -112,7 +112,7 @@ class Keyboard(LinuxDriver):
                 self.process_message(event)
 
     def _read(self, seconds: float) -> bytes:
-        """What comes within that time; nothing where the terminal is gone, whose signal ends the app."""
+        """Input that arrives within `seconds`. Empty if the terminal is gone; the hang-up signal then ends the app."""
         if not select.select([self.fileno], [], [], seconds)[0]:
             return b""
         try:

@@ -1,4 +1,4 @@
-"""How the app ends because somebody says so: a closed terminal, a shutdown, an interrupt."""
+"""Signals that end the app: a closed terminal, a shutdown, an interrupt."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Callable
 from types import FrameType
 
 LAST_RESORT = 5.0
-"""Seconds after a signal until the process ends, whatever still blocks it."""
+"""Seconds after a signal until the process is ended, even if something still blocks it."""
 
 
 def catch(end: Callable[[int], object], save: Callable[[float], object]) -> None:
-    """Have `end` called in the event loop with the exit code when a signal to end comes.
+    """Call `end` in the event loop with the exit code when a signal asks the process to end.
 
-    Where the terminal takes nothing any more, Textual's shutdown blocks; the weights are on disk all the same: then
-    `save` is called with the seconds that it may take, and the process ends without ceremony.
+    If the terminal no longer accepts output, Textual's shutdown blocks. `save` is then called with the number of
+    seconds that it may take to get the weights to disk, and the process exits immediately afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -34,7 +34,7 @@ def catch(end: Callable[[int], object], save: Callable[[float], object]) -> None
         timer.daemon = True
         timer.start()
         if not loop.is_closed():
-            loop.call_soon_threadsafe(end, code)  # it may sleep, with nothing else to wake it
+            loop.call_soon_threadsafe(end, code)  # wakes the loop if it is idle
 
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, terminate)

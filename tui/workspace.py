@@ -474,7 +474,7 @@ class Workspace:
                 self._follow(Tail(RunFolder(Path(job.request.what))))
                 if event.differences:
                     words = "last digits may differ: " + ", ".join(event.differences)
-                    self.tell(Notice(words, "not as before", "warning", 10))
+                    self.tell(Notice(words, "changed since the run started", "warning", 10))
                 self._caution(event)
             case RunStarted():
                 self._open = Opened(RunFolder(self.root / event.run), RunHistory(variant=self.variant), self.variant)

@@ -1,9 +1,9 @@
-"""Attacks by the notebook's loops, by torchattacks and by ours: `python -m tests.benchmarks.attacks`.
+"""Attacks by the notebook's loops, by torchattacks and by the engine: `python -m tests.benchmarks.attacks`.
 
-In one process, both bundled networks. Arguments: rounds of the gallery (9), steps from noise (1,500), digits of a curve
-(1,000); `minimum` for DeepFool and Carlini-Wagner too; `cnn` or `cnn-bn` for one network alone. The
-notebook and torchattacks compute in single precision, as they do by themselves; ours takes double for the notebook's
-attacks. Ours is timed from request to the last event, its progress and its fresh predictions included.
+Runs in one process, with both bundled networks. Arguments: rounds of the gallery (9), steps from noise (1,500), digits
+per curve (1,000); `minimum` to add DeepFool and Carlini-Wagner; `cnn` or `cnn-bn` for only one network. The notebook
+and torchattacks compute in single precision, their default; the engine uses double precision for the notebook's
+attacks. The engine is timed from the request to the last event, including progress and the recomputed predictions.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def networks(variant: str) -> tuple[CNN, nn.Module]:
 
 
 def from_noise(variant: str, steps: int) -> None:
-    """Print what ten classes from noise take."""
+    """Print the time of attacks from noise to all ten classes."""
     _, theirs = networks(variant)
     starts = noise(list(range(10)), 0)
     request = AttackNoise(what=f"pretrained:{variant}", steps=steps)
@@ -89,7 +89,7 @@ def from_noise(variant: str, steps: int) -> None:
 
 
 def from_digits(variant: str, split: Split, rounds: int) -> None:
-    """Print what the gallery takes, all digits but the one of the target."""
+    """Print the time of the gallery: all digits except the one of the target class."""
     _, theirs = networks(variant)
     request = AttackTargeted(what=f"pretrained:{variant}")
     indices = [index for index in request.indices if int(split.labels[index]) != request.target]
@@ -106,7 +106,7 @@ def from_digits(variant: str, split: Split, rounds: int) -> None:
     by_notebook()
     times: dict[str, list[float]] = {"notebook": [], "ours": []}
     for _ in range(rounds):
-        # By turns, each after a run of its own that does not count: else it is measured in the other's cold caches.
+        # Alternate, each after a warm-up run that does not count, so that none is timed with caches left by the other.
         for name, work in (("notebook", by_notebook), ("ours", lambda: result(request))):
             work()
             times[name].append(seconds(work))
@@ -124,7 +124,7 @@ def ratios(times: dict[str, list[float]]) -> str:
 
 
 def curve(variant: str, split: Split, count: int) -> None:
-    """Print what a curve of PGD with 40 steps takes, and its points."""
+    """Print the time and the points of a robustness curve of PGD with 40 steps."""
     model, _ = networks(variant)
     images, labels = split.images[:count], split.labels[:count]
 
@@ -165,7 +165,7 @@ def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def smallest(variant: str, split: Split, count: int) -> None:
-    """Print how small the changes are that DeepFool and Carlini-Wagner find, and what they take."""
+    """Print the size of the perturbations that DeepFool and Carlini-Wagner find, and the time they take."""
     model, _ = networks(variant)
     images, labels = split.images[:count], split.labels[:count]
     network = AttackedNetwork(model, torch.float32)

@@ -1,9 +1,9 @@
-"""The notebook's own loop against ours: `python -m tests.benchmarks.epoch [ROUNDS [IMAGES]]`.
+"""The notebook's training loop compared with the engine: `python -m tests.benchmarks.epoch [ROUNDS [IMAGES]]`.
 
-In turn, in one process, on the same 50,000/10,000/10,000 images (or the first IMAGES of each): a whole epoch of
-training, validation and test, for both variants. The notebook's side is its code: a DataLoader over
-torchvision's MNIST with ToTensor, plain Adam, one `.item()` a step. It runs
-with the limits that glibc's allocator adapts by itself at their most generous; ours as the program sets them.
+Both alternate in one process, on the same 50,000/10,000/10,000 images (or the first IMAGES of each): a whole epoch of
+training, validation and test, for both variants. The notebook's side is its own code: a DataLoader over torchvision's
+MNIST with ToTensor, plain Adam, one `.item()` per step. It runs with the most generous limits that glibc's allocator
+adapts to by itself; the engine runs with the limits that the program sets.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Pair = tuple[torch.Tensor, int]
 
 
 def allocator(mmap: int, trim: int) -> None:
-    """Set glibc's limits."""
+    """Set the limits of glibc's allocator, in bytes."""
     libc = ctypes.CDLL(None)
     for name, value in ((M_MMAP_THRESHOLD, mmap), (M_TRIM_THRESHOLD, trim), (M_ARENA_MAX, 1)):
         assert libc.mallopt(name, value)
 
 
 def torchvision_mnist(root: Path, most: int) -> tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]]:
-    """The notebook's three data sets, from the files that ship with the program; of each the first `most` images."""
+    """The notebook's three data sets, from the bundled files; at most the first `most` images of each."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in MNIST_SHA256:
@@ -57,8 +57,8 @@ def torchvision_mnist(root: Path, most: int) -> tuple[Dataset[Pair], Dataset[Pai
 
 
 def notebooks_epoch(sets: tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]], batch_norm: bool) -> float:
-    """Seconds of an epoch as the notebook does it."""
-    allocator(32 << 20, 64 << 20)  # what glibc arrives at by itself after blocks of 32 MB were freed, and no further
+    """Seconds of an epoch of the notebook."""
+    allocator(32 << 20, 64 << 20)  # the maximum that glibc adapts to, after blocks of 32 MB were freed
     model = notebook.CNN_batch_norm() if batch_norm else notebook.CNN()
     train_data, val_data, test_data = (
         DataLoader(data, batch_size=64, shuffle=shuffle)
@@ -71,7 +71,7 @@ def notebooks_epoch(sets: tuple[Dataset[Pair], Dataset[Pair], Dataset[Pair]], ba
 
 
 def our_epoch(batch_norm: bool, most: int) -> float:
-    """Seconds of an epoch as the engine does it."""
+    """Seconds of an epoch of the engine."""
     allocator(1 << 30, 2**31 - 1)
     request = Train(batch_norm=batch_norm, epochs=1, device="cpu")
     whole = returned(load("mnist", torch.device("cpu")))

@@ -2,9 +2,9 @@
 
 Arguments: training images (50,000), key presses (100), rounds (3).
 
-Keys: how long a key press takes to change the screen. Throughput: the time of a whole epoch under the app
-against the same without an app (`mnist-tui train --json`), in turn, several rounds. Bytes: what the app sends a second
-meanwhile.
+Keys: the time from a key press to the change on the screen. Throughput: the time of a whole epoch in the app compared
+with the same without the app (`mnist-tui train --json`), alternating over several rounds. Bytes: the output of the app
+per second in the meantime.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 
-HINT = 21
-"""Characters of an explanation that are in one line, whatever the width."""
+HINT = 22
+"""Number of leading characters of a help text that are never wrapped and that tell all fields apart."""
 
 
 def headless(cwd: Path, size: int) -> float:
-    """Seconds from the end of the first epoch to that of the second, without the app."""
+    """Seconds from the end of the first epoch to the end of the second, without the app."""
     command = [PROGRAM, "train", "--json", "--epochs", "2", "--train-size", str(size)]
     ends = []
     with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE) as process:
@@ -41,7 +41,7 @@ def headless(cwd: Path, size: int) -> float:
 
 
 def in_app(cwd: Path, size: int) -> tuple[float, float]:
-    """Seconds of the same under the app, and the bytes a second that it sent meanwhile."""
+    """Seconds of the same in the app, and the bytes per second that it sent in the meantime."""
     before = set((cwd / "runs").glob("*"))
     with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
@@ -61,12 +61,12 @@ def in_app(cwd: Path, size: int) -> tuple[float, float]:
 
 
 def _field(app: PtyApp) -> str:
-    """The field of the form that is explained, which is the one that the cursor is on; empty between two."""
+    """The field whose help is shown, which is the focused one; empty while the focus moves."""
     return next((p.name for p in parameters(Train) if p.help[:HINT] in app.text), "")
 
 
 def _fill(app: PtyApp, size: int, epochs: int) -> None:
-    """Type the number of epochs and of training images into the form; the cursor starts on the first field."""
+    """Type the numbers of epochs and training images into the form; the focus starts on the first field."""
     app.wait_for(lambda a: _field(a) != "")
     for name, value in (("epochs", epochs), ("train_size", size)):
         while (before := _field(app)) != name:
@@ -77,7 +77,7 @@ def _fill(app: PtyApp, size: int, epochs: int) -> None:
 
 
 def keys(cwd: Path, presses: int) -> list[float]:
-    """Milliseconds from each key press to its effect on the screen while a run is under way."""
+    """Milliseconds from each key press to its effect on the screen during training."""
     delays = []
     with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])

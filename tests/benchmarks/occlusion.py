@@ -1,8 +1,8 @@
-"""Occlusion maps by the notebook's loop, by Captum and by ours: `python -m tests.benchmarks.occlusion`.
+"""Occlusion maps by the notebook's loop, by Captum and by the engine: `python -m tests.benchmarks.occlusion`.
 
-In turn, in one process. Arguments: rounds (9), sides of the patches (8 4). Test digit 61, stride 1, both networks.
-Captum gets the number of perturbations an evaluation with which it is fastest here. Ours is timed with the network made
-ready, as it is for every map but the first of a network; what that costs is printed too.
+All alternate in one process. Arguments: rounds (9), patch sizes (8 4). Test digit 61, stride 1, both networks. Captum
+gets the number of perturbations per evaluation with which it is fastest here. The engine is timed with a prepared
+network, as for every map but the first of a network; the time to prepare it is printed too.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def network(variant: str) -> tuple[CNN, nn.Module]:
 
 
 def compare(variant: str, image: Tensor, label: int, patch_size: int, rounds: int) -> None:
-    """Print the medians of one experiment, and the ratios of each round's times."""
+    """Print the median times of one experiment, and the ratios in each round."""
     ours, theirs = network(variant)
     made = statistics.median(milliseconds(lambda: OcclusionNetwork(ours)) for _ in range(3))
     ready, black = OcclusionNetwork(ours), torch.zeros(28, 28)

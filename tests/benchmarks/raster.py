@@ -1,7 +1,7 @@
-"""How long 1,024 kernels take to draw: `python -m tests.benchmarks.raster`.
+"""The time to draw 1,024 kernels: `python -m tests.benchmarks.raster`.
 
-From the weights (32, 32, 3, 3) to 65 rows of cells, in each mode and colour map: the first time with a palette that is
-new, then again; in one value range for all, and each in its own. Arguments: how many of each (50).
+From the weights (32, 32, 3, 3) to 65 rows of cells, in each mode and colour map: first with a new palette, then again;
+with one value range for all kernels, and with one each. Argument: number of repetitions (50).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tui.drawing.raster import BLANK, COLOUR_MAPS, MODES, Palette, Span, paint, 
 
 
 def draw(weights: np.ndarray, colours: Palette, *, shared: bool) -> float:
-    """Milliseconds for one drawing, a pixel between two kernels."""
+    """Milliseconds for one drawing, with a pixel between kernels."""
     began = time.perf_counter()
     images = weights.reshape(-1, 3, 3)
     span = Span.of(images, colours.name) if shared else Span.of_each(images, colours.name)

@@ -1,4 +1,4 @@
-"""How long it takes to list 1,000 runs, against reading their bytes: `python -m tests.benchmarks.runs [COUNT]`."""
+"""The time to list 1,000 runs, compared with reading their bytes: `python -m tests.benchmarks.runs [COUNT]`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""From key press to drawn, screen by screen, while a run trains: `python -m tests.benchmarks.screens`.
+"""The time from key press to finished drawing of each screen during training: `python -m tests.benchmarks.screens`.
 
-Arguments: sessions (5), columns (120) and rows (40) of the terminal, drawings of a kind (5); conv2 is all in view at
-140x75.
+Arguments: sessions (5), columns (120) and rows (40) of the terminal, drawings of each kind (5). All of conv2 is visible
+at 140x75.
 
-Over a pseudo-terminal in 24-bit colour. "First" is the first visit of a session, which imports and builds the
-screen; "again" is what the screen's own keys draw anew. A drawing is over when its words came and nothing follows them.
+Runs in a pseudo-terminal in 24-bit colour. "First" is the first visit in a session, which imports and builds the
+screen; "again" is a redraw by one of the screen's keys. A drawing is finished when its words have arrived and nothing
+follows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 
 QUIET = 0.05
-"""Seconds without a byte that end a drawing."""
+"""Seconds without output after which a drawing is finished."""
 
 FIRST = (
     ("Model", "2", b"799,078"),
@@ -34,13 +35,13 @@ AGAIN = (("3", "s", "Digits, shuffled"), ("4", "n", "Filters, another range"), (
 MAPS = (".", "p", "f", "w", "P", ",")
 """Keys that ask for another occlusion map."""
 ROWS, SILENCE = 400, 0.35
-"""Bytes at once that are more than the progress of a run; and seconds without so many that end a map."""
+"""Number of bytes at once that is more than the progress of a run sends, and seconds without as many that end a map."""
 A_PICTURE = 1500
-"""Bytes: more than the progress of a run sends at once."""
+"""Number of bytes at once that must be a picture, as the progress of a run sends less."""
 
 
 def drawn(app: PtyApp, key: str, words: bytes, patience: float = 10.0) -> float:
-    """Milliseconds from `key` to the last byte of the drawing that holds `words` (or is a picture, without any)."""
+    """Milliseconds from `key` to the last byte of the drawing that contains `words` (if empty, of any picture)."""
     app.read(0.3, emulate=False)
     app.send(key)
     began = last = time.perf_counter()
@@ -55,7 +56,7 @@ def drawn(app: PtyApp, key: str, words: bytes, patience: float = 10.0) -> float:
 
 
 def mapped(app: PtyApp, key: str, words: bytes = b"", patience: float = 20.0) -> tuple[float, float]:
-    """Milliseconds from `key` to the first rows of an occlusion map, with which `words` come, and to the last ones."""
+    """Milliseconds from `key` to the first rows of an occlusion map, which arrive with `words`, and to the last."""
     app.read(0.5, emulate=False)
     app.send(key)
     began = time.perf_counter()
@@ -73,7 +74,7 @@ def mapped(app: PtyApp, key: str, words: bytes = b"", patience: float = 20.0) ->
 
 
 def session(cwd: Path, columns: int, rows: int, drawings: int) -> dict[str, list[float]]:
-    """All drawings once, while a run trains."""
+    """All drawings of one session, during training."""
     times: dict[str, list[float]] = {}
     with PtyApp(cwd=cwd, columns=columns, rows=rows, program=(PROGRAM, "pretrained:cnn")) as app:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
@@ -102,7 +103,7 @@ def session(cwd: Path, columns: int, rows: int, drawings: int) -> dict[str, list
 
 
 def main(arguments: Sequence[str] = ()) -> None:
-    """Print medians and worst of all sessions."""
+    """Print the median and the maximum over all sessions."""
     given = [int(word) for word in arguments]
     sessions, columns, rows, drawings = given + [5, 120, 40, 5][len(given) :]
     times: dict[str, list[float]] = {}

@@ -1,7 +1,7 @@
-"""How long a person waits: `python -m tests.benchmarks.startup`.
+"""Startup times: `python -m tests.benchmarks.startup`.
 
-First frame of the app (from the command to the whole frame on the terminal) and `--help`, medians of several runs with
-warm file caches, in a pseudo-terminal of 120x40. Arguments: how many (9).
+The first frame of the app (from the command to the complete frame on the terminal) and `--help`: medians of several
+runs with warm file caches, in a pseudo-terminal of 120x40. Argument: number of runs (9).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PROGRAM = str(Path(sys.executable).with_name("mnist-tui"))
 
 
 def first_frame(cwd: Path) -> tuple[float, float]:
-    """Seconds to the first whole frame, and to PyTorch ready behind it."""
+    """Seconds to the first complete frame, and until PyTorch is loaded in the background."""
     with PtyApp(cwd=cwd, program=(PROGRAM,)) as app:
         app.wait_for("quit")
         frame = time.perf_counter() - app.started

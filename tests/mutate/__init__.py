@@ -1,1 +1,1 @@
-"""Damaged and strange files, and what the program makes of them: `python -m tests.mutate --count 3000`."""
+"""Mutation testing of the program's file readers with damaged files: `python -m tests.mutate --count 3000`."""

@@ -1,9 +1,9 @@
-"""Feed damaged files to whatever reads them: `python -m tests.mutate --count 3000 [--seed N] [--only K]`.
+"""Feed damaged files to the code that reads them: `python -m tests.mutate --count 3000 [--seed N] [--only K]`.
 
-A failure is: another exception than the program's own one-line kind, death by a signal, over 2 GB or 10 s, code that
-ran, a file written or a process touched outside, a wrong acceptance (numbers that the file has not, numbers that are
-none without a word, a state that lacks what its network needs, other data than those that ship). A mutant is the same
-each time for its number and seed; those that failed stay in `--keep`. Exit code 1 where any did.
+Failures are: an exception other than the program's own one-line errors; death by a signal; more than 2 GB or 10 s; code
+that was executed; a file written or a process affected outside; a file accepted wrongly (numbers that are not in the
+file, non-finite numbers without a warning, a state that lacks tensors of its network, data other than those bundled). A
+mutant is determined by its number and the seed. Failed mutants are kept in `--keep`, and the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ USED = (
     *("engine.inspection.predictions", "tui.cli.arguments", "tui.cli.runner", "tui.cli.tables", "tui.cli.gallery"),
     "torch._dynamo",
 )
-"""Modules that are imported once, and not in each child."""
+"""Modules that are imported once instead of in each child process."""
 WORDS = ("summary", "evaluate", "export", "import", "runs", "compare", "filters")
-"""Commands whose options are read once."""
+"""Commands whose options are parsed once in advance."""
 
 
 class Mutants:
-    """Makes them and tries them, in one folder."""
+    """Makes mutants and tries them, in one folder."""
 
     def __init__(self, folder: Path, seed: int, seconds: float) -> None:
         self.folder, self.seed, self.seconds = folder, seed, seconds
         self.whole = folder / "whole"
         if problem := in_child(lambda _: material.make_material(self.whole), 600.0):
             raise RuntimeError(problem)
-        torch.set_num_threads(1)  # a fork has no other threads, and what had begun with them would wait for ever
+        torch.set_num_threads(1)  # a fork has no other threads, so work shared with them would never finish
         few_images()
         for module in USED:
             importlib.import_module(module)
@@ -67,10 +67,10 @@ class Mutants:
         self.unharmed = {each.path: feed.unharmed_numbers(each, self.whole) for each in MATERIALS}
         self.canary = Canary(folder, print)
         gc.collect()
-        gc.freeze()  # or each child would copy all of it to look for garbage
+        gc.freeze()  # or garbage collection would copy all memory in each child
 
     def trial(self, number: int) -> tuple[Material, str, str]:
-        """What is damaged, how, and what was wrong with what came of it; empty where nothing was."""
+        """The damaged file, how it was damaged, and the failure; empty if there is none."""
         chance = random.Random(f"{self.seed} {number}")
         (chosen,) = chance.choices(MATERIALS, [each.weight for each in MATERIALS])
         place = self.folder / "place"
@@ -81,7 +81,7 @@ class Mutants:
         return chosen, how, in_child(partial(self._fed, chosen, place), self.seconds)
 
     def unharmed_trial(self, chosen: Material) -> str:
-        """What is wrong with a file that nothing happened to: nothing should be."""
+        """The failure with an undamaged file, which should be empty."""
         place = self.folder / "place"
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.whole, place)
@@ -95,7 +95,7 @@ class Mutants:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Run the mutation test; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutate", description=__doc__)
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)

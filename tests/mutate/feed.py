@@ -1,4 +1,4 @@
-"""What a user would do with a damaged file, by the command line's own words, and whether the answer is a good one."""
+"""Commands that a user would run on a damaged file, and checks of their output."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from tests.mutate.material import LABELS, OTHER, SUBJECT, Material
 from tui.cli.main import main
 
 STEPS = 12
-"""Events of a resumed run that are waited for."""
+"""Number of events of a resumed run to wait for."""
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 Plain = Counter[tuple[tuple[int, ...], bytes]]
-"""Tensors as shapes and values in single precision, however they are called."""
+"""Tensors as shapes and single-precision values, regardless of their names."""
 
 
 class Bad(Exception):
-    """An answer that is none, in one line."""
+    """An unacceptable result; the message is one line."""
 
 
 def command(*words: str) -> str:
-    """What a command printed. Raises Bad where it ends in a traceback, more than a line, or what no terminal likes."""
+    """The output of a command. Raises Bad for a traceback, an error of several lines, or control characters."""
     out, errors = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     code: Any = None
     with redirect_stdout(out), redirect_stderr(errors):
@@ -69,8 +69,8 @@ def command(*words: str) -> str:
 
 
 def numbers_in(path: Path) -> Plain | None:
-    """The tensors in a weights file by another reader than the program's; None where it cannot tell."""
-    if not path.is_file():  # this reader would wait at a pipe for ever
+    """The tensors in a weights file, read independently of the program; None if that is not possible."""
+    if not path.is_file():  # reading from a pipe would block forever
         return None
     try:
         if path.suffix == ".safetensors":
@@ -147,7 +147,7 @@ def run(path: Path, root: Path, unharmed: Plain) -> bool:
 
 
 def state(path: Path, root: Path, unharmed: Plain) -> bool:
-    """Resume a run whose state is damaged: it goes on only where each tensor is of its kind."""
+    """Resume a run whose state is damaged: it must resume only if each tensor has its shape and type."""
     went_on, there = _resumed(root), numbers_in(path)
     if not went_on or there is None:
         return went_on
@@ -158,7 +158,7 @@ def state(path: Path, root: Path, unharmed: Plain) -> bool:
 
 
 def _resumed(root: Path) -> bool:
-    """Whether the run goes on; a step or two of it."""
+    """Whether the run resumes; trains a step or two of it."""
     try:
         events = perform(Resume(what=SUBJECT), root)
         some = list(islice(events, STEPS))
@@ -173,7 +173,7 @@ def _resumed(root: Path) -> bool:
 
 
 def epoch(path: Path, root: Path, unharmed: Plain) -> bool:
-    """Look at the kernels as they were after an epoch."""
+    """Show the kernels after an epoch."""
     command("filters", SUBJECT, "--epoch", "1")
     command("filters", SUBJECT, "--layer", "conv2", "--epoch", "1")
     command("runs")
@@ -189,7 +189,7 @@ def epoch(path: Path, root: Path, unharmed: Plain) -> bool:
 
 
 def images(path: Path, root: Path, unharmed: Plain) -> bool:
-    """Read cached data: they are what ships with the program, or nothing."""
+    """Read cached data: either the bundled data or nothing is accepted."""
     try:
         found = data.load_mnist_file(LABELS, asset("mnist"), path.parent)
     except RequestError:
@@ -209,7 +209,7 @@ FEEDS: dict[str, Callable[[Path, Path, Plain], bool]] = {
 
 
 def unharmed_numbers(material: Material, root: Path) -> Plain:
-    """The numbers of a file before anything happened to it."""
+    """The numbers in the undamaged file."""
     path = root / material.path
     if material.kind == "data":
         return Counter([_plain(data.load_mnist_file(LABELS, asset("mnist"), path.parent).copy())])
@@ -217,7 +217,7 @@ def unharmed_numbers(material: Material, root: Path) -> Plain:
 
 
 def feed(material: Material, place: Path, unharmed: Plain) -> bool:
-    """Do with the file in `place` all that one can; whether it was taken. Raises what is not as it should be."""
+    """Run all commands on the file in `place`; returns whether it was accepted. Raises an exception on failure."""
     taken = FEEDS[material.kind](place / material.path, place / "runs", unharmed)
     if any(place.glob("**/was-run")):
         raise Bad("code was run")

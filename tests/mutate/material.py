@@ -1,4 +1,4 @@
-"""The files that are damaged: a small run that was stopped, a finished one beside it, weights in every form."""
+"""The files to damage: a small run that was stopped, a finished one beside it, and weights in every format."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ LABELS = "t10k-labels-idx1-ubyte"
 
 @dataclass(frozen=True)
 class Material:
-    """A file, what it is, and how it can be damaged in its own way."""
+    """A file, its kind, and the mutations for its format."""
 
     kind: str
     """weights, run, state, epoch or data."""
     path: str
-    """Below the folder that is copied for each mutant."""
+    """Path in the folder that is copied for each mutant."""
     mutations: Sequence[Mutation]
     weight: int
-    """How often it is taken, against the others."""
+    """How often it is chosen, relative to the others."""
 
 
 MATERIALS = (
@@ -57,11 +57,11 @@ MATERIALS = (
     Material("data", f"cache/{LABELS}", (anyhow,), 3),
 )
 NOT_FILES = ("missing", "folder", "pipe", "socket", "loop", "nowhere", "endless")
-"""What can lie where a file should be."""
+"""What may be in place of a file."""
 
 
 def make_material(root: Path) -> None:
-    """Fill `root`. Trains, so that the process that does it cannot be forked afterwards."""
+    """Create the files in `root`. This trains a network, so the process must not be forked afterwards."""
     runs = root / "runs"
     runs.mkdir(parents=True)
     events, name, epochs = train_run(SMALL, runs), "", 0
@@ -86,7 +86,7 @@ def make_material(root: Path) -> None:
 
 
 def damage(material: Material, root: Path, chance: random.Random) -> str:
-    """Damage a file under `root`; in words, how."""
+    """Damage a file under `root`; returns a description of the damage."""
     path = root / material.path
     if chance.random() < 0.08:
         return _replaced(path, chance.choice(NOT_FILES))

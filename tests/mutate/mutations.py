@@ -1,4 +1,4 @@
-"""Ways to damage a file: any file's bytes, and the parts of JSON, safetensors, zip and pickle files."""
+"""Ways to damage a file: the bytes of any file, and parts of JSON, safetensors, zip and pickle files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 Mutation = Callable[[bytes, random.Random], bytes]
 
 DEEP = 100_000
-"""Levels of nesting that no recursion survives."""
+"""Levels of nesting that exceed any recursion limit."""
 
 
 class Raw(str):
-    """JSON text that stands for itself."""
+    """JSON text to be written verbatim."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ TYPES = ("F64", "F32", "F16", "BF16", "F8_E4M3", "I64", "I32", "U8", "BOOL", "C6
 
 
 def write_json(value: Any) -> bytes:
-    """`value` as JSON text, with what is `Raw` as it is."""
+    """`value` as JSON text, with `Raw` parts verbatim."""
     marks: list[str] = []
 
     def marked(each: Any) -> Any:
@@ -53,7 +53,7 @@ def write_json(value: Any) -> bytes:
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The way to each value inside `value`."""
+    """The path to each value inside `value`."""
     found = [path] if path else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
@@ -62,7 +62,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def change_json(value: Any, chance: random.Random) -> Any:
-    """`value` with one part replaced, taken away, added to or renamed."""
+    """`value` with one part replaced, removed, extended or renamed."""
     places = _places(value)
     if not places or chance.random() < 0.05:
         return chance.choice(VALUES)
@@ -88,15 +88,15 @@ def change_json(value: Any, chance: random.Random) -> Any:
 
 
 def in_json(data: bytes, chance: random.Random) -> bytes:
-    """One value of a JSON file changed."""
+    """Change one value of a JSON file."""
     text = write_json(change_json(json.loads(data), chance))
-    if chance.random() < 0.1:  # a key twice
+    if chance.random() < 0.1:  # a duplicate key
         text = text.replace(b"{", b'{"request": 1, "text": 2, "number": 3, ', 1)
     return text
 
 
 def in_lines(data: bytes, chance: random.Random) -> bytes:
-    """One line of a file of JSON lines changed, or the order of lines."""
+    """Change one line of a JSON Lines file, or the order of lines."""
     lines = data.splitlines(keepends=True)
     at = chance.randrange(len(lines))
     match chance.randrange(12):
@@ -122,7 +122,7 @@ def in_lines(data: bytes, chance: random.Random) -> bytes:
 
 
 def in_header(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0912
-    """The header of a safetensors file changed: names, shapes, types, offsets, metadata, its own length."""
+    """Change the header of a safetensors file: names, shapes, types, offsets, metadata, or its length."""
     length = struct.unpack("<Q", data[:8])[0]
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     names = [name for name in header if name != "__metadata__"]
@@ -172,7 +172,7 @@ def in_header(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0912
 
 
 class _Touch:
-    """A pickle that runs code where pickles may."""
+    """An object whose pickle executes code when it is loaded unsafely."""
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -184,7 +184,7 @@ class _Touch:
 
 
 def in_pickle(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0911
-    """An instruction of a pickle taken away, doubled, put elsewhere or replaced; or code put into it."""
+    """Remove, duplicate, move or replace an instruction of a pickle, or insert code to execute."""
     try:
         spots = [place for _, _, place in pickletools.genops(data) if place is not None]
     except ValueError:
@@ -215,7 +215,7 @@ def in_pickle(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0911
 
 
 def in_zip(data: bytes, chance: random.Random) -> bytes:
-    """A record of a zip changed, renamed, doubled, left out or deflated; or its directory."""
+    """Change, rename, duplicate, remove or deflate a record of a zip file, or change its directory."""
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         records = [(info.filename, file.read(info)) for info in file.infolist()]
     what, way = chance.randrange(11), zipfile.ZIP_STORED
@@ -238,7 +238,7 @@ def in_zip(data: bytes, chance: random.Random) -> bytes:
             way = chance.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
         case 9:
             records.insert(at, (name + "2", content))
-        case _:  # sizes and places that the directory claims
+        case _:  # sizes and offsets in the directory
             spot = data.rfind(b"PK\x01\x02", 0, chance.randrange(len(data) // 2, len(data)))
             field = chance.choice((10, 16, 20, 24, 42))
             claim = struct.pack("<I", chance.choice((0, 1, 2**31, 2**32 - 1)))
@@ -251,7 +251,7 @@ def in_zip(data: bytes, chance: random.Random) -> bytes:
 
 
 def flip(data: bytes, chance: random.Random) -> bytes:
-    """Some bits the other way."""
+    """Flip some bits."""
     changed = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 10))):
         if changed:
@@ -260,7 +260,7 @@ def flip(data: bytes, chance: random.Random) -> bytes:
 
 
 def anyhow(data: bytes, chance: random.Random) -> bytes:  # noqa: PLR0911
-    """Bytes of any file: flipped, cut off, blanked, put in, taken out, doubled."""
+    """Change the bytes of any file: flip, truncate, blank, insert, remove or duplicate some."""
     start, length = chance.randrange(len(data) + 1), chance.choice((1, 2, 8, 64, 512, 4096))
     match chance.randrange(9):
         case 0 | 1 | 2:

@@ -1,4 +1,4 @@
-"""One mutant in a process of its own, which may take no more than so much memory and time."""
+"""One mutant in a separate process with limits on memory and time."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 MOST_MEMORY = 2 << 30
-"""Bytes beyond what the process began with."""
+"""Limit of additional memory, in bytes."""
 PATIENCE = 6
-"""Times the seconds of computing that may pass until a process is taken for one that waits for nothing."""
+"""Multiple of the limit of CPU time after which, in real time, a process counts as hanging."""
 
 
 def in_child(work: Callable[[Callable[[str], None]], None], seconds: float) -> str:
-    """What was wrong with `work` in a forked process, in lines, the first of them short; empty where nothing was.
+    """Run `work` in a forked process; returns its failures, one per line with a short first line, or an empty string.
 
-    It may compute for so many `seconds`; `work` may tell more than it raises.
+    `seconds` is the limit of CPU time. `work` may report failures to its argument in addition to raising one.
     """
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
@@ -47,7 +47,7 @@ def in_child(work: Callable[[Callable[[str], None]], None], seconds: float) -> s
         return f"over {seconds:g} s\n{words}"
     if os.WIFSIGNALED(status):
         return f"ended by {signal.Signals(os.WTERMSIG(status)).name}\n{words}"
-    if code := os.waitstatus_to_exitcode(status):  # a library that ends the process itself
+    if code := os.waitstatus_to_exitcode(status):  # a library ended the process
         return f"ended with {code}\n{words}"
     grown = usage.ru_maxrss * 1024 - _own_memory("VmRSS")
     return words or (f"over 2 GB: {grown >> 20:,} MB" if grown > MOST_MEMORY else "")
@@ -59,7 +59,7 @@ def _own_memory(field: str) -> int:
 
 
 def _work(work: Callable[[Callable[[str], None]], None], writer: int, seconds: int) -> None:
-    """The child's part; never returns."""
+    """Run `work` in the child process; never returns."""
 
     def tell(words: str) -> None:
         os.write(writer, f"{words}\n".encode("utf-8", "replace"))

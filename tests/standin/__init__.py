@@ -1,1 +1,1 @@
-"""A GPU that is not there, and every operation run on it: `python -m tests.standin`."""
+"""A simulated GPU, and every operation run on it: `python -m tests.standin`."""

@@ -1,8 +1,8 @@
-"""Every operation on a device, held against the CPU; a table, and exit code 1 where one is off.
+"""Compare every operation on a device with the CPU. Prints a table; the exit code is 1 if one differs.
 
 python -m tests.standin              on the stand-in
 python -m tests.standin --gpu        on the machine's own GPU
-python -m tests.standin --rounding   on the stand-in, with other last bits than the CPU's
+python -m tests.standin --rounding   on the stand-in, with rounding that differs from the CPU's
 python -m tests.standin --faults 30  on the stand-in, with 30 faults planted one at a time in a copy of the engine
 python -m tests.standin --json       for programs: one object, on standard output
 """

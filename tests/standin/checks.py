@@ -1,4 +1,4 @@
-"""What must hold of a device beside its numbers. Each check raises AssertionError where it does not."""
+"""Properties that a device must have apart from correct numbers. Each check raises AssertionError if it fails."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _same(one: RunFolder, other: RunFolder) -> None:
 
 
 def _stopped(request: Train | Resume, root: Path, last: Callable[[Event], bool]) -> None:
-    """Carry out `request` as far as the first event that is the `last`."""
+    """Run `request` up to the first event for which `last` is true."""
     work = perform(request, root)
     for event in work:
         if last(event):
@@ -70,7 +70,7 @@ def same_seed(device: str, root: Path) -> None:
 
 
 def resume(device: str, root: Path) -> None:
-    """A run that was stopped in mid-epoch goes on to the last bit; also where the CPU had its files in between."""
+    """A run stopped in mid-epoch resumes bit for bit, also if it was resumed and stopped on the CPU in between."""
     request = replace(SMALL, device=device)
     whole = _train(request, root / "whole")
     stopped = root / "stopped"
@@ -91,7 +91,7 @@ def resume(device: str, root: Path) -> None:
 
 
 def cancelled_biases(device: str, root: Path) -> None:
-    """Training leaves alone what batch norm cancels."""
+    """Training does not change biases that batch norm cancels."""
     for name in (device, "cpu"):
         request = replace(SMALL, device=name, epochs=1)
         trained, fresh = load_weights(_train(request, root / name).model_file), seeded_cnn(request, request.seed)

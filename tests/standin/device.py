@@ -1,12 +1,11 @@
-"""A PyTorch device that computes on the CPU and keeps CUDA's rules, for machines without a GPU.
+"""A PyTorch device that computes on the CPU but enforces CUDA's rules, for machines without a GPU.
 
-Its tensors say that they are on `gpu:0`. Operands on two devices are refused, `numpy()` is refused, fused Adam checks
-strides, a division by a number multiplies by its reciprocal, and where it is asked to, products and convolutions round
-otherwise than the CPU's. It counts kernels, and what makes the host wait for the device, each with the line of
-`engine/` that caused it.
+Its tensors report the device `gpu:0`. It refuses operands on different devices and `numpy()`, fused Adam checks
+strides, and division by a number multiplies by its reciprocal. Optionally, products and convolutions round differently
+from the CPU. It counts kernels and host synchronisations, each with the line of `engine/` that caused it.
 
-Blind to missing or slow kernels, memory, streams and graph capture. The backend's name is global and permanent: use a
-process of its own.
+It does not model missing or slow kernels, memory, streams or graph capture. The backend's name is global and permanent,
+so use it in a separate process.
 """
 
 from __future__ import annotations
@@ -25,32 +24,32 @@ NAME = "gpu"
 DEVICE_INDEX = 0
 
 _FETCHES = {"_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal", "_unique2", "unique_dim"}
-"""Operations whose result, or its shape, the host must know."""
+"""Operations whose result, or its shape, is needed on the host."""
 _TRANSFERS = {"copy_", "_to_copy", "_copy_from", "set_"}
 _INDEXING = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
 _TAKES_SCALARS = {"where", "fill_", "full_like", "clamp", "lerp", "lerp_", "_foreach_mul_", "_foreach_add_"}
-"""Operations that take a CPU tensor without dimensions for a number, besides those that PyTorch tags as pointwise."""
+"""Operations, besides those that PyTorch tags as pointwise, that accept a 0-dimensional CPU tensor as a number."""
 _RESHAPES = {"view", "reshape", "_unsafe_view", "_reshape_alias", "detach", "alias"}
 _PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "convolution"}
 
 Place = tuple[str, str]
-"""What was done, and the file and line of the engine that did it."""
+"""An operation, and the file and line of the engine that caused it."""
 
 
 class MixedDevices(RuntimeError):
-    """CUDA would have refused this."""
+    """An operation that CUDA would refuse, because its operands are on different devices."""
 
 
 @dataclass
 class Counts:
-    """What the device was asked since the last reset."""
+    """Work of the device since the last reset."""
 
     kernels: Counter[str] = field(default_factory=Counter)
     waits: Counter[Place] = field(default_factory=Counter)
-    """Times that the host waited for the device: to read from it, or to copy pageable memory to it."""
+    """Number of times the host waited for the device, to read from it or to copy pageable memory to it."""
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Set all counts to zero."""
         self.kernels.clear()
         self.waits.clear()
 
@@ -59,7 +58,7 @@ COUNTS = Counts()
 
 
 def available() -> bool:
-    """Whether this PyTorch has the private hook that a device written in Python needs."""
+    """Whether this version of PyTorch has the private hook for devices written in Python."""
     try:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend  # noqa: F401
     except ImportError:
@@ -80,13 +79,13 @@ def _place() -> str:
 
 
 class Remote(torch.Tensor):
-    """A tensor on the device; the numbers are in `held`, on the CPU."""
+    """A tensor on the device; its values are in `held`, on the CPU."""
 
     held: torch.Tensor
 
     @staticmethod
     def __new__(cls, held: torch.Tensor, requires_grad: bool = False) -> Remote:
-        """One around `held`, which is no Remote itself."""
+        """Wrap `held`, which must not be a Remote itself."""
         assert not isinstance(held, Remote)
         made: Remote = torch.Tensor._make_wrapper_subclass(
             cls,
@@ -104,20 +103,20 @@ class Remote(torch.Tensor):
         pass
 
     def __tensor_flatten__(self) -> tuple[list[str], None]:
-        """What a module needs to change the precision of its weights in place."""
+        """Needed for modules to change the precision of their weights in place."""
         return ["held"], None
 
     @classmethod
     def __tensor_unflatten__(cls, inner: dict[str, torch.Tensor], *_: Any) -> Remote:
-        """The other way."""
+        """The inverse of `__tensor_flatten__`."""
         return cls(inner["held"])
 
     def tolist(self) -> Any:
-        """As numbers of the host, which waits for them."""
+        """The values as numbers on the host, which has to wait for them."""
         return self.cpu().tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        """Refused, as CUDA does."""
+        """Refused, as on CUDA."""
         raise TypeError("can't convert a tensor on gpu:0 to numpy: copy it to host memory first")
 
     def __array__(self, *_: Any, **__: Any) -> Any:
@@ -130,10 +129,10 @@ class Remote(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        """Carry out one operation."""
+        """Run one operation."""
         kwargs = kwargs or {}
         if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
-            # In inference mode these come whole; a GPU would see their parts.
+            # In inference mode these are not decomposed; a GPU would get their parts.
             parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
@@ -155,7 +154,7 @@ def _run(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _check(func: Any, name: str, args: Any, flat: list[Any]) -> None:
-    """CUDA's rules about operands on two devices; raises MixedDevices."""
+    """Check CUDA's rules for operands on different devices; raises MixedDevices."""
     remotes = [each for each in flat if isinstance(each, Remote)]
     locals_ = [each for each in flat if isinstance(each, torch.Tensor) and not isinstance(each, Remote)]
     if name in _INDEXING:
@@ -211,12 +210,12 @@ def _count(func: Any, name: str, args: Any, device: torch.device | None) -> None
 
 
 ROUNDING = False
-"""Whether products and convolutions have other last bits than the CPU's, as a GPU's have."""
+"""Whether products and convolutions differ from the CPU's in the last bits, as on a GPU."""
 
 
 @cache
 def _rounding(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Factors that differ from 1 by the last bit up, down, or not at all."""
+    """Factors of 1, or of 1 with the last bit changed up or down."""
     signs = torch.randint(-1, 2, shape, generator=torch.Generator().manual_seed(len(shape)))
     return 1 + signs.to(dtype) * torch.finfo(dtype).eps
 
@@ -242,7 +241,7 @@ def _computed(func: Any, name: str, spec: Any, flat: list[Any], device: torch.de
 def _wrapped(  # noqa: PLR0917
     func: Any, name: str, args: Any, flat: list[Any], made: Any, device: torch.device | None
 ) -> Any:
-    """What `func` gives back: tensors on the device, but for what was asked for on the CPU."""
+    """The result of `func`, with tensors on the device unless they were requested on the CPU."""
     remotes = [each for each in flat if isinstance(each, Remote)]
     back = {id(each.held): each for each in remotes}
     own = {id(each) for each in flat if isinstance(each, torch.Tensor) and not isinstance(each, Remote)}
@@ -260,7 +259,7 @@ def _wrapped(  # noqa: PLR0917
         if name == "copy_":
             return args[0]  # type: ignore[no-any-return]
         if viewed and torch.is_inference_mode_enabled():
-            with torch.inference_mode(False):  # a view of a tensor that is no inference tensor is none either
+            with torch.inference_mode(False):  # a view of a normal tensor must not be an inference tensor
                 return Remote(value)
         return Remote(value)
 
@@ -268,7 +267,7 @@ def _wrapped(  # noqa: PLR0917
 
 
 def _factories() -> Iterator[tuple[str, Any]]:
-    """The operations that make tensors out of none, by their qualified names."""
+    """The operations that create tensors without tensor arguments, by qualified name."""
     unfit = ("_cudnn", "_efficientzerotensor", "sparse", "_nested", "quantized", "per_channel", "per_tensor")
     for full in torch._C._dispatch_get_all_op_names():
         if not full.startswith("aten::") or any(word in full for word in unfit):
@@ -286,7 +285,7 @@ def _factories() -> Iterator[tuple[str, Any]]:
 
 
 class _Module:
-    """What PyTorch asks `torch.gpu`."""
+    """The interface that PyTorch expects of `torch.gpu`."""
 
     def is_initialized(self) -> bool:
         return True
@@ -304,21 +303,21 @@ class _Module:
         return False
 
     def manual_seed_all(self, seed: int) -> None:
-        """Nothing draws on the device."""
+        """Does nothing, since no random numbers are drawn on the device."""
 
     def _lazy_init(self) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return []
 
 
 _kept: list[Any] = []
-"""Libraries live as long as their kernels."""
+"""References to libraries, whose kernels exist only as long as they do."""
 
 
 def install() -> torch.device:
-    """Register the device, for good; once a process."""
+    """Register the device permanently; call this once per process."""
     from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
     _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
@@ -341,7 +340,7 @@ def install() -> torch.device:
 
 
 def take_the_place_of_cuda(gpu: torch.device) -> None:
-    """Let the engine choose `gpu` for every name but `cpu`; before the rest of the engine is imported."""
+    """Make the engine choose `gpu` for every name but `cpu`. Call this before the rest of the engine is imported."""
     import engine.network.devices
 
     def choose(name: str) -> torch.device:

@@ -1,6 +1,6 @@
-"""Faults of the kind that only a GPU shows, planted one at a time in a copy of the engine: each must be caught.
+"""Faults that only show on a GPU, planted one at a time in a copy of the engine. Each must be caught.
 
-A place to plant one is found in the source by what it says, so that the list keeps itself when code moves.
+They are found by searching the source code, so the list stays up to date when code moves.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.standin.runs import Findings, checked, operation_runs
 
 _ENGINE = Path(engine.__file__).parent
 _NOT_OPERATIONS = {"devices.py", "gpu.py"}
-"""The stand-in takes their place."""
+"""Files that the stand-in replaces."""
 
 
 _WORDS = {
@@ -33,25 +33,25 @@ _WORDS = {
     "inspection": ("evaluate", "activations", "digits", "filters"),
     "report.py": ("report",),
 }
-"""What the operations begin with that most probably meet a fault in a folder or file of the engine; else training."""
+"""Prefixes of the operations that most probably reach a fault in a folder or file of the engine; default: training."""
 
 
 _FIRST = ("evaluate pretrained:cnn", "evaluate pretrained:cnn-bn")
 
 
 class Fault(NamedTuple):
-    """A piece of source to leave out."""
+    """A piece of source code to remove."""
 
     file: str
-    """In the engine's folder."""
+    """Path in the engine's folder."""
     line: int
     start: int
     end: int
-    """Bytes of the file."""
+    """Byte offsets in the file."""
 
 
 def faults() -> Iterator[Fault]:
-    """All there are: a dropped `.to(DEVICE)`, `.cpu()` or `device=`."""
+    """All possible faults: a missing `.to(DEVICE)`, `.cpu()` or `device=`."""
     for path in sorted(_ENGINE.rglob("*.py")):
         source = path.read_bytes()
         if path.name in _NOT_OPERATIONS or b"import torch" not in source:
@@ -74,7 +74,7 @@ def faults() -> Iterator[Fault]:
                 assert value.end_col_offset is not None
                 assert node.end_lineno is not None
                 assert node.end_col_offset is not None
-                begin = source.index(b".", at(value.end_lineno, value.end_col_offset))  # behind a bracket, if any
+                begin = source.index(b".", at(value.end_lineno, value.end_col_offset))  # after brackets, if any
                 yield Fault(name, node.end_lineno, begin, at(node.end_lineno, node.end_col_offset))
             for keyword in node.keywords:
                 if keyword.arg == "device" and _of_torch(function):
@@ -92,7 +92,7 @@ def faults() -> Iterator[Fault]:
 
 
 def _moves(call: ast.Call, function: ast.Attribute) -> bool:
-    """Whether it is `.to(...)` with a device, or with a tensor whose device is taken."""
+    """Whether `call` is `.to(...)` with a device, or with a tensor to take the device from."""
     if function.attr != "to" or not call.args:
         return False
     first = ast.unparse(call.args[0])
@@ -104,27 +104,27 @@ def _of_torch(function: ast.expr) -> bool:
 
 
 class Trial(Struct):
-    """What a copy of the engine with a fault in it does."""
+    """The behaviour of a copy of the engine with a fault."""
 
     place: str
     line: str
     problem: str = ""
-    """What goes wrong, in one line; empty where nothing does."""
+    """The failure in one line; empty if there is none."""
     waits: dict[str, int] = {}
-    """Times that the host waits for the device, by operation, as far as they were carried out."""
+    """Number of times the host waits for the device, for each operation that was run."""
 
     def caught(self, sound: Findings) -> str:
-        """How the fault shows, beside what the engine without it does; empty where it does not."""
+        """How the fault shows in comparison with the engine without it; empty if it does not."""
         usual = {each.name: sum(each.waits.values()) for each in sound.operations}
         slower = (f"{name}: {n - usual[name]} more waits" for name, n in self.waits.items() if n > usual[name])
         return self.problem or next(slower, "")
 
 
 def trials(count: int) -> list[Trial]:
-    """Plant `count` faults, spread over all places.
+    """Plant `count` faults, spread evenly over all possible ones.
 
-    Each is tried in a fork of this process, which shares PyTorch and the stand-in with it; so this process must not
-    have computed a gradient yet, which leaves threads that no fork has.
+    Each is tried in a fork of this process, to share PyTorch and the stand-in. This process must not have computed a
+    gradient before, because that starts threads, which a fork does not have.
     """
     places = list(faults())
     return [_tried(fault) for fault in places[:: max(1, len(places) // count)][:count]]
@@ -153,14 +153,14 @@ def _tried(fault: Fault) -> Trial:
         with os.fdopen(reader, "rb") as said:
             words = said.read()
         _, status = os.waitpid(child, 0)
-    if not words:  # it went down before it could say why
+    if not words:  # it crashed before it could report why
         trial.problem = f"ended with {os.waitstatus_to_exitcode(status)}"
         return trial
     return msgspec.json.decode(words, type=Trial)
 
 
 def _try(root: Path, file: str, trial: Trial) -> None:
-    """Carry out everything with the engine under `root` until something goes wrong."""
+    """Run everything with the engine under `root` until something fails."""
     for name in list(sys.modules):
         if name.split(".")[0] == "engine":
             del sys.modules[name]
@@ -172,7 +172,7 @@ def _try(root: Path, file: str, trial: Trial) -> None:
         (work := root / "work").mkdir()
         operations.make_small(work)
         words = _WORDS.get(file.partition("/")[0], ("train",))
-        # Whoever comes first has the networks and the images copied to the device, and waits for that.
+        # The first operation copies the networks and images to the device and waits for that.
         trial.problem = next((each.problem for each in operation_runs(work, _FIRST) if each.problem), "")
         if trial.problem:
             return

@@ -1,4 +1,4 @@
-"""Every operation of the program that computes on a device, small, and how far two devices' results are apart."""
+"""Every operation of the program that computes on a device, at a small size, and a comparison of results."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ from engine.request import Request
 from engine.training.requests import Train
 
 TRAINING, VALIDATION, TEST = 700, 300, 500
-"""Images of each split."""
+"""Number of images of each split."""
 CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
 
 OF_THE_MACHINE = {
     *("device", "device_name", "threads", "versions", "started", "run", "html", "markdown"),
     *("seconds", "train_seconds", "eval_seconds", "images_per_second"),
 }
-"""Fields that two devices need not have in common."""
+"""Fields that may differ between devices."""
 OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}
-"""Which of all but equal values is the largest, and what hangs on it."""
+"""Fields that depend on which of several nearly equal values is the largest."""
 
 
 class Operation(NamedTuple):
-    """A request under a name of its own."""
+    """A request with a unique name."""
 
     name: str
     request: Request
     tolerance: float = 1e-5
-    """By which a number x may differ on another device, times max(1, |x|)."""
+    """Permitted difference of a number x between devices, divided by max(1, |x|)."""
 
 
 def operations(device: str) -> Iterator[Operation]:
-    """All of them, on `device`."""
-    for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # batch norm makes Adam amplify rounding
+    """All operations, on `device`."""
+    for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # with batch norm, Adam amplifies rounding errors
         small = Train(batch_norm=batch_norm, channels=8, hidden=32, train_size=256, epochs=2, device=device)
         yield Operation(f"train {small.variant}", small, tolerance)
     yield Operation("warm up", WarmUp(device=device))
@@ -110,7 +110,7 @@ def _attacks(device: str) -> Iterator[Operation]:
 
 
 def make_small(out: Path) -> None:
-    """Let this process see few images, and keep reports short, without figures, and under `out`. For good."""
+    """Make this process use few images, and write short reports without figures to `out`. This is permanent."""
     images, labels, test_images, test_labels = engine.data.datasets.load_mnist()
     train = TRAINING + VALIDATION
     raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
@@ -121,19 +121,19 @@ def make_small(out: Path) -> None:
     report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
     report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")
     report.Path = lambda name: out / name
-    # Somebody looks at an attack every so often, which is a matter of time: so let it be at no step.
+    # Attacks report progress at time intervals, which would vary, so turn this off.
     engine.attacks.attack.PAUSE = float("inf")
 
 
 def results(request: Request, root: Path) -> list[Event]:
-    """What comes of `request`, without its progress."""
+    """The events of `request`, without progress."""
     return [event for event in perform(request, root) if not isinstance(event, Progress)]
 
 
 def deviation(one: Any, other: Any, place: str = "") -> float:
-    """The largest difference of two numbers x at the same place of two results, divided by max(1, |x|).
+    """The largest difference of corresponding numbers x in two results, divided by max(1, |x|).
 
-    Raises AssertionError that names the place where anything else than numbers differs.
+    Raises AssertionError with the position if anything other than numbers differs.
     """
     if isinstance(one, Struct):
         assert type(one) is type(other), f"{place}: {type(one).__name__} and {type(other).__name__}"

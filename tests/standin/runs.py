@@ -1,4 +1,4 @@
-"""All operations and checks on one device, and what was found."""
+"""All operations and checks on one device, and their findings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from tests.standin.device import COUNTS
 
 DEVICE = "cuda"
-"""What requests call the device: the stand-in, or a GPU."""
+"""The name of the device in requests: the stand-in, or a GPU."""
 
 
 class OperationRun(Struct):
@@ -21,31 +21,31 @@ class OperationRun(Struct):
     tolerance: float = 0.0
     kernels: int = 0
     waits: dict[str, int] = {}
-    """Times that the host waited for the device, by what for and by the line of the engine."""
+    """Number of times the host waited for the device, by operation and line of the engine."""
     problem: str = ""
-    """One line; empty where the device gives what the CPU gives."""
+    """The problem in one line; empty if the device and the CPU agree."""
 
 
 class TrainingStep(Struct):
-    """What a step of training asks of the device."""
+    """The work of the device in one training step."""
 
     kernels: int
     waits: int
-    """Between two looks at the loss."""
+    """Number of waits between two reads of the loss."""
 
 
 class Findings(Struct):
-    """What came of it all."""
+    """All findings."""
 
     operations: list[OperationRun]
     checks: dict[str, str]
-    """What is wrong, by what was checked; empty where it holds."""
+    """The problem found by each check; empty if there is none."""
     steps: dict[str, TrainingStep]
     """By variant."""
 
 
 def everything(root: Path) -> Findings:
-    """All there is, with run folders under `root`."""
+    """Run all operations and checks, with run folders under `root`."""
     from tests.standin.operations import make_small
 
     make_small(root)
@@ -57,7 +57,7 @@ VARIANTS = ((False, "cnn"), (True, "cnn-bn"))
 
 
 def operation_runs(root: Path, names: Iterable[str] | None = None) -> Iterable[OperationRun]:
-    """The operations of `names` (all), one after the other."""
+    """Run the operations in `names` (default: all), one after another."""
     from tests.standin.operations import deviation, operations, results
 
     wanted = set(names) if names is not None else None
@@ -79,7 +79,7 @@ def operation_runs(root: Path, names: Iterable[str] | None = None) -> Iterable[O
 
 
 def checked(root: Path) -> dict[str, str]:
-    """What is wrong, by what was checked."""
+    """The problem found by each check; empty if there is none."""
     from tests.standin.checks import CHECKS
 
     found = {}
@@ -94,7 +94,7 @@ def checked(root: Path) -> dict[str, str]:
 
 
 def training_step(batch_norm: bool, root: Path) -> TrainingStep:
-    """A step in the middle of an epoch, where two or more steps are between two looks at the loss."""
+    """A step in the middle of an epoch, where the loss is read only after two or more steps."""
     from engine.operations import perform
     from engine.training.events import BatchTrained
     from engine.training.loop import RUNNING_POINTS
@@ -109,7 +109,7 @@ def training_step(batch_norm: bool, root: Path) -> TrainingStep:
         if isinstance(event, BatchTrained):
             kernels.append(COUNTS.kernels.total())
             waits.append(COUNTS.waits.total())
-            if event.step == 6:  # the loss is looked at after steps 3 and 6
+            if event.step == 6:  # the loss is read after steps 3 and 6
                 break
     work.close()
     return TrainingStep(kernels[4] - kernels[3], waits[4] - waits[2])

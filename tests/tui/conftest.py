@@ -1,4 +1,4 @@
-"""Apps for tests: the real one, with PyTorch left out where a test needs none."""
+"""Fixtures that make apps: the real one, and one without PyTorch for tests that do not need it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Answers = dict[Request, list[Event]]
 
 @pytest.fixture(scope="session", autouse=True)
 def styles_read_once() -> Iterator[None]:
-    """An app reads the same style sheets as the one before it."""
+    """Parse style sheets only once for all apps."""
     with parsed_once():
         yield
 
 
 @pytest.fixture(autouse=True)
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plain colour terminal, whatever the one is that the tests run in."""
+    """A plain colour terminal, regardless of the one that the tests run in."""
     for name in ("NO_COLOR", "LC_ALL", "LC_CTYPE", "LANG", "TEXTUAL_ANIMATIONS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -50,7 +50,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def closed_labs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lanes are told to stop when a test is over: none holds its app in memory."""
+    """Stop all lanes after a test, so that none keeps its app in memory."""
     made = []
 
     class KeptLab(Lab):
@@ -66,9 +66,9 @@ def closed_labs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a key Textual's pilot waits for an idle processor, up to two seconds while the lab works.
+    """Keys without the wait for an idle CPU, for which Textual's pilot takes up to two seconds while the lab works.
 
-    For tests that wait for what they want to see: it is enough that all widgets have taken in what there is.
+    The pilot then waits only until all widgets have processed their messages. For tests that wait for what they check.
     """
 
     async def soon(*_: float) -> None:
@@ -79,7 +79,7 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class StillApp(MnistTui):
-    """The app, on an engine that was loaded and does nothing."""
+    """The app, with an engine that counts as loaded and does nothing."""
 
     def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
         super().__init__(root, run, weights)
@@ -94,7 +94,7 @@ class StillApp(MnistTui):
 
 @pytest.fixture
 def still_app(tmp_path: Path) -> MakeApp:
-    """Makes an app that shows a run (the pretrained network without batch norm, if not told otherwise)."""
+    """Makes an app that shows a run (by default, the pretrained network without batch norm)."""
 
     def make(run: RunFolder | None = None, *, empty: bool = False) -> StillApp:
         return StillApp(tmp_path / "runs", None if empty else run or pretrained("cnn"))
@@ -104,7 +104,7 @@ def still_app(tmp_path: Path) -> MakeApp:
 
 @pytest.fixture
 def app(tmp_path: Path, small_runs: None) -> MnistTui:
-    """The real app, with the real lab."""
+    """The real app with the real lab."""
     return MnistTui(tmp_path / "runs", pretrained("cnn"))
 
 
@@ -112,7 +112,7 @@ def app(tmp_path: Path, small_runs: None) -> MnistTui:
 def call(
     tmp_path: Path, small: Dataset, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Call:
-    """Calls `mnist-tui` in an empty folder, on 400 test images: its exit code, output and errors."""
+    """Calls `mnist-tui` in an empty folder, with 400 test images; returns its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
     for module in ("engine.inspection.loaded", "engine.runs.recording"):
@@ -130,7 +130,7 @@ def call(
 
 
 class FakeJob(Job):
-    """A training job that is under way as long as a test wants."""
+    """A training job that stays in progress as long as a test needs it."""
 
     def __init__(self, request: Train | None = None) -> None:
         from engine.operations import OPERATIONS
@@ -141,7 +141,7 @@ class FakeJob(Job):
 
 
 def under_way(app: MnistTui) -> None:
-    """Let `app` show a run in its third epoch."""
+    """Make `app` show a run in its third epoch."""
     history = RunHistory()
     history.add(
         RunStarted(
@@ -189,7 +189,7 @@ def under_way(app: MnistTui) -> None:
 
 @pytest.fixture(scope="session")
 def exact_dataset(mnist: Dataset) -> Dataset:
-    """The first images of MNIST's test split in double precision."""
+    """The first images of MNIST's test split, in double precision."""
     from engine.data.datasets import Dataset, Split
 
     def double(split: Split, count: int) -> Split:
@@ -199,7 +199,7 @@ def exact_dataset(mnist: Dataset) -> Dataset:
 
 
 class Answered(Generator[Event, None, None]):
-    """The events of a request, kept in `answers` where they come to their end undisturbed."""
+    """The events of a request, which are stored in `answers` if they are complete."""
 
     def __init__(self, request: Request, events: Generator[Event, None, None], answers: Answers) -> None:
         self._request, self._events, self._answers = request, events, answers
@@ -222,15 +222,15 @@ class Answered(Generator[Event, None, None]):
 
 @pytest.fixture(scope="session")
 def answers() -> Answers:
-    """What the bundled networks gave in double precision, to be given again to the same request."""
+    """A cache of results of the bundled networks in double precision, by request."""
     return {}
 
 
 @pytest.fixture
 def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Networks computed in double precision: what is drawn is the same on every processor, to the last shade.
+    """Compute networks in double precision, so that pictures are exactly the same on every processor.
 
-    A request about bundled networks alone, which writes nothing, is computed once: many tests open on the same.
+    A request that uses only bundled networks and writes no files is computed once, because many tests repeat it.
     """
     from engine import operations
     from engine.inspection import loaded
@@ -256,7 +256,7 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
 
     patch_load(monkeypatch, exact_dataset, "engine.inspection.loaded")
     monkeypatch.setattr("engine.inspection.loaded.read_weights", double)
-    monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # times are on the screen too
+    monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # the screen shows times
     loaded._read.cache_clear()
     yield
     loaded._read.cache_clear()
@@ -264,9 +264,9 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
 
 @pytest.fixture
 def asked_anew(exact_engine: None, answers: Answers) -> Iterator[None]:
-    """What was answered in other tests is computed all the same."""
+    """Do not reuse results of other tests."""
     kept = dict(answers)
     answers.clear()
     yield
-    answers.clear()  # a test that asks anew may have changed the engine
+    answers.clear()  # the test may have changed the engine
     answers.update(kept)

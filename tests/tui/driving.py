@@ -1,4 +1,4 @@
-"""The app driven by its keys, and `mnist-tui` called: what a test presses, waits for, and reads."""
+"""Helpers to drive the app with keys, to call `mnist-tui`, and to read what they show."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=InspectScreen)
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Let the app work until `condition` holds."""
+    """Let the app run until `condition` holds."""
     for _ in range(int(seconds / 0.02)):
         if condition():
             return
@@ -34,14 +34,14 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool], seconds: float
 
 
 async def tap(pilot: Pilot[int], *keys: str) -> None:
-    """Press keys without waiting for an idle processor, as `pilot.press` does: while a run trains it never is."""
+    """Press keys without waiting for an idle CPU, as `pilot.press` does: during training it is never idle."""
     for key in keys:
         pilot.app.simulate_key(key)
         await pilot.pause(0.02)
 
 
 async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
-    """To a screen, and wait until it has all that it wants."""
+    """Go to a screen and wait until it has all its results."""
     await pilot.press(key)
     await until(pilot, lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.is_mounted)
     screen = pilot.app.screen
@@ -51,36 +51,36 @@ async def go(pilot: Pilot[int], key: str, kind: type[S]) -> S:
 
 
 def show(app: MnistTui, what: RunFolder | Path | None, history: RunHistory | None = None, variant: str = "") -> None:
-    """Have `app` look into a run or a weights file, without a word of how it came to that."""
+    """Make `app` show a run or a weights file, without a notification."""
     with app.workspace.changing():
         app.workspace._open = Opened(what, history or RunHistory(), variant)
 
 
 def changed(app: MnistTui) -> None:
-    """Have the screens of `app` draw what a test changed."""
+    """Make the screens of `app` show what a test changed."""
     with app.workspace.changing():
         pass
 
 
 async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
-    """Until everything that the screen wants was answered and drawn."""
+    """Wait until all results that the screen asked for have arrived and are drawn."""
     await until(pilot, lambda: all(screen.inquiry.answered(request) for request in screen.wanted()))
     await drawn(pilot)
 
 
 async def drawn(pilot: Pilot[int]) -> None:
-    """Until what changed is on the screen: a new size comes after the new layout, the new drawing after that."""
+    """Wait until changes are drawn: the layout is updated first, then the sizes, then the drawings."""
     for _ in range(4):
         await pilot.pause(0.005)
 
 
 def words(line: CellWidget) -> str:
-    """What a widget shows, as text."""
+    """The text that a widget shows."""
     return "\n".join("".join(character for character, _ in row) for row in line._rows)
 
 
 def progress(app: MnistTui) -> str:
-    """The line under the charts."""
+    """The progress line under the charts."""
     return words(app.screen.query_one(ProgressLine))
 
 

@@ -1,4 +1,4 @@
-"""`mnist-tui attack`, `beta`, `robustness` and `transfer`: for people, as JSON, as arrays, as figures; bad input."""
+"""`mnist-tui attack`, `beta`, `robustness` and `transfer`: tables, JSON, arrays, figures, and bad input."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_beta_answers_in_words(call: Call) -> None:
     (event,) = lines(call, "beta", CNN, "--count", 4, "--steps", 20)
     assert [point["beta"] for point in event["points"]][:3] == [0, 1e-5, 1e-4]
     out = call("beta", CNN, "--count", 4, "--steps", 20)[1]
-    assert "the notebook's beta of 1e-5 changes L2 by a factor of" in out
+    assert "the notebook's beta of 1e-5 changes L2 by a fraction of" in out
     assert "it does nothing" in out
     assert "it keeps the image closer" in out
 
@@ -158,8 +158,8 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("attack",), "which attack? noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
-        (("attack", "bim"), "which attack? noise"),
+        (("attack",), "name an attack: noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
+        (("attack", "bim"), "name an attack: noise"),
         (("attack", "noise", CNN, "--classes", "33"), "classes must be different digits, for example 38, not '33'"),
         (("attack", "targeted", CNN, "--indices", "8"), "all of these images are of class 5 already"),
         (("attack", "pgd", CNN, "--indices", "400"), "index 400 is beyond the 400 images"),

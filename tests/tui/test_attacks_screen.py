@@ -1,4 +1,4 @@
-"""Screen 7 driven by its keys, with the real lab and the bundled network behind it."""
+"""Screen 7 driven by its keys, with the real lab and a bundled network."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ CNN = "pretrained:cnn"
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measurements are over few digits."""
+    """Measure over few digits."""
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
 
 
 @pytest.fixture
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Progress is heard of at once."""
+    """Report progress without delay."""
     monkeypatch.setattr("engine.lab.PROGRESS_INTERVAL", 0.0)
 
 
@@ -98,7 +98,7 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         screen = await go(pilot, "7", AttacksScreen)
         assert screen.wanted() == [AttackTargeted(what=CNN)]
         made = finished(screen)
-        assert made.indices == (3, 2, 1, 18, 4, 11, 0, 61, 7)  # the 5 is left out
+        assert made.indices == (3, 2, 1, 18, 4, 11, 0, 61, 7)  # the target, 5, is left out
         first = made.images[0]
         assert f"8 of 9 fooled; 3: Linf {first.linf:.3f}, L2 {first.l2:.2f}, after step 19" in status(screen)
         assert "0→5 100 %" in words(attack(screen).grid)
@@ -109,7 +109,7 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         assert "change" in words(screen.query_one(Legend))
         await press(pilot, screen, "right", "right")
         assert "1: Linf" in status(screen)
-        assert "never" in status(screen)  # the one that stays a 2, or becomes a 1
+        assert "never" in status(screen)  # a digit stays a 2, or becomes a 1
         assert "1 (90" in text(screen, Raster, "attack-result")
 
 
@@ -121,16 +121,16 @@ async def test_keys_choose_attack_and_parameters(still_app: MakeApp) -> None:
         assert screen.wanted() == [AttackTargeted(what=CNN, target=7, steps=10)]
         assert finished(screen).settings["target"] == 7
         assert "towards 7" in words(attack(screen).grid)
-        await press(pilot, screen, "a", "a", "p", "o", "p")  # PGD: a larger epsilon, then the other norm
+        await press(pilot, screen, "a", "a", "p", "o", "p")  # PGD with a larger epsilon, then the other norm
         assert screen.wanted() == [AttackPgd(what=CNN, epsilon=2.0, norm="l2")]
         assert 1.9 < finished(screen).l2.max() < 2.0001
         await press(pilot, screen, "a")
         assert screen.wanted() == [AttackDeepFool(what=CNN)]
-        assert "w class" not in text(screen, KeyBar)  # it goes wherever is nearest
+        assert "w class" not in text(screen, KeyBar)  # DeepFool has no target
         await press(pilot, screen, "w")
         assert screen.wanted() == [AttackDeepFool(what=CNN)]
         await press(pilot, screen, "A")
-        assert finished(screen).attack == "pgd"  # as it was left
+        assert finished(screen).attack == "pgd"  # the last choice is kept
         assert finished(screen).settings["norm"] == "l2"
 
 
@@ -141,13 +141,14 @@ async def test_parameters_end_where_their_bounds_are(still_app: MakeApp) -> None
         await press(pilot, screen, *["o"] * 4, *["P"] * 3)
         assert screen.wanted() == [AttackTargeted(what=CNN, beta=0.0)]
         assert "beta ‹0›" in text(screen, Settings)
-        # Beside Adam plain ascent, with steps of any length; and from noise, with the digit as what it is held to.
+        # Plain gradient ascent instead of Adam, with any step size; and a start from noise, penalised by its distance
+        # to the digit.
         await press(pilot, screen, "O", "O", "p", "o", "p", *["o"] * 2, "p")
         plain = AttackTargeted(what=CNN, optimizer="plain", step_size=0.02, beta=0.0, start="noise")
         assert screen.wanted() == [plain]
         assert finished(screen).settings["start"] == "noise"
         assert max(LADDERS["step_size"]) == 1000
-        # Restarts differ by where they begin: one that begins at the image is refused, and said so.
+        # Restarts differ only in their random starting points, so they are refused for a start at the image.
         await press(pilot, screen, "a", "a", *["o"] * 4, "p")
         assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
         await press(pilot, screen, "o", "p")
@@ -169,14 +170,14 @@ async def test_the_current_digit_alone(still_app: MakeApp) -> None:
         await press(pilot, screen, "d")
         assert screen.wanted() == [AttackTargeted(what=CNN, indices=GALLERY)]
         app.workspace.digit = ("test", 8)
-        await press(pilot, screen, "d")  # a 5, and a 5 is what is wanted
+        await press(pilot, screen, "d")  # a 5, which is also the target
         assert "there is nothing to attack: all of these images are of class 5 already" in status(screen)
         await press(pilot, screen, "w")
         assert finished(screen).targets == (6,)
 
 
 async def under_way(pilot: Pilot[int], screen: AttacksScreen) -> Job:
-    """Until the attack has begun."""
+    """Wait until the attack has started."""
     page = attack(screen)
     await until(pilot, lambda: page.job is not None and page.job.state == "running" and page.step > 0)
     assert page.job is not None
@@ -202,7 +203,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
             await until(pilot, lambda: attack(screen).step == at + further and job.state == "paused")  # noqa: B023
         await drawn(pilot)
         assert attack(screen).step == at + 3
-        assert screen.figure() is None  # half an attack is no figure
+        assert screen.figure() is None  # an unfinished attack has no figure
         await pilot.press("x")
         await until(pilot, lambda: isinstance(attack(screen).shown, AttackFinished) and job.state == "done")
         await drawn(pilot)
@@ -211,7 +212,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         assert made.done == at + 3
         assert made.history.shape == (10, at + 4)
         assert f"stopped after step {at + 3}, r runs it" in status(screen)
-        assert screen.wanted() == []  # it does not begin again by itself
+        assert screen.wanted() == []  # it does not restart by itself
         assert screen.figure() is not None
         await pilot.press("r")
         again = await under_way(pilot, screen)
@@ -220,7 +221,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         await until(pilot, lambda: again.state == "paused")
         await pilot.press("space")
         await until(pilot, lambda: again.state == "running")
-        await pilot.press("a")  # another attack: this one is over
+        await pilot.press("a")  # choosing another attack ends this one
         await settled(pilot, screen)
         assert again.cancelled
         assert finished(screen).attack == "targeted"
@@ -235,7 +236,7 @@ async def test_another_screen_ends_a_pause_and_coming_back_begins_again(still_ap
         job = await under_way(pilot, screen)
         await pilot.press("space")
         await until(pilot, lambda: job.state == "paused")
-        await go(pilot, "5", ActivationsScreen)  # it has what it asked for: nothing waits for a pause of another
+        await go(pilot, "5", ActivationsScreen)  # its request stops the paused attack, which would block it
         assert job.cancelled
         await pilot.press("7")
         again = await under_way(pilot, screen)
@@ -257,7 +258,7 @@ async def test_brackets_go_through_the_steps(still_app: MakeApp) -> None:
         answers = text(screen, Bars)
         await press(pilot, screen, "[")
         assert text(screen, Bars) != answers
-        assert "0→5" not in words(attack(screen).grid)  # a step earlier it was not yet taken for a 5
+        assert "0→5" not in words(attack(screen).grid)  # one step earlier it was not yet predicted as 5
         await press(pilot, screen, *["["] * 30)
         assert "step 0" in text(screen, Raster, "attack-result")
         assert (screen.query_one("#attack-result", Raster).values == made.original[0]).all()
@@ -270,7 +271,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         await press(pilot, screen, "g")
-        assert screen.wanted() == []  # so long a work begins when somebody says so
+        assert screen.wanted() == []  # work that takes so long starts only on request
         assert "r measures accuracy under attack" in text(screen, Rows)
         await press(pilot, screen, "r")
         attack: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
@@ -284,7 +285,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         last = found.points[-1]
         assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
         assert "first fooled by PGD" in text(screen, Rows)
-        await press(pilot, screen, "p")  # the other norm: what was found is no answer to that
+        await press(pilot, screen, "p")  # the results were for the other norm
         assert measured(screen, "curve") is None
         assert screen.wanted() == []
         await press(pilot, screen, "g")
@@ -322,7 +323,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         assert "made from 10 training digits" in text(screen, Rows, "universal-table")
         assert f"{found.actual[0]}→{found.predicted[0]}" in words(screen.query_one("#universal-shown", RasterGrid))
         assert screen.figure() is not None
-        await press(pilot, screen, "w")  # a target: what was found is no answer to that
+        await press(pilot, screen, "w")  # the results were without a target
         assert measured(screen, "universal") is None
         assert screen.wanted() == []
         await press(pilot, screen, "u")
@@ -339,7 +340,7 @@ async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         await pilot.press("g", "r")
-        await until(pilot, lambda: measured(screen, "curve") is not None)  # over the first of them
+        await until(pilot, lambda: measured(screen, "curve") is not None)  # over the first digits
         await pilot.press("x")
         await drawn(pilot)
         part = measured(screen, "curve")
@@ -393,12 +394,12 @@ async def test_answers_wait_behind_other_pages(still_app: MakeApp) -> None:
         await press(pilot, screen, "b", "r")
         swept = measured(screen, "beta")
         await press(pilot, screen, "b", "b")
-        assert measured(screen, "beta") is swept  # not run again
+        assert measured(screen, "beta") is swept  # it was not run again
         assert screen.figure() is not None
         await press(pilot, screen, "b")
         assert attack(screen).shown is made
         await press(pilot, screen, "r")
-        assert attack(screen).shown is not made  # but this says so
+        assert attack(screen).shown is not made  # `r` restarts it
 
 
 async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset) -> None:
@@ -412,7 +413,7 @@ async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset)
         assert attack(screen).shown is None
         assert screen.figure() is None
         await press(pilot, screen, "[", "e", "y")
-        assert "class 5" not in status(screen)  # of the page before
+        assert "class 5" not in status(screen)  # that belongs to the previous page
         await press(pilot, screen, "y", ".")
         assert finished(screen).indices == (five + 1,)
 
@@ -424,7 +425,7 @@ async def test_numbers_that_are_none(still_app: MakeApp, tmp_path: Path) -> None
         save_weights(tmp_path / "nan.safetensors", model)
         model.get_parameter("fc.3.bias").zero_()
         model.get_parameter("fc.1.weight").zero_()
-        model.get_parameter("fc.1.bias").fill_(-1)  # the hidden layer is dead: no gradient
+        model.get_parameter("fc.1.bias").fill_(-1)  # the hidden layer is dead, so there is no gradient
         save_weights(tmp_path / "dead.safetensors", model)
     app = still_app(empty=True)
     async with app.run_test(size=WIDE) as pilot:
@@ -462,7 +463,7 @@ async def test_a_digit_not_given_changes_nothing(still_app: MakeApp) -> None:
         await pilot.press("i", *["backspace"] * 9, "7", "enter")
         await settled(pilot, screen)
         assert finished(screen).indices == (7,)
-        assert "step 25" in text(screen, Raster, "attack-result")  # its end, not a moment before
+        assert "step 25" in text(screen, Raster, "attack-result")  # its last step, not an earlier one
 
 
 async def test_a_sweep_of_one_point_claims_nothing(still_app: MakeApp) -> None:

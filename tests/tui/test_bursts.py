@@ -1,4 +1,4 @@
-"""Keys that come faster than the app answers them, as from a slow line or a held key."""
+"""Keys that arrive faster than the app handles them, as from a slow connection or a held key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCREENS_BY_KEY = [(number, mode) for number, _, mode in SCREENS]
 
 
 def burst(app: MnistTui, *keys: str) -> None:
-    """Press keys without waiting in between."""
+    """Press keys without waiting between them."""
     for key in keys:
         name = _character_to_key(key) if len(key) == 1 else key
         app.post_message(events.Key(name, key if len(key) == 1 else key_to_character(key)))
@@ -70,7 +70,7 @@ async def test_another_screen_right_after_an_experiment_is_copied(still_app: Mak
         burst(app, "1")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
         await _taken_in(pilot)
-        assert app.screen.has_class("-form")  # it was filled, though another screen was in front
+        assert app.screen.has_class("-form")  # it was filled while another screen was in front
         assert app.is_running
 
 

@@ -1,4 +1,4 @@
-"""The chart's own arithmetic, and a small chart as literal text."""
+"""The arithmetic of charts, and a small chart as literal text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ChartApp(App[None]):
 
 
 def text(widget: CellWidget) -> list[str]:
-    """What the widget shows."""
+    """The lines that the widget shows."""
     return ["".join(character for character, _ in row).rstrip() for row in widget._rows]
 
 
@@ -93,7 +93,7 @@ async def test_only_the_rows_that_changed_are_sent(monkeypatch: pytest.MonkeyPat
         assert sent == []  # an equal frame sends nothing
         chart.show([Curve("val", "curve-val", [0, 1, 2], [0.0, 0.1, 0.2], "0.3000")], (0, 2), (0, 0.2))
         ((region,),) = sent
-        assert region == (34, 0, 1, 1)  # the one digit that changed
+        assert region == (34, 0, 1, 1)  # only the digit that changed
 
 
 def test_a_trace_of_few_points_is_those_points() -> None:

@@ -1,4 +1,4 @@
-"""The command line as a script meets it: exit codes, one line for what is wrong, JSON lines and nothing else."""
+"""The command line as used by scripts: exit codes, one-line errors, and JSON lines with nothing else."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ SMALL = ("--epochs", "1", "--train-size", "640")
         (["nowhere"], "nowhere is not a run folder"),
         (["pretrained:resnet"], "there is no pretrained:resnet"),
         (["missing.pth"], "there is no file missing.pth"),
-        (["--colour"], "there is no option --colour"),
+        (["--colour"], "unknown option --colour"),
         (["--runs"], "--runs needs a folder"),
-        (["one", "two"], "one thing to open at a time"),
+        (["one", "two"], "the app opens one run or file, not one two"),
         ([], "the app needs a terminal"),
     ],
 )
@@ -143,7 +143,7 @@ def test_tyros_box_becomes_a_line() -> None:
     assert one_line("╭─ Value error ─╮\n│ Error parsing\n│ --epochs: no. │\n│ ───── │\n│ more │\n╰──╯") == (
         "error parsing --epochs: no"
     )
-    assert one_line("") == "the arguments cannot be read"
+    assert one_line("") == "invalid arguments"
     with pytest.raises(RequestError):
         parse(Train, Output, "mnist-tui train", ["--epochs", "x"])
 
@@ -190,7 +190,7 @@ def test_train_for_people_prints_the_notebooks_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_run_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    # The tests may run under nohup, whose ignoring of hang-ups a program inherits, and ours respects.
+    # Tests may run under nohup: child processes inherit the ignored SIGHUP, and the program respects that.
     program = (sys.executable, "-c", f"import signal; signal.signal({int(number)}, signal.{DEFAULT[number]}); {MAIN}")
     command = [*program, "train", "--json", "--epochs", "500", "--train-size", "640"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
@@ -252,7 +252,7 @@ def test_another_place_for_runs(tmp_path: Path) -> None:
     ("command", "closed", "code"), [("runs --json", ">&-", 0), ("evaluate nosuch.pth --json", "2>&-", 2)]
 )
 def test_a_stream_that_is_closed(tmp_path: Path, command: str, closed: str, code: int) -> None:
-    """What leads nowhere is no reason to fail, and nothing is written into another stream in its place."""
+    """A closed stream is no reason to fail, and its output does not end up in another stream."""
     line = f'exec "$0" -c "{MAIN}" {command} {closed}'
     process = subprocess.run(["sh", "-c", line, sys.executable], cwd=tmp_path, capture_output=True, check=False)
     assert (process.returncode, process.stdout, process.stderr) == (code, b"", b"")

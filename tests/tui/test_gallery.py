@@ -1,4 +1,4 @@
-"""Pictures in the output of a command."""
+"""Pictures in the output of commands."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_digits_fill_the_width_and_say_what_they_are() -> None:
     assert lines[0].split() == [f"{d.actual}→{d.predicted}" for d in event.digits[:5]]  # 14 cells each, 2 between
     assert lines[8].split() == [f"{d.actual}→{d.predicted}" for d in event.digits[5:]]
     assert set(drawn.plain) <= set(" .:-=+*#%@→0123456789\n")
-    # Something dark stands where the digit's ink is, and nothing elsewhere.
+    # Glyphs are drawn where the digit has ink, and nothing elsewhere.
     ink = event.images[0].reshape(14, 2, 14, 2).mean(axis=(1, 3))
     for y in range(7):
         for x in range(14):
@@ -96,7 +96,7 @@ def test_maps_of_methods_each_up_to_its_own_largest_magnitude() -> None:
     assert drawn is not None
     assert "SmoothGrad" in drawn.plain
     lines = drawn.plain.splitlines()
-    for start in (0, 8):  # each map has its largest magnitude somewhere
+    for start in (0, 8):  # each map reaches its largest magnitude
         tiles = [[line[at : at + 14] for line in lines[start + 1 : start + 8]] for at in range(0, 80, 16)]
         for tile in tiles[: 5 if start == 0 else 3]:
             assert any(character in "#E" for row in tile for character in row)

@@ -1,4 +1,4 @@
-"""Looking into a network on the command line: tables for people, JSON lines, `.npz` and `.png`."""
+"""Inspection of networks on the command line: tables for people, JSON lines, `.npz` and `.png`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ METHODS = get_args(MethodName)
 COMMANDS = ("summary", "evaluate", "digits", "filters", "activations", "occlude", "attribute")
 
 
-# What is asked for.
+# Requests.
 
 
 def test_what_is_asked_for_becomes_a_request() -> None:
@@ -140,7 +140,7 @@ def test_digits_mark_the_mistakes(call: Call) -> None:
     ]
     assert [row[-1] == "incorrect" for row in found] == [d["actual"] != d["predicted"] for d in event["digits"]]
     _, out, _ = call("digits", CNN, "--order", "mistakes", "--digit", 1)
-    assert "class 1 alone: mistakes, the most confident first" in out
+    assert "class 1 only: mistakes, the most confident first" in out
 
 
 def test_filters_of_an_epoch(call: Call) -> None:
@@ -202,7 +202,8 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
         change = each["change"]
         assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])
     total, difference = event["faithfulness"][3]["completeness"]
-    assert f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}" in out
+    wanted = f"map sums to {total:.4f}, logit difference {difference:.4f}, error {abs(total - difference):.4f}"
+    assert wanted in out
 
 
 @pytest.mark.parametrize(
@@ -312,7 +313,7 @@ def test_a_file_may_have_colour_but_no_bar(call: Call, monkeypatch: pytest.Monke
     code, out, _ = call("digits", "pretrained:cnn-bn", "--count", "2")
     assert code == 0
     assert "\x1b[" in out
-    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", out)) == {"m"}  # colours, and no moves of the cursor
+    assert set(re.findall(r"\x1b\[[0-9;?]*([A-Za-z])", out)) == {"m"}  # colours, but no cursor movements
 
 
 def test_narrow_terminals_lose_no_digit(small: Dataset) -> None:
@@ -486,7 +487,7 @@ def test_npz_of_no_digits_keeps_its_shapes() -> None:
     assert found["index"].dtype == np.int64
     console = Console(file=io.StringIO())
     console.print(tables.results(event))
-    assert "0 of 0, class 7 alone" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "0 of 0, class 7 only" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_an_existing_file_is_replaced_whole(call: Call, tmp_path: Path) -> None:
@@ -498,7 +499,7 @@ def test_an_existing_file_is_replaced_whole(call: Call, tmp_path: Path) -> None:
 
 
 def drawn(request: DrawFigure, root: Path) -> Generator[Event, None, None]:
-    """In place of Matplotlib: notes what it was asked for."""
+    """Records requested figures instead of drawing them with Matplotlib."""
     if request.path.endswith("refused.png"):
         raise RequestError("cannot write refused.png")
     DRAWN.append(request)
@@ -510,7 +511,7 @@ DRAWN: list[DrawFigure] = []
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[DrawFigure]:
-    """The figures asked for; none is drawn."""
+    """The figures that were requested; none is drawn."""
     operations: dict[Any, Entry] = OPERATIONS
     monkeypatch.setitem(operations, DrawFigure, Entry("analysis", f"{__name__}:drawn"))
     DRAWN.clear()
@@ -584,7 +585,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(
     [
         (["summary", "--npz", "result.txt"], "--npz needs a name that ends in .npz, not result.txt"),
         (["summary", "--npz", ".npz"], "--npz needs a name that ends in .npz"),
-        (["evaluate", "--npz", "no/result.npz"], "there is no folder no: make it"),
+        (["evaluate", "--npz", "no/result.npz"], "there is no folder no: create it"),
         (["evaluate", "--png", "figure.jpg"], "--png needs a name that ends in .png, not figure.jpg"),
         (["digits", "--png", "no/figure.png"], "there is no folder no"),
         (["filters", "--png", "folder.png"], "folder.png is a folder"),
@@ -608,10 +609,10 @@ def test_a_place_for_results_is_checked_before_the_work(
 def test_a_folder_that_nothing_can_be_written_in(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     code, _, err = call("summary", "--npz", "result.npz")
-    assert (code, err) == (2, "mnist-tui: nothing can be written in .: give --npz another place\n")
+    assert (code, err) == (2, "mnist-tui: folder . is not writable: choose another file for --npz\n")
 
 
-# How it ends.
+# Exit codes.
 
 
 def test_an_interrupt_ends_it_before_anything_is_written(
@@ -625,7 +626,7 @@ def test_an_interrupt_ends_it_before_anything_is_written(
 
     monkeypatch.setattr(output, "perform", interrupted)
     files = ("--npz", "result.npz", "--png", "figure.png")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
     try:
         code, out, err = call("evaluate", "pretrained:cnn", "--dataset", "mnist", "--split", "val", *files)
     finally:

@@ -1,4 +1,4 @@
-"""Screens 2 to 5 driven by their keys, with the real lab and the bundled network behind them."""
+"""Screens 2 to 5 driven by their keys, with the real lab and a bundled network."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ async def test_colours_and_views_as_the_terminal_can(still_app: MakeApp) -> None
         assert [mode for _, mode in seen] == ["24-bit", "256 colours", "glyphs", "24-bit"]
         await pilot.press("v")
         other = await go(pilot, "5", ActivationsScreen)
-        assert other.view.mode == screen.view.mode  # the terminal is the same for all screens
+        assert other.view.mode == screen.view.mode  # the mode applies to all screens
 
 
 async def test_more_colours_than_the_terminal_says_it_has(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,7 +336,7 @@ async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolde
         await settled(pilot, screen)
         assert screen.epoch == 13
         show(app, trained, trained.history())
-        await pilot.press("left_square_bracket")  # before its first answer
+        await pilot.press("left_square_bracket")  # before its first result
         await settled(pilot, screen)
         assert screen.shown is not None
         assert (screen.shown.name, screen.inquiry.problem) == (trained.name, "")
@@ -380,7 +380,7 @@ async def test_an_epoch_under_one_survey_does_not_displace_it(still_app: MakeApp
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
         first = next(iter(screen.inquiry.jobs.values()))
-        first.state = "running"  # as if the answer were on its way
+        first.state = "running"  # as if the result were being computed
         last = app.workspace.history.epochs[-1]
         app.workspace.history.add(replace(last, epoch=last.epoch + 1))
         screen.update()
@@ -442,8 +442,8 @@ async def test_what_cannot_be_read_is_said_in_one_line(still_app: MakeApp, tmp_p
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, key, InspectScreen)
         assert screen.mode == mode
-        assert "broken.safetensors is a text file" in status(screen)  # where the path leaves room for so much
-        show(app, pretrained("cnn"))  # what was wrong is forgotten
+        assert "broken.safetensors is a text file" in status(screen)  # if the path leaves room for it
+        show(app, pretrained("cnn"))  # the error message is cleared
         await settled(pilot, screen)
         assert "broken" not in status(screen)
 
@@ -486,10 +486,9 @@ async def test_it_can_begin_on_a_tiny_terminal(still_app: MakeApp, size: tuple[i
 
 
 async def export(pilot: Pilot[int], app: MnistTui) -> str:
-    """Press e; what the app says."""
-    await until(
-        pilot, lambda: app.workspace.exporting is None or app.workspace.exporting.state == "done"
-    )  # pressed twice, it is one figure
+    """Press e; returns the app's notification."""
+    # Pressed again while a figure is drawn, the key has no effect.
+    await until(pilot, lambda: app.workspace.exporting is None or app.workspace.exporting.state == "done")
     before = len(app._notifications)
     await pilot.press("e")
     await until(pilot, lambda: len(app._notifications) > before)
@@ -500,7 +499,7 @@ async def export(pilot: Pilot[int], app: MnistTui) -> str:
 async def test_e_draws_the_figure_and_copies_its_path(
     still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, mode: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # the bundled network is not ours to write to
+    monkeypatch.chdir(tmp_path)  # figures of bundled networks go to the working directory
     app = still_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         if mode != "train":

@@ -1,4 +1,4 @@
-"""Screens 2 to 7 as they look: at 80x24 and 120x40, in colour and without, as they open and from near."""
+"""Snapshots of screens 2 to 7 at 80x24 and 120x40, with and without colour, as they open and enlarged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "12
 
 
 def pressing(*keys: str) -> Callable[[Pilot[int]], object]:
-    """Press keys, each after all of the one before is on the screen."""
+    """Press keys, each after the effect of the previous one is drawn."""
 
     async def run(pilot: Pilot[int]) -> None:
         for key in keys:

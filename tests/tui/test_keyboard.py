@@ -1,4 +1,4 @@
-"""Pastes are no keys, whether the terminal marks them or not."""
+"""Pastes are not taken for keys, whether the terminal marks them or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START, END = "\x1b[200~", "\x1b[201~"
 
 
 def keys_of(text: str) -> list[str]:
-    """What the terminal's parser makes of it after us: the keys, and `paste` for each paste."""
+    """The keys that Textual's parser finds in our output, with `paste` for each paste."""
     pastes, parser = Pastes(), XTermParser()
     pastes.take("")
     events = (*parser.feed(pastes.take(text)), *parser.tick())
@@ -28,7 +28,7 @@ def keys_of(text: str) -> list[str]:
 @pytest.mark.parametrize("text", ["runs/exp-drx R", "mdxR\rnew\r", "drop\texperiment", "eins\nzwei\n", "größe 3"])
 def test_what_comes_at_once_is_marked(text: str) -> None:
     pastes = Pastes()
-    assert pastes.take(text) == text  # typed before anybody read
+    assert pastes.take(text) == text  # typed before the app read any input
     assert pastes.take(text + text) == f"{START}{text}{text}{END}"
     assert (keys_of(text) == ["paste"]) == (len(text) >= BURST)
 
@@ -84,7 +84,7 @@ def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:
         app.wait_for("there is no field here")
         app.send(f"{START}dd")
         app.send("d")
-        while "keys on Runs" not in app.text:  # no key before the paste that has no end was given up
+        while "keys on Runs" not in app.text:  # keys are ignored until the unfinished paste times out
             app.send("?")
             app.read(1.2 * PATIENCE)
         app.send("q")

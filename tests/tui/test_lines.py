@@ -38,8 +38,8 @@ def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
 
     assert text(clipped(cells(("abcdef", plain)), 6, plain)) == "abcdef"
     assert text(clipped(cells(("abcdef", plain)), 5, plain)) == "abcd…"
-    assert text(clipped(cells(("abc   ", plain)), 4, plain)) == "abc "  # blanks alone are nothing
-    assert text(clipped(cells(("日本語", plain)), 4, plain)) == "日 …"  # no half of a character
+    assert text(clipped(cells(("abc   ", plain)), 4, plain)) == "abc "  # blanks are dropped without an ellipsis
+    assert text(clipped(cells(("日本語", plain)), 4, plain)) == "日 …"  # wide characters are not split
     assert [len(clipped(cells(("日本語", plain)), width, plain)) for width in (0, 1, 2)] == [0, 1, 2]
 
 

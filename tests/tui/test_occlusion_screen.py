@@ -1,4 +1,4 @@
-"""Screen 6 driven by its keys, with the real lab and the bundled network behind it."""
+"""Screen 6 driven by its keys, with the real lab and a bundled network."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_it_opens_on_the_notebooks_experiment(still_app: MakeApp) -> None:
         event = whole(screen)
         assert (event.split, event.index, event.patch_size, event.stride, event.watched) == ("test", 61, 8, 1, 8)
         row, column = maps_page(screen).maps.at
-        assert (row, column) == event.minimum_at  # where the patch hurts most
+        assert (row, column) == event.minimum_at  # where the patch lowers the probability most
         seen = text(screen, Maps)
         assert "p(8) with patch" in seen
         assert f"min {event.minimum:.4f} max {event.maximum:.4f}" in seen
@@ -131,7 +131,7 @@ async def test_the_cursor_is_on_the_map_of_another_run_too(still_app: MakeApp, t
         assert maps_page(screen).maps.at == (20, 20)
         app.workspace.open(trained)
         assert maps_page(screen).occlusion is None
-        await pilot.press("s", "s", "s")  # before an answer came
+        await pilot.press("s", "s", "s")  # before any result arrived
         await settled(pilot, screen)
         assert whole(screen).probabilities.shape == (6, 6)
         assert maps_page(screen).maps.at == (5, 5)
@@ -151,7 +151,7 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         rows, columns = maps_page(screen).maps.at
         assert max(rows, columns) < 10
         await press(pilot, screen, *["P"] * 12)
-        assert whole(screen).patch_size == 1  # no further
+        assert whole(screen).patch_size == 1  # the minimum
         await press(pilot, screen, ".", ".", ",")
         assert app.workspace.digit == ("test", 62)
         assert whole(screen).index == 62
@@ -172,7 +172,7 @@ async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> Non
         screen = await go(pilot, "6", OcclusionScreen)
         event = whole(screen)
         letters = text(screen, Maps).splitlines()[1:22]
-        at = 91 - 16 // 2  # the second panel begins in the middle of what the digit leaves
+        at = 91 - 16 // 2  # the second panel starts in the middle of the space beside the digit
         for row in range(21):
             found = [character for character in letters[row][at - 45 :] if character.isdigit()]
             assert [int(character) for character in found] == event.winners[row].tolist()
@@ -306,7 +306,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         np.testing.assert_array_equal(
             methods_page(screen).grid.sheet.images[6], event.maps[event.methods.index("grad-cam-conv2")]
         )
-        assert not event.maps[event.methods.index("grad-cam-conv2")].any()  # of this network on this digit
+        assert not event.maps[event.methods.index("grad-cam-conv2")].any()  # for this network and digit
         assert methods_page(screen).grid.sheet.inks[6] == "warning"
         methods_page(screen).grid.go_to(6)
         await drawn(pilot)
@@ -321,7 +321,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         assert f"deletion {event.faithfulness[1].deletion.area:.3f}" in words(near)
         assert "saliency" in words(screen.query_one(Legend))
         colours = []
-        for key in ("escape", "c", "escape", "g"):  # each page has colours of its own
+        for key in ("escape", "c", "escape", "g"):  # each page has its own colour map
             await press(pilot, screen, key)
             colours.append((screen.front, screen.view.colours))
         assert colours == [
@@ -466,7 +466,7 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], p
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
         assert app.screen is screen
-        assert screen.front == ("methods" if page == "g" else "occlusion")  # the curves have nothing to see from near
+        assert screen.front == ("methods" if page == "g" else "occlusion")  # curves cannot be enlarged
         assert not screen.has_class("-zoomed")
         assert screen.patch.patch_size == 7
         if screen.front == "occlusion":
@@ -478,7 +478,7 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], p
 
 
 async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_app: MakeApp) -> None:
-    """A part of a smaller map may have been drawn before, or not at all."""
+    """Whether or not part of a smaller map was drawn before."""
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -515,7 +515,7 @@ async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeyp
         assert "mean of 2" in text(screen, Maps)
         assert "test 61, with the patch" in text(screen, Bars)
         gate.clear()
-        app.workspace.digit = ("train", 16)  # an 8 too
+        app.workspace.digit = ("train", 16)  # also an 8
         screen.update()
         page = maps_page(screen)
         await until(pilot, lambda: isinstance(page.occlusion, OcclusionMapReady) and page.occlusion.index == 16)
@@ -578,7 +578,7 @@ async def test_the_legend_is_of_the_map_in_front(still_app: MakeApp) -> None:
         assert not classes.strip()
         assert "drop" in drop
         assert "diverging" in drop
-        await press(pilot, screen, "c")  # zero stays in the middle of the diverging map
+        await press(pilot, screen, "c")  # the diverging map stays centred on zero
         assert screen.view.colours == "diverging"
         assert maps_page(screen).maps.panels[0].span == Span(-1.0, 1.0)
 
@@ -628,7 +628,8 @@ async def test_the_mouse_moves_the_patch_too(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await pilot.click("#occlusion-maps", offset=(11, 4))  # a position is two cells wide, a row below the title
+        # Positions are two cells wide and start one row below the title.
+        await pilot.click("#occlusion-maps", offset=(11, 4))
         await drawn(pilot)
         assert maps_page(screen).maps.at == (3, 5)
         await pilot.click("#occlusion-maps", offset=(46 + 40, 21))  # the second map

@@ -1,4 +1,7 @@
-"""Pictures as literal text in each mode; the colour maps against Matplotlib's own. `benchmarks.raster` measures."""
+"""Pictures as literal text in each mode, and the colour maps compared with Matplotlib's.
+
+`benchmarks.raster` measures the speed.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +63,8 @@ def test_24_bit_colour_is_half_blocks_of_two_pixels() -> None:
     rows = draw([[0, 1], [1, 1], [0.5, np.nan]], "gray", "24-bit")
     assert text(rows) == "▀ \n▀ "
     assert colours(rows[0][0]) == ("#000000", "#ffffff")
-    assert colours(rows[0][1]) == (None, "#ffffff")  # both halves alike: a space, which is shorter to send
-    assert colours(rows[1][0]) == ("#828282", None)  # the missing lower pixel is the terminal's own background
+    assert colours(rows[0][1]) == (None, "#ffffff")  # equal halves become a space, which takes fewer bytes
+    assert colours(rows[1][0]) == ("#828282", None)  # the missing lower pixel has the terminal's background
     assert rows[1][1] == (" ", Style.null())
 
 
@@ -89,7 +92,7 @@ def test_glyphs_grow_denser_with_the_value(name: ColourMapName, lines: str) -> N
 def test_glyphs_of_the_diverging_map_tell_the_sign() -> None:
     values = np.linspace(-1, 1, 9)[None].repeat(2, axis=0)
     assert text(draw(values, "diverging", "glyphs")) == "E=-. ':+#"
-    # Of two opposite pixels in one cell the stronger shows, not their mean, which would be nothing.
+    # Of two opposite pixels in one cell the stronger is shown, since their mean would be zero.
     assert text(draw([[-1, 0.25], [0.75, -0.5]], "diverging", "glyphs")) == "E-"
 
 
@@ -158,7 +161,7 @@ def test_a_range_is_fixed_or_its_own() -> None:
     values = np.array([[0.2, 0.4]])
     assert quantise(values, Span(0, 1), 11).tolist() == [[2, 4]]
     assert quantise(values, Span.of(values, "gray"), 11).tolist() == [[0, 10]]
-    assert quantise(values, Span(0.3, 0.35), 11).tolist() == [[0, 10]]  # what is outside is drawn as the ends
+    assert quantise(values, Span(0.3, 0.35), 11).tolist() == [[0, 10]]  # values outside of the range are clipped
 
 
 def test_the_diverging_range_has_zero_in_its_middle() -> None:

@@ -1,4 +1,4 @@
-"""What crashes, other programs and other people leave in a run folder, seen in the app."""
+"""Run folders that crashes, other programs or users have damaged or changed, shown in the app."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_damaged_lines_are_counted_and_a_folder_that_vanishes_is_said_to_h
     app = still_app(run)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "1 damaged event line skipped" in progress(app))
-        with run.events_file.open("ab") as file:  # as another process does
+        with run.events_file.open("ab") as file:  # as another process would
             file.write(b"\0" * 40 + b"\n" + epoch_line(2) + GOOD)
         await until(pilot, lambda: len(app.workspace.history.epochs) == 2)
         await until(pilot, lambda: "2 damaged event lines" in progress(app))
@@ -62,7 +62,7 @@ async def test_names_and_notes_of_others(still_app: MakeApp, tmp_path: Path) -> 
         for key in ("n", "m"):
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, LineScreen))
-            await pilot.press("enter")  # as it was
+            await pilot.press("enter")  # unchanged
             await until(pilot, lambda: app.screen is screen)
         assert run.path.is_dir()
         app.notify("[/] \x1b[2J", title="[red]\x1b")

@@ -1,4 +1,4 @@
-"""Screen 8 driven by its keys: the list, the queue, and what one can do to a run."""
+"""Screen 8 driven by its keys: the list, the queue, and actions on runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
 
 
 async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
-    """Screen 8, once it has read the folder."""
+    """Screen 8, after it has read the folder."""
     await pilot.press("8")
     await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.runs is not None)
     screen = pilot.app.screen
@@ -43,7 +43,7 @@ async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
 
 
 async def typed(pilot: Pilot[int], text: str) -> None:
-    """Put `text` into the dialog and take it."""
+    """Enter `text` in the dialog and confirm it."""
     await until(pilot, lambda: isinstance(pilot.app.screen, LineScreen) and bool(pilot.app.screen.query(Input)))
     dialog = pilot.app.screen
     dialog.query_one(Input).value = text
@@ -52,7 +52,7 @@ async def typed(pilot: Pilot[int], text: str) -> None:
 
 
 def live(screen: RunsScreen) -> set[str]:
-    """The commands that do something now."""
+    """The names of the enabled commands."""
     return {command.name for command in screen.live_commands()}
 
 
@@ -89,9 +89,8 @@ async def test_notes_filter_and_order(still_app: MakeApp, tmp_path: Path) -> Non
         assert "1 of 3 runs with #GOOD finished" in words(screen.list.rows)
         await pilot.press("slash")
         await typed(pilot, "")
-        assert screen.list.here == next(
-            run for run in screen.runs or () if run.name == second.name
-        )  # the cursor stayed
+        # The cursor stayed on its run.
+        assert screen.list.here == next(run for run in screen.runs or () if run.name == second.name)
         await pilot.press("o", "o")
         assert "by validation loss" in words(screen.list.rows)
         losses = [run.val_loss or 9.0 for run in screen.list.shown]
@@ -178,7 +177,7 @@ async def test_the_queue(still_app: MakeApp) -> None:
 
 
 async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past a run that cannot fit, of which there is then no folder."""
+    """It skips a run that does not fit into memory and creates no folder for it."""
     monkeypatch.setattr("engine.runs.recording.free_memory", lambda: 2 * 10**9)
     large = replace(SMALL, batch_size=640, channels=1024)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -239,8 +238,8 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
-        app.workspace.training, app.workspace.queue = FakeJob(), [SMALL]  # which waits
-        screen.list.rows.key = app.workspace.queue[0]  # what is out of view, keys do nothing to
+        app.workspace.training, app.workspace.queue = FakeJob(), [SMALL]  # the queue is waiting
+        screen.list.rows.key = app.workspace.queue[0]  # the list is not shown, so keys have no effect on its lines
         await pilot.press("d", "x", "c", "u", "R", "plus")
         assert (app.workspace.queue, app.screen) == ([SMALL], screen)
         screen.list.rows.key = "plain-0"
@@ -260,7 +259,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert "mean of 3" in words(chart)
         assert chart.curves[-1].ys[-1] == pytest.approx((90 + 95.05 + 96) / 3)
         assert screen.figure() is not None
-        await pilot.press("n", "d", "R", "c")  # of the list, which is not in view
+        await pilot.press("n", "d", "R", "c")  # keys of the list, which is not shown
         assert app.screen is screen
         assert len(list(root.iterdir())) == 4
         await pilot.press("escape", "escape")
@@ -268,7 +267,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert not screen.marked
         await pilot.press("g")
         await until(pilot, lambda: comparison.event is not None and len(comparison.event.groups[0].runs) == 2)
-        assert len(screen.marked) == 4  # without marks, all
+        assert len(screen.marked) == 4  # all runs if none is marked
 
 
 @pytest.mark.usefixtures("few_images", "quick_keys")
@@ -326,11 +325,11 @@ async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -
         await until(pilot, lambda: listed(screen) == ["renamed", "20270101-000000-cnn", third.name, first.name])
         assert here(screen) == "renamed"
         assert screen.marked == {"renamed"}
-        catalogue.rename(RunFolder(second.path.with_name("renamed")), "aside")  # by somebody else
+        catalogue.rename(RunFolder(second.path.with_name("renamed")), "aside")  # as another program would
         screen.look()
         await until(pilot, lambda: "renamed" not in listed(screen))
         before = {path.name for path in (tmp_path / "runs").iterdir()}
-        await pilot.press("d", "c", "enter", "R", "n")  # nothing is under the cursor
+        await pilot.press("d", "c", "enter", "R", "n")  # no run is under the cursor
         assert {path.name for path in (tmp_path / "runs").iterdir()} == before
         assert app.screen is screen
         assert "delete" not in live(screen)
@@ -347,11 +346,11 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         under_way(app)
-        app.workspace.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal, and three all the same
+        app.workspace.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal but distinct
         screen = await opened(pilot, 1)
         await pilot.press("down")
         assert screen.list.rows.cursor == 1
-        taken = app.workspace.queue.pop(0)  # before anything is drawn anew
+        taken = app.workspace.queue.pop(0)  # before the next redraw
         await pilot.press("d")
         assert len(app.workspace.queue) == 1
         assert screen.list.rows.cursor == 0
@@ -361,7 +360,7 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
         await pilot.press("d")
         assert screen.list.here is None
         assert folder.path.is_dir()
-        app.workspace.history.name = folder.name  # it has begun
+        app.workspace.history.name = folder.name  # it has started
         screen.update()
         assert here(screen) == folder.name
         assert taken == SMALL

@@ -1,4 +1,4 @@
-"""Keys that come before a screen is there, and terminals in which nothing fits."""
+"""Keys that arrive before a screen is ready, and terminals that are too small."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ async def test_a_screen_asked_for_when_the_app_has_left(still_app: MakeApp) -> N
     app = still_app()
     async with app.run_test() as pilot:
         await pilot.pause()
-    app.switch_mode("runs")  # the key that came after `q`
+    app.switch_mode("runs")  # as the key after `q` would
     assert app.screen_stack == []

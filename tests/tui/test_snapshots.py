@@ -1,4 +1,4 @@
-"""Each screen as it looks: at 80x24 and 120x40, in colour and without, dark and light, full and empty."""
+"""Snapshots of each screen at 80x24 and 120x40, with and without colour, dark and light, full and empty."""
 
 from __future__ import annotations
 

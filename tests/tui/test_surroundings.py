@@ -1,4 +1,4 @@
-"""The program where something around it is not as it should be: libraries, names of modules, home, folders."""
+"""The program in a broken environment: libraries, module names, home and folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REINSTALL = "reinstall the package that needs it, or add the library's folder to
 
 
 def program(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """`mnist-tui ARGUMENTS` with `path` before all that Python looks through."""
+    """`mnist-tui ARGUMENTS` with `path` first on Python's module search path."""
     command = [sys.executable, "-P", "-m", "tui.cli", *arguments]
     environment = os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
     return subprocess.run(command, env=environment, cwd=path, capture_output=True, text=True, check=False)
@@ -115,7 +115,7 @@ def test_homes_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         patch.setattr(os, "access", lambda *_: False)
         assert cache_folder() == instead
         own.mkdir(parents=True)
-        assert cache_folder() == own  # somebody filled it for everybody to read
+        assert cache_folder() == own  # it exists, so read access is enough
     monkeypatch.setattr(Path, "home", no_home)
     assert cache_folder() == instead
 

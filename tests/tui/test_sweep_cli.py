@@ -1,4 +1,4 @@
-"""`mnist-tui train --sweep`: what one run does is no other's affair, and at the end stands what failed."""
+"""`mnist-tui train --sweep`: a failed run does not affect the others, and failures are listed at the end."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = ("train", "--epochs", "1", "--train-size", "640", "--hidden", "8", "--de
 
 @pytest.fixture
 def troubles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two gigabytes; and training that fails with 3 channels, and that has a fault of ours with 5."""
+    """Two gigabytes of memory; training fails with 3 channels, and raises an unexpected error with 5."""
 
     def troubled(request: Any, *rest: Any) -> Iterator[Any]:
         if request.channels == 3:
@@ -47,7 +47,7 @@ def test_a_sweep_goes_on_past_what_failed_and_ends_with_a_table(call: Call) -> N
     assert out.count("best validation loss") == 1
     table = err[err.index("3 of 4 runs failed:") :]
     names = {run.read_record().request.channels: run.name for run in map(RunFolder, Path("runs").iterdir())}
-    assert names.keys() == {3, 5, 4}  # what was refused leaves no folder
+    assert names.keys() == {3, 5, 4}  # a refused run leaves no folder
     rows = table.splitlines()
     assert rows[1].split() == ["run", "folder", "reason"]
     for channels, words in (

@@ -1,4 +1,4 @@
-"""The real program in a pseudo-terminal: first frame, leaving in mid-run, hang-up, and terminals that can do little."""
+"""The real program in a pseudo-terminal: first frame, quitting during a run, hang-up, and limited terminals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui.signals import LAST_RESORT
 
 
 def _train(app: PtyApp, cwd: Path) -> Path:
-    """Start a run and wait for its first steps; its folder."""
+    """Start a run and wait for its first steps; returns its folder."""
     app.wait_for("quit")
     app.send("r")
     app.wait_for("img/s   run", 60)
@@ -77,7 +77,7 @@ def test_a_signal_to_an_idle_app_ends_it_at_once(tmp_path: Path, number: signal.
     with PtyApp(cwd=tmp_path) as app:
         before = termios.tcgetattr(app.fd)
         app.wait_for(lambda a: "quit" in a.text and "loading" not in a.text.splitlines()[0], 60)
-        app.read(0.5)  # nothing is under way that would wake it
+        app.read(0.5)  # no other activity would wake it
         app.kill(number)
         assert app.wait(LAST_RESORT - 1) == code
         assert termios.tcgetattr(app.fd)[3] == before[3]
@@ -97,10 +97,11 @@ def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) ->
         app.wait_for("batch normalisation")
         app.send("\t" * 6)
         app.wait_for("number of training images")
-        app.send("\x01\x0b4000")  # less than an epoch of the whole
+        app.send("\x01\x0b4000")  # shorter epochs than with all of MNIST
         app.wait_for("  4000 ")
         folder = _train(app, tmp_path)
-        # Nobody reads from here on: the app's writer fills the pseudo-terminal and blocks, as over a stalled link.
+        # Nothing is read from here on: the app's writer fills the pseudo-terminal and blocks, as with a stalled
+        # connection.
         for _ in range(120):
             app.send("y")
         events = folder / "events.jsonl"
@@ -182,7 +183,7 @@ def test_of_other_terminals_their_own_description_counts(
 
 
 def test_libraries_that_print_do_so_in_a_log(tmp_path: Path) -> None:
-    """Into a terminal whose shell has exported the size that it had."""
+    """Even in a terminal whose shell has exported its former size."""
     code = """
 import os
 from tui.app import MnistTui
@@ -205,7 +206,7 @@ main()
         assert "NOISE" not in app.text
         app.send("q")
         assert app.wait() == 0
-        assert "what libraries printed" in app.text
+        assert "libraries printed messages" in app.text
     assert (tmp_path / "mnist-tui" / "libraries.log").read_text() == "NOISE on 1\nNOISE on 2\n"
 
 
@@ -228,7 +229,7 @@ print("after")
 
 
 def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:
-    """Textual draws on standard error: with it redirected, the screen would stay dark."""
+    """Textual draws on standard error, so the screen would stay dark if it were redirected."""
     script = ("/bin/sh", "-c", f"exec {sys.executable} -c 'from tui.cli.main import main; main()' 2>err.txt")
     with PtyApp(cwd=tmp_path, program=script) as app:
         assert app.wait() == 2
@@ -236,7 +237,7 @@ def test_standard_error_elsewhere_is_said(tmp_path: Path) -> None:
 
 
 def test_a_closed_terminal_loses_nothing(tmp_path: Path) -> None:
-    """Hang-up in mid-epoch, start again, resume: the same weights as of a run that nobody disturbed."""
+    """After a hang-up in mid-epoch, a resumed run has the same weights as an uninterrupted one."""
     experiment = ("--epochs", "1", "--threads", "1", "--channels", "8", "--hidden", "32")
     command = [sys.executable, "-m", "tui.cli", "train", *experiment, "--runs", str(tmp_path / "whole"), "--json"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -245,7 +246,7 @@ def test_a_closed_terminal_loses_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
         events = tmp_path / "runs"
         until(lambda: any(b"RunStarted" in path.read_bytes() for path in events.glob("*/events.jsonl")))
-        started.kill()  # before its first epoch: nothing is there but what was asked for
+        started.kill()  # before its first epoch, when the folder holds only the request
     for _ in range(2):
         with PtyApp(cwd=tmp_path) as app:
             app.wait_for("was not finished: R resumes it", 60)
@@ -279,7 +280,7 @@ def test_a_detached_run_goes_on_without_the_app(tmp_path: Path) -> None:
         with PtyApp([name], cwd=tmp_path) as app:
             app.wait_for("quit")
             app.send("q")
-            assert app.wait() == 0  # it asks nothing: the run is not its own
+            assert app.wait() == 0  # it does not ask, because another process trains the run
     assert not list((tmp_path / "runs").glob(".detached*"))
     with PtyApp([name], cwd=tmp_path) as app:
         app.wait_for("best validation loss", 90)

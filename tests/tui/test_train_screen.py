@@ -1,4 +1,4 @@
-"""The Train screen driven by its keys, with the real lab behind it, on a few hundred real images."""
+"""The Train screen driven by its keys, with the real lab, on a few hundred real images."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from tui.widgets.lines import Header, KeyBar
 
 
 def train_screen(app: MnistTui) -> TrainScreen:
-    """The screen in front."""
+    """The Train screen, which must be in front."""
     assert isinstance(app.screen, TrainScreen)
     return app.screen
 
 
 def keys(app: MnistTui) -> str:
-    """The key bar."""
+    """The text of the key bar."""
     return words(app.screen.query_one(KeyBar))
 
 
@@ -56,7 +56,7 @@ SMALL = Train(epochs=2, train_size=1280, threads=1)
 
 
 async def start(pilot: Pilot[int], app: MnistTui, request: Request) -> None:
-    """Fill in `request` and press run."""
+    """Fill in the form with `request` and start the run."""
     await until(pilot, lambda: bool(train_screen(app).query("#field-epochs")))
     train_screen(app).query_one(RequestForm).fill(request)
     await tap(pilot, "escape", "r")
@@ -80,7 +80,7 @@ async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
 async def test_a_run_asked_for_before_the_first_frame_comes_after_the_warm_up(
     app: MnistTui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app.workspace, "on_change", lambda _: None)  # there is no screen yet
+    monkeypatch.setattr(app.workspace, "on_change", lambda _: None)  # no screen exists yet
     app.workspace.train(SMALL)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
@@ -90,7 +90,7 @@ async def test_a_run_asked_for_before_the_first_frame_comes_after_the_warm_up(
 
 
 async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
-    path = tmp_path / "[bold]mine.pth"  # no markup, whatever it looks like
+    path = tmp_path / "[bold]mine.pth"  # looks like markup but must not be read as such
     torch.save(notebook.network(True).state_dict(), path)
     app = MnistTui(tmp_path / "runs", weights=path)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -148,7 +148,7 @@ async def test_a_run_cancelled_before_it_began_makes_room_for_another(app: Mnist
     async with app.run_test(size=(120, 40)) as pilot:
         await start(pilot, app, SMALL)
         assert app.workspace.training is not None
-        app.workspace.training.cancel()  # while the warm-up is under way before it, or just after
+        app.workspace.training.cancel()  # during the warm-up before it, or just after
         await until(pilot, lambda: app.workspace.training is None)
         await pilot.press("r")
         await until(pilot, lambda: app.workspace.history.state == "finished")
@@ -201,7 +201,7 @@ async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monke
 
 
 async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where they come, and the job ends, just after the events were taken."""
+    """Even if they arrive, and the job ends, just after the events were fetched."""
     heard: list[Event] = []
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
@@ -299,7 +299,7 @@ async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int]) -
 
 
 def _handlers(screen: Screen[None], command: Command) -> list[object]:
-    """Who has what `command` does: the screen, or each page that it belongs to; nobody where it turns to a page."""
+    """The objects that handle `command`: the screen, or each of its pages; none if it switches to a page."""
     if not isinstance(screen, PagedScreen) or hasattr(screen, f"action_{command.name}"):
         return [screen]
     if command.name in screen.pages:
@@ -419,7 +419,7 @@ async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, mo
         assert run.history().state == "stopped"
         assert app.is_running
         assert app.workspace.queue == []
-        assert app.workspace.history.state == "finished"  # the next one in the queue had its turn
+        assert app.workspace.history.state == "finished"  # the next one in the queue has run
     assert app.workspace.lab.close()
 
 
@@ -433,7 +433,7 @@ async def test_a_paused_run_is_stopped_by_another_process(still_app: MakeApp, tm
         run.stop_file.parent.mkdir()
         run.stop_file.touch()
         app.workspace.look_around()
-        assert not job.cancelled  # it looks itself
+        assert not job.cancelled  # a running job checks the file itself
         job.pause()
         app.workspace.look_around()
         assert job.cancelled
@@ -443,7 +443,7 @@ async def test_the_header_says_why_the_cpu_computes(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
-        for _ in range(2):  # each job brings it
+        for _ in range(2):  # each job reports it
             app.workspace._take(
                 Job(WarmUp(), OPERATIONS[WarmUp]), DeviceFellBack(reason="cuda:0 is too old for this PyTorch")
             )

@@ -1,4 +1,4 @@
-"""The workspace by itself: no terminal, no screen, no PyTorch."""
+"""The workspace on its own, without terminal, screens or PyTorch."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Answers = dict[type[Request], list[Event | Exception]]
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """What requests are answered with, in place of the engine's work; of others nothing comes."""
+    """Events to return for requests instead of the engine's; other requests return none."""
     found: Answers = {}
 
     def perform(request: Request, _root: Path) -> Generator[Event, None, None]:
@@ -58,14 +58,14 @@ def workspace(tmp_path: Path, answers: Answers) -> Iterator[Workspace]:
 
 
 def heard(workspace: Workspace) -> list[Notice]:
-    """What the workspace tells from now on."""
+    """A list that collects the workspace's notices from now on."""
     notices: list[Notice] = []
     workspace.tell = notices.append
     return notices
 
 
 def until(workspace: Workspace, condition: Callable[[], bool]) -> None:
-    """Take in what happens until `condition` holds."""
+    """Process events until `condition` holds."""
     end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end
@@ -107,11 +107,11 @@ def test_changes_within_a_change_are_one(workspace: Workspace) -> None:
         with workspace.changing(routine=True):
             pass
         assert changes == []
-    assert changes == [False]  # not all of it was routine
+    assert changes == [False]  # not only routine progress
     with workspace.changing(routine=True):
         pass
     assert changes == [False, True]
-    workspace.digit = ("train", 3)  # is the current one already
+    workspace.digit = ("train", 3)  # already the current digit
     assert len(changes) == 2
 
 
@@ -133,7 +133,7 @@ def test_the_queue_goes_on_after_each_run(workspace: Workspace, answers: Answers
     assert [request.seed for request in workspace.queue] == [2, 3]
     workspace.move(0, 1)
     assert [request.seed for request in workspace.queue] == [3, 2]
-    workspace.move(1, 1)  # it is the last already
+    workspace.move(1, 1)  # already the last one
     workspace.remove(1)
     assert [request.seed for request in workspace.queue] == [3]
     until(workspace, lambda: workspace.training is None and not workspace.queue)

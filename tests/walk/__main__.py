@@ -1,8 +1,8 @@
-"""Walk at random through the app and print what fails, each with the fewest steps that lead there.
+"""Walk randomly through the app and print each failure with the fewest steps that reproduce it.
 
-`python -m tests.walk --keys 30000 --seed N`; `--replay FILE` (or the text itself) takes the steps that it printed.
-Exit code 1 where anything failed: an exception in the app, a worker or a job of the lab, a step that was not answered
-within `--limit` seconds (2, of a machine that does nothing else), a file written or a process touched outside.
+`python -m tests.walk --keys 30000 --seed N`; `--replay FILE` (or the text itself) repeats the steps that were printed.
+The exit code is 1 if anything failed: an exception in the app, a worker or a job of the lab; a step that was not
+handled within `--limit` seconds (2, for an otherwise idle machine); a file written or a process affected outside.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tests.walk.steps import Steps, random_size, size_of  # noqa: E402
 from tests.walk.world import few_images, make_world  # noqa: E402
 
 AN_APP = 400
-"""Keys from the start of an app until it is closed for a fresh one."""
+"""Number of keys after which an app is closed and a new one is started."""
 
 
 class Walker:
-    """Plays in copies of one world, and keeps count."""
+    """Runs apps in copies of one world, and keeps statistics."""
 
     def __init__(self, folder: Path, limit: float) -> None:
         self.world, self.place, self.limit = folder / "world", folder / "place", limit
@@ -44,7 +44,7 @@ class Walker:
         self.slowest = 0.0
 
     def play(self, start: Start, steps: Sequence[str]) -> Outcome:
-        """One app."""
+        """Run one app through `steps`."""
         shutil.rmtree(self.place, ignore_errors=True)
         shutil.copytree(self.world, self.place, symlinks=True)
         os.chdir(self.place)
@@ -53,7 +53,7 @@ class Walker:
         return outcome
 
     def walk(self, keys: int, seed: int) -> list[Outcome]:
-        """Random apps until `keys` were pressed; those in which something failed."""
+        """Run apps with random steps until `keys` keys were pressed; returns the outcomes with failures."""
         chance, failed = random.Random(seed), []
         while self.keys < keys:
             start, steps = self._some(chance, min(AN_APP, keys - self.keys))
@@ -66,7 +66,7 @@ class Walker:
         return failed
 
     def _some(self, chance: random.Random, keys: int) -> tuple[Start, list[str]]:
-        """A start, and steps of about as many keys: the same for the same seed, however they are timed."""
+        """A start, and steps with about `keys` keys: the same for the same seed, regardless of timing."""
         names = sorted(path.name for path in (self.world / "runs").iterdir() if (path / "request.json").is_file())
         whats = ("", *(f"pretrained:{name}" for name in PRETRAINED), "net.pth", "20260101-000001-cnn")
         what = chance.choice((*whats, chance.choice(names)))
@@ -79,7 +79,7 @@ class Walker:
         return start, steps
 
     def fewest(self, outcome: Outcome, failure: Failure, seconds: float) -> list[str] | None:
-        """The fewest steps to this failure that were found in time; None where it does not come again."""
+        """The fewest steps to this failure that were found in time; None if it cannot be reproduced."""
 
         def fails(steps: Sequence[str]) -> bool:
             return failure.signature in {each.signature for each in self.play(outcome.start, steps).failures}
@@ -106,7 +106,7 @@ def _told(walker: Walker, failed: Sequence[Outcome], seconds: float) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code."""
+    """Run the walk; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.walk", description=__doc__)
     parser.add_argument("--keys", type=int, default=30_000)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The fewest steps that still end in the same failure (Zeller's delta debugging), within a time."""
+"""Minimisation of steps that reproduce a failure (Zeller's delta debugging), within a time limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Fails = Callable[[Sequence[str]], bool]
 
 
 def minimised(steps: Sequence[str], fails: Fails, seconds: float) -> list[str]:
-    """A part of `steps` for which `fails`; all of them where no smaller one is found in time."""
+    """A subsequence of `steps` for which `fails` holds; all of them if no shorter one is found in time."""
     until = time.monotonic() + seconds
 
     def known(part: Sequence[str]) -> bool:
@@ -17,7 +17,7 @@ def minimised(steps: Sequence[str], fails: Fails, seconds: float) -> list[str]:
 
     found = list(steps)
     length = 1
-    while length < len(found):  # most failures are of the last few steps
+    while length < len(found):  # most failures need only the last few steps
         if known(found[-length:]):
             found = found[-length:]
             break
@@ -27,7 +27,7 @@ def minimised(steps: Sequence[str], fails: Fails, seconds: float) -> list[str]:
 
 
 def _fewer(steps: list[str], fails: Fails) -> list[str]:
-    """Take away halves, quarters, and so on, down to single steps, as long as that changes anything."""
+    """Remove halves, quarters, and so on, down to single steps, until nothing more can be removed."""
     pieces = 2
     while len(steps) >= 2:
         size = -(-len(steps) // pieces)
@@ -44,7 +44,7 @@ def _fewer(steps: list[str], fails: Fails) -> list[str]:
 
 
 def _apart(steps: Sequence[str]) -> list[str]:
-    """The keys of a burst one by one."""
+    """The steps with each burst split into single keys."""
     single: list[str] = []
     for step in steps:
         kind, _, rest = step.partition(" ")

@@ -1,4 +1,4 @@
-"""One app, from its start through steps to its end, and what went wrong on the way."""
+"""One app, run through steps from start to end, and its failures."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ from tui.app import MnistTui
 from tui.keyboard import Pastes
 
 UNDER_WAY = Train(epochs=2000, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")
-"""The run that trains while the walk goes on."""
+"""The run that trains during the walk."""
 DEADLOCK = 60.0
-"""Seconds without an answer after which the process gives up."""
+"""Seconds without a response after which the process gives up."""
 _OURS = (f"{os.sep}tui{os.sep}", f"{os.sep}engine{os.sep}")
 
 
 @dataclass(frozen=True)
 class Start:
-    """How an app begins."""
+    """How an app is started."""
 
     columns: int
     rows: int
     what: str = ""
-    """What it opens, as the command line names it."""
+    """What it opens, as on the command line."""
     training: bool = False
-    """Whether a run trains from the beginning."""
+    """Whether a run trains from the start."""
 
     def __str__(self) -> str:
         words = [f"start {self.columns} {self.rows}", *(["training"] if self.training else []), json.dumps(self.what)]
@@ -66,7 +66,7 @@ class Start:
 
     @classmethod
     def parse(cls, line: str) -> Start:
-        """What `str` wrote."""
+        """The inverse of `str`."""
         _, columns, rows, *rest = line.split(" ", 3)
         training = rest[0].startswith("training ")
         return cls(int(columns), int(rows), json.loads(rest[0].removeprefix("training ")), training)
@@ -74,45 +74,45 @@ class Start:
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that must not happen."""
+    """Something that went wrong."""
 
     kind: str
     words: str
     """One line."""
     place: str = ""
-    """The innermost of our own lines of code."""
+    """The innermost line of the program's own code."""
     trace: str = ""
 
     @property
     def signature(self) -> tuple[str, str, str]:
-        """Equal for what is the same fault."""
+        """Equal for failures with the same cause."""
         return self.kind, self.words.partition(":")[0], self.place
 
 
 @dataclass
 class Outcome:
-    """What came of one app."""
+    """The result of running one app."""
 
     start: Start
     steps: list[str] = field(default_factory=list)
-    """Those that were taken."""
+    """The steps that were taken."""
     failures: list[Failure] = field(default_factory=list)
     slowest: float = 0.0
-    """Seconds until a step was answered, at most."""
+    """Longest time until a step was handled, in seconds."""
 
     @property
     def keys(self) -> int:
-        """Keys, characters and turns of the mouse."""
+        """Number of keys, characters and mouse actions."""
         return sum(map(size_of, self.steps))
 
     def fail(self, failure: Failure) -> None:
-        """Keep a failure; of the same fault once more is no other."""
+        """Record a failure, unless one with the same signature is recorded already."""
         if failure.signature not in {each.signature for each in self.failures}:
             self.failures.append(failure)
 
 
 def failure(kind: str, error: BaseException) -> Failure:
-    """An exception, with where it came from."""
+    """The failure for an exception, with its origin."""
     frames = traceback.extract_tb(error.__traceback__)
     words = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     ours = [frame for frame in frames if any(part in frame.filename for part in _OURS)] or frames
@@ -126,33 +126,33 @@ SEQUENCES = {
     for text, keys in reversed(list(ANSI_SEQUENCES_KEYS.items()))
     if isinstance(keys, tuple) and len(keys) == 1
 }
-"""What a terminal sends for a key."""
+"""The bytes that a terminal sends for a key."""
 
 
 class SilentDriver(HeadlessDriver):
-    """Takes what a terminal sends as it comes and writes nothing; the app draws all the same."""
+    """A driver that parses terminal input and writes nothing, while the app still draws."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._parser, self._pastes = XTermParser(), Pastes()
-        self._pastes.first = False  # nothing was typed before anybody read
+        self._pastes.first = False  # nothing was typed before the app started
 
     @property
     def is_headless(self) -> bool:
-        """A headless app does not turn what it draws into text."""
+        """False, because a headless app does not render its drawings to text."""
         return False
 
     def send_message(self, message: Message) -> None:
-        """In the order of their coming."""
+        """Post a message, in order of arrival."""
         self._app.post_message(message)
 
     def send(self, text: str) -> None:
-        """Hear what comes from a terminal in one piece, as the app's own driver does."""
+        """Process input that arrives in one piece, as the app's own driver does."""
         for message in self._parser.feed(self._pastes.take(text)):
             self.process_message(message)
 
     def press(self, key: str) -> None:
-        """One key. The parser would wait whether an escape alone is more, and some keys no terminal sends."""
+        """Press one key. Posted directly if the parser would wait (after an escape) or if no terminal sends the key."""
         name = _character_to_key(key) if len(key) == 1 else key
         text = key if len(key) == 1 else SEQUENCES.get(key) or key_to_character(key) or ""
         if key == "escape" or not text:
@@ -161,13 +161,13 @@ class SilentDriver(HeadlessDriver):
             self.send(text)
 
     def resize(self, columns: int, rows: int) -> None:
-        """As a terminal does."""
+        """Resize the terminal."""
         self._size = columns, rows
         self._app.post_message(events.Resize(Size(columns, rows), Size(columns, rows)))
 
 
 class WalkedApp(MnistTui):
-    """The app, with its failures kept instead of printed."""
+    """The app, which records its failures instead of printing them."""
 
     outcome: Outcome
 
@@ -181,7 +181,7 @@ class WalkedApp(MnistTui):
 
     @property
     def over(self) -> bool:
-        """Whether it ends, for whatever reason."""
+        """Whether the app is ending, for any reason."""
         return self._exit or self._closing or self._closed or self._exception is not None
 
 
@@ -200,7 +200,7 @@ def _scrolls(way: str) -> type[events.MouseEvent]:
 
 
 def _turns(step: str) -> Iterator[Message]:
-    """The mouse's part in a step."""
+    """The mouse events of a step."""
     kind, _, rest = step.partition(" ")
     words = rest.split()
     match kind:
@@ -218,9 +218,9 @@ def _turns(step: str) -> Iterator[Message]:
 
 
 async def _answered(app: WalkedApp) -> None:
-    """Wait until what was sent has gone through the app, the widget that has the focus, and all that hold it.
+    """Wait until the app, the focused widget and its ancestors have processed what was sent.
 
-    Textual's own pilot waits for an idle processor, and while a run trains there is none.
+    Textual's pilot waits for an idle CPU instead, which does not happen during training.
     """
     screen = app.screen_stack[-1] if app.screen_stack else None
     focused = screen.focused if isinstance(screen, Screen) else None
@@ -234,7 +234,7 @@ async def _answered(app: WalkedApp) -> None:
 
 
 async def _rested(app: WalkedApp) -> None:
-    """Wait until the analysis lane is through, half a second at most."""
+    """Wait until the analysis lane is idle, for at most half a second."""
     until = time.monotonic() + 0.5
     while time.monotonic() < until and app.workspace.lab.unfinished("analysis") and not app.over:
         await asyncio.sleep(0.01)
@@ -242,7 +242,7 @@ async def _rested(app: WalkedApp) -> None:
 
 
 class _Watch:
-    """Looks from another thread at how long a step has gone unanswered, and at what the event loop does meanwhile."""
+    """Measures from another thread how long a step has been waiting, and records what the event loop is doing."""
 
     def __init__(self, outcome: Outcome, limit: float) -> None:
         self.outcome, self.limit = outcome, limit
@@ -270,7 +270,7 @@ class _Watch:
 
 
 async def play(start: Start, steps: Iterable[str], limit: float, canary: Canary) -> Outcome:
-    """Open an app where we are and take `steps` until they end, or the app does."""
+    """Open an app in the working directory and take `steps` until they, or the app, end."""
     outcome = Outcome(start)
     root = Path("runs")
     found = find_network(start.what, root) if start.what else None
@@ -315,7 +315,7 @@ async def play(start: Start, steps: Iterable[str], limit: float, canary: Canary)
 
 
 def _close(app: WalkedApp) -> None:
-    """End the lanes' work: else it would write into a folder that is no more."""
+    """Stop the lanes, which would otherwise write to a folder that no longer exists."""
     app.workspace.lab.close(30.0)
     for job in (*app.workspace.lab.unfinished("training"), *app.workspace.lab.unfinished("analysis")):
         job.wait(30.0)
@@ -341,7 +341,7 @@ async def _take(app: WalkedApp, step: str) -> None:
         case "keys":
             for key in rest.split():
                 driver.press(key)
-        case "text":  # quick fingers; or, where it is long enough, a paste that the terminal does not mark
+        case "text":  # fast typing or, if it is long enough, a paste that the terminal does not mark
             driver.send(json.loads(rest))
         case "paste":
             driver.send(f"{BRACKETED_PASTE_START}{json.loads(rest)}{BRACKETED_PASTE_END}")
@@ -359,7 +359,7 @@ def _loop_failed(outcome: Outcome, context: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def watched_operations(outcome: Outcome) -> Iterator[None]:
-    """Hear of what operations raise that is no fault of the request."""
+    """Record exceptions of operations that are not caused by an invalid request."""
     perform = operations.perform
 
     def watched(request: Request, root: Path) -> Generator[Event, None, None]:
@@ -377,7 +377,7 @@ def watched_operations(outcome: Outcome) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watched_workers(outcome: Outcome) -> Iterator[None]:
-    """Hear of each worker that fails, also of those whose error does not end the app."""
+    """Record each worker that fails, including those whose error does not end the app."""
     run = Worker._run
 
     async def watched(self: Worker[Any], app: App[Any]) -> None:

@@ -1,7 +1,8 @@
-"""Steps of a walk, a line of text each, and random ones.
+"""Steps of a walk, each a line of text, and a generator of random steps.
 
-`keys 6 end enter` are pressed in one burst; `text "abc"` and `paste "abc"` are typed and pasted; `click X Y`,
-`drag X Y X Y`, `scroll X Y up` and `move X Y` are the mouse; `resize 80 24`; `rest` waits until the lanes are through.
+`keys 6 end enter` presses keys in one burst; `text "abc"` types and `paste "abc"` pastes; `click X Y`,
+`drag X Y X Y`, `scroll X Y up` and `move X Y` use the mouse; `resize 80 24` resizes the terminal; `rest` waits until
+the lanes are idle.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ DIALOGS = (
     *(("8", "slash"), ("8", "n"), ("8", "m"), ("1", "Q"), ("5", "i"), ("6", "i"), ("7", "i"), ("1", "f", "tab")),
     ("ctrl+p",),
 )
-"""Keys that lead to where text is typed."""
+"""Keys that lead to a text input."""
 LEAVES = ("quit", "answer")
 MOST = (250, 80)
 """Columns and rows of the largest terminal."""
 
 
 def _name(key: str) -> str:
-    """A key as a step writes it: the character itself where it is one that no space hides."""
+    """The name of a key in a step: the character itself, unless it is a space."""
     character = key_to_character(key)
     return character if character and not character.isspace() else key
 
@@ -54,7 +55,7 @@ NUMBERS = tuple(key for key, _, _ in SCREENS)
 
 
 def size_of(step: str) -> int:
-    """How many keys, characters and turns of the mouse a step is."""
+    """The number of keys, characters and mouse actions in a step."""
     kind, _, rest = step.partition(" ")
     if kind == "keys":
         return len(rest.split())
@@ -62,7 +63,7 @@ def size_of(step: str) -> int:
 
 
 class Steps:
-    """Random steps without end; the same for the same generator, whatever the app does with them."""
+    """An endless sequence of random steps: the same for the same generator, regardless of what the app does."""
 
     def __init__(self, chance: random.Random, columns: int, rows: int) -> None:
         self.chance, self.columns, self.rows = chance, columns, rows
@@ -143,7 +144,7 @@ class Steps:
 
 
 def random_size(chance: random.Random) -> tuple[int, int]:
-    """A terminal: a usual one, a tiny one, or any."""
+    """A terminal size: a common one, a tiny one, or any."""
     match chance.randrange(4):
         case 0:
             return chance.randint(1, MOST[0]), chance.randint(1, MOST[1])

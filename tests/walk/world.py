@@ -1,4 +1,4 @@
-"""The folder that a walk happens in: runs of all kinds, most of them with something odd about them."""
+"""The folder that a walk takes place in: runs of all kinds, most of them unusual in some way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMES = (b"lr[b]", b"[red]lr", b"a b  c", b"esc\x1b[2J\x1b]0;x\x07", b"caf\xe9",
 
 
 def few_images() -> None:
-    """Whoever loads a data set from here on gets a few images of MNIST, whichever it asks for."""
+    """From now on, load a few images of MNIST for any data set."""
     cpu = torch.device("cpu")
     whole = returned(data.load("mnist", cpu))
 
@@ -42,7 +42,7 @@ def few_images() -> None:
 
 
 def _trained(root: Path, name: str, request: Train, *, cancel_at: int = -1) -> RunFolder:
-    """A run under `root`; with `cancel_at`, stopped after as many events."""
+    """A run under `root`; with `cancel_at`, stopped after that many events."""
     events, run = train_run(request, root), ""
     for number, event in enumerate(events):
         if isinstance(event, RunStarted):
@@ -60,7 +60,7 @@ def _copy(source: RunFolder, name: str | bytes) -> RunFolder:
 
 
 def _ended(folder: RunFolder) -> None:
-    """Take away a run's last words, as a kill does, and let its process be one that is no more."""
+    """Remove a run's last events, as a kill would, and record a process that no longer exists."""
     lines = folder.events_file.read_bytes().splitlines(keepends=True)
     folder.events_file.write_bytes(b"".join(lines[:-1]))
     own = Process.own()
@@ -68,7 +68,7 @@ def _ended(folder: RunFolder) -> None:
 
 
 def make_world(root: Path) -> None:
-    """Fill `root`: `runs/`, and `net.pth` beside it."""
+    """Create `runs/` and `net.pth` in `root`."""
     runs = root / "runs"
     runs.mkdir(parents=True)
     finished = _trained(runs, "20260101-000001-cnn", SMALL)
@@ -139,7 +139,7 @@ def _epochs(folder: RunFolder) -> None:
 
 
 def _long(folder: RunFolder) -> None:
-    """Two thousand epochs, with losses that are none among them."""
+    """Replace the epochs with two thousand, some of them with extreme losses."""
     lines = folder.events_file.read_bytes().splitlines(keepends=True)[:1]
     for epoch in range(1, 2001):
         finished = EpochFinished(

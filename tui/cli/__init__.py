@@ -1,1 +1,1 @@
-"""The command line: the second front end of the same requests."""
+"""The command line, the second front end for the engine's requests."""

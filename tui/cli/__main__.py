@@ -1,4 +1,4 @@
-"""`python -m tui.cli`: the command line without its script."""
+"""`python -m tui.cli`: the command line without the `mnist-tui` script."""
 
 from tui.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Requests from command lines: tyro reads the same fields, bounds and words as the forms do."""
+"""Command lines parsed into requests: tyro gets the same fields, bounds and help texts as the forms."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ O = TypeVar("O", bound="Output")  # noqa: E741
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
 _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")]]
-"""What a command is about needs no option: `mnist-tui summary pretrained:cnn`."""
+"""The `what` of a request is positional: `mnist-tui summary pretrained:cnn`."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where results go."""
+    """Where results are written."""
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
@@ -36,15 +36,15 @@ class Output:
 
 @dataclass(frozen=True)
 class FigureOutput(Output):
-    """Where results go."""
+    """Where results are written."""
 
     png: File = None
-    """Figure of the result; an existing file is replaced."""
+    """File for a figure of the result; an existing file is replaced."""
 
 
 @dataclass(frozen=True)
 class TrainOutput(FigureOutput):
-    """Where results go."""
+    """Where results are written."""
 
     detach: bool = False
     """Train in a separate process that survives the terminal; the app can watch it."""
@@ -56,16 +56,16 @@ class TrainOutput(FigureOutput):
 
 @dataclass(frozen=True)
 class ArrayOutput(FigureOutput):
-    """Where results go."""
+    """Where results are written."""
 
     npz: File = None
-    """Arrays of the result, by name; an existing file is replaced."""
+    """File for the arrays of the result, by name; an existing file is replaced."""
 
 
 def parse(request: type[R], output: type[O], program: str, arguments: Sequence[str]) -> tuple[R, O]:
-    """The request and the output options that `arguments` ask for.
+    """The request and the output options in `arguments`.
 
-    Raises RequestError, one line, where they make no sense; `--help` prints and raises SystemExit(0).
+    Raises RequestError with a one-line message if they are invalid. `--help` prints the help and raises SystemExit(0).
     """
     registry = ConstructorRegistry()
     registry.struct_rule(_rule)
@@ -95,12 +95,12 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
             fields.append(StructFieldSpec(field.name, kind, field.default, helptext=field.help + bounds))
-    # The request itself is made outside of tyro, so that its own words reach the person who gave a wrong value.
+    # The request itself is made outside of tyro, so that the user sees its own error messages.
     return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
 
 
 def one_line(message: str) -> str:
-    """What tyro's boxed message says, without the box, its title and its advice."""
+    """tyro's error message on one line, without its box, title and advice."""
     blocks: list[list[str]] = [[]]
     for line in message.splitlines():
         text = line.strip("│ \t")
@@ -109,7 +109,7 @@ def one_line(message: str) -> str:
         elif text:
             blocks[-1].append(text)
     said = [" ".join(block) for block in blocks if block]
-    # Where tyro thinks that only ASCII can be shown it draws no box, and the title is a block of its own.
-    found = said[0 if "╭" in message or len(said) < 2 else 1] if said else "the arguments cannot be read"
+    # If tyro assumes an ASCII terminal, it draws no box, and the title is a separate block.
+    found = said[0 if "╭" in message or len(said) < 2 else 1] if said else "invalid arguments"
     found = re.sub(r"\s+", " ", found).rstrip(".")
     return found[:1].lower() + found[1:]

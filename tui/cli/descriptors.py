@@ -1,4 +1,4 @@
-"""Who writes where: C libraries print on descriptors 1 and 2, whatever is on them at the moment."""
+"""Redirection of file descriptors 1 and 2, to which C libraries print directly."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import BinaryIO
 from engine.paths import cache_folder
 
 LONGEST_LOG = 1 << 20
-"""Bytes of the log of before that are kept."""
+"""Size in bytes above which the log is truncated when it is opened."""
 
 
 @contextlib.contextmanager
 def terminal_to_ourselves() -> Iterator[None]:
-    """Within, only Python's standard streams lead to the terminal: descriptors 1 and 2 are a log in the cache.
+    """Send only Python's standard streams to the terminal; redirect descriptors 1 and 2 to a log file in the cache.
 
-    OpenMP, oneDNN and NNPACK print there, which would smear over the screen. At the end it is said where the log is, if
-    anything came.
+    Otherwise, messages of OpenMP, oneDNN and NNPACK would garble the screen. On exit, prints where the log is if
+    anything was written to it.
     """
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     sys.stdout.flush()
@@ -40,17 +40,17 @@ def terminal_to_ourselves() -> Iterator[None]:
         for number, own in kept.items():
             os.dup2(own, number)
             os.close(own)
-        with contextlib.suppress(OSError):  # a terminal that was closed takes nothing
+        with contextlib.suppress(OSError):  # the terminal was closed
             terminal.close()
         grown = os.fstat(log).st_size > before
         os.close(log)
     if grown:
         with contextlib.suppress(OSError):
-            print(f"mnist-tui: what libraries printed meanwhile is in {path}", file=sys.stderr)
+            print(f"mnist-tui: libraries printed messages; they are in {path}", file=sys.stderr)
 
 
 def _log() -> tuple[Path, int]:
-    """The file for what libraries print, open to append; nothing where no file can be written."""
+    """The log file and its descriptor, opened to append; the null device if the file cannot be written."""
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,9 +65,9 @@ def _log() -> tuple[Path, int]:
 
 @contextlib.contextmanager
 def output_to_ourselves() -> Iterator[BinaryIO]:
-    """Within, standard output is for what we write to the stream given: what libraries print goes to standard error.
+    """Yield a stream to standard output; redirect anything that libraries print there to standard error.
 
-    Where Python's standard output is not the process's, as in tests, it is given as it is.
+    If Python's standard output is not descriptor 1, as in tests, it is yielded unchanged.
     """
     sys.stdout.flush()
     try:
@@ -85,5 +85,5 @@ def output_to_ourselves() -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         os.dup2(own.fileno(), 1)
-        with contextlib.suppress(OSError):  # whoever read it has left, as was said before
+        with contextlib.suppress(OSError):  # the reader has closed the pipe, which an earlier write has reported
             own.close()

@@ -1,4 +1,4 @@
-"""Pictures between the lines of a command's output: rows of images with a label over each."""
+"""Pictures in the output of commands: rows of images with a label above each."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ MARGIN = 2
 
 
 def mode_of(console: Console) -> Mode | None:
-    """How pictures can be drawn on `console`; None where nobody looks at it."""
+    """The mode to draw pictures on `console`; None if it is not a terminal."""
     return modes_of(console, no_color=console.no_color)[0] if console.is_terminal else None
 
 
 def pictures(event: NetworkEvent, console: Console, layer: str = "conv1") -> Text | None:
-    """The images that `event` holds; None where it holds none, or they do not belong into this output."""
+    """The images of `event` as text; None if it has none, or if `console` is not a terminal."""
     mode, found = mode_of(console), _found(event, layer)
     if mode is None or found is None:
         return None
@@ -45,7 +45,7 @@ class _Found:
     labels: Sequence[str]
     colours: ColourMapName = "gray"
     span: Span | None = None
-    """Of all; their own if not given."""
+    """Value range of all images; None for the range of `images`."""
 
 
 def _found(event: NetworkEvent, layer: str) -> _Found | None:
@@ -64,7 +64,7 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
         case ClassOcclusionReady():
             found = _Found(event.mean_probabilities[None], ["mean probability"], "viridis", Span(0.0, 1.0))
         case AttributionsComputed():
-            # Methods have no unit in common: each map is drawn up to its own largest magnitude.
+            # The methods have different units, so each map is scaled by its own largest magnitude.
             maps = halve(event.maps)
             most = np.abs(maps).max(axis=(1, 2), keepdims=True)
             names = [METHOD_TITLES[method].short for method in event.methods]
@@ -85,10 +85,10 @@ def _numbers(count: int) -> list[str]:
 
 
 def _rows(found: _Found, mode: Mode, width: int) -> Text:
-    """The images in one value range, as many beside one another as fit into `width` cells."""
+    """The images in one value range, as many per row as fit into `width` cells."""
     images, labels = found.images, found.labels
     span, colours = found.span or Span.of(images, found.colours), palette(found.colours, mode, Style.null())
-    # Digits at half their size, kernels at twice theirs: about as large as a label is long, and many to a line.
+    # Halve digits and enlarge kernels: images are then about as wide as their labels, and many fit on a line.
     side = images.shape[-1]
     levels = quantise(halve(images) if side >= 20 and len(images) > 1 else images, span, colours.count)
     levels = enlarge(levels, max(1, 6 // side))

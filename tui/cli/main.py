@@ -1,4 +1,4 @@
-"""The command line: `mnist-tui` opens the app, `mnist-tui COMMAND` does one thing. Nothing heavy is imported here."""
+"""The command line: `mnist-tui` opens the app, `mnist-tui COMMAND` runs one command. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ commands:
 options:
   --runs FOLDER  folder that holds the run folders (default: runs)
   --version      print the version and exit
-  -h, --help     print this help, or that of a command
+  -h, --help     print this help, or the help of a command
 
 exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
@@ -53,7 +53,7 @@ exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 
 @dataclass(frozen=True)
 class CliCommand:
-    """A word after `mnist-tui`."""
+    """A subcommand of `mnist-tui`."""
 
     request: type[Request]
     help: str
@@ -88,7 +88,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The entry point of `mnist-tui`; ends the process."""
+    """The entry point of `mnist-tui`; exits the process."""
     _open_standard_streams()
     try:
         code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
@@ -105,9 +105,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if words := not_loaded(error):
             print(f"mnist-tui: {shown_lines(words)}", file=sys.stderr)
         elif isinstance(error, OSError):
-            if not isinstance(error, BrokenPipeError):  # else whoever read our output has left, and needs no telling
-                print(f"mnist-tui: {shown(str(error.filename or 'the output'))}: {error.strerror}", file=sys.stderr)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter will flush once more
+            if not isinstance(error, BrokenPipeError):  # the reader closed the pipe on purpose
+                print(f"mnist-tui: {shown(str(error.filename or 'output'))}: {error.strerror}", file=sys.stderr)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes once more on exit
         else:
             raise
         code = FAILED
@@ -115,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _open_standard_streams() -> None:
-    """Put what leads nowhere in the place of streams that somebody closed (`>&-`): Python has None for them, and the
-    next file opened would get their number.
+    """Replace closed standard streams (`>&-`) with the null device.
+
+    Python sets closed streams to None, and the next file to be opened would get their descriptor.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -128,13 +129,13 @@ def _open_standard_streams() -> None:
 
 
 def _at_home(word: str) -> str:
-    """A leading `~` as the user's home, also in `--runs=~/x`, where no shell looks for one."""
+    """`word` with a leading `~` expanded, also in `--runs=~/x`, which shells leave alone."""
     option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
     return option + equals + (os.path.expanduser(path) if path == "~" or path.startswith("~/") else path)  # noqa: PTH111
 
 
 def run(argv: list[str]) -> int:
-    """Carry out a command line; returns the exit code. Raises RequestError where the input is wrong."""
+    """Run a command line and return the exit code; raises RequestError for invalid input."""
     word = " ".join(argv[:2]) if argv[:1] == ["attack"] else argv[0] if argv else ""
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
         lines = (f"  {name:<16} {command.help}" for name, command in COMMANDS.items())
@@ -149,7 +150,7 @@ def run(argv: list[str]) -> int:
         return _command(word, argv[len(word.split()) :])
     if argv[:1] == ["attack"]:
         kinds = ", ".join(name.removeprefix("attack ") for name in COMMANDS if name.startswith("attack "))
-        raise RequestError(f"which attack? {kinds}; for example mnist-tui attack pgd pretrained:cnn")
+        raise RequestError(f"name an attack: {kinds}; for example mnist-tui attack pgd pretrained:cnn")
     return _open(argv)
 
 
@@ -170,7 +171,7 @@ def _command(word: str, arguments: list[str]) -> int:
 
 
 def _open(arguments: list[str]) -> int:
-    """Open the app on what the arguments name."""
+    """Open the app on the run or file that the arguments name."""
     root, words = Path("runs"), []
     rest = iter(arguments)
     for word in rest:
@@ -181,11 +182,11 @@ def _open(arguments: list[str]) -> int:
                 raise RequestError("--runs needs a folder")
             root = Path(given)
         elif word.startswith("-"):
-            raise RequestError(f"there is no option {word}: see mnist-tui --help")
+            raise RequestError(f"unknown option {word}: see mnist-tui --help")
         else:
             words.append(word)
     if len(words) > 1:
-        raise RequestError(f"one thing to open at a time, not {' '.join(words)}: see mnist-tui --help")
+        raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
     return _run_app(root, words[0] if words else None)
 
 
@@ -194,7 +195,7 @@ def _run_app(root: Path, what: str | None) -> int:
     from engine.runs.folder import RunFolder
 
     found = find_network(what or "", root)
-    # Textual draws on standard error; a stream that was closed is None.
+    # Textual draws on standard error. A closed stream is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise RequestError("the app needs a terminal: run a command instead (see mnist-tui --help)")
     from tui import garbage
@@ -213,8 +214,8 @@ def _run_app(root: Path, what: str | None) -> int:
         finished = app.workspace.close()
     code = (app.return_code or 0) if code is None else code
     if not finished:
-        # A thread is in the middle of what cannot be interrupted, such as importing PyTorch: to take the interpreter
-        # down around it ends in an abort. All that must be written is written.
+        # A thread is busy with something that cannot be interrupted, such as importing PyTorch. Shutting down the
+        # interpreter would abort the process. Everything that must be saved is saved.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

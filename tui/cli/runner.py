@@ -1,4 +1,4 @@
-"""A request carried out on the command line: JSON lines for programs, a progress bar and a table for people."""
+"""Requests run on the command line: JSON lines for programs, a progress bar and tables for people."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 
 class _Interrupt:
-    """The signals that ask us to stop; the work then ends itself before its next step."""
+    """The signals that ask the process to stop; work then stops before its next step."""
 
     def __init__(self) -> None:
         self.number = 0
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Note the first signal; a second one ends the process in the usual way."""
+        """Record the first signal. A second one has its usual effect, such as ending the process."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.getsignal(number) for number in numbers}
 
@@ -58,7 +58,7 @@ class _Interrupt:
                 signal.signal(each, handler)
 
         for number in numbers:
-            if before[number] is not signal.SIG_IGN:  # nohup ignores the hang-up, and so do we
+            if before[number] is not signal.SIG_IGN:  # under nohup, SIGHUP stays ignored
                 signal.signal(number, note)
         try:
             yield
@@ -68,14 +68,14 @@ class _Interrupt:
 
     @property
     def code(self) -> int:
-        """The exit code."""
+        """The exit code for the signal."""
         return INTERRUPTED if self.number == signal.SIGINT else 128 + self.number
 
 
 def report(request: Request, output: Output, results: list[Event] | None = None) -> int:
-    """Carry out `request`, printing its events and saving what came of it; returns the exit code.
+    """Run `request`, print its events and save its results; returns the exit code.
 
-    Events that are no progress are put into `results` too. Raises RequestError where it cannot begin.
+    All events but progress are appended to `results`. Raises RequestError if the request cannot start.
     """
     saving.check(output)
     interrupt = _Interrupt()
@@ -105,7 +105,7 @@ def report(request: Request, output: Output, results: list[Event] | None = None)
 
 
 class _Lines:
-    """One event a line, as it is written to `events.jsonl`."""
+    """One event per line, as in `events.jsonl`."""
 
     def __enter__(self) -> _Lines:
         self._ends = ExitStack()
@@ -116,17 +116,17 @@ class _Lines:
         self._ends.close()
 
     def print(self, event: Event) -> None:
-        """Print it, unless the next of its kind replaces it."""
+        """Print `event`, unless it is progress."""
         if not isinstance(event, Progress):
             self._out.write(to_json(event) + b"\n")
             self._out.flush()
 
     def saved(self, path: Path) -> None:
-        """Say nothing of it: standard output is for events."""
+        """Print nothing, because standard output is only for events."""
 
 
 class _People:
-    """A line an epoch as the notebook prints it, or the tables of a result; under it a bar."""
+    """One line per epoch, as the notebook prints it, or the tables of a result, with a progress bar below."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -135,8 +135,8 @@ class _People:
         from rich.progress import Progress as Bars
 
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a name may have characters that the terminal's encoding lacks
-        # Names may have brackets and colons, which are no markup here. A file has no width that a table must fit in.
+            sys.stdout.reconfigure(errors="replace")  # the encoding may lack characters of a name
+        # No markup, since names may contain brackets and colons. In a file, tables need not fit a terminal's width.
         on_terminal = sys.stdout.isatty()
         self.console = Console(
             highlight=False,
@@ -153,7 +153,7 @@ class _People:
             TextColumn("{task.fields[fact]}", markup=False),
             console=self.console,
             transient=True,
-            # FORCE_COLOR and its like ask for colour, not for a bar that moves in a file.
+            # FORCE_COLOR and similar variables ask for colour, not for a progress bar in a file.
             disable=not (on_terminal and self.console.is_terminal),
         )
         self.task = self.bars.add_task("loading PyTorch", total=None, fact="")
@@ -167,8 +167,8 @@ class _People:
         self.bars.stop()
 
     def print(self, event: Event) -> None:  # noqa: PLR0912 (a case for each event)
-        """Show it."""
-        if not isinstance(event, BatchTrained):  # of which there are thousands, without a word
+        """Print `event`, or update the progress bar."""
+        if not isinstance(event, BatchTrained):  # there are thousands of these, and they contain no text
             event = readable(event)
         match event:
             case DeviceFellBack():
@@ -176,11 +176,11 @@ class _People:
             case RunStarted():
                 self.training = True
                 for difference in event.differences:
-                    self.console.print(f"not as before, so that last digits may differ: {difference}")
+                    self.console.print(f"changed since the run started, so last digits may differ: {difference}")
                 for caution in event.cautions:
                     self.console.print(f"caution: {caution}", soft_wrap=True)
                 if event.resumed_from is not None:
-                    self.console.print(f"going on after epoch {event.resumed_from}")
+                    self.console.print(f"resuming after epoch {event.resumed_from}")
                 self.console.print(
                     f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
                     f"train {event.train_size:,}  val {event.val_size:,}  test {event.test_size:,} images "
@@ -206,7 +206,7 @@ class _People:
                 for note in event.notes:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
             case RobustnessPointMeasured():
-                pass  # all of them stand in one table
+                pass  # one table shows them all in the end
             case RunsListed() | RunsCompared():
                 from tui.cli.tables import results
 
@@ -253,7 +253,7 @@ class _People:
                 pass
 
     def saved(self, path: Path) -> None:
-        """Say that a result was written."""
+        """Print that a result was written to `path`."""
         self.console.print(f"\nwrote {shown(str(path))}", soft_wrap=True)
 
     def _advance(self, words: str, done: float, total: float | None, fact: str) -> None:

@@ -1,4 +1,4 @@
-"""Results in files: the arrays of `--npz`, the figure of `--png`."""
+"""Saving of results: arrays with `--npz`, a figure with `--png`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class SavingFailed(Exception):
-    """The work is done but its result could not be written; the message is one line."""
+    """The request succeeded but its result could not be saved; the message is one line."""
 
 
 def _files(output: Output) -> tuple[Path | None, Path | None]:
@@ -47,14 +47,14 @@ def _files(output: Output) -> tuple[Path | None, Path | None]:
 
 
 def check(output: Output) -> None:
-    """Raise RequestError where `output` names a file that no result can be written to."""
+    """Raise RequestError if a file in `output` cannot be written."""
     for option, path in zip(("--npz", "--png"), _files(output), strict=True):
         if path is not None:
             _check(option, path)
 
 
 def save(request: Request, events: Sequence[Event], output: Output) -> Iterator[Path]:
-    """Write what came of `request` into the files that `output` names, and say which; raises SavingFailed."""
+    """Write the results of `request` to the files in `output` and yield their paths; raises SavingFailed."""
     npz, png = _files(output)
     if npz is not None:
         save_arrays(npz, events)
@@ -70,17 +70,17 @@ def _check(option: str, path: Path) -> None:
         if path.suffix != suffix:
             raise RequestError(f"{option} needs a name that ends in {suffix}, not {path}")
         if path.is_dir():
-            raise RequestError(f"{path} is a folder: give {option} another name")
+            raise RequestError(f"{path} is a folder: choose another file for {option}")
         if not folder.is_dir():
-            raise RequestError(f"there is no folder {folder}: make it, or give {option} another place")
+            raise RequestError(f"there is no folder {folder}: create it, or choose another file for {option}")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise RequestError(f"nothing can be written in {folder}: give {option} another place")
-    except OSError as error:  # a name that is too long, a folder that nobody may look into
-        raise RequestError(f"cannot write {path} ({error.strerror}): give {option} another place") from None
+            raise RequestError(f"folder {folder} is not writable: choose another file for {option}")
+    except OSError as error:  # such as a name that is too long, or a folder without permission
+        raise RequestError(f"cannot write {path} ({error.strerror}): choose another file for {option}") from None
 
 
 def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case for each event)
-    """What the `.npz` of an event holds: its arrays, and as arrays what else of it is a table of numbers."""
+    """The contents of an event's `.npz` file: its arrays, and its other tables of numbers as arrays."""
     import numpy as np
 
     tables: dict[str, Array] = {}
@@ -128,7 +128,7 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
 
 
 def _curves(shares: Sequence[float], faithfulness: Sequence[Faithfulness]) -> dict[str, Array]:
-    """A row a method, and last one of random order, with their names."""
+    """The curves, one row per method and one for random order at the end, with the names of the methods."""
     import numpy as np
 
     return {
@@ -140,13 +140,13 @@ def _curves(shares: Sequence[float], faithfulness: Sequence[Faithfulness]) -> di
 
 
 def save_arrays(path: Path, events: Sequence[Event]) -> None:
-    """Write what `events` hold as a compressed `.npz`, whole or not at all; raises SavingFailed."""
+    """Write the arrays of `events` to a compressed `.npz` file atomically; raises SavingFailed."""
     import numpy as np
 
     named = {name: array for event in events for name, array in result_arrays(event).items()}
 
     def write(partial: Path) -> None:
-        with partial.open("wb") as file:  # to a name that it does not know NumPy would add an ending
+        with partial.open("wb") as file:  # given a path, NumPy would append .npz to it
             np.savez_compressed(file, **named)  # type: ignore[arg-type]
 
     try:
@@ -156,9 +156,10 @@ def save_arrays(path: Path, events: Sequence[Event]) -> None:
 
 
 def save_figure(path: Path, request: Request, events: Sequence[Event], root: Path) -> None:
-    """Draw what came of `request` as a PNG, in the colours of its screen; raises SavingFailed.
+    """Draw the result of `request` as a PNG in the colours of its screen; raises SavingFailed.
 
-    Of a training run these are its curves, of a question asked over many images too, the answer to that.
+    For a training run, this is a figure of its curves. For a request that ends with a result over many images, it is a
+    figure of that result.
     """
     drawing = DrawFigure(subject=events[0], path=str(path))
     match request:

@@ -1,4 +1,4 @@
-"""What was seen in a network, as tables for people. Plain ASCII: it may end in a file or on any terminal."""
+"""Results as tables for people, in plain ASCII, so that they can be printed to a file or to any terminal."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from tui.drawing.vocabulary import NO_NUMBERS, beta_answer, with_spread
 from tui.drawing.words import duration, remark
 
 NOTHING = "."
-"""A zero that should not catch the eye."""
+"""An inconspicuous zero, or no value."""
 ENDS = 5
-"""Of many channels so many of the strongest are shown, and as many of the weakest."""
+"""Number of the strongest and of the weakest channels to list if there are many."""
 
 ORDERS = {
     "random": "in random order",
@@ -51,7 +51,7 @@ ORDERS = {
 
 
 def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType:  # noqa: PLR0912 (a case for each event)
-    """All that people want to read of `event`."""
+    """`event` as text and tables."""
     lines: list[RenderableType] = []
     match event:
         case RunsListed():
@@ -69,7 +69,7 @@ def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType: 
         case ActivationsComputed():
             lines = _activations(event)
         case ChannelsSurveyed():
-            return Group("", *_survey(event))  # it stands below the maps of an image
+            return Group("", *_survey(event))  # printed below the maps of an image
         case OcclusionMapReady():
             lines = _occlusion(event)
         case ClassOcclusionReady():
@@ -92,7 +92,7 @@ def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType: 
 
 
 def _heading(event: NetworkEvent) -> Text:
-    # A Text, for in a string brackets are markup, and the name of a file may have some.
+    # A Text, because brackets in a string are markup, and a file name may contain some.
     heading = Text(event.name, "bold").append(f"  {event.variant}", "not bold")
     if event.epoch is not None:
         heading.append(f", epoch {event.epoch}", "not bold")
@@ -102,7 +102,7 @@ def _heading(event: NetworkEvent) -> Text:
 
 
 def _table(*columns: str, left: int = 0, gap: int = 2) -> Table:
-    """A table without lines; the first `left` columns hold words, the others numbers."""
+    """A table without lines. The first `left` columns are left-aligned, for words; the others are right-aligned."""
     table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right", overflow="fold")
@@ -124,7 +124,7 @@ def _summary(event: NetworkSummarised) -> list[RenderableType]:
         "Convolutional neurons": event.conv_neurons,
         "Fully connected neurons": event.fc_neurons,
         "Total neurons": event.total_neurons,
-        "Multiply-adds an image": event.multiply_adds,
+        "Multiply-adds per image": event.multiply_adds,
     }
     return [table, "", *(f"{words}: {count:,}" for words, count in totals.items() if count)]
 
@@ -147,11 +147,11 @@ def _evaluation(event: SplitEvaluated) -> list[RenderableType]:
 
 
 def _digits(event: DigitsShown) -> list[RenderableType]:
-    alone = f", class {event.digit} alone" if event.digit >= 0 else ""
+    alone = f", class {event.digit} only" if event.digit >= 0 else ""
     count = f"{len(event.digits):,} of {event.matching:,}{alone}: {ORDERS.get(event.order, event.order)}"
     if not event.digits:
         return [count]
-    # Ten thousand rows: a table of Rich's would take seconds to find its widths.
+    # There may be ten thousand rows, for which a table of Rich's would take seconds to compute its widths.
     rows = Text("index  actual  predicted  probability", "bold")
     for digit in event.digits:
         share = percent(digit.probability)
@@ -164,7 +164,7 @@ def _digits(event: DigitsShown) -> list[RenderableType]:
 def _filters(event: FiltersShown) -> list[RenderableType]:
     kept = event.epochs
     whole = kept == tuple(range(kept[0], kept[-1] + 1)) if kept else False
-    epochs = f"{kept[0]} to {kept[-1]}" if whole else ", ".join(map(str, kept)) or "none but the latest"
+    epochs = f"{kept[0]} to {kept[-1]}" if whole else ", ".join(map(str, kept)) or "only the latest"
     return [
         f"{event.layer}: {' x '.join(map(str, event.shape))} weights, {event.minimum:.4f} to {event.maximum:.4f}",
         f"epochs kept: {epochs}",
@@ -194,7 +194,7 @@ def _survey(event: ChannelsSurveyed) -> list[RenderableType]:
 
 
 def _strongest(layer: LayerSurvey) -> Table:
-    table = _table("channel", "highest", "at row", "column", "of image")
+    table = _table("channel", "maximum", "row", "column", "image")
     best = {channel: found[0] for channel, found in enumerate(layer.strongest) if found}
     for channel in _ends([best[channel].value if channel in best else 0.0 for channel in range(len(layer.strongest))]):
         if (one := best.get(channel)) is not None:
@@ -255,8 +255,8 @@ def _attributions(event: AttributionsComputed) -> list[RenderableType]:
     for each in event.faithfulness:
         if each.completeness:
             total, difference = each.completeness
-            error = f"{total:.4f} against {difference:.4f}, error {abs(total - difference):.4f}"
-            lines += ["", f"{each.method}, sum of the map against difference in logit: {error}"]
+            error = f"map sums to {total:.4f}, logit difference {difference:.4f}, error {abs(total - difference):.4f}"
+            lines += ["", f"{each.method}, completeness: {error}"]
     return lines
 
 
@@ -314,7 +314,7 @@ def _runs(event: RunsListed) -> list[RenderableType]:
 
 
 def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
-    """Of each run of a sweep that failed: what it was, its folder, and why."""
+    """The failed runs of a sweep: what each run was, its folder, and the reason."""
     table = _table("run", "folder", "reason", left=3)
     for words, folder, reason in failed:
         table.add_row(*(Text(shown(cell)) for cell in (words, folder or NOTHING, reason)))
@@ -330,7 +330,7 @@ def _compared(event: RunsCompared) -> list[RenderableType]:
     for name, values in differences(event):
         asked.add_row(name, *values)
     both: list[RenderableType] = [table, "", asked] if event.differing else [table]
-    notes = ["mean +- standard deviation over seeds; test accuracy is of the epoch with the lowest validation loss"]
+    notes = ["mean +- standard deviation over seeds; test accuracy is from the epoch with the lowest validation loss"]
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
 
 
@@ -339,7 +339,7 @@ def _beta(event: BetaSwept) -> list[RenderableType]:
     for p in event.points:
         numbers = (f"{value:.4f}" for value in (p.l2, p.l2_spread, p.linf, p.linf_spread))
         table.add_row(f"{p.beta:g}", percent(p.success), *numbers, f"{p.closer:.4f}")
-    over = f"{event.averaged:,} digits towards {event.target}, {event.steps} steps of {event.step_size:g}"
+    over = f"{event.averaged:,} digits towards class {event.target}, {event.steps} steps of {event.step_size:g}"
     return [f"{over}:", "", table, "", *beta_answer(event)]
 
 
@@ -353,7 +353,11 @@ def _robustness(event: RobustnessMeasured) -> list[RenderableType]:
     for name, value in event.median_l2.items():
         lines += [
             "",
-            Text(f"median L2, {name}: {value:.4f}" if not math.isnan(value) else f"{name}: too few were fooled"),
+            Text(
+                f"median L2, {name}: {value:.4f}"
+                if not math.isnan(value)
+                else f"median L2, {name}: too few digits fooled"
+            ),
         ]
     lines += ["", "by class:", "", _by_class(event)]
     if event.fallen:
@@ -393,7 +397,7 @@ def _universal(event: UniversalMade) -> list[RenderableType]:
     return [
         f"one perturbation, Linf {event.epsilon:g}, from {event.made_of:,} training digits in {event.steps} steps of "
         f"{event.step_size:g}, {event.seconds:.2f} s",
-        f"it fools {percent(event.history[-1])} of these; of {event.averaged:,} others:",
+        f"it fools {percent(event.history[-1])} of these; on {event.averaged:,} others:",
         "",
         table,
         "",
@@ -417,6 +421,6 @@ def _ranking(title: str, values: Sequence[float]) -> Table:
 
 
 def _ends(values: Sequence[float]) -> list[int]:
-    """The places of `values`, the highest first; of many both ends, with -1 for what is left out between them."""
+    """The indices of `values` in descending order. If there are many, only both ends, with -1 for the gap between."""
     order = sorted(range(len(values)), key=lambda place: -values[place])
     return order if len(order) <= 2 * ENDS + 2 else [*order[:ENDS], -1, *order[-ENDS:]]

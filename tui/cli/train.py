@@ -1,4 +1,4 @@
-"""`mnist-tui train`: one run, several one after the other, or one in a process of its own."""
+"""`mnist-tui train`: one run or several in sequence, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _BOTH = ["--batch-norm", "both"]
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Carry out the command line `mnist-tui train ARGUMENTS`; returns the exit code.
+    """Run the command line `mnist-tui train ARGUMENTS`; returns the exit code.
 
-    Raises RequestError where it cannot begin.
+    Raises RequestError for invalid arguments, or if no run can start.
     """
     words = list(arguments)
     axes: dict[str, list[Any]] = {}
     at = next((i for i in range(len(words)) if words[i : i + 2] == _BOTH), None)
-    if at is not None:  # a flag that takes a value in this case alone
+    if at is not None:  # --batch-norm is a flag that takes no other value
         del words[at : at + 2]
         axes["batch_norm"] = [False, True]
     request, output = parse(Train, TrainOutput, "mnist-tui train", words)
     axes |= dict(map(parse_axis, output.sweep))
     requests = expand(request, output.seeds, axes)
     if len(requests) > 1 and output.png:
-        raise RequestError("--png is for one run: mnist-tui compare draws several")
+        raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.detach:
         if output.png:
             raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
@@ -48,7 +48,7 @@ def train(arguments: Sequence[str]) -> int:
 
 
 def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
-    """One run after the other, each of them whatever became of those before; at the end what failed."""
+    """Train each run in sequence, even if earlier ones fail, and list the failures at the end."""
     failures: list[tuple[str, str, str]] = []
     refused: list[Exception] = []
     code = DONE
@@ -59,7 +59,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         events: list[Event] = []
         try:
             code = report(request, output, events)
-        except KeyboardInterrupt:  # between two runs, or once more within one: the first, `report` answers
+        except KeyboardInterrupt:  # between two runs, or a second time during one; `report` handles the first
             code = INTERRUPTED
             break
         except (RequestError, DeviceFailed) as error:
@@ -67,7 +67,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             refused.append(error)
             failures.append((words, _folder(events), str(error)))
             continue
-        except BrokenPipeError:  # nobody reads what is printed: all the others would meet the same
+        except BrokenPipeError:  # nobody reads the output, so all other runs would fail too
             raise
         except Exception as error:
             traceback.print_exc()
@@ -75,12 +75,12 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             continue
         if code == FAILED:
             last = next((event for event in events if isinstance(event, RunFailed | RunCancelled)), None)
-            stopped = "another program stopped it" if last else "its result could not be written"
+            stopped = "stopped by another process" if last else "its result could not be written"
             failures.append((words, _folder(events), last.reason if isinstance(last, RunFailed) else stopped))
         elif code:
             break
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
-        raise refused[0]  # none could begin, and for one reason: then it is that of all
+        raise refused[0]  # no run could start, all for the same reason
     if failures:
         from rich.console import Console
 
@@ -93,7 +93,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
 
 
 def _folder(events: Sequence[Event]) -> str:
-    """The run folder that a run had; empty where it did not come to that."""
+    """The name of the run folder; empty if none was created."""
     return next((event.run for event in events if isinstance(event, RunStarted)), "")
 
 
@@ -115,10 +115,10 @@ def _detached(arguments: Sequence[str], output: Output, runs: int) -> int:
         return DONE
     folder, later = output.runs / began.run, runs - 1 - len(detached.refused)
     print(
-        f"run {began.run} trains in process {detached.process.pid}, which survives this terminal"
-        + (f"; {later} more follow" if later else "")
+        f"run {began.run} is training in process {detached.process.pid}, which outlives this terminal"
+        + (f"; {later} more to follow" if later else "")
         + (f"\nfailures are written to {shown(str(detached.complaints))}" if detached.complaints else "")
-        + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} watches it"
+        + f"\nmnist-tui {shown(str(folder)) if output.runs != Path('runs') else began.run} shows it"
         f"\nkill {detached.process.pid} stops it, mnist-tui resume {began.run} resumes it"
     )
     return DONE

@@ -1,1 +1,1 @@
-"""Numbers as cells of a terminal: pixels, colours, glyphs, themes and words."""
+"""Conversion of values to terminal cells: pixels, colours, glyphs, themes and text."""

@@ -1,4 +1,4 @@
-"""Rows of cells: texts and their styles, cut and spread to a width."""
+"""Rows of cells: styled text, clipped and spread to a width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cell = tuple[str, Style]
 
 
 def cells(*parts: tuple[str, Style]) -> list[Cell]:
-    """Texts and their styles as a row of cells."""
+    """A row of cells from pairs of text and style."""
     row: list[Cell] = []
     for text, style in parts:
         for character in shown(text):
@@ -23,7 +23,7 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
 
 
 def trimmed(row: list[Cell], least: int) -> list[Cell]:
-    """`row` without the blanks at its end, as far as `least` cells are left."""
+    """`row` without trailing blanks, but with at least its first `least` cells."""
     end = len(row)
     while end > least and row[end - 1][0] == " ":
         end -= 1
@@ -31,20 +31,20 @@ def trimmed(row: list[Cell], least: int) -> list[Cell]:
 
 
 def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
-    """`row` in at most `width` cells: with an ellipsis in `style` at its end where more than blanks is left out."""
+    """`row` clipped to `width` cells. It ends with an ellipsis in `style` if anything but blanks is cut off."""
     width = max(0, width)
     row = trimmed(row, width)
     if len(row) <= width:
         return row
     mark = cells((glyphs().ellipsis, style))
     kept = row[: max(0, width - len(mark))]
-    if kept and not row[len(kept)][0]:  # half of a wide character
+    if kept and not row[len(kept)][0]:  # the first half of a wide character
         kept[-1] = (" ", style)
     return (kept + mark)[:width]
 
 
 def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
-    """A row of `width` cells with `left` and `right` at its ends; what does not fit is cut, the right side first."""
+    """A row of `width` cells with `left` and `right` at its ends. If both do not fit, `right` is left out."""
     gap = width - len(left) - len(right)
     if gap < 1:
         right, gap = [], max(0, width - len(left))

@@ -1,7 +1,7 @@
-"""Pixels as text: arrays of numbers become rows of cells, in 24-bit colour, in 256 colours, or as glyphs.
+"""Images as text: arrays of numbers become rows of cells, in 24-bit colour, in 256 colours, or as glyphs.
 
-A cell holds two pixels, one above the other, as the halves of a block. Without colour it holds one character for both:
-the denser the ink, the higher the value; of a diverging map `E=-.` are negative and `':+#` positive.
+With colour, a cell shows two pixels, one above the other, as half blocks. Without colour, it shows one character for
+both: the denser the character, the higher the value. In a diverging map, `E=-.` are negative and `':+#` positive.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from tui.drawing.terminal import UNICODE, glyphs
 
 Mode = Literal["24-bit", "256 colours", "glyphs"]
 Levels: TypeAlias = np.ndarray[Any, np.dtype[np.int16]]
-"""Steps of a palette from 0 up, or BLANK, or OUTLINE: one a pixel."""
+"""One value per pixel: a step of a palette (0 or more), BLANK, or OUTLINE."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 COLOUR_MAPS: tuple[ColourMapName, ...] = get_args(ColourMapName)
 BLANK, OUTLINE = -1, -2
-"""No pixel; a pixel of the frame around what is selected."""
+"""No pixel, and a pixel of the frame around the selection."""
 
 _ANCHORS = {
     "gray": "000000 ffffff",
@@ -35,29 +35,30 @@ _ANCHORS = {
     "diverging": "053061 175290 2a71b2 3f8ec0 6bacd1 9bc9e0 c2ddec e0ecf3 f7f6f6 "
     "fbe5d8 fbccb4 f5aa89 e48066 d05548 ba2832 930e26 67001f",
 }
-"""Colours at equal distances, between which the 24-bit maps run straight: Matplotlib's viridis and RdBu_r."""
+"""Equidistant colours of Matplotlib's viridis and RdBu_r; the 24-bit maps interpolate linearly between them."""
 
 _CUBE = {
-    # 247 is left out: on its way to a 256-colour terminal Rich makes 246 of it.
+    # 247 is left out: Rich converts it to 246 for a 256-colour terminal.
     "gray": (16, *range(232, 247), *range(248, 256), 231),
-    # Chosen by hand for luminance that only rises; the nearest colours of the cube fall back in five places.
+    # Chosen by hand so that luminance always rises; with the nearest colours of the cube it would fall in five places.
     "viridis": (53, 54, 24, 30, 36, 71, 77, 113, 149, 184, 220),
     "diverging": (24, 31, 74, 110, 153, 189, 255, 224, 217, 174, 167, 124, 88),
 }
-"""The same maps in the 256 colours of xterm, by number."""
+"""The same maps in xterm's 256 colours, by number."""
 
 _RAMPS = {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"}
 
 _BLACK, _WHITE = Color.from_rgb(0, 0, 0), Color.from_rgb(255, 255, 255)
 
 STEPS = {"gray": 64, "viridis": 64, "diverging": 65}
-"""Of the 24-bit maps. Few enough for pairs of them to be made once; odd where zero must have a step of its own."""
+"""Number of steps of the 24-bit maps. Small enough to cache the cells of all pairs; odd if zero needs its own step."""
 
 
 def modes_of(console: Console, *, no_color: bool) -> tuple[Mode, ...]:
-    """The modes to draw in, the best that the terminal is known to show first, then the others on their turn.
+    """The modes to choose from, starting with the best that the terminal is known to support.
 
-    What a terminal says of itself may be too little. Glyphs alone where it wants no colour, or shows no half blocks.
+    Better modes come last, since a terminal may support more than it reports. Only glyphs if colour is off, or if the
+    terminal cannot show half blocks.
     """
     if no_color or glyphs() is not UNICODE or console.color_system is None:
         return MODES[2:]
@@ -66,7 +67,7 @@ def modes_of(console: Console, *, no_color: bool) -> tuple[Mode, ...]:
 
 
 def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:
-    """The map's steps as (red, green, blue), each from 0 to 255; empty where the mode has no colour."""
+    """The steps of the map as (red, green, blue), each from 0 to 255; empty if the mode has no colour."""
     if mode == "glyphs":
         return []
     if mode == "256 colours":
@@ -86,7 +87,7 @@ def _xterm(number: int) -> tuple[int, int, int]:
 
 
 class _Cells(dict[int, Cell]):
-    """The cell of each pair of pixels, made when it is first wanted."""
+    """The cell of each pair of pixels, made on first use."""
 
     def __init__(self, palette: Palette) -> None:
         self.palette = palette
@@ -98,7 +99,7 @@ class _Cells(dict[int, Cell]):
 
 
 class Palette:
-    """A colour map in one mode; the same object for the same arguments (see `palette`)."""
+    """A colour map in one mode. Use `palette`, which caches them."""
 
     def __init__(self, name: ColourMapName, mode: Mode, accent: Style) -> None:
         self.name, self.mode = name, mode
@@ -107,7 +108,7 @@ class Palette:
         self.colours = [Color.from_rgb(*rgb) for rgb in self.rgb]
         self.accent = accent
         self.count = len(self.colours) or len(self.ramp)
-        """Steps."""
+        """Number of steps."""
         self.cells = _Cells(self)
 
     def cell(self, top: int, bottom: int) -> Cell:
@@ -126,7 +127,7 @@ class Palette:
         return "▀", Style.from_color(upper, lower)
 
     def writing(self, level: int) -> Style:
-        """The style of words on a paper of this step; plain where there is no colour or no pixel."""
+        """The style of text on a background of this step; plain if there is no colour or no pixel."""
         if level < 0 or not self.colours:
             return Style.null()
         red, green, blue = self.rgb[level]
@@ -134,10 +135,10 @@ class Palette:
         return Style.from_color(_WHITE if dark else _BLACK, self.colours[level])
 
     def _glyph(self, levels: list[int]) -> int:
-        if self.name == "diverging":  # the mean of opposites would be nothing
+        if self.name == "diverging":  # the mean of opposite values would be zero
             middle = self.count // 2
             return max(levels, key=lambda level: abs(level - middle))
-        # Half way between two steps the denser glyph stands, lest thin strokes vanish.
+        # Round half up, to the denser glyph, so that thin strokes do not vanish.
         return -(-sum(levels) // len(levels))
 
     def _colour(self, level: int) -> Color | None:
@@ -148,26 +149,26 @@ class Palette:
 
 @lru_cache(maxsize=32)
 def palette(name: ColourMapName, mode: Mode, accent: Style) -> Palette:
-    """The palette of a colour map in a mode; `accent` colours what is selected."""
+    """The palette of a colour map in a mode; `accent` is the colour of the frame around the selection."""
     return Palette(name, mode, accent)
 
 
 @dataclass(frozen=True)
 class Span:
-    """A range of values; or, as arrays (n, 1, 1), one range for each of n images."""
+    """A value range or, as arrays (n, 1, 1), one value range for each of n images."""
 
     low: Any
     high: Any
 
     @classmethod
     def of(cls, values: np.ndarray, name: ColourMapName) -> Span:
-        """What `values` span (what is not finite left out); for the diverging map with zero in its middle."""
+        """The range of the finite `values`; symmetric around zero for the diverging map."""
         each = cls.of_each(values.reshape(1, 1, -1), name)
         return cls(float(each.low.item()), float(each.high.item()))
 
     @classmethod
     def of_each(cls, images: np.ndarray, name: ColourMapName) -> Span:
-        """What each of `images` (n, H, W) spans on its own."""
+        """The range of each of `images` (n, H, W), as in `of`."""
         known = np.isfinite(images)
         low = np.min(images, axis=(1, 2), keepdims=True, where=known, initial=np.inf)
         high = np.max(images, axis=(1, 2), keepdims=True, where=known, initial=-np.inf)
@@ -175,13 +176,13 @@ class Span:
         low, high = np.where(nothing, 0.0, low), np.where(nothing, 1.0, high)
         if name == "diverging":
             high = np.maximum(np.abs(low), np.abs(high))
-            high = np.where(high > 0, high, 1.0)  # zero alone is the middle too
+            high = np.where(high > 0, high, 1.0)  # an image of zeros also has zero in the middle
             low = -high
         return cls(low, high)
 
 
 def quantise(values: np.ndarray, span: Span, count: int) -> Levels:
-    """`values` as steps from 0 to `count` - 1 of `span`, those outside as its ends, NaN as BLANK; any shape."""
+    """`values` (any shape) as steps from 0 to `count` - 1 of `span`. Values outside are clipped; NaN becomes BLANK."""
     width = np.asarray(span.high - span.low, np.float64)
     shares = (values - span.low) / np.where(width > 0, width, 1.0)
     levels = np.rint(np.nan_to_num(shares * (count - 1), nan=BLANK, posinf=count - 1, neginf=0))
@@ -190,12 +191,12 @@ def quantise(values: np.ndarray, span: Span, count: int) -> Levels:
 
 
 def enlarge(levels: Levels, zoom: int) -> Levels:
-    """Each pixel of (..., H, W) as `zoom` times `zoom` of them."""
+    """Levels (..., H, W) with each pixel repeated `zoom` times in both directions."""
     return levels if zoom == 1 else levels.repeat(zoom, axis=-2).repeat(zoom, axis=-1)
 
 
 def halve(values: np.ndarray) -> np.ndarray:
-    """Images (..., H, W) at half their size: the means of 2x2 pixels; an odd last row or column counts twice."""
+    """Images (..., H, W) at half their size, as means of 2x2 pixels; an odd last row or column is repeated."""
     *_, height, width = values.shape
     padding = [(0, 0)] * (values.ndim - 2) + [(0, height % 2), (0, width % 2)]
     padded = np.pad(values, padding, mode="edge") if height % 2 or width % 2 else values
@@ -205,7 +206,7 @@ def halve(values: np.ndarray) -> np.ndarray:
 
 
 def paint(levels: Levels, colours: Palette) -> list[list[Cell]]:
-    """Pixels (H, W) as ceil(H / 2) rows of W cells."""
+    """Levels (H, W) as ceil(H / 2) rows of W cells."""
     height, width = levels.shape
     if height % 2:
         levels = np.concatenate((levels, np.full((1, width), BLANK, np.int16)))
@@ -216,7 +217,7 @@ def paint(levels: Levels, colours: Palette) -> list[list[Cell]]:
 
 
 def frame(levels: Levels, row: int, column: int, height: int, width: int) -> None:
-    """Draw an OUTLINE into `levels` (H, W) along the inner edge of a box, as far as the box is on the picture."""
+    """Draw an OUTLINE into `levels` (H, W) along the inner edge of a box, which is clipped to the picture."""
     top, left = max(row, 0), max(column, 0)
     bottom, right = min(row + height, levels.shape[0]) - 1, min(column + width, levels.shape[1]) - 1
     if top <= bottom and left <= right:

@@ -1,4 +1,4 @@
-"""What the terminal at hand can show, and the glyphs that follow from it."""
+"""The capabilities of the terminal, and the glyphs to use on it."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from typing import Literal
 ColourSystem = Literal["auto", "256", "truecolor"]
 
 TRUECOLOR = {"alacritty", "contour", "direct", "foot", "ghostty", "iterm2", "kitty", "rio", "wezterm"}
-"""Words in the `TERM` of terminals that have 24-bit colour: SSH hands on that name, but not `COLORTERM`."""
+"""Words in the `TERM` of terminals with 24-bit colour. SSH forwards `TERM`, but not `COLORTERM`."""
 
 
 @dataclass(frozen=True)
 class Glyphs:
-    """The characters we draw with, in one look."""
+    """The characters to draw with."""
 
     rule: str
     bar_full: str
     bar_empty: str
     dot: str
-    """Between two facts on a line."""
+    """Separates two facts on a line."""
     left: str
     right: str
-    """Around a value that can be changed with the arrows."""
+    """Around a value that the arrow keys change."""
     best: str
     ellipsis: str
     curve: str
-    """plotext's name of the marker that draws curves."""
+    """plotext's name of the marker for curves."""
     solid: str
     """A sample of a curve, for legends."""
     point: str
     """A single measurement on a chart."""
     arrow: str
-    """From what is to what was said."""
+    """From the actual to the predicted class."""
     nothing: str
-    """A zero that should not catch the eye."""
+    """An inconspicuous zero."""
     spread: str
     """Between a mean and its standard deviation."""
 
 
 PICTURES = "▀▄⣿"
-"""Of pictures, and of curves where plotext draws them."""
+"""Characters of pictures, and of curves that plotext draws."""
 
 UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·", "±")
 ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".", "+-")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = None) -> Glyphs:
-    """ASCII where the locale says that nothing else arrives (`LC_ALL=C`) or the terminal is dumb, else Unicode.
+    """ASCII if the locale is C or POSIX, if the terminal is dumb, or if `encoding` lacks a character; else Unicode.
 
-    An unset locale is no such statement: containers and SSH sessions without one show UTF-8 all the same. ASCII too
-    where `encoding`, which is that of standard error if not given, lacks a character that we draw with.
+    An unset locale does not mean ASCII: containers and SSH sessions without one usually show UTF-8. `encoding` defaults
+    to that of standard error.
     """
     locale = next((v for k in ("LC_ALL", "LC_CTYPE", "LANG") if (v := environment.get(k))), "")
     plain = locale.upper() in ("C", "POSIX") or environment.get("TERM") == "dumb"
@@ -63,7 +63,7 @@ def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = N
 
 @cache
 def _holds(encoding: str) -> bool:
-    """Whether all that we draw with has a place in `encoding`."""
+    """Whether `encoding` has all characters of UNICODE and PICTURES."""
     drawn = "".join(getattr(UNICODE, field.name) for field in fields(Glyphs)) + PICTURES
     try:
         drawn.encode(encoding)
@@ -73,7 +73,7 @@ def _holds(encoding: str) -> bool:
 
 
 def colour_system(environment: Mapping[str, str] = os.environ) -> ColourSystem:
-    """The colours of a terminal whose `TERM` says more than Rich reads in it; `auto` is what Rich reads."""
+    """The colour system for Rich: from `TERM` if it implies more colours than Rich detects, or else `auto`."""
     term = environment.get("TERM", "").lower()
     if environment.get("COLORTERM") or term in ("", "dumb", "unknown"):
         return "auto"
@@ -84,7 +84,7 @@ def colour_system(environment: Mapping[str, str] = os.environ) -> ColourSystem:
 
 
 def _terminfo_colours(term: str) -> int:
-    """How many the terminal's own description claims; 0 where there is none, or no library that reads it."""
+    """Number of colours in the terminal's terminfo entry; 0 without an entry, or without curses."""
     try:
         import curses
 
@@ -95,9 +95,9 @@ def _terminfo_colours(term: str) -> int:
 
 
 def prepare(terminal: int, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Set `environment` for an app on the descriptor `terminal`; call it before Textual is imported."""
+    """Set up `environment` for an app on the file descriptor `terminal`; call this before Textual is imported."""
     environment.setdefault("TEXTUAL_COLOR_SYSTEM", colour_system(environment))
     if all(os.get_terminal_size(terminal)):
-        # Exported by a shell, they would hold the size of that moment for good.
+        # If a shell exported them, the app would not notice when the terminal is resized.
         for name in ("COLUMNS", "LINES"):
             environment.pop(name, None)

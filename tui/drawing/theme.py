@@ -1,4 +1,4 @@
-"""Two themes, dark and light: quiet greys, one accent, and four colours for curves."""
+"""The dark and the light theme: muted greys, one accent colour, and colours for curves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from textual.theme import Theme
 if TYPE_CHECKING:
     from textual.app import App
 
-# The curves are Okabe and Ito's colours, that colour-blind people tell apart; darker ones for white paper.
-# Each is also far from the others in the 256-colour cube and, as far as it goes, in the 16 colours.
+# The curves have the Okabe-Ito colours, which colour-blind people can tell apart, darkened for the light theme. They
+# also differ clearly in 256 colours and, as far as possible, in 16 colours.
 DARK = Theme(
     name="mnist-dark",
     primary="#56b4e9",
@@ -72,6 +72,6 @@ THEMES = (DARK, LIGHT)
 
 
 def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:
-    """The style to draw `name` with in the theme of the moment: a name of Theme's colours or variables above."""
+    """The style for `name`, a colour or variable of the current theme; unknown names have the foreground colour."""
     colour = app.theme_variables.get(name) or app.theme_variables["foreground"]
     return Style(color=colour, bold=bold or None, reverse=reverse or None)

@@ -1,4 +1,4 @@
-"""How pictures are drawn at the moment: the mode of the whole app, and colour map and value range of a screen."""
+"""How pictures are drawn: the mode of the whole app, and the colour map and value range of a screen."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tui.drawing.theme import ink
 
 
 def modes(app: App[object]) -> tuple[Mode, ...]:
-    """The modes that the terminal can show, its best first."""
+    """The modes to choose from on this terminal, starting with the best that it is known to support."""
     return modes_of(app.console, no_color=app.no_color)
 
 
 _known: WeakKeyDictionary[App[object], ColorSystem | None] = WeakKeyDictionary()
-"""What the terminal of an app is known to show."""
+"""The colour system that was detected for the terminal of each app."""
 
 
 def draw_in(app: App[object], mode: Mode) -> None:
-    """Have the terminal take as many colours as `mode` needs from now on, whatever it says of itself."""
+    """Send as many colours as `mode` needs, even if the terminal reports fewer."""
     known = _known.setdefault(app, app.console._color_system)
     needed = {"24-bit": ColorSystem.TRUECOLOR, "256 colours": ColorSystem.EIGHT_BIT}.get(mode)
     if needed and known:
@@ -34,17 +34,17 @@ def draw_in(app: App[object], mode: Mode) -> None:
 
 @dataclass(frozen=True)
 class View:
-    """What `v`, `c` and `n` change."""
+    """The settings that the keys `v`, `c` and `n` change."""
 
     mode: Mode
     colours: ColourMapName
     shared: bool
-    """One value range for all pictures, or each its own."""
+    """Whether all pictures share one value range; if not, each has its own."""
 
     def palette(self, app: App[object]) -> Palette:
         """The palette to draw with."""
         return palette(self.colours, self.mode, ink(app, "primary"))
 
     def next_colours(self) -> ColourMapName:
-        """The colour map after this one, round and round."""
+        """The next colour map, cyclically."""
         return COLOUR_MAPS[(COLOUR_MAPS.index(self.colours) + 1) % len(COLOUR_MAPS)]

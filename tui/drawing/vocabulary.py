@@ -1,4 +1,4 @@
-"""The words for what was measured, the same on screens and in tables."""
+"""Wording of results that screens and tables share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
 
 def with_spread(measure: str, value: Spread) -> str:
-    """A mean and, of several runs, its standard deviation, in the unit of the measure."""
+    """A mean and, for several runs, the standard deviation, in the unit of `measure`."""
     factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
     if measure == "seconds per epoch":
         digits, unit = 2, " s"
@@ -20,15 +20,15 @@ def with_spread(measure: str, value: Spread) -> str:
 
 
 def beta_answer(event: BetaSwept) -> list[str]:
-    """What the sweep says of the notebook's claim, in sentences."""
+    """The sweep's verdict on the notebook's claim, in sentences."""
     if len(event.points) == 1:
         return ["the attack already fails without a penalty (beta 0): there is nothing to compare"]
     notebooks, free = event.points[1], event.points[0]
     change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
     nothing = ": it does nothing" if change < event.CLEAR else ""
-    works = "no beta keeps" if event.works_from is None else f"from beta {event.works_from:g} on it keeps"
-    fails = "" if event.fails_from is None else f"; from {event.fails_from:g} on it stops the attack"
+    works = "no beta keeps" if event.works_from is None else f"with beta {event.works_from:g} or more it keeps"
+    fails = "" if event.fails_from is None else f"; with {event.fails_from:g} or more the attack fails"
     return [
-        f"the notebook's beta of 1e-5 changes L2 by a factor of {change:.0e}{nothing}",
+        f"the notebook's beta of 1e-5 changes L2 by a fraction of {change:.0e}{nothing}",
         f"{works} the image closer{fails}",
     ]

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them."""
+"""Formatting of numbers and names for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: `1 h 05 min`, `1 min 22 s`, `9 s`."""
+    """A duration as text: `1 h 05 min`, `1 min 22 s`, `9 s`."""
     whole = round(seconds)
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
@@ -22,17 +22,17 @@ def duration(seconds: float) -> str:
 
 
 def remark(run: RunSummary) -> str:
-    """What stands beside a run: its note, and before it how many of its lines are damaged."""
+    """The remark on a run: the number of damaged lines, if any, and its note."""
     return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))
 
 
 def damaged_lines(count: int) -> str:
-    """How many lines were left out, in words; empty where none was."""
+    """The number of damaged lines as a phrase; empty for 0."""
     return f"{count:,} damaged event line{'s' if count > 1 else ''} skipped" if count else ""
 
 
 def cut(name: str, most: int) -> str:
-    """A name, safe to show, in at most so many cells of the terminal, with an ellipsis at its end where it goes on."""
+    """A name, made safe to print and cut to `most` terminal cells, with an ellipsis if it was longer."""
     name = shown(name)
     if cell_len(name) <= most:
         return name
@@ -40,6 +40,6 @@ def cut(name: str, most: int) -> str:
 
 
 def padded(name: str, width: int, *, right: bool = False) -> str:
-    """A name and blanks in so many cells of the terminal, of which some characters take two; or blanks first."""
+    """A name padded with blanks to `width` terminal cells, aligned left or right; wide characters take two cells."""
     blanks = " " * (width - cell_len(name))
     return blanks + name if right else name + blanks

@@ -11,7 +11,7 @@ from tui.widgets.cells import CellWidget, title_row
 
 
 class Bars(CellWidget):
-    """A bar a class; the actual class and a wrong prediction stand out."""
+    """One bar per class. The actual class and an incorrect prediction are highlighted."""
 
     DEFAULT_CSS = "Bars { height: 1fr; }"
 
@@ -22,12 +22,12 @@ class Bars(CellWidget):
         self.actual = self.predicted = -1
 
     def show(self, title: str, shares: list[float], actual: int, predicted: int) -> None:
-        """Draw `shares`, each from 0 to 1, from now on."""
+        """Show the probabilities `shares`, each from 0 to 1."""
         self.title, self.shares, self.actual, self.predicted = title, shares, actual, predicted
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The title, then a line a class; two where there is room for air, the likeliest where there is too little."""
+        """The title, then one line per class: double-spaced if they fit, the most probable classes if not all fit."""
         wrong = self.actual != self.predicted
         rows = [title_row(self, self.title, [], width)]
         room = max(1, width - 15)
@@ -41,7 +41,7 @@ class Bars(CellWidget):
             name = {self.actual: "success", self.predicted: "error" if wrong else "success"}.get(number, "quiet")
             if number == self.actual:
                 name = "success"
-            full = round(share * room) if math.isfinite(share) else 0  # weights may hold a NaN
+            full = round(share * room) if math.isfinite(share) else 0  # NaN weights give NaN probabilities
             mark = glyphs().best if number == self.actual else " "
             rows.append(
                 cells(

@@ -1,4 +1,4 @@
-"""A widget drawn cell by cell, which sends the terminal only the cells that changed."""
+"""A widget that is drawn cell by cell and sends only the changed cells to the terminal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tui.drawing.theme import ink
 
 
 def _over(base: Style, style: Style) -> Style:
-    # Pictures have thousands of styles, more than Rich keeps sums of.
+    # Pictures have thousands of styles, which is more than Rich's cache of style sums holds.
     return style if style.color and style.bgcolor else base + style
 
 
 def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list[Cell]:
-    """A rule across the widget with its title at the left and `facts` at the right."""
+    """A rule across the widget, with its title on the left and `facts` on the right."""
     rule = ink(widget.app, "rule")
     bold = ink(widget.app, "foreground", bold=True)
     left = cells((glyphs().rule + " ", rule), (title, bold), (" ", rule)) if title else []
@@ -31,9 +31,9 @@ def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list
 
 
 class CellWidget(Widget):
-    """Subclasses say what to draw; this class finds what changed and has only that drawn again.
+    """Base of widgets that draw rows of cells. It compares frames and refreshes only the regions that changed.
 
-    Textual itself compares nothing: to refresh a widget sends all of it, which over SSH is what costs.
+    Textual does not compare frames: refreshing a widget sends all of it, which is slow over SSH.
     """
 
     DEFAULT_CSS = "CellWidget { height: 1; }"
@@ -43,11 +43,11 @@ class CellWidget(Widget):
         self._rows: list[list[Cell]] = []
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """Rows of cells for the size at hand; what is missing is blank, what is too much is cut."""
+        """Rows of cells for this size. Missing cells are filled with blanks, extra ones are cut off."""
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Draw again, and let the terminal have the difference."""
+        """Draw a new frame and refresh what differs from the last one."""
         if not self.is_attached:
             return
         width, height = self.size
@@ -67,24 +67,22 @@ class CellWidget(Widget):
 
     @staticmethod
     def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterable[Region]:
-        # One region a row: Textual sends a region from the left edge of its widget on, so that of two in a row the
-        # second would send the first one again.
+        # One region per row: Textual sends a region from the left edge of its widget, so a second region in the same
+        # row would send the first one again.
         changed = [x for x, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
         if changed:
             yield Region(changed[0], y, changed[-1] - changed[0] + 1, 1)
 
     def render_line(self, y: int) -> Strip:
-        """One row, as Textual wants it."""
+        """Row `y` as a strip of Textual's."""
         if y >= len(self._rows):
             return Strip.blank(self.size.width, self.rich_style)
-        base = self.rich_style  # the theme's paper under the ink
+        base = self.rich_style  # the theme's background
         runs = groupby(self._rows[y], key=lambda cell: cell[1])
         return Strip([Segment("".join(c for c, _ in run), _over(base, style)) for style, run in runs])
 
     def on_resize(self, _event: Resize) -> None:
-        """A new size is a new drawing."""
         self.redraw()
 
     def on_mount(self) -> None:
-        """A new theme is a new drawing."""
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.redraw))

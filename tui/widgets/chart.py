@@ -1,4 +1,4 @@
-"""A line chart of a few curves: plotext draws the canvas, we choose the axes, the title and what is sent."""
+"""A line chart. plotext draws the canvas; this module adds the title and the axes, and sends only what changed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tui.drawing.theme import ink
 from tui.widgets.cells import CellWidget
 
 MIN_WIDTH, MIN_HEIGHT = 24, 4
-"""Below this, in cells, a chart is its title with the latest values."""
+"""Size in cells below which a chart shows only its title and the latest values."""
 
 
 LABEL_WIDTH = 6
-"""Cells for the numbers of the vertical axis at least, so that charts under one another have their origins aligned."""
+"""Minimum width of the vertical axis's labels, in cells, so that the axes of stacked charts are aligned."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,18 @@ class Curve:
 
     name: str
     ink: str
-    """A name of the theme's variables."""
+    """Name of a theme variable."""
     xs: Sequence[float]
     ys: Sequence[float]
     latest: str = ""
-    """Its newest value, for the legend."""
+    """Its most recent value, for the legend."""
     points: bool = False
-    """Draw the measurements as points where there is no colour to tell the curves apart."""
+    """Draw single points instead of a line where there is no colour to tell the curves apart."""
     marker: str = ""
-    """The character to draw it with there."""
+    """Character to draw it with where there is no colour."""
 
     def finite(self) -> Curve:
-        """The curve without the points whose value is no number."""
+        """The curve without points whose value is not finite."""
         if all(map(math.isfinite, self.ys)):
             return self
         kept = [(x, y) for x, y in zip(self.xs, self.ys, strict=True) if math.isfinite(y)]
@@ -49,7 +49,7 @@ class Curve:
 
 
 def decimate(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[list[float], list[float]]:
-    """At most two points a column, the lowest and the highest, in their order: the drawing stays the same."""
+    """At most two points per column, the lowest and the highest, in their order. The drawing stays the same."""
     if len(xs) <= 2 * columns:
         return list(xs), list(ys)
     kept: list[int] = []
@@ -61,7 +61,7 @@ def decimate(xs: Sequence[float], ys: Sequence[float], columns: int) -> tuple[li
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Round numbers from `low` to `high`, about `count` of them: steps of 1, 2 or 5 times a power of ten."""
+    """About `count` round numbers from `low` to `high`, in steps of 1, 2 or 5 times a power of ten."""
     if not (math.isfinite(low) and math.isfinite(high)) or high <= low or count < 1:
         return [low]
     raw = (high - low) / count
@@ -72,7 +72,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Numbers 1, 2 or 5 times a power of ten from `low` to `high`, about `count` of them; `low` is more than 0."""
+    """About `count` numbers from `low` to `high` that are 1, 2 or 5 times a power of ten; `low` must be positive."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         values = [f * 10.0**e for e in exponents for f in factors if low * 0.999 <= f * 10.0**e <= high * 1.001]
@@ -82,7 +82,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def labels(values: Sequence[float]) -> list[str]:
-    """The numbers with as many decimals as tell them apart, aligned at the decimal point."""
+    """The numbers as text, with enough decimals to tell them apart, aligned at the decimal point."""
     if not values:
         return []
     decimals = max(_decimals(value) for value in values)
@@ -96,23 +96,23 @@ def _decimals(value: float) -> int:
 
 
 class Chart(CellWidget):
-    """Curves over epochs, under a title line with a legend and the latest values."""
+    """Curves under a title line with a legend and the latest values."""
 
     DEFAULT_CSS = "Chart { height: 1fr; }"
 
     def __init__(self, title: str, *, empty: str, whole: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
         self.whole = whole
-        """Whether the horizontal axis counts something: then it has whole numbers alone."""
+        """Whether the horizontal axis shows only whole numbers, because it counts something."""
         self.x_names: Sequence[str] = ()
-        """Names in place of the numbers 0, 1, 2 and so on."""
+        """Names that replace the numbers 0, 1, 2 and so on."""
         self.title = title
         self.empty = empty
-        """What to say while there is nothing to draw."""
+        """Text shown while there is nothing to draw."""
         self.curves: list[Curve] = []
         self.x_range = (0.0, 1.0)
         self.y_range: tuple[float, float] | None = None
-        """None for what the curves span."""
+        """None for the range of the curves."""
         self.logarithmic = False
 
     def show(
@@ -123,7 +123,7 @@ class Chart(CellWidget):
         *,
         logarithmic: bool = False,
     ) -> None:
-        """Draw these curves from now on; of values that are no numbers, nothing."""
+        """Show these curves. Values that are not finite are left out."""
         curves = [curve.finite() for curve in curves]
         if y_range and not y_range[0] < y_range[1] < math.inf:
             y_range = None
@@ -169,7 +169,7 @@ class Chart(CellWidget):
             y_ticks = self._ticks(low, high, max(2, height // 3))
         plotext.clear_figure()
         plotext.theme("clear")
-        plotext.limit_size(False, False)  # it would ask what terminal it is in, and not believe us
+        plotext.limit_size(False, False)  # or plotext would use its own idea of the terminal's size
         plotext.plotsize(width, height)
         plotext.xaxes(True, False)
         plotext.yaxes(True, False)
@@ -190,7 +190,7 @@ class Chart(CellWidget):
                 continue
             xs, ys = decimate(curve.xs, curve.ys, width)
             clipped = [scale(min(max(y, low, floor), high)) if self.logarithmic else min(max(y, low), high) for y in ys]
-            # plotext is told a number, which becomes the theme's colour afterwards: that survives 16 colours.
+            # plotext gets a number per curve, replaced by a theme colour afterwards: this also works with 16 colours.
             colour = number + 1
             inks[colour] = curve.ink
             alone = curve.points and self._colourless()
@@ -205,7 +205,7 @@ class Chart(CellWidget):
 
     @staticmethod
     def _ticks(low: float, high: float, count: int) -> list[float]:
-        # An axis with one number on it has no scale.
+        # An axis needs two numbers to show its scale.
         return next(
             (values for n in (count, count + 1, count + 2) if len(values := ticks(low, high, n)) > 1), [low, high]
         )
@@ -218,7 +218,7 @@ class Chart(CellWidget):
 
 
 def _restyled(line: str, styles: dict[int, Style], axis: Style) -> list[Cell]:
-    """plotext's line with our styles in place of its colour numbers."""
+    """A line of plotext's, with its colour numbers replaced by our styles."""
     text = Text.from_ansi(line)
     row = cells((text.plain, axis))
     if glyphs() is not UNICODE:

@@ -1,4 +1,4 @@
-"""The confusion matrix: a row an actual class, a column a predicted one."""
+"""The confusion matrix: rows are actual classes, columns are predicted classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tui.drawing.view import View
 from tui.widgets.cells import CellWidget, title_row
 
 CELL = 4
-"""Cells a number."""
+"""Minimum width of a number, in cells."""
 
 
 class Confusion(CellWidget):
-    """Counts on colours: errors on a logarithmic scale, since one in ten thousand should be seen too."""
+    """Counts on coloured cells. Errors have a logarithmic scale, so that one in ten thousand can be seen too."""
 
     DEFAULT_CSS = "Confusion { height: 1fr; }"
 
@@ -29,32 +29,32 @@ class Confusion(CellWidget):
         self.view: View | None = None
 
     def show(self, evaluated: SplitEvaluated | None, view: View) -> None:
-        """Draw it from now on."""
+        """Show `evaluated`; None while it is being computed."""
         self.evaluated, self.view = evaluated, view
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """Ten rows under the names of the columns, each with its accuracy."""
+        """A header, then ten rows, each with the accuracy of its class."""
         event, quiet, text = self.evaluated, ink(self.app, "quiet"), ink(self.app, "foreground")
         when = f"epoch {event.epoch}   " if event and event.epoch is not None else ""
         facts = cells((f" {when}{percent(event.accuracy)} of {event.count:,} ", text)) if event else []
         rows = [title_row(self, "confusion", facts, width)]
         if event is None or self.view is None:
-            return [*rows, [], cells(("the whole split is on its way".center(width), quiet))]
+            return [*rows, [], cells(("evaluating the whole split".center(width), quiet))]
         predicted = range(len(event.confusion))
         size = max(CELL, len(str(max(map(max, event.confusion)))) + 1)
         head = "".join(f"{number:>{size}}" for number in predicted)
-        rows.append(cells((f"   {head}  right", quiet)))
+        rows.append(cells((f"   {head}    acc", quiet)))
         most = max(n for a, counts in enumerate(event.confusion) for p, n in enumerate(counts) if a != p)
         for actual, counts in enumerate(event.confusion):
             row = cells((f" {actual} ", quiet))
             for column, count in enumerate(counts):
                 row += cells((f"{count or glyphs().nothing:>{size}}", self._style(actual, column, count, most)))
             rows.append(row + cells((f"{event.class_accuracy[actual] * 100:>6.1f}%", text)))
-        return [*rows, [], cells((" a row is an actual class, a column a predicted one", quiet))]
+        return [*rows, [], cells((" rows: actual class, columns: predicted class", quiet))]
 
     def _style(self, actual: int, column: int, count: int, most: int) -> Style:
-        """Of one number; `most` is the greatest count of an error."""
+        """The style of one number; `most` is the largest count off the diagonal."""
         assert self.view is not None
         if not count:
             return ink(self.app, "rule")

@@ -1,4 +1,4 @@
-"""A form made from a request: a row for each of its parameters, checked as one types."""
+"""A form generated from a request type: one row per parameter, validated while the user types."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tui.drawing.terminal import glyphs
 
 
 class NumberInput(Input):
-    """An input that takes what numbers are made of and lets every other key through to the screen."""
+    """An input that takes only the characters of numbers. All other keys go to the screen."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Digits, signs, points and exponents are ours."""
+        """Whether the key is a digit, a sign, a decimal point or an exponent."""
         return character is not None and character in "0123456789.-+eE"
 
     async def _on_key(self, event: events.Key) -> None:
@@ -27,8 +27,8 @@ class NumberInput(Input):
             event.prevent_default()
             return
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            # Textual runs bindings only after the key has travelled up to the app; what is typed next would overtake
-            # it, so that of a burst from a slow line `backspace 7` became `7 backspace`.
+            # Textual runs bindings only after the key has travelled up to the app. The next key would overtake it: in a
+            # burst from a slow connection, `backspace 7` would become `7 backspace`.
             event.stop()
             event.prevent_default()
             await self.run_action(binding.action)
@@ -37,7 +37,7 @@ class NumberInput(Input):
 
 
 class Choice(Static, can_focus=True):
-    """One of a few values, changed with the arrows; takes one line."""
+    """A choice between a few values on one line, changed with the arrow keys."""
 
     BINDINGS = [
         Binding("right,l,enter", "step(1)", "next", show=False),
@@ -45,31 +45,29 @@ class Choice(Static, can_focus=True):
     ]
 
     class Changed(Message):
-        """Another value was chosen."""
+        """The value changed."""
 
     def __init__(self, choices: tuple[Any, ...], value: Any, *, id: str) -> None:
         super().__init__(id=id)
         self.choices, self.value = choices, value
 
     def on_mount(self) -> None:
-        """Show the value."""
         self._show()
 
     def action_step(self, by: int) -> None:
-        """Take the next value, or the one before, round and round."""
+        """Take the next value (by 1) or the previous one (by -1), cyclically."""
         self.value = self.choices[(self.choices.index(self.value) + by) % len(self.choices)]
         self._show()
         self.post_message(self.Changed())
 
     def choose(self, value: Any) -> None:
-        """Take `value`, and offer it from now on where it was not among the choices."""
+        """Select `value`; if it is not among the choices, add it."""
         if value not in self.choices:
             self.choices = (*self.choices, value)
         self.value = value
         self._show()
 
     def on_click(self) -> None:
-        """The mouse takes the next one too."""
         self.action_step(1)
 
     def _show(self) -> None:
@@ -80,7 +78,7 @@ class Choice(Static, can_focus=True):
 
 
 class RequestForm(VerticalScroll, can_focus=False):
-    """The fields of a request, with the defaults filled in. Tab and the arrows go from one to the next."""
+    """The fields of a request, filled in with its defaults. Tab and the arrow keys move between them."""
 
     BINDINGS = [
         Binding("down,j", "app.focus_next", "next field", show=False),
@@ -93,14 +91,14 @@ class RequestForm(VerticalScroll, can_focus=False):
         self.fields = [field for field in parameters(request) if not field.fixed]
 
     def compose(self) -> ComposeResult:
-        """The names beside the values, a line each; then the line for what is wrong."""
+        """The labels beside the values, then a line for help and errors."""
         with Horizontal(id="form-rows"):
             yield Static("\n".join(field.label for field in self.fields), id="form-labels")
             yield Vertical(id="form-values")
         yield Static("", id="form-hint", markup=False)
 
     async def mount_fields(self) -> None:
-        """Make the fields. The first frame does without them: a widget each is what takes Textual long."""
+        """Mount the fields. The first frame is drawn without them, because mounting so many widgets is slow."""
         if self.query(Choice):
             return
         await self.query_one("#form-values").mount_all(self._widget(field) for field in self.fields)
@@ -111,29 +109,29 @@ class RequestForm(VerticalScroll, can_focus=False):
         if field.choices:
             return Choice(field.choices, field.default, id=name)
         widget = NumberInput(_text(field.default), compact=True, id=name, select_on_focus=False)
-        widget.cursor_blink = False  # each blink is sent over the line
+        widget.cursor_blink = False  # each blink would be sent to the terminal
         return widget
 
     def focus_first(self) -> None:
-        """Go to the first field."""
+        """Focus the first field."""
         if widget := self._find(self.fields[0]):
             widget.focus()
 
     def _find(self, field: Parameter) -> Choice | NumberInput | None:
-        """The widget of `field`; None while there is none yet, and then its value is the default."""
+        """The widget of `field`; None before it is mounted, when the field has its default value."""
         found = self.query(f"#field-{field.name}")
         widget = found.first() if found else None
         return widget if isinstance(widget, Choice | NumberInput) else None
 
     def value(self, field: Parameter) -> Any:
-        """The value typed or chosen for `field`; raises RequestError where it is none."""
+        """The value typed or chosen for `field`; raises RequestError if it is not valid."""
         widget = self._find(field)
         if widget is None:
             return field.default
         return widget.value if isinstance(widget, Choice) else field.parse(widget.value)
 
     def request(self) -> Request:
-        """The request as filled in; raises RequestError with the first reason why it is none."""
+        """The request with the values of the form; raises RequestError with the first problem."""
         return self.kind(**{field.name: self.value(field) for field in self.fields})
 
     def fill(self, request: Request) -> None:
@@ -147,7 +145,7 @@ class RequestForm(VerticalScroll, can_focus=False):
                 widget.value = _text(value)
 
     def check(self) -> str:
-        """Mark the fields that are wrong; the first reason, or an empty text."""
+        """Mark the fields with invalid values. Returns the first problem, or an empty string."""
         problem = ""
         for field in self.fields:
             wrong = ""
@@ -174,21 +172,17 @@ class RequestForm(VerticalScroll, can_focus=False):
         return field.help if field else ""
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Check while one types."""
         event.stop()
         self.check()
 
     def on_choice_changed(self, event: Choice.Changed) -> None:
-        """Check what was chosen together with the rest."""
         event.stop()
         self.check()
 
     def on_descendant_focus(self) -> None:
-        """Explain the field at hand."""
-        self.check()
+        self.check()  # also shows the help of the focused field
 
     def on_descendant_blur(self) -> None:
-        """Explain nothing when no field is at hand."""
         self.call_after_refresh(self.check)
 
 

@@ -1,4 +1,4 @@
-"""The table of layers, the notebook's totals, and where parameters and work are."""
+"""The table of layers, the notebook's totals, and the share of parameters and multiply-adds in each layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 class LayerTable(CellWidget):
-    """A line a layer, then the totals; where there is room, bars for the shares."""
+    """One line per layer, then the totals; if there is room, bar charts of the shares."""
 
     DEFAULT_CSS = "LayerTable { height: 1fr; }"
 
@@ -32,12 +32,12 @@ class LayerTable(CellWidget):
         self.summary: NetworkSummarised | None = None
 
     def show(self, summary: NetworkSummarised | None) -> None:
-        """Draw `summary` from now on."""
+        """Show `summary`."""
         self.summary = summary
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The table, the totals, the bars."""
+        """The table, the totals and the bars."""
         summary = self.summary
         quiet = ink(self.app, "quiet")
         if summary is None:
@@ -81,18 +81,18 @@ class LayerTable(CellWidget):
         for number, (name, parameters, neurons) in enumerate(lines):
             style = ink(self.app, "foreground" if number else "quiet", bold=number == 3)
             rows.append(cells((f" {name:<16}{parameters:>12}{neurons:>12}", style)))
-        notes = [("multiply-adds", summary.multiply_adds, "an image")]
+        notes = [("multiply-adds", summary.multiply_adds, "per image")]
         if summary.running_statistics:
-            notes.insert(0, ("running stats", summary.running_statistics, "of batch norm, which no gradient changes"))
+            notes.insert(0, ("running stats", summary.running_statistics, "of batch norm, not trained"))
         for name, count, words in notes:
             rows.append(cells((f" {name:<16}{count:>12,}   {words}", ink(self.app, "foreground"))))
         return rows
 
     def _shares(self, summary: NetworkSummarised, width: int) -> list[list[Cell]]:
-        """Two charts of bars beside one another."""
+        """Two bar charts side by side."""
         half = width // 2
-        left = self._bars("where the parameters are", {x.name: x.parameters for x in summary.layers}, half - 2)
-        right = self._bars("where the work is", {x.name: x.multiply_adds for x in summary.layers}, width - half)
+        left = self._bars("parameters by layer", {x.name: x.parameters for x in summary.layers}, half - 2)
+        right = self._bars("multiply-adds by layer", {x.name: x.multiply_adds for x in summary.layers}, width - half)
         blank = cells((" ", ink(self.app, "quiet")))
         nothing: list[Cell] = []
         rows = itertools.zip_longest(left, right, fillvalue=nothing)

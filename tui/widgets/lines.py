@@ -1,4 +1,4 @@
-"""The lines around a screen: header, tabs, key bar; and the line that says how far a job is."""
+"""The lines around a screen (header, tabs and key bar) and the progress line of a job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.widgets.cells import CellWidget
 
 
 class Header(CellWidget):
-    """What is open, and where it computes."""
+    """What is open, and the device it runs on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,10 @@ class Header(CellWidget):
         self.place: tuple[str, ...] = ()
 
     def show(self, facts: tuple[str, ...], place: tuple[str, ...]) -> None:
-        """What is open as a few facts; where it computes and how fast, of which the last part matters most."""
+        """Show `facts` about what is open on the left; on the right `place`, the device and the throughput.
+
+        If there is no room for all of `place`, its first parts are left out.
+        """
         self.facts, self.place = facts, place
         self.redraw()
 
@@ -39,7 +42,7 @@ class Header(CellWidget):
 
 
 class Tabs(CellWidget):
-    """The screens there are, the one at hand marked."""
+    """The names of all screens; the current one is highlighted."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -52,21 +55,18 @@ class Tabs(CellWidget):
         row, self._ends = cells((" ", ink(self.app, "quiet"))) if room else [], []
         for key, title, mode in SCREENS:
             here = mode == self.mode
-            text = (
-                f" {key} {title} " if room else f" {key} {title}"
-            )  # a space between two, where there is none to spare
+            text = f" {key} {title} " if room else f" {key} {title}"
             row += cells((text, ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
             self._ends.append((len(row), mode))
         return [row]
 
     def on_click(self, event: Click) -> None:
-        """A click on a screen's name goes there."""
         if mode := next((mode for end, mode in self._ends if event.x < end), None):
             self.app.switch_mode(mode)
 
 
 class KeyBar(CellWidget):
-    """The keys of the screen that do something now."""
+    """The keys that currently do something on this screen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,13 +74,13 @@ class KeyBar(CellWidget):
         self._ends: list[tuple[int, str]] = []
 
     def show(self, commands: tuple[Command, ...]) -> None:
-        """These from now on."""
+        """Show the keys of `commands`."""
         if commands != self.commands:
             self.commands = commands
             self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row; where it is too narrow, whole entries are left out, but never help and quit."""
+        """One row. If it is too narrow, whole entries are left out, but never help and quit."""
         entries = [command for command in self.commands if command.label]
         optional = [command for command in entries if command.name not in ("help", "quit")]
         while optional and self._width(entries) > width:
@@ -97,7 +97,6 @@ class KeyBar(CellWidget):
         return 1 + sum(len(command.keys) + len(command.label) + 3 for command in entries)
 
     def on_click(self, event: Click) -> None:
-        """A click on an entry is its key."""
         key = next((key for end, key in self._ends if event.x < end), None)
         if key:
             self.app.simulate_key(key)
@@ -105,15 +104,15 @@ class KeyBar(CellWidget):
 
 @dataclass(frozen=True)
 class Bar:
-    """A share of something done."""
+    """A progress bar."""
 
     label: str
     share: float
-    """0 to 1."""
+    """Fraction done, from 0 to 1."""
 
 
 class ProgressLine(CellWidget):
-    """Bars and facts of the work under way; or a sentence."""
+    """Progress bars and facts about the current work, or a sentence."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -121,13 +120,13 @@ class ProgressLine(CellWidget):
         self.tone = "foreground"
 
     def show(self, *parts: str | Bar, tone: str = "foreground") -> None:
-        """These from now on."""
+        """Show `parts` from left to right, in the theme colour `tone`."""
         if (parts, tone) != (self.parts, self.tone):
             self.parts, self.tone = parts, tone
             self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row; the bars share what the facts leave."""
+        """One row. The bars share the space that the facts leave."""
         bars = [part for part in self.parts if isinstance(part, Bar)]
         fixed = sum(
             len(f" {p.label}  {p.share * 100:3.0f} %  ") if isinstance(p, Bar) else len(p) + 3 for p in self.parts

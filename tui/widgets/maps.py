@@ -1,4 +1,4 @@
-"""Maps over the positions of a patch, beside one another, with one cursor on all of them; and facts below."""
+"""Maps over patch positions, side by side with a shared cursor, and facts about the position under it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tui.widgets.pictures import LARGEST
 GAP = 1
 """Cells between two maps."""
 LABEL = 17
-"""Cells for the name of a fact."""
+"""Width of the name of a fact, in cells."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,25 @@ class Panel:
 
     title: str
     facts: str
-    """At the right of the title, where there is room."""
+    """Shown to the right of the title if there is room."""
     values: np.ndarray
-    """(rows, columns): numbers; or classes, where `usual` is one of them."""
+    """(rows, columns): numbers, or classes if `usual` is set."""
     view: View
     span: Span | None = None
-    """Its own if not given."""
+    """Value range; None for the range of `values`."""
     usual: int | None = None
-    """Of a map of classes, drawn as digits: the class that does not stand out."""
+    """For a map of classes, drawn as digits: the class that is not highlighted."""
     words: str = ""
-    """What the numbers are, for the legend."""
+    """What the numbers mean, for the legend."""
 
 
 class Maps(CellWidget):
-    """Maps of one size, enlarged alike. Where there is no room for both, one of them is in front."""
+    """Maps of the same size and magnification. If they do not all fit, only one of them is shown."""
 
     DEFAULT_CSS = "Maps { height: 1fr; width: 1fr; }"
 
     class Moved(Message):
-        """The cursor is on another place."""
+        """The cursor moved to another position."""
 
     def __init__(self, *, empty: str, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -55,14 +55,14 @@ class Maps(CellWidget):
         self.panels: tuple[Panel, ...] = ()
         self.facts: Sequence[tuple[str, str]] = ()
         self.front = 0
-        """The panel to show where there is room for one only."""
+        """Index of the panel to show if there is room for only one."""
         self.cursor: tuple[int, int] | None = None
-        """Row and column; None before somebody or something put it somewhere."""
+        """Row and column; None before it was first placed."""
         self._shape: tuple[int, ...] = ()
-        """Of the maps that the cursor is on, kept while there are none."""
+        """Shape of the maps that the cursor refers to, kept while there are no maps."""
 
     def show(self, panels: tuple[Panel, ...], facts: Sequence[tuple[str, str]]) -> None:
-        """Draw these from now on; in maps of another size the cursor stays at about the same place."""
+        """Show these panels and facts. If the size of the maps changes, the cursor keeps its relative position."""
         if panels and self.cursor:
             shape = panels[0].values.shape
             row, column = (
@@ -77,41 +77,41 @@ class Maps(CellWidget):
 
     @property
     def at(self) -> tuple[int, int]:
-        """Where the cursor is: row and column."""
+        """Row and column of the cursor; (0, 0) before it was placed."""
         return self.cursor or (0, 0)
 
     @property
     def shown(self) -> tuple[Panel, ...]:
-        """The panels in view."""
+        """The visible panels."""
         if not self.panels or self.both_fit:
             return self.panels
         return (self.panels[self.front % len(self.panels)],)
 
     @property
     def both_fit(self) -> bool:
-        """Whether all panels are in view."""
+        """Whether there is room for all panels."""
         return len(self.panels) < 2 or self._across() == len(self.panels)
 
     # Moving
 
     def move(self, across: int, down: int) -> None:
-        """Move the cursor, as far as the map goes."""
+        """Move the cursor, up to the edge of the map."""
         row, column = self.at
         self.go_to(row + down, column + across)
 
     def page(self, pages: int) -> None:
-        """Move it by a quarter of the map."""
+        """Move the cursor vertically by `pages` quarters of the map."""
         if self.panels:
             self.move(0, pages * max(1, len(self.panels[0].values) // 4))
 
     def jump(self, index: int) -> None:
-        """To the first place, or the last."""
+        """Move the cursor to the first position (index 0) or the last one (-1)."""
         if self.panels:
             rows, columns = self.panels[0].values.shape
             self.go_to(*divmod(index % (rows * columns), columns))
 
     def go_to(self, row: int, column: int) -> None:
-        """Put the cursor on a place, or the nearest one."""
+        """Move the cursor to this position, or the nearest one on the map."""
         if not self.panels:
             return
         rows, columns = self.panels[0].values.shape
@@ -122,7 +122,6 @@ class Maps(CellWidget):
             self.post_message(self.Moved())
 
     def on_click(self, event: Click) -> None:
-        """The mouse puts it somewhere."""
         if self.panels and event.y >= 1:
             width = self._width(self.size.width)
             zoom = self._zoom(width, self.size.height)
@@ -147,7 +146,7 @@ class Maps(CellWidget):
         below = len(self.facts) + 1 if self.facts else 0
         tall = max(2 * (height - 1 - below), height)
         zoom = min(width // int(columns), tall // int(rows), LARGEST)
-        return max(1, zoom - zoom % 2)  # with an odd one every second row of letters would be nearer to the next
+        return max(1, zoom - zoom % 2)  # an odd zoom would space rows of letters unevenly, as a cell is two pixels high
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The maps, then the facts."""
@@ -194,13 +193,13 @@ class Maps(CellWidget):
             frame(levels, row * zoom - 1, column * zoom - 1, zoom + 2, zoom + 2)
 
     def _letters(self, classes: np.ndarray, usual: int, zoom: int) -> list[list[Cell]]:
-        """A digit at each place; where two places share a cell, that of the one that is not as usual."""
+        """A digit at each position. If two positions share a cell, a class other than `usual` is shown."""
         rows, columns = classes.shape
         blank: Cell = (" ", ink(self.app, "quiet"))
         picture = [[blank] * (columns * zoom) for _ in range(math.ceil(rows * zoom / 2))]
         styles = {same: ink(self.app, "quiet" if same else "error", bold=not same) for same in (True, False)}
         known = classes.tolist()
-        # Places as usual first, so that the others stand where two fall on one cell.
+        # Usual classes first, so that unusual ones overwrite them where two positions share a cell.
         order = sorted(np.ndindex(rows, columns), key=lambda place: known[place[0]][place[1]] != usual)
         for row, column in order:
             if (winner := known[row][column]) >= 0:

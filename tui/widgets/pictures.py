@@ -1,4 +1,4 @@
-"""Pictures in the terminal: one of them, many in a grid with a cursor, and the legend that says what they show."""
+"""Pictures in the terminal: a single one, a grid with a cursor, and the legend of their colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.drawing.view import View
 from tui.widgets.cells import CellWidget, title_row
 
 LARGEST = 16
-"""Times that a picture is enlarged at most."""
+"""Maximum magnification of a picture."""
 
 
 Box = tuple[int, int, int]
@@ -26,13 +26,13 @@ Box = tuple[int, int, int]
 
 
 def frame_box(levels: Levels, box: Box, zoom: int) -> None:
-    """Draw a frame around `box` into a picture enlarged `zoom` times (0: halved)."""
+    """Draw a frame around `box` on a picture that was enlarged `zoom` times (0: halved)."""
     top, left, side = (round(edge * (zoom or 0.5)) for edge in box)
     frame(levels, top - 1, left - 1, side + 2, side + 2)
 
 
 class Raster(CellWidget):
-    """One picture under a title, as large as there is room for; where asked and possible, with its numbers on it."""
+    """One picture under a title, as large as possible. With `numbers`, values are written on the pixels if they fit."""
 
     DEFAULT_CSS = "Raster { height: 1fr; }"
 
@@ -54,7 +54,7 @@ class Raster(CellWidget):
         span: Span | None = None,
         box: Box | None = None,
     ) -> None:
-        """Draw `values` (H, W) from now on, with a frame around `box`; `span` is their own if not given."""
+        """Show `values` (H, W) with a frame around `box`. `span` is the value range; by default that of `values`."""
         self.title, self.facts, self.values, self.view, self.span, self.box = title, facts, values, view, span, box
         self.redraw()
 
@@ -71,7 +71,7 @@ class Raster(CellWidget):
         return rows + paint(self._enlarged(self.values, span, colours.count, width, height - 1), colours)
 
     def _enlarged(self, values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
-        """`values` (H, W) as levels, enlarged or halved to fill a box of cells, with the frame."""
+        """`values` (H, W) as levels with the frame, enlarged or halved to fit into `width` x `height` cells."""
         zoom = min(width // values.shape[1], 2 * height // values.shape[0], LARGEST)
         levels = enlarge(quantise(values if zoom else halve(values), span, count), max(1, zoom))
         if self.box:
@@ -80,12 +80,12 @@ class Raster(CellWidget):
 
 
 def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, height: int) -> list[list[Cell]]:
-    """Each value as a number on its colour; nothing where there is no room for that."""
+    """Each value as a number on its colour; empty if the numbers do not fit."""
     columns, lines = width // values.shape[1], height // values.shape[0]
     texts, size = _numbers(values, columns - 1)
     if not texts or lines < 1:
         return []
-    # A cell is about twice as high as it is wide, and a few numbers need no whole screen.
+    # A cell is about twice as high as it is wide. A few numbers should not fill a whole screen.
     lines = max(1, min(lines, 9, columns // 2))
     columns = min(columns, max(size + 2, 2 * lines))
     levels = quantise(values, span, colours.count)
@@ -99,7 +99,7 @@ def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, hei
 
 
 def _numbers(values: np.ndarray, room: int) -> tuple[list[list[str]], int]:
-    """The values with as many decimals as fit in `room` characters, three at most, and their width."""
+    """The values with up to three decimals, as many as fit into `room` characters, and the width of the longest."""
     for decimals in (3, 2, 1):
         texts = [[f"{value:.{decimals}f}" for value in row] for row in values.tolist()]
         if decimals < 3:
@@ -111,30 +111,30 @@ def _numbers(values: np.ndarray, room: int) -> tuple[list[list[str]], int]:
 
 
 def _without_zero(text: str) -> str:
-    """`.25` for `0.25`: where room is short the zero says nothing."""
+    """`.25` for `0.25`, to save space."""
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a grid shows."""
+    """The contents of a grid."""
 
     images: np.ndarray
     """(n, H, W)."""
     labels: Sequence[str] = ()
-    """A line over each image; without any, images stand a pixel apart and rows and columns have names."""
+    """A line above each image. Without labels, images are one pixel apart, and rows and columns may have names."""
     inks: Sequence[str] = ()
-    """The theme's name of the colour of each label."""
+    """Theme colour of each label, by name."""
     boxes: Sequence[Box | None] = ()
-    """What to put a frame around on each image."""
+    """The square to frame on each image."""
     plain: int = 0
-    """So many images at the beginning are drawn in gray, from 0 to 1, whatever the colours of the others are."""
+    """Number of leading images that are always drawn in gray, from 0 to 1, regardless of the colour map."""
     columns: int = 0
-    """Images a row; 0 for as many as there is room for."""
+    """Images per row; 0 for as many as fit."""
     row_names: Sequence[str] = ()
     column_names: Sequence[str] = ()
     enough: int = 0
-    """How many in view are enough to show them larger; 0 for all of them."""
+    """Number of images that must be visible; the others may scroll, so that images are larger. 0 for all."""
 
     def __len__(self) -> int:
         return len(self.images)
@@ -145,45 +145,48 @@ EMPTY = Sheet(np.zeros((0, 1, 1), np.float32))
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the images of a sheet are, in cells."""
+    """How the images of a sheet are arranged."""
 
     zoom: int
-    """Times enlarged; 0 for half the size."""
+    """Magnification; 0 for half the size."""
     width: int
     height: int
-    """Of one image with its label and its gap."""
+    """Size in cells of one image with its label and gap."""
     columns: int
-    """Images a row of the sheet."""
+    """Images per row of the sheet."""
     across: int
     down: int
-    """Images in view."""
+    """Visible columns and rows of images."""
 
 
 class RasterGrid(CellWidget):
-    """Many pictures with a cursor, which the screen moves. Only those in view are drawn."""
+    """Many pictures with a cursor, which the screen moves. Only the visible pictures are drawn."""
 
     DEFAULT_CSS = "RasterGrid { height: 1fr; }"
 
     class Moved(Message):
-        """The cursor is on another picture."""
+        """The cursor moved to another picture."""
 
     class Opened(Message):
-        """Somebody wants to see the picture under the cursor from near."""
+        """The user asked to enlarge the picture under the cursor."""
 
     def __init__(self, *, empty: str = "", cursor: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
         self.empty, self._has_cursor = empty, cursor
-        """What to say while there is nothing to draw."""
+        """`empty` is the text shown while there is nothing to draw."""
         self.title, self.facts = "", ""
         self.sheet = EMPTY
         self.view: View | None = None
         self.span: Span | None = None
         self.cursor = 0 if cursor else -1
         self._top = self._left = 0
-        """The first row and column in view, in images."""
+        """First visible row and column of images."""
 
     def show(self, title: str, facts: str, sheet: Sheet, view: View, span: Span | None = None) -> None:
-        """Draw `sheet` from now on, in `span` if given; the cursor stays where it is as far as it can."""
+        """Show `sheet` in the value range `span`. The cursor keeps its index if the sheet has that many images.
+
+        Without `span`, the range is that of all images, or of each image, as `view` says.
+        """
         self.title, self.facts, self.sheet, self.view = title, facts, sheet, view
         own = sheet.images[sheet.plain :]
         self.span = span or (Span.of(own, view.colours) if len(own) and view.shared else None)
@@ -199,32 +202,32 @@ class RasterGrid(CellWidget):
     # Moving the cursor
 
     def move(self, across: int, down: int) -> None:
-        """Move the cursor; at the end of a row to the next one, but not off the sheet."""
+        """Move the cursor. It wraps from the end of a row to the next row, and stays on the sheet."""
         columns = self._layout(*self._room()).columns
         target = self.cursor + across + down * columns
         if 0 <= target < len(self.sheet):
             self.go_to(target)
 
     def page(self, pages: int) -> None:
-        """Move the cursor by as many rows as are in view."""
+        """Move the cursor by `pages` times the number of visible rows."""
         layout = self._layout(*self._room())
         target = self.cursor + pages * layout.down * layout.columns
         column, last = self.cursor % layout.columns, len(self.sheet) - 1
         self.go_to(min(max(target, column), last - (last - column) % layout.columns))
 
     def jump(self, index: int) -> None:
-        """To the first picture, or the last."""
+        """Move the cursor to the first picture (index 0) or the last one (-1)."""
         self.go_to(index % len(self.sheet) if len(self.sheet) else 0)
 
     def go_to(self, index: int) -> None:
-        """Put the cursor on a picture."""
+        """Move the cursor to a picture."""
         if 0 <= index < len(self.sheet) and index != self.cursor:
             self.cursor = index
             self.redraw()
             self.post_message(self.Moved())
 
     def on_click(self, event: Click) -> None:
-        """The mouse moves the cursor, and opens what it is on."""
+        """Move the cursor to the clicked picture; a click on the picture under the cursor enlarges it."""
         layout, (names, first) = self._layout(*self._room()), self._margins()
         column, row = (event.x - names) // layout.width, (event.y - first) // layout.height
         if (
@@ -240,21 +243,18 @@ class RasterGrid(CellWidget):
         self.go_to(index)
 
     def on_resize(self, _event: Resize) -> None:
-        """In a new size only the cursor says what to show."""
-        self._top = self._left = 0
+        self._top = self._left = 0  # the next drawing scrolls to the cursor
 
     def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
-        """Earlier rows."""
         self.move(0, -1)
 
     def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
-        """Later rows."""
         self.move(0, 1)
 
     # Drawing
 
     def _margins(self) -> tuple[int, int]:
-        """Cells before the first picture: for the names of rows, for the title and the names of columns."""
+        """Cells left of the first picture, for row names, and above it, for the title and column names."""
         names = max((len(name) for name in self.sheet.row_names), default=-1) + 1
         return names, 2 if self.sheet.column_names else 1
 
@@ -276,7 +276,7 @@ class RasterGrid(CellWidget):
             else:
                 pitch, line = columns * zoom + 1, (rows * zoom + 1) / 2
             across, down = max(1, (width + bool(sheet.labels)) // pitch), max(1, int(height / line))
-            # As many rows as that takes, all of the same length as far as it goes.
+            # As few rows as possible, filled evenly.
             per_row = sheet.columns or math.ceil(len(sheet) / math.ceil(max(1, len(sheet)) / across)) or 1
             layout = _Layout(zoom, pitch, math.ceil(line), per_row, min(across, per_row), down)
             if layout.across * down >= wanted and (not sheet.columns or across >= per_row):
@@ -285,7 +285,7 @@ class RasterGrid(CellWidget):
         return layout
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The title, the names of columns, then the pictures in view."""
+        """The title, the column names, then the visible pictures."""
         facts = cells((f" {self.facts} ", ink(self.app, "quiet"))) if self.facts else []
         rows = [title_row(self, self.title, facts, width)]
         if not len(self.sheet) or self.view is None:
@@ -314,7 +314,7 @@ class RasterGrid(CellWidget):
         return enlarge(levels, max(1, layout.zoom))
 
     def _plain(self, index: int, layout: _Layout) -> list[list[Cell]]:
-        """An image in gray, from 0 to 1."""
+        """One image in gray, from 0 to 1."""
         assert self.view is not None
         gray = replace(self.view, colours="gray").palette(self.app)
         return paint(self._levels([index], layout, gray.count, Span(0.0, 1.0))[0], gray)
@@ -381,7 +381,7 @@ class RasterGrid(CellWidget):
 
 
 class Legend(CellWidget):
-    """What the colours mean: both ends of the value range with their numbers, the map between them, and its names."""
+    """The colour bar: the colour map between the ends of the value range, and the names of the settings."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -390,7 +390,7 @@ class Legend(CellWidget):
         self.words = ""
 
     def show(self, view: View, span: Span | None, words: str = "") -> None:
-        """These from now on; `words` say what the numbers are."""
+        """Show the colours of `view` over `span`; `words` say what the values are."""
         self.view, self.span, self.words = view, span, words
         self.redraw()
 
@@ -404,7 +404,7 @@ class Legend(CellWidget):
         sample = quantise(np.linspace(0, 1, size)[None, :].repeat(2, axis=0), Span(0, 1), colours.count)
         low, high = (_ends(self.span.low), _ends(self.span.high))
         row = cells((f" {low} ", text)) + paint(sample, colours)[0] + cells((f" {high} ", text))
-        facts = [self.words, "one range for all" if self.view.shared else "each its own range", self.view.colours]
+        facts = [self.words, "one range for all" if self.view.shared else "one range each", self.view.colours]
         return [row + cells((" " + "  ".join([*filter(None, facts), self.view.mode]), quiet))]
 
 

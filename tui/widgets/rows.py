@@ -1,4 +1,4 @@
-"""A table of lines that have been written already, with a cursor."""
+"""A table of preformatted lines with a cursor."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Row:
 
     text: str
     mark: str = ""
-    """Words after it that stand out."""
+    """Highlighted text after it."""
     sample: tuple[str, str] = ("", "")
-    """Before it, a few characters and the name of their ink: how its curve is drawn."""
+    """A legend before it, which shows how its curve is drawn: a few characters and the name of their theme colour."""
     key: object = None
-    """What it stands for: the cursor stays on it, wherever it is then; None for its place alone."""
+    """Identity of the line: the cursor follows it when lines move. None to identify it by its position."""
 
 
 class Rows(CellWidget):
-    """A title, a line of heads, lines with a cursor, and notes below."""
+    """A title, column heads, lines with a cursor, and notes below them."""
 
     DEFAULT_CSS = "Rows { height: 1fr; }"
 
     class Moved(Message):
-        """The cursor is on another line."""
+        """The cursor moved to another line."""
 
     def __init__(self, *, empty: str, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -41,13 +41,13 @@ class Rows(CellWidget):
         self.notes: Sequence[str] = ()
         self.cursor = 0
         self.key: object = None
-        """What the cursor is on."""
+        """Key of the line under the cursor."""
         self.lost = False
-        """Whether that is there no more. Then the cursor is nowhere until somebody moves it, so that no key meets what
-        came into its place."""
+        """Whether that line has disappeared. Then no line has the cursor until the user moves it, so that a key press
+        never acts on a line that took its position."""
 
     def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = ()) -> None:
-        """These from now on."""
+        """Show these lines. The cursor stays on the line with its key."""
         self.title, self.head, self.lines, self.notes = title, head, lines, notes
         self.cursor = min(self.cursor, max(0, len(lines) - 1))
         at = None if self.key is None else next((n for n, line in enumerate(lines) if _same(line.key, self.key)), None)
@@ -59,23 +59,23 @@ class Rows(CellWidget):
         self.redraw()
 
     def settle(self, line: int | None = None) -> None:
-        """When the lines are shown next, take what stands at `line`, or at the cursor's place, whatever it was on."""
+        """At the next `show`, put the cursor on `line`, or keep its position, regardless of its key."""
         self.key, self.cursor = None, self.cursor if line is None else line
 
     def move(self, across: int, down: int) -> None:
-        """Another line."""
+        """Move the cursor by `down` (or `across`) lines."""
         self.go_to(self.cursor + (0 if self.lost else down + across))
 
     def page(self, pages: int) -> None:
-        """Ten lines further."""
+        """Move the cursor by ten lines per page."""
         self.go_to(self.cursor + 10 * pages)
 
     def jump(self, index: int) -> None:
-        """The first line, or the last."""
+        """Move the cursor to the first line (index 0) or the last one (-1)."""
         self.go_to(index % len(self.lines) if self.lines else 0)
 
     def go_to(self, line: int) -> None:
-        """To a line, or the nearest one."""
+        """Move the cursor to a line, or the nearest one."""
         line = min(max(line, 0), len(self.lines) - 1)
         if self.lines and (line != self.cursor or self.lost):
             self.cursor, self.key, self.lost = line, self.lines[line].key, False
@@ -83,7 +83,6 @@ class Rows(CellWidget):
             self.post_message(self.Moved())
 
     def on_click(self, event: Click) -> None:
-        """The mouse goes to a line."""
         first = 2 if self.head else 1
         if event.y >= first:
             self.go_to(self._top(self.size.height) + event.y - first)
@@ -93,12 +92,12 @@ class Rows(CellWidget):
         return max(1, height - (2 if self.head else 1) - below)
 
     def _top(self, height: int) -> int:
-        """The first line in view."""
+        """Index of the first visible line."""
         room = self._room(height)
         return min(max(0, self.cursor - room // 2), max(0, len(self.lines) - room))
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """As many lines as there is room for, around the cursor."""
+        """As many lines as fit, around the cursor."""
         quiet, error = ink(self.app, "quiet"), ink(self.app, "error")
         rows = [title_row(self, self.title, [], width)]
         if not self.lines:
@@ -109,7 +108,7 @@ class Rows(CellWidget):
         top = self._top(height)
         for number, line in enumerate(self.lines[top : top + self._room(height)], start=top):
             here = number == self.cursor and not self.lost
-            # Without colour, bold alone is hardly seen.
+            # Without colour, bold alone is hard to see.
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
             sample, colour = line.sample
             first = [(f" {sample}", ink(self.app, colour))] if sample else []
@@ -121,5 +120,5 @@ class Rows(CellWidget):
 
 
 def _same(one: object, other: object) -> bool:
-    """Two experiments of the queue may be equal, and are two all the same."""
+    """Whether two keys are the same: the same object or equal strings. Equal experiments in the queue are distinct."""
     return one is other or (isinstance(one, str) and one == other)

@@ -1,4 +1,4 @@
-"""What one can choose from, and its parameters, in two lines: the parameter at hand is marked."""
+"""A row of choices and a row of their parameters; the selected parameter is highlighted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.widgets.cells import CellWidget
 
 
 class Settings(CellWidget):
-    """Names in one line, the chosen one marked; under it parameters and their values."""
+    """Names on one line, with the chosen one highlighted; below it, parameters and their values."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -21,12 +21,12 @@ class Settings(CellWidget):
         self.at = 0
 
     def show(self, names: Sequence[str], chosen: int, values: Sequence[tuple[str, str]], at: int) -> None:
-        """These from now on; `at` is the number of the parameter at hand, -1 for none."""
+        """Show these; `at` is the index of the selected parameter, or -1 for none."""
         self.names, self.chosen, self.values, self.at = names, chosen, values, at
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """Two rows, each shifted as far as what is marked in it must be in view."""
+        """Two rows, each scrolled so that its highlighted item is visible."""
         quiet, text = ink(self.app, "quiet"), ink(self.app, "foreground")
         first: list[Cell] = []
         ends = [0, 0]
@@ -47,7 +47,7 @@ class Settings(CellWidget):
         return [self._window(row, end, width) for row, end in zip((first, second), ends, strict=True)]
 
     def _window(self, row: list[Cell], end: int, width: int) -> list[Cell]:
-        """The part of `row` that has the cell before `end` in view, with an ellipsis on each side that is cut."""
+        """A part of `row` that includes the cell before `end`, with an ellipsis on each side that is cut."""
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
         row = trimmed(row, max(end, width))
@@ -55,6 +55,6 @@ class Settings(CellWidget):
             return clipped(row, width, quiet)
         start = max(0, min(end, len(row) - len(mark)) + len(mark) - width)
         rest = row[start + len(mark) :]
-        if rest and not rest[0][0]:  # half of a wide character
+        if rest and not rest[0][0]:  # the second half of a wide character
             rest[0] = (" ", quiet)
         return (mark + clipped(rest, width - len(mark), quiet))[:width]

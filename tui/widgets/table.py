@@ -1,4 +1,4 @@
-"""The table of epochs, as the notebook prints it: a line each, the newest in view until one scrolls back."""
+"""The table of epochs, as the notebook prints it. It shows the latest epochs unless it is scrolled back."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLUMNS = (
     ("time", 9),
     ("img/s", 9),
 )
-"""Title and width in cells, the space before it included."""
+"""Title and width in cells, including the space before it."""
 
 
 class EpochTable(CellWidget, can_focus=True):
-    """A row an epoch; the arrows scroll."""
+    """One row per epoch. The arrow keys scroll."""
 
     DEFAULT_CSS = "EpochTable { height: 1fr; }"
     BINDINGS = [
@@ -42,45 +42,41 @@ class EpochTable(CellWidget, can_focus=True):
         super().__init__(id=id)
         self.history = RunHistory()
         self._back = 0
-        """Rows scrolled back from the newest."""
+        """Rows scrolled back from the latest epoch."""
         self._shown: tuple[int, int] = (0, 0)
 
     def show(self, history: RunHistory) -> None:
-        """The epochs of this run from now on."""
+        """Show the epochs of this run."""
         state = (id(history), len(history.epochs))
         if state == self._shown:
             return
         if history is not self.history:
             self.history, self._back = history, 0
-        elif self._back:  # what somebody reads stays where it is
+        elif self._back:  # the rows in view stay in place
             self._back += len(history.epochs) - self._shown[1]
         self._shown = state
         self.redraw()
 
     def action_scroll_by(self, rows: int) -> None:
-        """Show earlier (negative) or later epochs."""
+        """Scroll to earlier (negative) or later epochs."""
         most = max(0, len(self.history.epochs) - (self.size.height - 1))
         self._back = min(most, max(0, self._back - rows))
         self.redraw()
 
     def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
-        """Earlier."""
         self.action_scroll_by(-3)
 
     def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
-        """Later."""
         self.action_scroll_by(3)
 
     def on_focus(self) -> None:
-        """Show where the arrows go."""
         self.redraw()
 
     def on_blur(self) -> None:
-        """Show that they go elsewhere."""
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The titles, then as many epochs as there is room for."""
+        """The column titles, then as many epochs as fit."""
         quiet = ink(self.app, "primary" if self.has_focus else "quiet")
         head = cells(*((title.rjust(size), quiet) for title, size in COLUMNS))
         end = len(self.history.epochs) - self._back

@@ -1,4 +1,4 @@
-"""Curves that grow: an epoch more costs the same however many there are, and so does to draw them."""
+"""Growing curves: adding an epoch and drawing take constant time, however many epochs there are."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from engine.runs.history import RunHistory
 from engine.training.events import EpochFinished
 
 MOST = 2000
-"""Stretches at most of a curve: several for each column of the widest terminal."""
+"""Maximum number of stretches of a curve: several per column of the widest terminal."""
 AT_ONCE = 2500
-"""Epochs taken in before a key is answered: some hundredths of a second."""
+"""Maximum number of epochs added in one go, so that a key press waits a few hundredths of a second at most."""
 WITHIN = 64
-"""Epochs whose running losses one can see apart; of later ones, the lowest and the highest."""
+"""Number of epochs with all running losses; of later epochs, only the lowest and the highest loss is kept."""
 FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
 
 Point = tuple[float, float]
 
 
 class Trace:
-    """Points in the order of their x; of more than MOST, the lowest and the highest of each stretch of equal length."""
+    """Points in order of x. Beyond MOST points, only the lowest and the highest of each stretch are kept.
+
+    All stretches have the same number of points, except the last one.
+    """
 
     def __init__(self) -> None:
         self._stretches: list[tuple[Point, Point]] = []
-        """The lowest and the highest point of each."""
+        """The lowest and the highest point of each stretch."""
         self._length = 1
-        """Points a full stretch."""
+        """Number of points in a full stretch."""
         self._room = 0
-        """For more points in the last one."""
+        """Number of points that the last stretch can still take."""
         self._last: Point | None = None
 
     def add(self, x: float, y: float) -> None:
-        """The next point; none where `y` is no finite number."""
+        """Add the next point, unless `y` is not finite."""
         if not math.isfinite(y):
             return
         self._last = point = (x, y)
@@ -51,7 +54,7 @@ class Trace:
         self._room = self._length - 1
 
     def points(self) -> tuple[list[float], list[float]]:
-        """Their x and y: of up to MOST points all, else at most two a stretch and the last one."""
+        """The x and y of all points up to MOST of them, or else of at most two per stretch and of the last point."""
         found = [point for stretch in self._stretches for point in sorted(set(stretch))]
         if self._last and found[-1] != self._last:
             found.append(self._last)
@@ -63,7 +66,7 @@ def _height(point: Point) -> float:
 
 
 class RunTraces:
-    """The curves of one run after the other."""
+    """The curves of a run; they start again when the run changes."""
 
     def __init__(self) -> None:
         self._begin(RunHistory())
@@ -71,14 +74,14 @@ class RunTraces:
     def _begin(self, history: RunHistory) -> None:
         self._history = history
         self._last: EpochFinished | None = None
-        """The last epoch that was taken in."""
+        """The last epoch that was added."""
         self.count = 0
-        """Epochs that were."""
+        """Number of epochs that were added."""
         self.fields = {name: Trace() for name in FIELDS}
         self.running = Trace()
 
     def follow(self, history: RunHistory) -> bool:
-        """Take in what is new of `history`, AT_ONCE epochs at most; whether that is all of it."""
+        """Add the new epochs of `history`, at most AT_ONCE of them. Returns whether all are added."""
         epochs, n = history.epochs, self.count
         if history is not self._history or n > len(epochs) or (n and epochs[n - 1] is not self._last):
             self._begin(history)

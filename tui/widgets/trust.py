@@ -1,4 +1,4 @@
-"""How far the maps of each method can be trusted: a line a method."""
+"""The faithfulness of each attribution method, one line per method."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tui.widgets.cells import CellWidget, title_row
 
 
 class TrustTable(CellWidget):
-    """Areas under the deletion and insertion curves, and what stays of a map when weights become random."""
+    """Areas under the deletion and insertion curves, and rank correlations as layers are randomised one by one."""
 
     DEFAULT_CSS = "TrustTable { height: 1fr; }"
 
     class Moved(Message):
-        """The cursor is on another method."""
+        """The cursor moved to another method."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -31,7 +31,7 @@ class TrustTable(CellWidget):
         self.cursor = 0
 
     def show(self, title: str, facts: str, measured: Sequence[Faithfulness], stages: Sequence[str] = ()) -> None:
-        """These from now on; `stages` are the layers that became random, one after the other."""
+        """Show these measurements; `stages` are the layers that were randomised, in order."""
         self.title, self.facts, self.measured, self.stages = title, facts, measured, stages
         self.redraw()
 
@@ -41,19 +41,19 @@ class TrustTable(CellWidget):
         return self.measured[min(self.cursor, len(self.measured) - 1)] if self.measured else None
 
     def move(self, across: int, down: int) -> None:
-        """Another method."""
+        """Move the cursor by `down` (or `across`) methods."""
         self.jump_to(self.cursor + down + across)
 
     def page(self, pages: int) -> None:
-        """The first or the last one."""
+        """Move the cursor to the first method (negative `pages`) or the last one."""
         self.jump_to(pages * len(self.measured))
 
     def jump(self, index: int) -> None:
-        """The first or the last one."""
+        """Move the cursor to the first method (index 0) or the last one (-1)."""
         self.jump_to(index % len(self.measured) if self.measured else 0)
 
     def jump_to(self, index: int) -> None:
-        """To the method of that number, or the nearest one."""
+        """Move the cursor to the method at `index`, or the nearest one."""
         index = min(max(index, 0), len(self.measured) - 1)
         if index >= 0 and index != self.cursor:
             self.cursor = index
@@ -61,7 +61,7 @@ class TrustTable(CellWidget):
             self.post_message(self.Moved())
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """The titles, then a line a method."""
+        """The column titles, then one line per method."""
         quiet = ink(self.app, "quiet")
         facts = cells((f" {self.facts} ", quiet)) if self.facts else []
         rows = [title_row(self, self.title, facts, width)]
