@@ -26,8 +26,8 @@ def beta_answer(event: BetaSwept) -> list[str]:
     notebooks, free = event.points[1], event.points[0]
     change = abs(notebooks.closer) / free.l2 if free.l2 else 0.0
     nothing = ": it does nothing" if change < event.CLEAR else ""
-    works = "no beta keeps" if event.works_from is None else f"with beta {event.works_from:g} or more it keeps"
-    fails = "" if event.fails_from is None else f"; with {event.fails_from:g} or more the attack fails"
+    works = "no beta keeps" if event.works_from is None else f"beta {event.works_from:g} or more keeps"
+    fails = "" if event.fails_from is None else f"; {event.fails_from:g} or more stops the attack"
     return [
         f"the notebook's beta of 1e-5 changes L2 by a fraction of {change:.0e}{nothing}",
         f"{works} the image closer{fails}",
