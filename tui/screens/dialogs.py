@@ -51,7 +51,7 @@ class HelpScreen(Dialog[None]):
 
 
 class QuitScreen(Dialog[bool]):
-    """Asks whether to quit while a run is under way."""
+    """Asks whether to quit while a run is training."""
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 

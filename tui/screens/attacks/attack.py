@@ -133,7 +133,7 @@ class AttackPage(OptionsPage):
 
     @property
     def job(self) -> Job | None:
-        """The job of the attack under way; None if there is none."""
+        """The job of the current attack; None if none is running."""
         return self.desk.inquiry.job
 
     @property
