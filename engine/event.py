@@ -1,8 +1,8 @@
-"""The base of all events: facts, in the past tense, that the laboratory reports.
+"""The base of all events: facts, named in the past tense, that the laboratory reports.
 
 Events carry plain values and NumPy arrays, never tensors, so showing an event does not need torch. The plain values of
-an event are one line of JSON, on standard output as in `events.jsonl`; its arrays go into an `.npz` file. Each wing of
-the engine defines its own in its `events.py`.
+an event are one line of JSON, both on standard output and in `events.jsonl`; its arrays go into an `.npz` file. Each
+wing of the engine defines its events in its `events.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Name = Annotated[str, Meta(max_length=255)]
 Words = Annotated[str, Meta(max_length=10_000)]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 Epoch = Annotated[int, Meta(ge=0, le=100_000)]
-"""Up to the maximum of a request."""
+"""The upper bound is that of a request."""
 Amount = Annotated[float, Meta(ge=0, le=1e39)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]

@@ -1,9 +1,9 @@
 """The laboratory: the only interface between a front end and the engine.
 
 Requests go in, events come out. The work is done in three lanes, each a thread: training, where requests are queued;
-analysis, where the newest request replaces older ones; and files, where run folders are read and changed however busy
-the others are. The lanes that compute take turns step by step. Nothing in here imports PyTorch; a lane's thread does so
-at its first request.
+analysis, where a new request replaces older ones; and files, where run folders are read and changed even while the
+other lanes are busy. The lanes that compute take turns, step by step. Nothing here imports PyTorch; a lane's thread
+does so at its first request.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Stream:
             self.wake()
 
     def wake(self) -> None:
-        """Wake the reader unless it was woken: also for changes without an event, and for delayed progress."""
+        """Wake the reader unless it has already been woken; also called for state changes and for delayed progress."""
         with self._lock:
             if self._woken:
                 return
@@ -130,13 +130,13 @@ class Job:
         self._go.set()
 
     def step(self) -> None:
-        """Do a single step while paused."""
+        """Do a single step of a paused job."""
         if self.paused:
             self._once = True
             self._go.set()
 
     def cancel(self) -> None:
-        """Stop before the next step, for good; also a waiting or paused job."""
+        """Stop before the next step, for good; a waiting or paused job too."""
         self._cancelled = True
         self._go.set()
 

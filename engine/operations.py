@@ -1,6 +1,6 @@
 """The functions that carry out the requests.
 
-Nothing in here imports PyTorch: functions are given by name, and their modules imported at the first request.
+Nothing here imports PyTorch: functions are given by name, and their modules are imported at the first request.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Entry:
     writes: bool = False
     """Whether it writes to disk: it must finish before the process ends, and newer requests do not replace it."""
     computes: bool = True
-    """Whether its steps keep the cores busy: then it takes turns with the other lane."""
+    """Whether its steps keep the cores busy; if so, they take turns with those of the other lane."""
 
 
 OPERATIONS: dict[type[Request], Entry] = {

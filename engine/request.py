@@ -1,7 +1,7 @@
-"""What every request is: a set of named, typed, bounded parameters, each declared once.
+"""The base of all requests: sets of named, typed, bounded parameters, each declared once.
 
 The command line, the forms of the app, the JSON of a run folder and the tests all read a parameter's name, type,
-default, bounds and one line of help from its request. Each wing of the engine has its own in its `requests.py`.
+default, bounds and one-line help from its request. Each wing of the engine defines its requests in its `requests.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RequestError(ValueError):
 
 
 class DeviceFailed(Exception):
-    """The device failed, whatever the request. The message is one line that says what happened and what to do."""
+    """The device failed, not the request. The message is one line that says what happened and what to do."""
 
 
 class Parameter(Struct, frozen=True):
@@ -37,7 +37,7 @@ class Parameter(Struct, frozen=True):
     """One line: a noun phrase with the unit."""
     meta: Meta
     optional: bool = False
-    """Whether None is allowed too."""
+    """Whether None is also allowed."""
 
     @property
     def label(self) -> str:

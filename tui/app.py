@@ -1,4 +1,4 @@
-"""The application: a frame around the workspace, with modes, signals and a theme. It knows of no experiment."""
+"""The Textual app around the workspace: modes, signals, themes and notifications, but no experiment logic."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from tui.screens.train import TrainScreen
 from tui.workspace import Notice, Workspace
 
 DRAW_INTERVAL = 0.25
-"""Seconds between two drawings of a run under way: epochs of a tenth of a second would leave no time for keys."""
+"""Minimum seconds between redraws of a run's progress: redrawing every 0.1 s epoch would leave no time for keys."""
 
 FOLLOW_INTERVAL = 0.5
-"""Seconds between two looks at what other processes did with the open run."""
+"""Seconds between checks for what other processes have done to the open run."""
 
 READING_INTERVAL = 0.001
-"""Seconds for keys between two pieces of a long story."""
+"""Seconds between two chunks of a long event log, so that keys are handled in between."""
 
 SMALLEST = Size(10, 1)
-"""Columns and rows that are laid out at least; of a smaller terminal the rest is cut off."""
+"""Minimum layout size, in columns and rows; a smaller terminal cuts off the rest."""
 
 
 class MnistTui(App[int]):
-    """The laboratory in a terminal."""
+    """The mnist-tui application."""
 
     TITLE = "mnist-tui"
     CSS_PATH = str(asset("theme.tcss"))
@@ -58,15 +58,15 @@ class MnistTui(App[int]):
     DEFAULT_MODE = "train"
 
     revision: var[int] = var(0)
-    """Of what the screens draw: they watch it, and draw themselves when it changes."""
+    """Incremented to redraw the screens, which watch it."""
 
     class LabSpoke(Message):
-        """Events wait to be taken in."""
+        """Events from the lab are waiting to be handled."""
 
     def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
         super().__init__()
         self.leaving = False
-        """Whether it was told to end."""
+        """Whether the app has been asked to exit."""
         self.workspace = Workspace(root, run, weights, wake=self._wake)
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
         self._drawing: Timer | None = None
@@ -76,7 +76,7 @@ class MnistTui(App[int]):
             self.register_theme(theme)
         self.theme = THEMES[0].name
 
-    # Life
+    # Lifecycle
 
     def on_mount(self) -> None:
         self.set_class(glyphs() is ASCII, "-ascii")
@@ -92,23 +92,23 @@ class MnistTui(App[int]):
         self.workspace.look_for_unfinished()
 
     async def on_event(self, event: events.Event) -> None:
-        """As Textual does, in a terminal of at least `SMALLEST`: some of its widgets cannot be narrower."""
+        """Treat a terminal smaller than `SMALLEST` as that size: some of Textual's widgets cannot be narrower."""
         if isinstance(event, events.Resize):
             size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
             event = events.Resize.from_dimensions(size, None)
         await super().on_event(event)
 
     def exit(self, *arguments: Any, **named: Any) -> None:
-        """End; no key of a screen acts after that, while one widget after the other goes."""
+        """Exit. From now on, screens ignore keys while their widgets are being removed."""
         self.leaving = True
         super().exit(*arguments, **named)
 
     def switch_mode(self, mode: str) -> AwaitMount:
-        """To another screen; not where a key comes after the one that leaves: the screens are being closed."""
+        """Switch to another screen; do nothing while the app is exiting, since its screens are being closed."""
         return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
 
     def get_driver_class(self) -> type[Driver]:
-        """The terminal's, with an ear for pastes."""
+        """Textual's driver, or a subclass of its Linux driver that detects pastes."""
         usual = super().get_driver_class()
         if usual.__name__ != "LinuxDriver":
             return usual
@@ -122,7 +122,7 @@ class MnistTui(App[int]):
     # The workspace
 
     def _wake(self) -> None:
-        # From a lane's thread: posting a message is safe there, and never waits for the terminal.
+        # Called from a lane's thread: posting a message is thread-safe and never waits for the terminal.
         self.post_message(self.LabSpoke())
 
     def on_mnist_tui_lab_spoke(self) -> None:
@@ -131,7 +131,7 @@ class MnistTui(App[int]):
             garbage.collect_again()
 
     def _on_change(self, routine: bool) -> None:
-        """Have the screens draw what changed; what a run under way says all the time, now and then."""
+        """Redraw the screens after a change; redraws for a run's routine progress are throttled."""
         soon = self._drawn_at + DRAW_INTERVAL - time.monotonic()
         if not routine or soon <= 0:
             self._draw()
@@ -146,7 +146,7 @@ class MnistTui(App[int]):
         self.revision += 1
 
     def _read_on(self) -> None:
-        """Have a long story read a piece at a time: keys are answered in between."""
+        """Schedule the next chunk of a long event log, so that keys are handled in between."""
         if self.workspace.reading and self._reader is None and self.is_running:
             self._reader = self.set_timer(READING_INTERVAL, self._read)
 
@@ -171,14 +171,14 @@ class MnistTui(App[int]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Say something: names and reasons from elsewhere are in most of it."""
+        """Show a notification, with escapes: most messages contain names or errors from outside the program."""
         super().notify(shown_lines(message), title=shown(title), severity=severity, timeout=timeout, markup=markup)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Give the terminal a text; a name need not be one."""
+        """Copy a text to the clipboard, with escapes: a file name need not be valid text."""
         super().copy_to_clipboard(shown_lines(text))
 
-    # What the keys of every screen do
+    # Keys of every screen
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, PaletteScreen):
@@ -189,7 +189,7 @@ class MnistTui(App[int]):
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
     async def action_quit(self) -> None:
-        """Leave; ask first while a run is under way."""
+        """Quit; ask for confirmation while a run is training here."""
         from tui.screens.dialogs import QuitScreen
 
         if self.workspace.training is None:

@@ -1,4 +1,4 @@
-"""The one registry of actions: key bindings, key bar, help and palette all come from it."""
+"""The only registry of commands: key bindings, key bar, help and palette are all derived from it."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 
 @dataclass(frozen=True)
 class Command:
-    """Something that one key does: the handler is `action_NAME` of the page in front, of its screen, or of the app."""
+    """A command bound to one key; its handler is `action_NAME` of the page in front, of its screen, or of the app."""
 
     key: str
     name: str
-    """Of the handler, and the word in the palette."""
+    """The suffix of the handler's name, and the title in the palette."""
     label: str
-    """On the key bar; empty where the key is not shown there."""
+    """The label on the key bar; empty to leave the key out there."""
     help: str
-    """One line."""
+    """One line: an imperative verb phrase."""
     screens: tuple[str, ...] = ()
     """The screens it belongs to; empty for all."""
     shown_key: str = ""
-    """How the key is written where its name is not what is printed on it."""
+    """The key as shown to the user, if that differs from Textual's name for it."""
     pages: tuple[str, ...] = ()
-    """Of a screen with pages, those that it belongs to; empty for all."""
+    """On a screen with pages, the pages it belongs to; empty for all."""
     does: str = ""
-    """The action in Textual's words; empty where it is the name."""
+    """The action in Textual's syntax; empty if it is the name."""
 
     @property
     def keys(self) -> str:
-        """The key as people write it."""
+        """The key as shown to the user."""
         return self.shown_key or self.key.replace("ctrl+", "^")
 
     @property
     def action(self) -> str:
-        """What Textual is to do."""
+        """The action in Textual's syntax."""
         return self.does or self.name
 
     @property
     def page_action(self) -> str:
-        """The same for a screen with pages, which hands it to the one in front."""
+        """The action on a screen with pages, which passes it to the page in front."""
         return f"act({self.name!r})"
 
 
@@ -61,11 +61,11 @@ PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 RANGED = (FILTERS, ACTIVATIONS, OCCLUSION)
 COLOURED = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION)
-"""The screens that draw pictures; those about one digit; those with a choice of value ranges, and of colour maps."""
+"""Screens that draw pictures; that show one digit; that offer a choice of value range; of colour map."""
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 DRAWN = (*MAPS, "attack", "universal")
-"""The pages with maps; all of their screen; all pages with pictures."""
+"""Pages with maps; all pages of the occlusion screen; all pages with pictures."""
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment in the form, in a new run folder", (TRAIN,)),
@@ -176,7 +176,7 @@ MOVES = {
 } | dict.fromkeys(
     PICTURES, (("arrows, hjkl", "move the cursor"), ("page up, home", "move it far; page down and end too"))
 )
-"""What help says of the keys that widgets take themselves."""
+"""Help on the keys that widgets handle themselves."""
 
 SCREENS = (
     ("1", "Train", TRAIN),
@@ -188,7 +188,7 @@ SCREENS = (
     ("7", "Attacks", ATTACKS),
     ("8", "Runs", RUNS),
 )
-"""Key, title and mode of each screen, as on the tab line."""
+"""Key, title and mode of each screen, as in the tab bar."""
 
 
 def commands(screen: str) -> tuple[Command, ...]:
@@ -200,7 +200,7 @@ def commands(screen: str) -> tuple[Command, ...]:
 
 
 def bindings(screen: str = "", *, paged: bool = False) -> list[BindingType]:
-    """The bindings that belong to `screen`, or to the app. The key bar is our own: Textual shows them nowhere."""
+    """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar."""
     own = [each for each in COMMANDS if (screen in each.screens if screen else not each.screens)]
     return [
         Binding(each.key, each.page_action if paged else each.action, each.label or each.name, show=False)
@@ -209,7 +209,7 @@ def bindings(screen: str = "", *, paged: bool = False) -> list[BindingType]:
 
 
 class Palette(Provider):
-    """The registry, for Textual's command palette."""
+    """Provides the registered commands to Textual's command palette."""
 
     def _entries(self) -> Iterable[tuple[str, Command]]:
         for command in commands(getattr(self.screen, "mode", "")):
@@ -217,12 +217,12 @@ class Palette(Provider):
                 yield f"{command.name.replace('_', ' ')}  ({command.keys})", command
 
     async def discover(self) -> Hits:
-        """All of them, before anything is typed."""
+        """All commands, before anything is typed."""
         for title, command in self._entries():
             yield DiscoveryHit(title, partial(self._perform, command), help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Those whose name or explanation matches."""
+        """The commands whose name or help matches."""
         matcher = self.matcher(query)
         for title, command in self._entries():
             if (score := matcher.match(f"{title} {command.help}")) > 0:
@@ -237,14 +237,14 @@ class Palette(Provider):
 
 
 class PaletteScreen(CommandPalette):
-    """Textual's command palette, for people who type faster than it appears."""
+    """Textual's command palette, safe for keys that arrive before it is displayed or after it has closed."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing moves in a list that is not there yet, or has no place on the screen yet."""
+        """Ignore keys for the list before it exists and has a size on the screen."""
         lists = self.query(CommandList)
         there = any(each.scrollable_content_region for each in lists) if action == "command_list" else bool(lists)
         return self.is_mounted and there and super().check_action(action, parameters)
 
     def dismiss(self, result: None = None) -> AwaitComplete:
-        """Go, once: of a burst of keys the next choice comes when it has gone, and what is behind it stays."""
+        """Close only once: a second choice in a burst of keys must not close the screen behind the palette."""
         return super().dismiss(result) if self.is_active else AwaitComplete()

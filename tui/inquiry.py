@@ -1,4 +1,4 @@
-"""What a screen asks of the open network, one request after the other, and how far that is."""
+"""A screen's requests about the open network, submitted one at a time, with their progress and errors."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tui.drawing.words import duration
 from tui.workspace import Workspace
 
 AN_ESTIMATE = 1.0
-"""Seconds before which an estimate is worth nothing."""
+"""Seconds of work before the remaining time can be estimated."""
 
 Key = tuple[Request, int]
-"""A request, and how many epochs the network had when it was made."""
+"""A request, and the network's number of finished epochs when it was submitted."""
 
 
 class _Pace:
-    """How long work still takes, from how far it came since it was first heard of."""
+    """Estimates the remaining time of a task from its progress since it was first reported."""
 
     def __init__(self, words: str, done: int) -> None:
         self.words, self._first, self._began = words, done, time.monotonic()
 
     def left(self, now: WorkAdvanced) -> str:
-        """The estimate in words; empty while there is nothing to go by."""
+        """The estimate as text; empty while there is too little progress for one."""
         came, passed = now.done - self._first, time.monotonic() - self._began
         if came <= 0 or passed < AN_ESTIMATE:
             return ""
@@ -36,29 +36,29 @@ class _Pace:
 
 
 class Inquiry:
-    """Asks for what is wanted and not answered yet; an answer is about the network as it was asked."""
+    """Submits the wanted requests that are not answered yet; an answer holds for the network as of the submission."""
 
     def __init__(self, workspace: Workspace, hear: Callable[[Job, Event], None], forget: Callable[[], None]) -> None:
-        """`hear` is called with all that is said in answer, and `forget` where another network is open than before."""
+        """`hear` is called with each event of the answers, and `forget` when another network has been opened."""
         self._workspace, self._hear, self._forget = workspace, hear, forget
         self.refusal = ""
-        """Why nothing can be asked for in the state of the moment; whoever says what is wanted sets it."""
+        """Why nothing can be requested with the current settings; set by the caller's `wanted`."""
         self._problems: dict[Request, str] = {}
-        """Why requests could not be answered, a line each."""
+        """Why requests failed, one line each."""
         self._now: Sequence[Request] = ()
-        """What is wanted."""
+        """The wanted requests."""
         self._progress: BatchEvaluated | DownloadAdvanced | WorkAdvanced | None = None
         self._stopped: Job | None = None
-        """A job that somebody stopped, and that may still say what came of it."""
+        """A stopped job whose last events are still passed on."""
         self._pace: _Pace | None = None
         self._what = ""
-        """The network that the answers are about."""
+        """The network that the answers belong to."""
         self.jobs: dict[Key, Job] = {}
 
     def ask(self, wanted: Callable[[], Sequence[Request]], kept: Callable[[], Sequence[Request]]) -> None:
-        """Ask for the first thing wanted that was not answered: one at a time, since the newest displaces others.
+        """Submit the first wanted request that is not answered yet: one at a time, since a new one replaces older ones.
 
-        What is `kept` need not be asked for again though it is not wanted now: its answer is at hand.
+        Answers to the requests in `kept` are not discarded, even if these are not wanted now.
         """
         workspace = self._workspace
         if not workspace.engine or not workspace.what or workspace.reading:
@@ -82,7 +82,7 @@ class Inquiry:
             if request in (*now, *at_hand) and not job.cancelled and (at == epochs or job.state != "done")
         }
         if any(at != epochs for _, at in self.jobs):
-            return  # where epochs are short, an answer about the one before comes first
+            return  # with short epochs, no answer would arrive unless those about earlier epochs may finish
         for request in now:
             asked = self.jobs.get((request, epochs))
             if asked is None:
@@ -94,39 +94,39 @@ class Inquiry:
                 return
 
     def ask_again(self, request: Request) -> None:
-        """Forget that `request` was answered."""
+        """Discard the answer to `request`, so that it is submitted again."""
         self.jobs = {key: job for key, job in self.jobs.items() if key[0] != request or job.state != "done"}
 
     def answered(self, request: Request) -> bool:
-        """Whether `request` was answered, and the answer heard, for the network as it is now."""
+        """Whether `request` was answered for the network as it is now, and the answer has been handled."""
         job = self.jobs.get((request, self._workspace.history.epoch))
         return job is not None and job.state == "done" and not job.cancelled and not self._workspace.listens_to(job)
 
     @property
     def job(self) -> Job | None:
-        """The job under way."""
+        """The current job; None if there is none."""
         return next((job for job in self.jobs.values() if job.state != "done" and not job.cancelled), None)
 
     @property
     def problem(self) -> str:
-        """Why what is wanted is not there, in one line; empty where it is, or is on its way."""
+        """Why a wanted request cannot be answered, in one line; empty if none has failed."""
         found = (self._problems[request] for request in self._now if request in self._problems)
         return self.refusal or next(found, "")
 
     def stop(self, *, last_words: bool = False) -> None:
-        """Stop the job under way; with `last_words`, what it still has to say is heard."""
+        """Stop the current job; with `last_words`, its last events are still passed on."""
         if job := self.job:
             self._stopped = job if last_words else None
             job.cancel()
 
     @property
     def progress(self) -> BatchEvaluated | DownloadAdvanced | WorkAdvanced | None:
-        """How far the work under way is."""
+        """Progress of the current job."""
         return self._progress if self.job else None
 
     @property
     def left(self) -> str:
-        """How long the work under way still takes, in words; empty where nobody knows."""
+        """Remaining time of the current job, as text; empty if unknown."""
         now = self.progress
         return self._pace.left(now) if self._pace and isinstance(now, WorkAdvanced) else ""
 
@@ -137,7 +137,7 @@ class Inquiry:
         if job is self._stopped:
             self._hear(job, event)
         if job not in self.jobs.values() or job.cancelled:
-            return  # about a network or a digit of before
+            return  # about an earlier network or digit
         match event:
             case WorkAdvanced():
                 if self._pace is None or self._pace.words != event.words:
@@ -149,7 +149,7 @@ class Inquiry:
                 self._problems[job.request] = event.reason
                 self._work_over()
             case NetworkEvent():
-                if not isinstance(self._progress, WorkAdvanced):  # else a part of more that is on its way
+                if not isinstance(self._progress, WorkAdvanced):  # otherwise it is a partial result
                     self._work_over()
             case _:
                 pass

@@ -1,7 +1,7 @@
-"""What all screens are about: the lab, the open run or weights, its history, the queue, the current digit.
+"""The state that all screens share: the lab, the open run or weights file, its history, the queue, the current digit.
 
-Events change the workspace, and a change of the workspace is drawn: whoever draws is told by `on_change`, and reads
-what it draws from here. Nothing in here knows of a terminal.
+Events change the workspace. After each change it calls `on_change`, and the front end redraws from the values here.
+Nothing here depends on a terminal.
 """
 
 from __future__ import annotations
@@ -32,46 +32,46 @@ from engine.training.requests import Train
 from engine.words import shown
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
-"""The 8 that the notebook occludes: the current digit until somebody takes another."""
+"""The 8 that the notebook occludes: the initial current digit."""
 
 INSISTS = 10.0
-"""Seconds within which to ask again is to insist."""
+"""Seconds within which repeating a request confirms it."""
 
 Listener = Callable[[Job, Event], None]
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Something to tell the person, besides what is drawn."""
+    """A notification for the user."""
 
     words: str
     title: str = ""
     severity: Literal["information", "warning", "error"] = "information"
     seconds: float | None = None
-    """For which it is shown; None for the usual time."""
+    """How long it is shown; None for the default."""
     copy: str = ""
-    """For the clipboard."""
+    """Text to copy to the clipboard."""
 
 
 @dataclass
 class Opened:
-    """What is open, and what is known of it."""
+    """The open run or weights file, and what is known about it."""
 
     what: RunFolder | Path | None = None
-    """A run, or a weights file."""
+    """A run or a weights file; None if nothing is open."""
     history: RunHistory = field(default_factory=RunHistory)
-    """Of a run; of a weights file nothing but its name."""
+    """The run's history; for a weights file, only its name."""
     variant: str = ""
     bundled: bool = False
     """Whether it ships with the program."""
     waiting: RunFolder | None = None
-    """Another run, which was stopped or whose process died: it can be resumed."""
+    """Another run that can be resumed: it was stopped, or its process died."""
     tail: Tail | None = None
-    """Of a run that another process may write."""
+    """Follows the event log of the run, which another process may be writing."""
 
 
 class Workspace:
-    """One for each app."""
+    """The shared state, one instance per app."""
 
     def __init__(
         self,
@@ -80,41 +80,42 @@ class Workspace:
         weights: Path | None = None,
         wake: Callable[[], None] = lambda: None,
     ) -> None:
-        """`wake` is called from a lane's thread where there is something to `take_in`. Raises RequestError where `run`
-        is damaged.
+        """`wake` is called from a lane's thread when there are events to `take_in`.
+
+        Raises RequestError where `run` is damaged.
         """
         self.root, self.weights = root, weights
         self.lab = Lab(root, wake)
         self.on_change: Callable[[bool], None] = lambda _routine: None
-        """Called after each change; `routine` is that of a run under way, of which there are many."""
+        """Called after each change; its argument is whether the change is only a run's frequent routine progress."""
         self.tell: Callable[[Notice], None] = lambda _notice: None
-        """Called with what the person should hear of."""
+        """Called with each notification for the user."""
         self._open = Opened(run or weights)
         self._before: Opened | None = None
-        """What was open when a run was asked for."""
+        """What was open before the latest run was requested; restored if that run cannot start."""
         self._digit = NOTEBOOKS_DIGIT
         self._listeners: dict[Job, Listener] = {}
         self._prepared = False
         self._figure: Job | None = None
-        """The figure being drawn."""
+        """The job of the most recently requested figure."""
         self._doubtful: tuple[Path, float] | None = None
-        """A run to resume that may be under way."""
+        """A run that the user asked to resume although it may still be running, and when, by `time.monotonic`."""
         self._depth, self._touched, self._routine = 0, False, True
         self.engine: EngineLoaded | None = None
         self.fallback = ""
-        """Why there is a GPU and the CPU computes."""
+        """Why the CPU is used although there is a GPU; empty otherwise."""
         self.training: Job | None = None
-        """The training job under way."""
+        """The current training job; None if there is none."""
         self.preparing: DownloadAdvanced | BatchEvaluated | None = None
-        """How far the run under way is with what is no training."""
+        """Progress of the current run's download or evaluation; None during training."""
         self.queue: list[Train] = []
-        """What waits for its turn, the next one first."""
+        """The experiments waiting to be trained, the next one first."""
         self.problem = ""
         """Why the last job failed, in one line."""
         self.vanished = False
-        """Whether the folder of the open run was moved or deleted."""
+        """Whether the open run's folder was moved or deleted."""
         self.picture_mode = ""
-        """How pictures are drawn, where somebody chose that; else as the terminal can."""
+        """The picture mode that the user chose; empty for the terminal's default."""
         self._draft: Train | None = None
         if run is not None:
             self._open = Opened(run, variant=run.read_record().request.variant, bundled=run.bundled)
@@ -124,7 +125,7 @@ class Workspace:
 
     @contextmanager
     def changing(self, *, routine: bool = False) -> Iterator[None]:
-        """Around what changes the workspace: in the end, and once, whoever draws is told."""
+        """A context for changes of the workspace: calls `on_change` once, at the end of the outermost context."""
         self._depth += 1
         try:
             yield
@@ -148,7 +149,7 @@ class Workspace:
 
     @property
     def draft(self) -> Train | None:
-        """An experiment that waits to be put into the form."""
+        """An experiment to load into the form of screen 1."""
         return self._draft
 
     @draft.setter
@@ -157,7 +158,7 @@ class Workspace:
             self._draft = request
 
     def attempt(self, work: Callable[[], object]) -> bool:
-        """Do something that a RequestError may refuse, whose words are told; whether it was done."""
+        """Call `work`, and notify the user if it raises RequestError; returns whether it succeeded."""
         try:
             work()
         except RequestError as error:
@@ -174,60 +175,60 @@ class Workspace:
 
     @property
     def run(self) -> RunFolder | None:
-        """The open run; None where weights are open, or nothing."""
+        """The open run; None if a weights file or nothing is open."""
         return self._open.what if isinstance(self._open.what, RunFolder) else None
 
     @property
     def history(self) -> RunHistory:
-        """Of the open run."""
+        """The history of the open run."""
         return self._open.history
 
     @property
     def variant(self) -> str:
-        """`cnn` or `cnn-bn`; empty where nothing is open."""
+        """`cnn` or `cnn-bn`; empty if nothing is open."""
         return self._open.variant
 
     @property
     def bundled(self) -> bool:
-        """Whether the open network is one that ships with the program."""
+        """Whether the open network ships with the program."""
         return self._open.bundled
 
     @property
     def waiting(self) -> RunFolder | None:
-        """A run that was stopped or whose process died, and is not open: it can be resumed."""
+        """A run that is not open and can be resumed: it was stopped, or its process died."""
         return self._open.waiting
 
     @property
     def what(self) -> str:
-        """What is open, as requests name it; empty where nothing is."""
+        """What is open, by the name that requests use; empty if nothing is open."""
         return self.run.what if self.run else str(self.opened or "")
 
     @property
     def figures_folder(self) -> Path:
-        """Where exports go: into the open run, or here where it is not ours to write to, or is gone."""
+        """Where exports go: to the open run, or to `figures` here if there is none, or it is bundled or gone."""
         run = self.run
         return run.figures_folder if run and not run.bundled and run.path.is_dir() else Path("figures")
 
     @property
     def reading(self) -> bool:
-        """Whether the story of the open run is still being read."""
+        """Whether the event log of the open run is still being read."""
         return self._open.tail is not None and self._open.tail.behind
 
     @property
     def unfinished_run(self) -> RunFolder | None:
-        """The run that would be resumed: the open one, or one that waits."""
+        """The run that would be resumed: the open one if it is unfinished, else `waiting`."""
         run = None if self.bundled else self.run
         return run if run and self.history.unfinished else self.waiting
 
     @property
     def watched(self) -> str:
-        """What trains the open run, in words, where that is another process; else empty."""
+        """A description of the other process that trains the open run; empty if none does."""
         if self.training or not self._open.tail or not self.history.under_way:
             return ""
         return owner(self._open.tail.folder)
 
     def facts(self) -> tuple[str, ...]:
-        """The open network, its epochs, its accuracy: what the header says of it."""
+        """The open network, its epochs and its accuracy, for the header."""
         history = self.history
         name = f"pretrained:{self.variant}" if self.bundled else (self.variant or history.name)
         if self.weights and history.name == self.weights.name:
@@ -240,17 +241,20 @@ class Workspace:
         return tuple(facts)
 
     def place(self) -> tuple[str, ...]:
-        """The device, and how fast it trains."""
+        """The device, and the training throughput, for the header."""
         if not self.engine:
             return ("loading PyTorch",)
         device = self.fallback or f"{self.engine.device} {self.engine.device_name}"
         now = self.history.progress
         return (device, f"{now.images_per_second / 1000:.1f}k img/s") if self.training and now else (device,)
 
-    # Asking
+    # Requests
 
     def prepare(self) -> None:
-        """Begin to load PyTorch, once; whoever presses a key before the first frame is there comes second."""
+        """Start loading PyTorch and the weights file, if one was given; later calls do nothing.
+
+        `train` calls it too, since a key may be pressed before the first frame is drawn.
+        """
         if not self._prepared:
             self._prepared = True
             self.lab.submit(WarmUp())
@@ -258,31 +262,31 @@ class Workspace:
                 self.lab.submit(OpenWeights(path=str(self.weights)))
 
     def ask(self, request: Request, listener: Listener) -> Job:
-        """Hand a request to the lab; `listener` is called with the job and each of its events."""
+        """Submit a request to the lab; `listener` is called with the job and each of its events."""
         job = self.lab.submit(request)
         self._listeners[job] = listener
         return job
 
     def listens_to(self, job: Job) -> bool:
-        """Whether there may still be something to hear of `job`."""
+        """Whether the listener of `job` may still receive events."""
         return job in self._listeners
 
     def export(self, figure: DrawFigure | None) -> None:
-        """Have a figure drawn as a PNG; what came of it is told."""
+        """Draw a figure as a PNG, and notify the user of the result; None means that there is nothing to draw yet."""
         if figure is None:
             self.tell(Notice("there is nothing to draw yet", severity="warning"))
         elif any(job.paused for job in self.lab.unfinished("analysis")):
             self.tell(Notice("resume or stop the paused attack on screen 7 first", severity="warning"))
-        elif self._figure is None or self._figure.state == "done":  # else whoever presses twice wants one figure
+        elif self._figure is None or self._figure.state == "done":  # a second press while one is drawn does nothing
             self._figure = self.lab.submit(figure)
 
     @property
     def exporting(self) -> Job | None:
-        """The figure that was asked for last."""
+        """The job of the most recently requested figure."""
         return self._figure
 
     def look_for_unfinished(self) -> None:
-        """Look for a run that can be resumed, unless one was opened."""
+        """Look for a run that can be resumed, unless a weights file or the user's own run is open."""
         if not self.weights and (self.run is None or self.bundled):
             self.ask(FindUnfinished(), self._found)
 
@@ -293,7 +297,7 @@ class Workspace:
     # Runs
 
     def train(self, request: Request) -> None:
-        """Hand a training request to the lab and follow it."""
+        """Submit a training request to the lab and follow its run."""
         with self.changing():
             self.prepare()
             self._before = self._open
@@ -302,7 +306,7 @@ class Workspace:
             self.training = self.lab.submit(request)
 
     def enqueue(self, requests: Sequence[Train]) -> None:
-        """Let experiments wait for their turn, which may be at once."""
+        """Add experiments to the queue; the next one starts at once if nothing is training here."""
         with self.changing():
             self.queue += requests
             self._next_turn()
@@ -312,18 +316,18 @@ class Workspace:
             self.train(self.queue.pop(0))
 
     def remove(self, turn: int) -> None:
-        """Take the experiment at a place out of the queue."""
+        """Remove the experiment at index `turn` from the queue."""
         with self.changing():
             del self.queue[turn]
 
     def move(self, turn: int, by: int) -> None:
-        """Move the experiment at a place of the queue, as far as the queue goes."""
+        """Move the experiment at index `turn` of the queue by `by` positions; do nothing at either end."""
         if 0 <= turn + by < len(self.queue):
             with self.changing():
                 self.queue[turn], self.queue[turn + by] = self.queue[turn + by], self.queue[turn]
 
     def open(self, run: RunFolder) -> None:
-        """Look into a run. Raises RequestError where it is damaged; while one trains here, that one stays open."""
+        """Open a run. Raises RequestError where it is damaged, or while a run, which stays open, is training here."""
         if self.training:
             raise RequestError("a run is under way here and stays open: stop it to open another one")
         variant = run.read_record().request.variant
@@ -332,7 +336,7 @@ class Workspace:
             self._follow(Tail(run))
 
     def resume(self, run: RunFolder) -> None:
-        """Resume a run, and open it; where another machine may be at it, whoever wants that asks twice."""
+        """Resume a run and open it. If another machine may be training it, the user must confirm by asking again."""
         try:
             variant = run.read_record().request.variant
             doubt = not run.locked and run.outline().under_way
@@ -350,7 +354,7 @@ class Workspace:
             self._follow(Tail(run))
 
     def stop(self, run: RunFolder) -> None:
-        """Have a run stopped, whoever trains it."""
+        """Stop a run, even one that another process trains."""
         if self.training and self.run and self.history.name == run.name:
             self.training.cancel()
             return
@@ -361,7 +365,7 @@ class Workspace:
             self.tell(Notice(str(error), severity="error", seconds=10))
 
     def toggle_pause(self) -> None:
-        """Pause the run under way, or resume it."""
+        """Pause the current run, or resume it."""
         if job := self.training:
             with self.changing():
                 job.resume() if job.paused else job.pause()
@@ -369,7 +373,7 @@ class Workspace:
     # Following
 
     def _follow(self, tail: Tail) -> None:
-        """Take the story of a run from what is written of it, from now on."""
+        """Read the history of a run from its event log, and follow it from now on."""
         self._open.tail, self.vanished = tail, False
         self._open.history = RunHistory(tail.folder.name, variant=self.variant)
         self._caught_up()
@@ -378,11 +382,11 @@ class Workspace:
         tail = self._open.tail
         if tail and not tail.behind:
             self._open.history = tail.history
-            if self.training:  # it tells what comes next itself
+            if self.training:  # its further events come from the lab
                 self._open.tail = None
 
     def read_on(self) -> None:
-        """Take in the next piece of a long story; nothing where all is read."""
+        """Read the next chunk of a long event log; do nothing once all of it is read."""
         tail = self._open.tail
         if tail and tail.behind:
             tail.more()
@@ -391,10 +395,10 @@ class Workspace:
                     self._caught_up()
 
     def look_around(self) -> None:
-        """See what other processes did with the open run."""
+        """Check what other processes have done to the open run."""
         job, run, tail = self.training, self.run, self._open.tail
         if job and job.paused and run and run.stop_file.exists():
-            job.cancel()  # in a pause the run itself does not look
+            job.cancel()  # a paused run does not check for the stop file itself
         if tail and not tail.behind and not job:
             gone, self.vanished = self.vanished, tail.vanished
             if tail.more() or gone != self.vanished:
@@ -404,8 +408,8 @@ class Workspace:
     # Events
 
     def take_in(self) -> None:
-        """Let what happened since the last call change the state."""
-        # Who has ended before the events are taken has no more to say afterwards.
+        """Apply the events since the last call."""
+        # A job that is done before its events are drained sends no more afterwards.
         ended = [job for job in (*self._listeners, self.training) if job and job.state == "done"]
         arrived = self.lab.drain()
         with self.changing(routine=True):
@@ -418,7 +422,7 @@ class Workspace:
                 if job is self.training:
                     self.training = None
             self._next_turn()
-            # What a run under way says all the time is routine, what anybody else says is not.
+            # Only the events of the current run are routine; those of any other job are not.
             self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
 
     def _take(self, job: Job, event: Event) -> None:
@@ -426,7 +430,7 @@ class Workspace:
             case EngineLoaded():
                 self.engine = event
             case DeviceFellBack():
-                if event.reason != self.fallback:  # each job says it
+                if event.reason != self.fallback:  # every job reports it
                     self.fallback = event.reason
                     self.tell(Notice(event.reason, severity="warning", seconds=10))
             case WeightsOpened() | WeightsRead() if isinstance(job.request, OpenWeights):
@@ -443,17 +447,17 @@ class Workspace:
             self.training, self.preparing = None, None
 
     def _take_failure(self, job: Job, event: JobFailed) -> None:
-        """What is said where something could not even begin."""
+        """Report a failed job, unless its listener does."""
         if isinstance(job.request, DrawFigure):
             self.tell(Notice(event.reason, "no figure", "error", 10))
-        elif job not in self._listeners:  # else who asked says it
-            if job is self.training and self._before:  # no run came of it: what was open still is
+        elif job not in self._listeners:  # otherwise its listener reports it
+            if job is self.training and self._before:  # no run was created: restore what was open
                 self._open = self._before
             self.problem = event.reason
             self.tell(Notice(event.reason, severity="error", seconds=10))
 
     def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
-        """What is said of the weights file that the app was opened on."""
+        """Handle the events of the weights file that the app was started with."""
         if isinstance(event, WeightsRead):
             for note in event.notes:
                 self.tell(Notice(note, event.name, "warning", 20))
@@ -466,11 +470,11 @@ class Workspace:
                 self.tell(Notice(words, event.name, "error", 10))
 
     def _take_run(self, job: Job, event: Event) -> None:
-        """What is said of the run under way."""
+        """Handle an event of the current run."""
         self.preparing = event if isinstance(event, DownloadAdvanced | BatchEvaluated) else None
         match event:
             case RunStarted() if isinstance(job.request, Resume):
-                # An epoch may have come to light that its kill left untold.
+                # Read the event log again: resuming may have recovered an epoch whose event was lost in a kill.
                 self._follow(Tail(RunFolder(Path(job.request.what))))
                 if event.differences:
                     words = "last digits may differ: " + ", ".join(event.differences)
@@ -492,5 +496,5 @@ class Workspace:
             self.tell(Notice("\n".join(event.cautions), "caution", "warning", 10))
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Stop all work; as `Lab.close`."""
+        """Stop all work, as `Lab.close` does."""
         return self.lab.close(timeout)

@@ -1,4 +1,4 @@
 """The batch size of inference."""
 
 EVALUATION_BATCH = 250
-"""Images per batch: more are no faster, and their maps would need more memory than training."""
+"""Images per batch: larger batches are no faster, and their feature maps would need more memory than training."""

@@ -14,7 +14,7 @@ MOST_BYTES = 2 << 30
 MOST_UNPACKED = 256 << 20
 """Maximum size of compressed parts of a zip archive, of which torch.save writes none."""
 MOST_LISTED = 4 << 20
-"""Maximum size of an archive's list of contents, and a quarter of that of a pickle: more than a state dict needs."""
+"""Maximum size of an archive's list of contents; a pickle may be four times as large. A state dict needs less."""
 MOST_TENSORS = 10_000
 MOST_SIDES = 8
 """Maximum number of dimensions of a tensor."""
@@ -23,7 +23,7 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 class FileError(ValueError):
-    """A file cannot be read; the message, which follows its name, says why."""
+    """A file cannot be read. The message says why, and is worded to follow the file's name."""
 
 
 @dataclass(eq=False)

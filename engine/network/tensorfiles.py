@@ -1,6 +1,6 @@
 """Files of tensors, recognised by their contents and not by their names: safetensors, and files of torch.save.
 
-No code of a file ever runs, and the size of what is unpacked is limited.
+Code in a file is never run, and the size of what is unpacked is limited.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _opened(path: Path) -> Iterator[TensorFile]:
 
 
 def what_it_is(head: bytes) -> str:
-    """What kind of file begins with `head`, if it is not a file of tensors; the words follow its name."""
+    """What kind of file begins with `head`, if it does not hold tensors, worded to follow the file's name."""
     if not head:
         return "is empty: download or save it again"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()

@@ -1,4 +1,4 @@
-"""Files of torch.save: zip archives, and the format before PyTorch 1.6. No code of a file ever runs."""
+"""Files of torch.save: zip archives, and the format before PyTorch 1.6. Code in a file is never run."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class InPieces(io.BufferedReader):
     """A file that refuses large reads, which zipfile only makes for the list of contents."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As that of any file. Raises FileError where `size` is more than a list of contents has."""
+        """Read as from any file. Raises FileError where `size` exceeds that of a list of contents."""
         if size is not None and size > MOST_LISTED:
             raise FileError("is a zip archive with too many parts")
         return super().read(size)

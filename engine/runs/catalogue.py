@@ -23,14 +23,14 @@ from engine.runs.requests import DeleteRun, FindUnfinished, ListRuns, NoteRun, R
 from engine.words import shown
 
 TRASH = ".trash"
-"""The folder of deleted runs, inside that of all runs."""
+"""The name of the folder for deleted runs, inside the folder of all runs."""
 
 
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
     | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer"}
 )
-"""The commands of the command line, which no run may be named after."""
+"""The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
 MOST_OF_A_NAME = 200
 """Maximum length of a run's name, in bytes: file systems allow 255, and the trash folder adds a number."""
@@ -48,29 +48,29 @@ def list_runs(_: ListRuns, root: Path) -> Generator[Event, None, None]:
 
 
 def find_unfinished(request: FindUnfinished, root: Path) -> Generator[Event, None, None]:
-    """The most recent run that was stopped or whose process died, if there is one."""
+    """The most recent run that can be resumed, if there is one: it was stopped, it failed, or its process died."""
     found = next(unfinished(root, request.most), None)
     yield UnfinishedFound(run=found.name if found else "")
 
 
 def note_run(request: NoteRun, root: Path) -> Generator[Event, None, None]:
-    """Write the note of a run. Raises RequestError as `write_note`."""
+    """Write the note of a run. Raises RequestError as `write_note` does."""
     write_note(RunFolder(root / request.run), request.text)
     yield RunNoted(run=request.run)
 
 
 def rename_run(request: RenameRun, root: Path) -> Generator[Event, None, None]:
-    """Give a run another name. Raises RequestError as `rename`."""
+    """Rename a run. Raises RequestError as `rename` does."""
     yield RunRenamed(run=request.run, name=rename(RunFolder(root / request.run), request.name).name)
 
 
 def delete_run(request: DeleteRun, root: Path) -> Generator[Event, None, None]:
-    """Move a run to the trash folder. Raises RequestError as `delete`."""
+    """Move a run to the trash folder. Raises RequestError as `delete` does."""
     yield RunDeleted(run=request.run, place=str(delete(RunFolder(root / request.run)).path))
 
 
 def restore_run(request: RestoreRun, _root: Path) -> Generator[Event, None, None]:
-    """Move a run out of the trash folder. Raises RequestError as `restore`."""
+    """Move a run out of the trash folder. Raises RequestError as `restore` does."""
     yield RunRestored(run=restore(RunFolder(Path(request.place)), request.name).name)
 
 
@@ -193,7 +193,7 @@ def check_name(name: str) -> None:
 
 
 def delete(folder: RunFolder) -> RunFolder:
-    """Move a run to the trash folder beside it; returns its new place. Raises RequestError where it is running."""
+    """Move a run to the trash folder beside it; returns its new folder. Raises RequestError where it is running."""
     with _idle(folder, "deleted"):
         trash = folder.path.parent / TRASH
         with contextlib.suppress(OSError):  # the move reports what is wrong
@@ -212,7 +212,7 @@ def restore(deleted: RunFolder, name: str) -> RunFolder:
 
 @contextlib.contextmanager
 def _idle(folder: RunFolder, what: str) -> Iterator[None]:
-    """Lock a run within the context. Raises RequestError where it is running."""
+    """Hold the lock of a run within the context. Raises RequestError where it is running."""
     with claimed(folder.lock_file) as free:
         busy = free is False
         with contextlib.suppress(RequestError):  # a damaged run is not running

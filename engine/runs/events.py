@@ -10,7 +10,7 @@ from engine.event import Event
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
-    """A run in a list."""
+    """A line in a list of runs."""
 
     name: str
     state: str
@@ -72,7 +72,7 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any]
     """The fields in which the groups differ."""
     epochs: tuple[int, ...]
-    """The epochs in the curves: of thousands, some at equal distances, the same in all groups, and the last."""
+    """The epochs in the curves; of thousands, some at equal intervals, the same in all groups, and the last."""
     seconds: tuple[float, ...]
     """Mean time from the start to the end of each of these epochs."""
     curves: dict[str, tuple[Spread, ...]]
@@ -80,7 +80,7 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     results: dict[str, Spread]
     """Results by the name of the measure."""
     values: dict[str, tuple[float, ...]]
-    """The same for each run."""
+    """The results of each run."""
 
 
 class Contrast(Struct, frozen=True, kw_only=True):
@@ -115,35 +115,35 @@ class Exported(Event, frozen=True):
 
 
 class UnfinishedFound(Event, frozen=True):
-    """The most recent runs were looked at for one that can be resumed."""
+    """The most recent runs were searched for one that can be resumed."""
 
     run: str
-    """The name of its folder; empty where there is none."""
+    """The name of its folder; empty if there is none."""
 
 
 class RunNoted(Event, frozen=True):
-    """A run has another note."""
+    """The note of a run was changed."""
 
     run: str
 
 
 class RunRenamed(Event, frozen=True):
-    """A run has another name."""
+    """A run was renamed."""
 
     run: str
-    """The one that it had."""
+    """Its former name."""
     name: str
 
 
 class RunDeleted(Event, frozen=True):
-    """A run is in the trash folder."""
+    """A run was moved to the trash folder."""
 
     run: str
     place: str
-    """Its folder there."""
+    """The path of its folder in the trash."""
 
 
 class RunRestored(Event, frozen=True):
-    """A run is back from the trash folder."""
+    """A run was moved out of the trash folder."""
 
     run: str

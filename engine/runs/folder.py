@@ -196,14 +196,14 @@ class RunFolder:
 
     @property
     def variant(self) -> str:
-        """`cnn` or `cnn-bn`, as its record says; empty where that is damaged."""
+        """`cnn` or `cnn-bn`, according to `request.json`; empty where that is missing or damaged."""
         try:
             return self.read_record().request.variant
         except RequestError:
             return ""
 
     def told(self) -> RunHistory:
-        """The history according to its events, without a check of the process. Raises RequestError as `history`."""
+        """The history according to its events; does not check the process. Raises RequestError as `history` does."""
         return RunHistory.of(self.name, self._events(read_events))
 
     def outline(self) -> RunHistory:
@@ -218,7 +218,7 @@ class RunFolder:
     def began(self) -> float:
         """When it was first started, in seconds since 1970, according to its first events, its name, or its files.
 
-        Independent of time zones, and by the events also of the name.
+        Independent of time zones, and, if the events are used, of the name.
         """
         with contextlib.suppress(OSError):
             for event in read_start(self.events_file):
@@ -237,13 +237,13 @@ class RunFolder:
 
     @property
     def locked(self) -> bool | None:
-        """Whether its lock is held; None where that is not known."""
+        """Whether its lock is held; None if unknown."""
         return held(self.lock_file)
 
     def abandoned(self, locked: bool | None) -> bool:
         """Whether the process that wrote last no longer trains it, as far as can be determined from here.
 
-        On the same machine, the lock decides, or on a file system without locks whether the process is alive. Locks and
+        On the same machine, the lock decides; on a file system without locks, whether the process is alive. Locks and
         processes of another machine or container may not be visible: then the time since its last heartbeat decides.
         """
         if locked:

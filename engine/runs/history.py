@@ -27,7 +27,7 @@ class RunHistory:
     """The history of a run so far."""
 
     name: str = ""
-    """Of its folder, which may have been renamed since it began."""
+    """The name of its folder, which may have been renamed since it was started."""
     state: RunState = "new"
     """Interrupted: its process died, which events do not show; `RunFolder.look_at_owner` sets it."""
     started: RunStarted | None = None
@@ -38,7 +38,7 @@ class RunHistory:
     reason: str = ""
     """The reason of a failure."""
     begun: str = ""
-    """When it was first started, ISO 8601; `started` is of the last time that it was started or resumed."""
+    """When it was first started, ISO 8601; `started` is the event of its latest start or resumption."""
     damaged_lines: int = 0
     """Number of lines of `events.jsonl` that hold no event and are left out."""
     variant: str = ""

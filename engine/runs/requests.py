@@ -41,16 +41,16 @@ class CompareRuns(Request, frozen=True, tag="compare-runs"):
     what: Annotated[tuple[str, ...], Meta(description="two or more runs")] = ()
 
     least: ClassVar[int] = 2
-    """Runs that it takes."""
+    """Minimum number of runs."""
 
     def check_together(self) -> None:
-        """Refuse too few runs."""
+        """Raise RequestError for too few runs."""
         if len(self.what) < self.least:
             raise RequestError("a comparison needs two or more runs: mnist-tui runs lists them")
 
 
 class OverlayRuns(CompareRuns, frozen=True, tag="overlay-runs"):
-    """The same for a screen, which draws a single run too."""
+    """Compare runs on a screen, which can also show a single run."""
 
     least: ClassVar[int] = 1
 
@@ -58,21 +58,21 @@ class OverlayRuns(CompareRuns, frozen=True, tag="overlay-runs"):
 class FindUnfinished(Request, frozen=True, tag="find-unfinished"):
     """Find the most recent run that can be resumed."""
 
-    most: Annotated[int, Meta(ge=1, description="number of recent runs to look at")] = 20
+    most: Annotated[int, Meta(ge=1, description="maximum number of recent runs to check")] = 20
 
 
 class NoteRun(Request, frozen=True, tag="note-run"):
     """Write the note of a run."""
 
     run: Annotated[str, Meta(description="name of the run's folder")] = ""
-    text: Annotated[str, Meta(description="one line; words that begin with # are tags")] = ""
+    text: Annotated[str, Meta(description="text of the note, one line; words that begin with # are tags")] = ""
 
 
 class RenameRun(Request, frozen=True, tag="rename-run"):
-    """Give a run another name."""
+    """Rename a run."""
 
     run: Annotated[str, Meta(description="name of the run's folder")] = ""
-    name: Annotated[str, Meta(description="the new name")] = ""
+    name: Annotated[str, Meta(description="new name of the run")] = ""
 
 
 class DeleteRun(Request, frozen=True, tag="delete-run"):
@@ -84,8 +84,8 @@ class DeleteRun(Request, frozen=True, tag="delete-run"):
 class RestoreRun(Request, frozen=True, tag="restore-run"):
     """Move a run out of the trash folder."""
 
-    place: Annotated[str, Meta(description="its folder in the trash")] = ""
-    name: Annotated[str, Meta(description="the name that it had")] = ""
+    place: Annotated[str, Meta(description="path of the run's folder in the trash")] = ""
+    name: Annotated[str, Meta(description="former name of the run")] = ""
 
 
 class Export(Inspect, frozen=True, tag="export"):
@@ -121,6 +121,6 @@ class Import(Request, frozen=True, tag="import"):
         return Reading(self.mean, self.std, self.stride, self.padding)
 
     def check_together(self) -> None:
-        """Refuse an empty name of the weights file."""
+        """Raise RequestError where no weights file is given."""
         if not self.what:
             raise RequestError("no weights file is given: name one, for example mnist-tui import net.pth")

@@ -1,4 +1,4 @@
-"""The numbered screens: a file each, or a folder with a file a page."""
+"""The numbered screens: one file each, or a folder with one file per page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 
 def screen_of(mode: str) -> Screen[None]:
-    """A new screen of a mode. Its module is imported when somebody goes there: the first frame does without NumPy."""
+    """Create the screen of `mode`. Its module is imported only now, so that the first frame does not wait for NumPy."""
     module = importlib.import_module(f"tui.screens.{mode}")
     screen: Screen[None] = getattr(module, f"{mode.title()}Screen")()
     return screen

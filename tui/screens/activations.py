@@ -1,4 +1,4 @@
-"""Screen 5: what both convolution blocks make of the current digit."""
+"""Screen 5: the feature maps of the current digit in both convolution blocks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
 class ActivationsScreen(InspectScreen):
-    """The notebook's section 2.3; and what else excites the channels."""
+    """The notebook's section 2.3, and the images that activate each channel most strongly."""
 
     mode = "activations"
     BINDINGS = bindings("activations")
     layer: State[LayerName] = State("conv1")
     by_strength: State[bool] = State(False)
     second: State[bool] = State(False)
-    """Whether, where there is no room for both, what excites the enlarged channel is in view."""
+    """Whether the strongest images of the enlarged channel are in view, where there is no room for both."""
     shown: ActivationsComputed | None = None
     surveyed: ChannelsSurveyed | None = None
 
     def body(self) -> Iterable[Widget]:
-        """Digit and mean map beside all maps; in their place the channel under the cursor."""
+        """Digit and mean map beside the grid of maps, which the channel under the cursor replaces when enlarged."""
         with Horizontal(classes="desk"):
             with Vertical(id="digit-and-mean"):
                 yield Raster(id="image")
@@ -54,12 +54,11 @@ class ActivationsScreen(InspectScreen):
         return self.query_one("#maps", RasterGrid)
 
     def wanted(self) -> list[Request]:
-        """The maps, and then what the whole split says of the channels."""
+        """The maps, then a survey of the channels over the whole split."""
         split, index = self.workspace.digit
         return [ShowActivations(what=self.workspace.what, split=split, index=index, survey=True)]
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep an answer."""
         match event:
             case ActivationsComputed():
                 self.shown = event
@@ -71,7 +70,6 @@ class ActivationsScreen(InspectScreen):
                 pass
 
     def forget(self) -> None:
-        """Another network has other channels."""
         self.shown = self.surveyed = None
 
     # Drawing
@@ -89,13 +87,12 @@ class ActivationsScreen(InspectScreen):
         return self.surveyed.conv1 if self.layer == "conv1" else self.surveyed.conv2
 
     def _order(self) -> list[int]:
-        """Channels in the order in which they are shown."""
+        """Channels in display order."""
         _, _, strengths = self._of_layer()
         channels = range(len(strengths))
         return sorted(channels, key=lambda channel: -strengths[channel]) if self.by_strength else list(channels)
 
     def draw_panels(self) -> None:
-        """Digit, mean, maps, channel, legend."""
         self.set_class(self.second, "-page")
         shown = self.shown
         if shown is None:
@@ -168,12 +165,11 @@ class ActivationsScreen(InspectScreen):
     # Keys
 
     def on_raster_grid_moved(self) -> None:
-        """Another channel."""
         if self.shown:
             self._draw_channel()
 
     def action_zoom(self) -> None:
-        """The channel with its numbers and what excites it; on a narrow terminal one after the other; then back."""
+        """Enlarge the channel beside its strongest images, on a narrow terminal one after the other; then go back."""
         if self.zoomed and not self.has_class("-wide") and not self.second:
             self.second = True
         elif self.zoomed:
@@ -185,12 +181,10 @@ class ActivationsScreen(InspectScreen):
         self.zoomed = self.second = False
 
     def action_layer(self) -> None:
-        """The other block."""
         self.layer = "conv2" if self.layer == "conv1" else "conv1"
 
     def action_sort(self) -> None:
         self.by_strength = not self.by_strength
 
     def digits_in_split(self) -> int:
-        """As many as the maps are said to be of."""
         return self.shown.count if self.shown else 0

@@ -1,4 +1,4 @@
-"""The small screens in front of a screen: its keys, and the question before one leaves."""
+"""Modal dialogs: the help, the question before quitting, and single lines of input."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Answer = TypeVar("Answer")
 
 
 class Dialog(ModalScreen[Answer]):
-    """In front of a screen until it is answered, once."""
+    """The base of the dialogs: in front of a screen until it is answered, once."""
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
-        """Give the answer and go. Of a burst of keys the next answer comes when it has gone: that is for nobody."""
+        """Close with an answer, only once: a second answer in a burst of keys is ignored."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 class HelpScreen(Dialog[None]):
-    """Every key of the screen behind it."""
+    """Lists every key of the screen behind it."""
 
     BINDINGS = [("escape,question_mark,q,enter", "dismiss", "close")]
 
@@ -39,7 +39,6 @@ class HelpScreen(Dialog[None]):
         self.heading, self.commands, self.moves = mode.title(), commands(mode), MOVES.get(mode, ())
 
     def compose(self) -> ComposeResult:
-        """A table of keys."""
         with VerticalScroll(classes="dialog") as box:
             box.border_title = f"keys on {self.heading}"
             table = Table.grid(padding=(0, 2))
@@ -52,17 +51,16 @@ class HelpScreen(Dialog[None]):
 
 
 class QuitScreen(Dialog[bool]):
-    """Whether to leave while a run is under way."""
+    """Asks whether to quit while a run is training."""
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
     def __init__(self, waiting: int) -> None:
-        """With the number of runs that wait in the queue."""
+        """`waiting` is the number of experiments in the queue."""
         super().__init__()
         self.waiting = waiting
 
     def compose(self) -> ComposeResult:
-        """The question."""
         lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
@@ -72,12 +70,11 @@ class QuitScreen(Dialog[bool]):
             )
 
     def action_answer(self, quit: bool) -> None:
-        """Give the answer."""
         self.dismiss(quit)
 
 
 class DigitScreen(Dialog[tuple[SplitName, int] | None]):
-    """Which digit to go to."""
+    """Asks which digit to go to."""
 
     BINDINGS = [("escape", "dismiss", "cancel")]
     SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -87,16 +84,15 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
         self.split, self.index = split, index
 
     def compose(self) -> ComposeResult:
-        """A line to type in."""
         with Vertical(classes="dialog") as box:
             box.border_title = "go to digit"
             field = Input(placeholder=f"{self.split} {self.index}", compact=True)
-            field.cursor_blink = False  # each blink is sent over the line
+            field.cursor_blink = False  # each blink would be sent over a remote connection
             yield field
             yield Static("its number in the split, such as 61, or with another split: train 61", id="digit-hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go there, or say why not."""
+        """Close with the digit, or show what is wrong with the input."""
         *before, last = event.value.split() or [""]
         split = before[0] if before else self.split
         known = next((name for name in self.SPLITS if name == split), None)
@@ -111,26 +107,25 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
 
 
 class LineScreen(Dialog[str | None]):
-    """A line to type."""
+    """Asks for a line of text."""
 
     BINDINGS = [("escape", "dismiss", "cancel")]
 
     def __init__(self, title: str, text: str, hint: str, check: Callable[[str], str] = lambda _: "") -> None:
-        """`check` says in one line what is wrong with a text, or nothing."""
+        """`check` returns what is wrong with a text, in one line, or an empty string."""
         super().__init__()
         self.heading, self.text, self.hint, self.check = title, text, hint, check
 
     def compose(self) -> ComposeResult:
-        """The field, and under it what it is for."""
         with Vertical(classes="dialog") as box:
             box.border_title = Content(shown(self.heading))
             field = Input(self.text, compact=True, select_on_focus=False)
-            field.cursor_blink = False  # each blink is sent over the line
+            field.cursor_blink = False  # each blink would be sent over a remote connection
             yield field
             yield Static(shown(self.hint), id="line-hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take it, or say why not."""
+        """Close with the text, or show what is wrong with it."""
         if wrong := self.check(event.value):
             hint = self.query_one("#line-hint", Static)
             hint.set_class(True, "wrong")

@@ -1,4 +1,4 @@
-"""Screen 3: what the network makes of digits, and where it is wrong."""
+"""Screen 3: the predictions for single digits, the mistakes, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
 AT_ONCE, AT_MOST = 100, 1000
-"""Digits asked for: some of those in random order, and of the others what is worth to scroll through."""
+"""Number of digits requested: in random order, and in the other orders, which are worth scrolling through."""
 ENOUGH = 10
-"""Digits in view, as many as the notebook shows; with room for more they are drawn larger instead."""
+"""Digits in view, as many as in the notebook; with room for more, they are drawn larger instead."""
 
 
 class DigitsScreen(InspectScreen):
-    """The notebook's section 1.2, with the errors told apart."""
+    """The notebook's section 1.2, with the mistakes listed, and counted by class."""
 
     mode = "digits"
     BINDINGS = bindings("digits")
@@ -45,7 +45,7 @@ class DigitsScreen(InspectScreen):
     shown: DigitsShown | None = None
     evaluated: SplitEvaluated | None = None
     matrix: State[bool] = State(False)
-    """Whether the matrix is in place of the grid, where there is no room for both."""
+    """Whether the matrix is shown instead of the grid, where there is no room for both."""
     _export_matrix = False
 
     def body(self) -> Iterable[Widget]:
@@ -61,16 +61,16 @@ class DigitsScreen(InspectScreen):
         yield ProgressLine(id="status")
 
     def on_screen_resume(self) -> None:
-        """Where the digit that was taken meanwhile is listed here, the cursor goes to it."""
+        """Move the cursor to the current digit, which may have changed on another screen, if it is listed."""
         self._find_digit()
 
     @property
     def grid(self) -> RasterGrid:
-        """The grid of all of them."""
+        """The grid of all digits."""
         return self.query_one("#digits", RasterGrid)
 
     def wanted(self) -> list[Request]:
-        """The digits first, since they are there at once; then the whole split."""
+        """The digits first, since they appear sooner; then the evaluation of the whole split."""
         split, _ = self.workspace.digit
         what = self.workspace.what
         digits = ShowDigits(
@@ -84,7 +84,6 @@ class DigitsScreen(InspectScreen):
         return [digits, Evaluate(what=what, split=split)]
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep an answer."""
         match event:
             case DigitsShown():
                 self.shown = event
@@ -97,13 +96,11 @@ class DigitsScreen(InspectScreen):
                 pass
 
     def forget(self) -> None:
-        """Another network makes other mistakes."""
         self.shown = self.evaluated = None
 
     # Drawing
 
     def draw_panels(self) -> None:
-        """Grid, digit, bars, matrix, legend."""
         self.set_class(self.matrix, "-matrix")
         self.query_one(Confusion).show(self.evaluated, self.view)
         shown = self.shown
@@ -125,7 +122,7 @@ class DigitsScreen(InspectScreen):
         self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
 
     def _span(self) -> Span:
-        """Of pixels: the same for all digits, and in the diverging map with zero in its middle."""
+        """The value range of pixels: the same for all digits, and symmetric about zero in the diverging map."""
         return Span.of(np.array([0.0, 1.0]), self.view.colours)
 
     def _draw_legend(self) -> None:
@@ -164,7 +161,7 @@ class DigitsScreen(InspectScreen):
         bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
 
     def sentence(self) -> str:
-        """How good the network is; what the labels mean."""
+        """The accuracy and loss of the network, and what the labels mean."""
         how = f"actual {glyphs().arrow} predicted (!: incorrect)"
         if self.evaluated is None:
             return how
@@ -173,31 +170,30 @@ class DigitsScreen(InspectScreen):
         return f"{good}   {glyphs().dot}   {how}"
 
     def figure(self) -> DrawFigure | None:
-        """The digits; the matrix where that is in front, or was asked for."""
+        """The digits, or the confusion matrix if that is in front or was requested."""
         return self.as_drawn(self.evaluated if self._matrix_in_front() or self._export_matrix else self.shown)
 
     def _matrix_in_front(self) -> bool:
         return self.matrix and not self.has_class("-wide")
 
     def in_reach(self) -> Movable | None:
-        """The arrows are not for the matrix."""
+        """The grid; None while the matrix is in front, where the arrow keys do nothing."""
         return None if self._matrix_in_front() else self.grid
 
     def live_commands(self) -> tuple[Command, ...]:
-        """The matrix has no key where it is in view."""
+        """Leave out the key that shows the matrix where it is always in view, and elsewhere the key that exports it."""
         hidden = {"panel"} if self.has_class("-wide") else {"export_matrix"}
         return tuple(command for command in super().live_commands() if command.name not in hidden)
 
     # Keys
 
     def action_export_matrix(self) -> None:
-        """Have the confusion matrix drawn as a PNG."""
         self._export_matrix = True
         self.action_export()
         self._export_matrix = False
 
     def _find_digit(self) -> bool:
-        """Put the cursor on the current digit; False where that is not listed."""
+        """Move the cursor to the current digit; False if it is not listed."""
         indices = [digit.index for digit in self.shown.digits] if self.shown else []
         if (current := self.workspace.digit[1]) not in indices:
             return False
@@ -209,11 +205,10 @@ class DigitsScreen(InspectScreen):
             self.workspace.digit = (self.workspace.digit[0], here[1].index)
 
     def on_raster_grid_moved(self) -> None:
-        """Another digit is the current one."""
         self._take_digit()
 
     def action_zoom(self) -> None:
-        """The digit and its probabilities alone, or back."""
+        """Show only the digit and its probabilities, or go back."""
         self.matrix = False
         super().action_zoom()
 
@@ -221,19 +216,18 @@ class DigitsScreen(InspectScreen):
         self.zoomed = self.matrix = False
 
     def action_panel(self) -> None:
-        """The matrix in place of the grid, or back; where both are in view there is nothing to do."""
+        """Switch between grid and matrix; do nothing where both are in view."""
         if not self.has_class("-wide"):
             self.zoomed = False
             self.matrix = not self.matrix
 
     def action_shuffle(self) -> None:
-        """Other random digits."""
         if self.order == "random":
             self.seed += 1
         self.order = "random"
 
     def action_mistakes(self) -> None:
-        """The mistakes, or all again."""
+        """Show only mistakes, or random digits again."""
         self.order = "random" if self.order == "mistakes" else "mistakes"
 
     def action_order(self) -> None:
@@ -246,10 +240,10 @@ class DigitsScreen(InspectScreen):
         self._turn_class(-1)
 
     def _turn_class(self, by: int) -> None:
-        """All, 0, 1 and so on."""
+        """Step through all classes (-1), 0, 1 and so on."""
         self.digit = (self.digit + 1 + by) % (CLASSES + 1) - 1
 
 
 def _sure(digit: Digit) -> str:
-    """The probability; what is not certain is not rounded to certainty."""
+    """The probability as text; only values from 0.9995 up are rounded to 100 %."""
     return "100 %" if digit.probability >= 0.9995 else f"{digit.probability * 100:.1f} %"

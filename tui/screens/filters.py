@@ -29,12 +29,12 @@ class FiltersScreen(InspectScreen):
     colours = "diverging"
     layer: State[LayerName] = State("conv1")
     epoch: State[int] = State(-1)
-    """The epoch chosen; -1 follows the latest."""
+    """The chosen epoch; -1 follows the latest."""
     by_norm: State[bool] = State(False)
     shown: FiltersShown | None = None
 
     def body(self) -> Iterable[Widget]:
-        """The grid, and in its place the kernel under the cursor."""
+        """The grid, which the kernel under the cursor replaces when enlarged."""
         with Horizontal(classes="desk"):
             yield RasterGrid(empty="no filters yet", id="filters")
             yield Raster(numbers=True, id="kernel")
@@ -43,27 +43,24 @@ class FiltersScreen(InspectScreen):
 
     @property
     def grid(self) -> RasterGrid:
-        """The grid of all of them."""
+        """The grid of all kernels."""
         return self.query_one("#filters", RasterGrid)
 
     def wanted(self) -> list[Request]:
-        """The kernels."""
         return [ShowFilters(what=self.workspace.what, layer=self.layer, epoch=self.epoch)]
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep them."""
         if isinstance(event, FiltersShown):
             self.shown = event
 
     def forget(self) -> None:
-        """Another network has other epochs."""
+        """Drop the kernels, and the chosen epoch, which another network may not have."""
         self.shown = None
         self.set_reactive(FiltersScreen.epoch, -1)
 
     # Drawing
 
     def draw_panels(self) -> None:
-        """The grid, the kernel, the legend."""
         shown, grid = self.shown, self.grid
         if shown is None:
             grid.show(self.layer, "", EMPTY, self.view)
@@ -84,7 +81,7 @@ class FiltersScreen(InspectScreen):
         return words + (f" of {shown.epochs[-1]}" if shown.epoch and shown.epochs else "")
 
     def _order(self, shown: FiltersShown) -> tuple[list[int], list[int]]:
-        """Output and input channels in the order of rows and columns."""
+        """The output channels in the order of the rows, and the input channels in the order of the columns."""
         outputs, inputs, *_ = shown.weights.shape
         if not self.by_norm:
             return list(range(outputs)), list(range(inputs))
@@ -131,12 +128,10 @@ class FiltersScreen(InspectScreen):
     # Keys
 
     def on_raster_grid_moved(self) -> None:
-        """Show the numbers of another kernel."""
         if self.shown:
             self._draw_kernel(self.shown)
 
     def action_layer(self) -> None:
-        """The other convolution."""
         self.grid.cursor = 0
         self.layer = "conv2" if self.layer == "conv1" else "conv1"
 
@@ -144,11 +139,10 @@ class FiltersScreen(InspectScreen):
         self.by_norm = not self.by_norm
 
     def action_earlier(self) -> None:
-        """The epoch before."""
         self._step(-1)
 
     def action_later(self) -> None:
-        """The epoch after; the last one follows the run."""
+        """Go to the next epoch; the last one follows the run."""
         self._step(1)
 
     def _step(self, by: int) -> None:

@@ -1,4 +1,4 @@
-"""What every screen has around it: header, tabs and key bar."""
+"""The base of all screens, with header, tabs and key bar."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tui.workspace import Notice, Workspace
 
 
 class Host(Protocol):
-    """The app, as far as a screen knows it."""
+    """The part of the app that screens use."""
 
     workspace: Workspace
     leaving: bool
-    """Whether it was told to end."""
+    """Whether the app has been asked to exit."""
 
 
 class LabScreen(Screen[None]):
-    """The base of the numbered screens. What a subclass shows, it takes from the workspace."""
+    """The base of the numbered screens; subclasses draw what is in the workspace."""
 
-    AUTO_FOCUS = ""  # the screen decides, once its widgets are there
+    AUTO_FOCUS = ""  # the screen sets the focus once its widgets exist
     mode = ""
     """The name of this screen in the registry of commands."""
 
@@ -42,46 +42,45 @@ class LabScreen(Screen[None]):
 
     @property
     def workspace(self) -> Workspace:
-        """What this screen is about."""
+        """The workspace of the app."""
         return self.host.workspace
 
     @property
     def ready(self) -> bool:
-        """Whether its widgets are there: not before it is mounted, and not while the app takes itself down."""
+        """Whether its widgets exist: not before it is mounted, and not while the app is exiting."""
         return self.is_mounted and bool(self.query(Header)) and bool(self.query(KeyBar))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key while its widgets are not there: right after the key of this screen, or that of the end."""
+        """Ignore keys while the widgets do not exist: right after a switch to this screen, or while the app exits."""
         return self.ready and not self.host.leaving and super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
-        """The frame, and the screen in it."""
         yield Header()
         yield Tabs(self.mode)
         yield from self.body()
         yield KeyBar()
 
     def body(self) -> Iterable[Widget]:
-        """What is between the tabs and the key bar."""
+        """The widgets between the tabs and the key bar."""
         raise NotImplementedError
 
     async def complete(self) -> None:
-        """Make what the first frame could do without; the app calls this after it."""
+        """Create what the first frame does not need; the app calls this after the first frame."""
 
     # Drawing
 
-    def on_mount(self) -> None:  # Textual calls those of subclasses first, and then this one
+    def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         self.update()
 
     def on_screen_resume(self) -> None:
-        self.update()  # what happened while another screen was in front
+        self.update()  # for changes while another screen was in front
 
     def update(self) -> None:
-        """Draw what is in the workspace and in this screen, anew: after each change of either, and nowhere else.
+        """Redraw the screen; called after each change of the workspace or of the screen's own state.
 
-        Where another screen is in front, that waits until this one is.
+        While another numbered screen is in front, this waits until the screen is in front again.
         """
         if self.ready and self in self.app.screen_stack:
             self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
@@ -89,17 +88,17 @@ class LabScreen(Screen[None]):
             self.draw()
 
     def draw(self) -> None:
-        """Draw what is between the tabs and the key bar."""
+        """Draw the widgets between the tabs and the key bar."""
         raise NotImplementedError
 
     # Keys
 
     def live_commands(self) -> tuple[Command, ...]:
-        """The commands that do something now."""
+        """The commands that currently do something."""
         return commands(self.mode)
 
     def figure(self) -> DrawFigure | None:
-        """The figure behind what is shown; None where there is none yet."""
+        """The figure of what is shown; None if there is none yet."""
         raise NotImplementedError
 
     def action_export(self) -> None:
@@ -111,7 +110,7 @@ class LabScreen(Screen[None]):
         self.app.push_screen(HelpScreen(self.mode))
 
     def action_screenshot(self) -> None:
-        """Save what is on the screen as an SVG beside the figures."""
+        """Save the screen as an SVG in the folder of figures."""
         picture, folder = self.app.export_screenshot(title=self.app.title), self.workspace.figures_folder
         try:
             file = reserve(folder, f"screen-{self.mode}", ".svg")

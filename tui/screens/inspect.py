@@ -1,4 +1,4 @@
-"""What the screens that look into a network have in common: they ask the lab for what they lack, and draw it."""
+"""The base of the screens that inspect a network: they request missing answers from the lab, and draw them."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class Movable(Protocol):
     """Something with a cursor."""
 
     def move(self, across: int, down: int) -> None:
-        """Move it by so many places."""
+        """Move the cursor by this many columns and rows."""
 
     def page(self, pages: int) -> None:
-        """Move it far."""
+        """Move the cursor by this many pages."""
 
     def jump(self, index: int) -> None:
-        """To the first place (0), or the last (-1)."""
+        """Move the cursor to the first item (0), or the last (-1)."""
 
 
 class InspectScreen(LabScreen):
-    """The base of the screens 2 to 7. While one is in front, what it shows follows the open run epoch by epoch."""
+    """The base of screens 2 to 7; the one in front follows the open run epoch by epoch."""
 
     colours: ColourMapName = "gray"
-    """The colour map to begin with."""
+    """The initial colour map."""
     shared = True
-    """Whether pictures begin with one value range for all."""
+    """Whether all pictures initially share one value range."""
     zoomed: State[bool] = State(False)
-    """Whether what the cursor is on is enlarged."""
+    """Whether the selection is enlarged."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "move(-1, 0)", show=False),
@@ -69,46 +69,46 @@ class InspectScreen(LabScreen):
     # For subclasses
 
     def wanted(self) -> Sequence[Request]:
-        """What should be asked for, one after the other, in the state of the moment."""
+        """The requests to submit in the current state, in this order."""
         raise NotImplementedError
 
     def kept(self) -> Sequence[Request]:
-        """What need not be asked for again though it is not in view: its answer is at hand."""
+        """The requests whose answers are not discarded although they are not in view."""
         return ()
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Drop what was kept: another network is open."""
+        """Discard all answers, since another network has been opened."""
         raise NotImplementedError
 
     def draw_panels(self) -> None:
-        """Draw what was kept, or that there is nothing."""
+        """Draw the latest answers, or empty panels if there are none."""
         raise NotImplementedError
 
     def sentence(self) -> str:
-        """What the screen says in words at its bottom, when nothing is under way."""
+        """The text of the status line while no work is in progress."""
         return ""
 
     @property
     def grid(self) -> RasterGrid | None:
-        """The grid that the arrows move in, in view or not."""
+        """The grid that the arrow keys move in, in view or not."""
         return None
 
-    # Asking and drawing
+    # Requesting and drawing
 
     def on_mount(self) -> None:
         self.inquiry = Inquiry(self.workspace, self.hear, self.forget)
 
     def hear(self, _job: Job, event: Event) -> None:
-        """Take in what is said in answer."""
+        """Handle an event of an answer."""
         if isinstance(event, NetworkEvent):
             self.take(event)
 
     def draw(self) -> None:
-        """Ask for what is missing, and draw."""
+        """Request missing answers, and draw."""
         if self.app.screen is self:
             self.inquiry.ask(self.wanted, self.kept)
         self.set_class(self.zoomed, "-zoomed")
@@ -117,12 +117,12 @@ class InspectScreen(LabScreen):
 
     @property
     def view(self) -> View:
-        """How pictures are drawn at the moment."""
+        """The current picture mode, colour map and value range."""
         mode = self.workspace.picture_mode or modes(self.app)[0]
         return replace(self.look, mode=next(known for known in MODES if known == mode))
 
     def draw_status(self) -> None:
-        """The line at the bottom: how far the work is, what went wrong, or a sentence."""
+        """Draw the status line: the progress of the work, an error, or a sentence."""
         line, now, inquiry = self.query_one(ProgressLine), self.inquiry.progress, self.inquiry
         if not self.workspace.what:
             line.show("nothing is open: train a network on screen 1", tone="quiet")
@@ -142,17 +142,17 @@ class InspectScreen(LabScreen):
 
     @property
     def at_work(self) -> bool:
-        """Whether long work is under way."""
+        """Whether long work is in progress."""
         return isinstance(self.inquiry.progress, WorkAdvanced)
 
     def while_working(self) -> str:
-        """What to say beside the bar of long work."""
+        """The text beside the progress bar of long work."""
         return ""
 
     # Keys
 
     def in_reach(self) -> Movable | None:
-        """What the arrows move in: the grid, unless something else is in its place that they are not for."""
+        """What the arrow keys move in: the grid, unless it is replaced by something that they do not apply to."""
         return self.grid
 
     def action_move(self, across: int, down: int) -> None:
@@ -177,7 +177,7 @@ class InspectScreen(LabScreen):
         self.action_zoom()
 
     def digits_in_split(self) -> int:
-        """How many digits `,` and `.` go through; 0 while that is not known."""
+        """The number of digits that `,` and `.` step through; 0 while unknown."""
         return 0
 
     def action_previous_digit(self) -> None:
@@ -193,18 +193,18 @@ class InspectScreen(LabScreen):
         self.app.push_screen(DigitScreen(*self.workspace.digit), lambda digit: self.go_to(digit) if digit else None)
 
     def go_to(self, digit: tuple[SplitName, int]) -> None:
-        """Make an image, by its split and its index, the current digit."""
+        """Make the digit at this split and index the current one."""
         self.workspace.digit = digit
 
     def step_digit(self, by: int) -> None:
-        """To the digit so many places on."""
+        """Make the digit `by` indices further the current one."""
         split, index = self.workspace.digit
-        target = min(max(index + by, 0), self.digits_in_split() - 1)  # also back from a number that is too high
+        target = min(max(index + by, 0), self.digits_in_split() - 1)  # also if the index was too high
         if target not in (index, -1):
             self.workspace.digit = (split, target)
 
     def action_view(self) -> None:
-        """The next way to draw pictures that the terminal can."""
+        """Switch to the next picture mode that the terminal supports."""
         can, now = modes(self.app), self.view.mode
         if len(can) == 1:
             self.notify("this terminal supports no other picture mode")
@@ -221,7 +221,7 @@ class InspectScreen(LabScreen):
     def as_drawn(
         self, subject: NetworkEvent | None, layer: LayerName = "conv1", view: View | None = None
     ) -> DrawFigure | None:
-        """The figure of `subject` in the colours of the screen, or of `view`; None where there is nothing to draw."""
+        """The figure of `subject` in the colours of the screen, or of `view`; None if there is no subject."""
         if subject is None:
             return None
         view = view or self.view

@@ -1,4 +1,4 @@
-"""Pages that look into a network: their screen asks the lab for what the page in front lacks."""
+"""Pages that inspect a network: their screen requests the missing answers of the page in front from the lab."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class InspectPage(Page):
 
     desk: InspectPages
     legend: ClassVar[bool] = True
-    """Whether it has a legend of colours."""
+    """Whether it has a colour legend."""
     look: ClassVar[View | None] = None
-    """Colour map and value range to begin with, where they are not those of the page before."""
+    """The initial colour map and value range, if not those of the previous page."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
@@ -36,65 +36,65 @@ class InspectPage(Page):
 
     @property
     def view(self) -> View:
-        """How pictures are drawn at the moment."""
+        """The current picture mode, colour map and value range."""
         return self.desk.view
 
     def wanted(self) -> Sequence[Request]:
-        """What should be asked for, one after the other, in the state of the moment."""
+        """The requests to submit in the current state, in this order."""
         raise NotImplementedError
 
     def kept(self) -> Sequence[Request]:
-        """What need not be asked for again, though another page is in front: its answer is at hand."""
+        """The requests whose answers are not discarded although another page is in front."""
         return ()
 
     def hear(self, _job: Job, event: Event) -> None:
-        """Take in what is said in answer to what the screen asked, by this page or another."""
+        """Handle an event of an answer to a request of this page or another."""
         if isinstance(event, NetworkEvent):
             self.take(event)
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep an answer, where it is one for this page."""
+        """Store an answer, if it is one for this page."""
 
     def forget(self) -> None:
-        """Drop what was kept: another network is open."""
+        """Discard all answers, since another network has been opened."""
 
     def show_status(self, line: ProgressLine) -> bool:
-        """Say in the line at the bottom how far the work is; False to leave that to the screen."""
+        """Show the progress of the work in the status line; False to leave that to the screen."""
         return False
 
     def while_working(self) -> str:
-        """What to say beside the bar of long work."""
+        """The text beside the progress bar of long work."""
         return ""
 
     def in_reach(self) -> Movable | None:
-        """What the arrows move in."""
+        """What the arrow keys move in."""
         return None
 
     def digits_in_split(self) -> int:
-        """How many digits `,` and `.` go through; 0 while that is not known."""
+        """The number of digits that `,` and `.` step through; 0 while unknown."""
         return 0
 
     def step_digit(self, by: int) -> None:
-        """To the digit so many places on."""
+        """Make the digit `by` indices further the current one."""
         InspectScreen.step_digit(self.desk, by)
 
     def go_to(self, digit: tuple[SplitName, int]) -> None:
-        """Make an image, by its split and its index, the current digit."""
+        """Make the digit at this split and index the current one."""
         InspectScreen.go_to(self.desk, digit)
 
 
 class InspectPages(PagedScreen, InspectScreen):
-    """The base of the screens 6 and 7."""
+    """The base of screens 6 and 7."""
 
     page_types: ClassVar[tuple[type[InspectPage], ...]]
 
     def __init__(self) -> None:
         super().__init__()
         self._looks = {kind.page: kind.look for kind in self.page_types if kind.look}
-        """Colour map and value range of pages that are not in front."""
+        """The colour maps and value ranges of the pages that are not in front."""
 
     def below(self) -> Iterable[Widget]:
-        """What the colours mean, and a sentence."""
+        """The colour legend, and the status line."""
         yield Legend()
         yield ProgressLine(id="status")
 
@@ -113,7 +113,7 @@ class InspectPages(PagedScreen, InspectScreen):
         self.set_reactive(cast("State[bool]", InspectScreen.zoomed), False)
 
     def view_of(self, name: str) -> View:
-        """How pictures are drawn on a page, which need not be in front."""
+        """The picture mode, colour map and value range of a page, which need not be in front."""
         return replace(self._looks.get(name, self.look), mode=self.view.mode)
 
     def draw(self) -> None:
@@ -127,7 +127,7 @@ class InspectPages(PagedScreen, InspectScreen):
         if self.inquiry.problem or not self.page.show_status(self.query_one(ProgressLine)):
             super().draw_status()
 
-    # What a screen is asked, its pages answer
+    # Delegated to the pages
 
     def wanted(self) -> Sequence[Request]:
         return self.page.wanted()
@@ -168,7 +168,7 @@ class InspectPages(PagedScreen, InspectScreen):
             super().action_zoom()
 
     async def action_back(self) -> None:
-        """From the enlarged selection to the page; from another page to the first."""
+        """Leave the enlarged selection; if nothing is enlarged, return to the first page."""
         if self.zoomed:
             self.zoomed = False
         else:

@@ -25,31 +25,24 @@ class ModelScreen(InspectScreen):
     summary: NetworkSummarised | None = None
 
     def body(self) -> Iterable[Widget]:
-        """One table."""
         yield LayerTable(id="layers")
         yield ProgressLine(id="status")
 
     def wanted(self) -> list[Request]:
-        """The layers."""
         return [Summarise(what=self.workspace.what)]
 
     def take(self, event: NetworkEvent) -> None:
-        """Keep them."""
         if isinstance(event, NetworkSummarised):
             self.summary = event
 
     def forget(self) -> None:
-        """Nothing is known of another network."""
         self.summary = None
 
     def draw_panels(self) -> None:
-        """Draw the table."""
         self.query_one(LayerTable).show(self.summary)
 
     def sentence(self) -> str:
-        """What BS means."""
         return "BS: batch size   field: side of the receptive field, in pixels"
 
     def figure(self) -> DrawFigure | None:
-        """The table."""
         return self.as_drawn(self.summary)

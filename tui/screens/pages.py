@@ -1,4 +1,4 @@
-"""Screens of several pages: one in front, each a widget of its own that is made when somebody first turns to it."""
+"""Screens with several pages, one of which is in front; each is a widget that is mounted when first shown."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tui.workspace import Workspace
 
 
 class Page(Container):
-    """A page owns its request, its answer, its drawing, its sentence, its figure, and the handlers of its keys."""
+    """A page: its requests and answers, its drawing, its status line, its figure, and the handlers of its keys."""
 
     page: ClassVar[str]
-    """Its name in the registry of commands; the command of that name turns to it."""
+    """Its name in the registry of commands; the command of that name switches to it."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(id=f"{self.page}-page", classes="desk page")
@@ -30,31 +30,31 @@ class Page(Container):
 
     @property
     def workspace(self) -> Workspace:
-        """What its screen is about."""
+        """The workspace of its screen."""
         return self.desk.workspace
 
     def draw(self) -> None:
-        """Draw what was kept, or that there is nothing."""
+        """Draw the latest answer, or an empty page if there is none."""
         raise NotImplementedError
 
     def sentence(self) -> str:
-        """What the page says in words at its bottom, when nothing is under way."""
+        """The text of the status line while no work is in progress."""
         return ""
 
     def figure(self) -> DrawFigure | None:
-        """The figure behind what is shown; None where there is none yet."""
+        """The figure of what is shown; None if there is none yet."""
         raise NotImplementedError
 
     def unused(self) -> set[str]:
-        """The names of commands that do nothing now."""
+        """The names of commands that currently do nothing."""
         return set()
 
 
 class PagedScreen(LabScreen):
-    """The base of screens with pages: it turns them, goes back to the first, and hands keys to the one in front."""
+    """The base of screens with pages: switches between them, and passes keys to the page in front."""
 
     page_types: ClassVar[tuple[type[Page], ...]]
-    """The first of them is in front to begin with."""
+    """The types of the pages; the first one is in front initially."""
     front: State[str] = State("")
     """The name of the page in front."""
 
@@ -66,15 +66,15 @@ class PagedScreen(LabScreen):
         self.add_class(f"-{self.mode}")
 
     def above(self) -> Iterable[Widget]:
-        """What stands above the page, whichever is in front."""
+        """The widgets above the page, whichever is in front."""
         return ()
 
     def below(self) -> Iterable[Widget]:
-        """What stands below it."""
+        """The widgets below the page."""
         return ()
 
     def body(self) -> Iterable[Widget]:
-        """The first page; the others are mounted when somebody turns to them."""
+        """The first page; the others are mounted when first shown."""
         yield from self.above()
         yield self.page
         yield from self.below()
@@ -85,7 +85,7 @@ class PagedScreen(LabScreen):
         return self.pages[self.front]
 
     async def turn_to(self, name: str) -> None:
-        """Bring a page to the front; the one that is there gives way to the first."""
+        """Switch to a page, or to the first one if that page is already in front."""
         target = self.first if name == self.front else name
         if not self.pages[target].is_attached:
             await self.mount(self.pages[target], after=self.pages[self.first])
@@ -93,7 +93,7 @@ class PagedScreen(LabScreen):
         self.front = target
 
     def turned(self, target: str) -> None:
-        """Take leave of the page in front, before `target` is."""
+        """Called before `target` replaces the page in front."""
 
     def draw(self) -> None:
         for page in self.pages.values():
@@ -113,13 +113,13 @@ class PagedScreen(LabScreen):
         return not command.pages or self.front in command.pages
 
     def offers(self, name: str) -> bool:
-        """Whether a command is one of the page in front."""
+        """Whether a command belongs to the page in front."""
         return any(each.name == name and self._belongs(each) for each in super().live_commands())
 
     async def action_act(self, name: str) -> None:
-        """Do what a command says: a page's name turns to it, else the page in front has the handler, or the screen.
+        """Carry out a command: switch to the page of that name, or call the handler of the page in front or the screen.
 
-        A key of another page does nothing; it is not left to the app, whose key it may be too.
+        A key of another page does nothing; it is not passed to the app, which may use the same key.
         """
         if not self.offers(name):
             return
@@ -129,6 +129,6 @@ class PagedScreen(LabScreen):
             await self.app.run_action(name, self.page if hasattr(self.page, f"action_{name}") else self)
 
     async def action_back(self) -> None:
-        """To the first page."""
+        """Return to the first page."""
         if self.front != self.first:
             await self.turn_to(self.first)

@@ -1,4 +1,4 @@
-"""State of a screen or of a page: to change it is to draw."""
+"""State of a screen or page, which is redrawn when it changes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class State(var[T]):
-    """A field of a screen or a page that it is drawn from."""
+    """A field of a screen or page that its drawing depends on."""
 
     def __init__(self, default: T) -> None:
         super().__init__(default, init=False)
 
 
 def draw_on_change(node: DOMNode, draw: Callable[[], None]) -> None:
-    """Have `draw` called whenever a `State` of `node`, which is mounted, has another value."""
+    """Call `draw` whenever a `State` of `node`, which must be mounted, changes."""
     for name, field in node._reactives.items():
         if isinstance(field, State):
             node.watch(node, name, draw, init=False)

@@ -1,4 +1,4 @@
-"""Screen 1: fill in an experiment, run it, watch it learn."""
+"""Screen 1: set up an experiment, train it, and follow its progress."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from tui.widgets.table import EpochTable
 from tui.widgets.traces import RunTraces
 
 BETWEEN_PARTS = 0.001
-"""Seconds for keys between two parts of the curves of a long run."""
+"""Seconds between two parts of a long run's curves, so that keys are handled in between."""
 
 
 class TrainScreen(LabScreen):
-    """The form on the left; on the right the curves, the table of epochs, and how far the run is."""
+    """The form on the left; curves and a table of epochs on the right; progress at the bottom."""
 
     mode = "train"
     BINDINGS = bindings("train")
     logarithmic: State[bool] = State(False)
-    """Whether the loss axis is."""
+    """Whether the loss axis is logarithmic."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class TrainScreen(LabScreen):
         """The curves of the open run."""
 
     def body(self) -> Iterable[Widget]:
-        """Charts beside the form; the form folds away where there is no room for both."""
+        """Charts beside the form, which is hidden where there is no room for both."""
         with Horizontal(id="desk"):
             yield RequestForm(Train, id="experiment")
             with Vertical(id="results"):
@@ -55,11 +55,10 @@ class TrainScreen(LabScreen):
         yield ProgressLine(id="progress")
 
     def on_mount(self) -> None:
-        """Name the panels."""
         self.query_one("#experiment").border_title = "experiment"
 
     async def complete(self) -> None:
-        """Make the form's fields."""
+        """Create the fields of the form."""
         form = self.query_one(RequestForm)
         await form.mount_fields()
         if form.display:
@@ -70,7 +69,7 @@ class TrainScreen(LabScreen):
     # What is shown
 
     def draw(self) -> None:
-        """Draw the open run: curves and table where an epoch or a point was added, progress always."""
+        """Draw the open run; the curves of a long one are prepared in parts, and drawn once they are complete."""
         history = self.workspace.history
         if self.traces.follow(history):
             self._show_loss(history)
@@ -85,7 +84,7 @@ class TrainScreen(LabScreen):
     def _show_loss(self, history: RunHistory) -> None:
         xs, ys = self.traces.running.points()
         if (now := history.progress) and now.running_loss:
-            # Stretches are of equal length: the share of the epoch that is done spans those of it that are known.
+            # Each value is the mean loss of one of several equal stretches, which together span the finished share.
             share = now.step / now.steps / len(now.running_loss)
             xs += [now.epoch - 1 + (i + 1) * share for i in range(len(now.running_loss))]
             ys += now.running_loss
@@ -105,7 +104,7 @@ class TrainScreen(LabScreen):
 
     @staticmethod
     def _loss_range(curves: list[Curve], logarithmic: bool) -> tuple[float, float] | None:
-        # The first steps of a run start at 2.3: once there are epochs to see, their losses set the scale.
+        # The running loss starts at 2.3: once there are finished epochs, their losses set the range.
         values = [y for curve in curves[1:] for y in curve.ys] or list(curves[0].ys)
         if not values:
             return None
@@ -175,10 +174,10 @@ class TrainScreen(LabScreen):
                 ready = "" if self.workspace.engine else f"{dot}loading PyTorch"
                 return f"r trains the experiment in the form{ready}"
 
-    # What the keys do
+    # Keys
 
     def live_commands(self) -> tuple[Command, ...]:
-        """Run while nothing runs, pause and cancel while something does."""
+        """`run` and `resume` only while nothing trains, `pause` and `stop` only while a run does."""
         job = self.workspace.training
         hidden = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "stop"}
         if not self.workspace.unfinished_run:
@@ -193,11 +192,11 @@ class TrainScreen(LabScreen):
         history = self.workspace.history
         if not history.epochs:
             return None
-        still = replace(history, epochs=list(history.epochs))  # the run goes on while the lane draws
+        still = replace(history, epochs=list(history.epochs))  # the run continues while the lane draws
         return DrawFigure(subject=still, folder=str(self.workspace.figures_folder))
 
     def action_run(self) -> None:
-        """Train what the form says."""
+        """Train the experiment in the form."""
         if self.workspace.training:
             self.notify("a run is under way: x stops it", severity="warning")
             return
@@ -206,7 +205,7 @@ class TrainScreen(LabScreen):
             self.workspace.train(request)
 
     def _experiment(self) -> Train | None:
-        """What the form asks for; where it is none it says so, and None."""
+        """The experiment in the form; None, after a notification, if it is invalid."""
         form = self.query_one(RequestForm)
         problem = form.check()
         try:
@@ -219,7 +218,7 @@ class TrainScreen(LabScreen):
         return request
 
     def action_queue(self) -> None:
-        """Ask what to sweep over, and let it wait for its turn."""
+        """Ask what to sweep over, and add the experiments to the queue."""
         request = self._experiment()
         if request is None:
             return
@@ -241,7 +240,6 @@ class TrainScreen(LabScreen):
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:
-        """Go on with the run that was not finished."""
         if self.workspace.training:
             self.notify("a run is under way: x stops it", severity="warning")
         elif run := self.workspace.unfinished_run:
@@ -253,14 +251,14 @@ class TrainScreen(LabScreen):
         self.workspace.toggle_pause()
 
     def action_stop(self) -> None:
-        """Stop the run, also one that another process trains."""
+        """Stop the run, even one that another process trains."""
         if job := self.workspace.training:
             job.cancel()
         elif self.workspace.watched and (run := self.workspace.run):
             self.workspace.stop(run)
 
     def action_form(self) -> None:
-        """To the form; on a narrow terminal it takes the place of the charts, or gives it back."""
+        """Focus the form; on a narrow terminal, show it instead of the charts, or hide it again."""
         if self.has_class("-narrow") and self.has_class("-form"):
             self.action_leave()
             return
@@ -268,7 +266,7 @@ class TrainScreen(LabScreen):
         self.call_after_refresh(self.query_one(RequestForm).focus_first)
 
     def action_leave(self) -> None:
-        """Away from the form."""
+        """Leave the form for the table of epochs."""
         self.remove_class("-form")
         self.query_one(EpochTable).focus()
 
@@ -276,7 +274,7 @@ class TrainScreen(LabScreen):
         self.logarithmic = not self.logarithmic
 
     async def _take_draft(self) -> None:
-        """Put the experiment that waits for that into the form."""
+        """Load the workspace's draft into the form."""
         if (request := self.workspace.draft) and self.ready:
             self.workspace.draft = None
             form = self.query_one(RequestForm)

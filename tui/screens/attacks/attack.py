@@ -36,34 +36,34 @@ PIXEL = Span(0.0, 1.0)
 
 
 class AttackPage(OptionsPage):
-    """The notebook's section 3, and the attacks of the field."""
+    """The attacks of the notebook's section 3, and standard ones from the literature."""
 
     page = "attack"
     attack_name: State[AttackName] = State("targeted")
     alone: State[bool] = State(False)
-    """Whether the current digit is attacked, and not the notebook's ten."""
+    """Whether only the current digit is attacked, rather than the notebook's ten."""
     halted: State[bool] = State(False)
-    """Whether the attack was stopped, so that it does not begin again by itself."""
+    """Whether the attack was stopped, so that it does not restart by itself."""
     frame: State[int | None] = State(None)
-    """The moment in view of what an attack did; None for its end."""
+    """The index of the frame of the finished attack that is in view; None for the last one."""
     shown: Attack | None = None
-    """What the attack did so far."""
+    """The latest state of the attack, or its result."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
         self._settings: dict[AttackName, tuple[Mapping[str, Any], int]] = {}
-        """Of the other attacks: what was set, and the parameter at hand."""
+        """The settings of the other attacks, and the index of the selected parameter of each."""
         self.step = 0
-        """Steps that the attack has taken."""
+        """Number of steps that the attack has taken."""
         self._shown_for: Request | None = None
         """The request that `shown` answers."""
         self._last: Request | None = None
-        """What was asked for last."""
+        """The most recent request; None if there is none, or its settings were invalid."""
         self._count = 0
-        """Images in the split of the current digit, once known."""
+        """Number of images in the split of the current digit; 0 until known."""
 
     def compose(self) -> ComposeResult:
-        """One image enlarged above all of them."""
+        """One image, enlarged, above the grid of all images."""
         with Horizontal(id="attack-near"):
             for part in ("original", "result", "difference"):
                 yield Raster(id=f"attack-{part}")
@@ -72,7 +72,7 @@ class AttackPage(OptionsPage):
             yield RasterGrid(empty="no attack yet", id="attacked")
             yield Chart("history", empty="no steps yet", id="attack-history")
 
-    # What is asked for
+    # Requests
 
     @property
     def kind(self) -> type[Request]:
@@ -94,7 +94,7 @@ class AttackPage(OptionsPage):
             return []
         try:
             self._last = self.request(self.chosen)
-        except RequestError as error:  # settings that are fine one by one, and not together
+        except RequestError as error:  # settings that are valid on their own but inconsistent
             self.desk.inquiry.refusal, self._last = str(error), None
             return []
         return [self._last]
@@ -128,17 +128,17 @@ class AttackPage(OptionsPage):
 
     @property
     def current(self) -> Attack | None:
-        """The attack in view, where it is what the settings of the moment ask for."""
+        """The attack in view, if it answers the current request; else None."""
         return self.shown if self._shown_for == self._last else None
 
     @property
     def job(self) -> Job | None:
-        """The attack under way."""
+        """The job of the current attack; None if none is running."""
         return self.desk.inquiry.job
 
     @property
     def grid(self) -> RasterGrid:
-        """All images of the attack."""
+        """The grid of all attacked images."""
         return self.query_one("#attacked", RasterGrid)
 
     def in_reach(self) -> Movable | None:
@@ -150,7 +150,7 @@ class AttackPage(OptionsPage):
     # Drawing
 
     def _moment(self, shown: Attack) -> tuple[np.ndarray, np.ndarray, int]:
-        """Images (n, 28, 28), probabilities (n, 10) and the step of the moment in view."""
+        """Images (n, 28, 28), probabilities (n, 10) and the step number of the frame in view."""
         if self.frame is not None and isinstance(shown, AttackFinished):
             at = min(self.frame, len(shown.frames) - 1)
             return shown.frames[at], shown.frame_probabilities[at], int(shown.frame_steps[at])
@@ -182,7 +182,7 @@ class AttackPage(OptionsPage):
         self._draw_near(shown)
 
     def _draw_near(self, shown: Attack) -> None:
-        """The image under the cursor: as it was, as it is, the difference; answers and history."""
+        """Draw the image under the cursor: original, result, difference, class probabilities and history."""
         images, probabilities, step = self._moment(shown)
         at, wide = min(max(self.grid.cursor, 0), len(images) - 1), self.desk.has_class("-wide")
         gray, apart = replace(self.view, colours="gray"), replace(self.view, colours="diverging", shared=False)
@@ -203,7 +203,7 @@ class AttackPage(OptionsPage):
         else:
             self.desk.query_one(Legend).show(gray, PIXEL, "pixel")
         bars = self.query_one("#attack-answers", Bars)
-        # From noise there is no actual class: the one wanted stands out instead.
+        # Images made from noise have no actual class: the target class is highlighted instead.
         bars.show("prediction", probabilities[at].tolist(), wanted if noise else actual, answer)
         self._draw_history(shown, at, step)
 
@@ -241,7 +241,7 @@ class AttackPage(OptionsPage):
         return True
 
     def sentence(self) -> str:
-        """What came of it."""
+        """The outcome of the attack."""
         shown = self.current
         if self.halted and not isinstance(shown, AttackFinished):
             return "stopped: r runs it"
@@ -257,7 +257,7 @@ class AttackPage(OptionsPage):
         return f"{ended}{shown.successes} of {len(shown.images)} {verb}; {which}: {size}, {steps}"
 
     def figure(self) -> DrawFigure | None:
-        """The attack; nothing while it is not whole."""
+        """The attack; None until it is complete."""
         return self.desk.as_drawn(self.current if isinstance(self.current, AttackFinished) else None)
 
     def unused(self) -> set[str]:
@@ -275,7 +275,6 @@ class AttackPage(OptionsPage):
     # Keys
 
     def on_raster_grid_moved(self) -> None:
-        """Another image."""
         if self.shown and self.shown.attack == self.attack_name:
             self._draw_near(self.shown)
             self.desk.draw_status()
@@ -299,7 +298,7 @@ class AttackPage(OptionsPage):
         self.attack_name = name
 
     def action_run(self) -> None:
-        """Resume it where it is paused; else run it once more."""
+        """Resume the attack if it is paused; otherwise run it again."""
         if (job := self.job) is not None and job.paused:
             job.resume()
         elif self._last:
@@ -308,18 +307,16 @@ class AttackPage(OptionsPage):
         self.desk.update()
 
     def action_pause(self) -> None:
-        """Pause it, or resume it."""
         if job := self.job:
             job.resume() if job.paused else job.pause()
             self.desk.update()
 
     def action_step(self) -> None:
-        """One step more."""
         if (job := self.job) and job.paused:
             job.step()
 
     def action_stop(self) -> None:
-        """Stop; what there is stays."""
+        """Stop the attack and keep what it has done."""
         if self.job:
             self.shown = self.current
             self.desk.inquiry.stop(last_words=True)
@@ -338,13 +335,13 @@ class AttackPage(OptionsPage):
             self.frame = None if at == last else at
 
     def action_gallery(self) -> None:
-        """The notebook's ten digits, or the current one."""
+        """Switch between the notebook's ten digits and the current one."""
         if self.attack_name != "noise":
             self.anew()
             self.alone = not self.alone
 
     def action_digit(self) -> None:
-        """The digit that is asked for, alone."""
+        """Ask for a digit, which is then attacked alone."""
         if self.attack_name != "noise":
             self.desk.action_digit()
 
@@ -357,19 +354,19 @@ class AttackPage(OptionsPage):
             self.desk.update()
 
     def step_digit(self, by: int) -> None:
-        """To another digit, which is attacked alone; the first time, to the current one."""
+        """Attack another digit alone; after the ten digits, the current one first."""
         if self.attack_name == "noise":
             return
         self.anew()
         before = self.workspace.digit
         if self.alone:
             super().step_digit(by)
-            if self.workspace.digit == before:  # a change would have been drawn
+            if self.workspace.digit == before:  # a change would already have been drawn
                 self.desk.update()
         else:
             self.alone = True
 
 
 def _target(shown: Attack) -> str:
-    """The class wanted, in words."""
+    """The target class, as text."""
     return "another" if shown.targets[0] < 0 else str(shown.targets[0])

@@ -16,14 +16,13 @@ from tui.widgets.rows import Row, Rows
 
 
 class BetaPage(MeasurementPage[BetaSwept]):
-    """What the notebook asserts of its beta, measured."""
+    """Measures what the notebook asserts about its beta."""
 
     page = "beta"
     title = "beta: closer?"
     measures = SweepBeta
 
     def compose(self) -> ComposeResult:
-        """Two charts above a table."""
         with Horizontal(id="beta-charts"):
             yield Chart("success", empty="", id="beta-success")
             yield Chart("L2", empty="", id="beta-l2")

@@ -1,4 +1,4 @@
-"""The page of accuracy under attack, by how much an attack may change."""
+"""The page of accuracy under attack, by epsilon."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INKS = ("curve-train", "curve-val", "curve-test", "curve-running")
 
 
 class CurvePage(MeasurementPage[RobustnessMeasured]):
-    """Of this network and the bundled one of the other kind."""
+    """Accuracy under attack of this network, and of the bundled network of the other variant."""
 
     page = "curve"
     title = "accuracy under attack"
@@ -30,7 +30,6 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
     hidden = frozenset({"indices", "others", "attack", "epsilons"})
 
     def compose(self) -> ComposeResult:
-        """A chart above a table."""
         yield Chart("accuracy", empty="", whole=False, id="curve-chart")
         yield Rows(
             empty="r measures accuracy under attack, of this network\nand of the bundled network of the other variant"
@@ -69,7 +68,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         return [*notes, f"% correct by class: {shares}"]
 
     def _draw_chart(self, found: RobustnessMeasured) -> None:
-        """The curve under the cursor with its interval, and of each network the strongest attack."""
+        """Draw the curve under the cursor with its interval, and each network's curve under the strongest attack."""
         here = found.points[min(self.table.cursor, len(found.points) - 1)]
         wanted = [(name, found.fallen_by) for name in found.networks]
         if (here.name, here.attack) not in wanted:
@@ -91,5 +90,4 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         chart.redraw()
 
     def on_rows_moved(self) -> None:
-        """Another line, and its curve."""
         self.desk.update()

@@ -1,4 +1,4 @@
-"""Pages of measurements over many digits, which begin when somebody says so."""
+"""Pages of measurements over many digits, which only start when the user asks for them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from tui.screens.state import State
 from tui.widgets.rows import Rows
 
 SHOWN_IN_A_CURVE = 100
-"""Digits that a measurement begins with: so many take seconds."""
+"""The initial number of digits of a measurement: it takes seconds."""
 
 Measured = TypeVar("Measured", bound=NetworkEvent)
 
 
 class MeasurementPage(OptionsPage, Generic[Measured]):
-    """The base of the pages of this screen but the first. `Measured` is the event that answers its request."""
+    """The base of the attacks screen's pages except the first; `Measured` is the event that answers the request."""
 
     legend = False
     title: ClassVar[str]
-    """On the first line of the settings."""
+    """The title on the first line of the settings."""
     measures: ClassVar[type[Request]]
-    """The kind of its request."""
+    """The type of the page's request."""
     over: ClassVar[str] = "count"
-    """The parameter that says of how many digits it is."""
+    """The parameter for the number of digits."""
     asked: State[bool] = State(False)
-    """Whether somebody asked for it with these settings."""
+    """Whether the user has started it with these settings."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
         self.set_reactive(OptionsPage.chosen, {self.over: SHOWN_IN_A_CURVE})
         self.measured: Measured | None = None
-        """The answer, whole or in part."""
+        """The answer, partial or complete."""
         self._last: Request | None = None
-        """What was asked for last."""
+        """The most recent request; None if there is none, or its settings were invalid."""
 
     @property
     def kind(self) -> type[Request]:
@@ -61,17 +61,17 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
 
     @property
     def others(self) -> tuple[str]:
-        """The bundled network of the other kind than the open one."""
+        """The bundled network of the variant other than the open network's."""
         return (other_bundled(self.workspace.variant or "cnn-bn"),)
 
-    # What is asked for
+    # Requests
 
     def wanted(self) -> list[Request]:
         if not self.asked:
             return []
         try:
             self._last = self.request(self.chosen)
-        except RequestError as error:  # settings that are fine one by one, and not together
+        except RequestError as error:  # settings that are valid on their own but inconsistent
             self.desk.inquiry.refusal, self._last = str(error), None
             return []
         return [self._last]
@@ -85,7 +85,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
 
     @classmethod
     def _answer(cls) -> type[NetworkEvent]:
-        """The kind of event that answers."""
+        """The type of the answering event."""
         answer: type[NetworkEvent] = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
         return answer
 
@@ -114,7 +114,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         return "" if self.asked else "r runs it; o and p change the parameters"
 
     def figure(self) -> DrawFigure | None:
-        """What the page shows; nothing while it is not whole."""
+        """The figure of the measurement; None until it is complete."""
         return self.desk.as_drawn(None if isinstance(self.measured, Progress) else self.measured)
 
     def unused(self) -> set[str]:
@@ -123,7 +123,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
     # Keys
 
     def action_run(self) -> None:
-        """Measure, or once more."""
+        """Start the measurement, or repeat it."""
         if self.desk.inquiry.job is None:
             if self._last:
                 self.desk.inquiry.ask_again(self._last)
@@ -131,7 +131,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         self.asked = True
 
     def action_stop(self) -> None:
-        """Stop; what there is stays."""
+        """Stop the measurement and keep what it has done."""
         if self.desk.inquiry.job:
             self.desk.inquiry.stop()
             self.asked = False

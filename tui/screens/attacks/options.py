@@ -1,4 +1,4 @@
-"""Pages with a request whose parameters keys change: `o` the parameter at hand, `p` its value."""
+"""Pages with a request whose parameters can be changed by keys: `o` selects a parameter, `p` changes its value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.widgets.settings import Settings
 SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": "random start", "count": "digits"} | {
     "binary_search_steps": "searches"
 }
-"""Names of parameters where the field's is long."""
+"""Short names of parameters whose field has a long one."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "steps": (1, 2, 5, 10, 25, 40, 50, 100, 250, 500, 1000, 1500, 3000, 5000, 10_000),
     "step_size": (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000),
@@ -29,45 +29,45 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "count": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
     "made_of": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
 }
-"""The values that a key goes through; of other numbers each one."""
+"""The values that a key steps through; other numbers change by 1."""
 EPSILONS = {"linf": 0.2, "l2": 2.0}
-"""What a change of the norm sets epsilon to: what bounds one norm is nothing in the other."""
+"""What a change of the norm sets epsilon to, since epsilons of different norms are not comparable."""
 
 
 class OptionsPage(InspectPage):
-    """The base of the pages of this screen."""
+    """The base of the pages of the attacks screen."""
 
     hidden: ClassVar[frozenset[str]] = frozenset({"indices", "others"})
-    """Parameters that no key changes here."""
+    """Parameters that cannot be changed by keys here."""
     chosen: State[Mapping[str, Any]] = State({})
-    """What was set, where it is not the default."""
+    """The parameters that were set, by name; the others have their defaults."""
     option: State[int] = State(0)
-    """The place of the parameter at hand."""
+    """The index of the selected parameter."""
 
     @property
     def kind(self) -> type[Request]:
-        """The request of the page."""
+        """The type of the page's request."""
         raise NotImplementedError
 
     def headings(self) -> tuple[Sequence[str], int]:
-        """What stands on the first line of the settings, and which of them is at hand."""
+        """The titles on the first line of the settings, and the index of the current one."""
         raise NotImplementedError
 
     def request(self, chosen: Mapping[str, Any]) -> Request:
-        """What the page is about, with these settings; raises RequestError where they do not go together."""
+        """The page's request with these settings; raises RequestError where they are inconsistent."""
         raise NotImplementedError
 
     def anew(self) -> None:
-        """Something else is asked for: what is in view is no answer to it any more."""
+        """Reset the page for another request, which what is in view does not answer."""
         raise NotImplementedError
 
     def options(self) -> list[Parameter]:
-        """The parameters that keys change, in order."""
+        """The parameters that can be changed by keys, in display order."""
         own = self.kind.__annotations__
         return [p for p in parameters(self.kind) if p.name in own and p.name not in self.hidden]
 
     def draw(self) -> None:
-        """The settings, above what a subclass draws."""
+        """Draw the settings, above what a subclass draws."""
         values = [(SHORT.get(p.name, p.label), _shown(p.name, self._value(p))) for p in self.options()]
         titles, at = self.headings()
         self.desk.query_one(Settings).show(titles, at, values, self.option)
@@ -76,7 +76,7 @@ class OptionsPage(InspectPage):
         return self.chosen.get(parameter.name, parameter.default)
 
     def unused(self) -> set[str]:
-        """Not every request has a target."""
+        """The keys of the target, if the request has none."""
         targeted = any(p.name in ("target", "classes") for p in self.options())
         return set() if targeted else {"next_target", "previous_target"}
 
@@ -101,7 +101,7 @@ class OptionsPage(InspectPage):
         self._change_target(-1)
 
     def _change_target(self, by: int) -> None:
-        """Any other, 0 to 9; of noise all, 0 to 9."""
+        """Step through any other class and 0 to 9; from noise, all classes and 0 to 9."""
         if target := next((p for p in self.options() if p.name in ("target", "classes")), None):
             self._change(target, by)
 
@@ -137,7 +137,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _next(parameter: Parameter, now: Any, by: int) -> Any:
-    """The value after `now`, or before it; of choices round and round, of numbers as far as they go."""
+    """The value after or before `now`: choices wrap around, numbers stop at their bounds."""
     if parameter.name == "classes":
         choices = ["0123456789", *"0123456789"]
     elif parameter.name == "target":

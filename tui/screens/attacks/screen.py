@@ -1,4 +1,4 @@
-"""The attacks screen: its settings, and the registry of its pages."""
+"""The attacks screen, with its settings and the list of its pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tui.widgets.settings import Settings
 
 
 class AttacksScreen(InspectPages):
-    """The notebook's section 3, and what it leaves open: how much an attack must change."""
+    """The notebook's section 3, and the question that it leaves open: how large a perturbation an attack needs."""
 
     mode = "attacks"
     BINDINGS = bindings("attacks", paged=True)
@@ -28,6 +28,6 @@ class AttacksScreen(InspectPages):
         yield Settings()
 
     def on_resize(self) -> None:
-        """What a legend and a title have room for depends on the width."""
+        """Draw again: the room for the legend and the titles depends on the width."""
         if self.ready:
             self.call_after_refresh(self.update)

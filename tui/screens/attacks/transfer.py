@@ -1,4 +1,4 @@
-"""The page of transfer: do images made to fool one network fool another too?"""
+"""The page of transfer: do images that were made to fool one network also fool another?"""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from tui.widgets.rows import Row, Rows
 
 
 class TransferPage(MeasurementPage[TransferMeasured]):
-    """Between this network and the bundled one of the other kind."""
+    """Transfer between this network and the bundled network of the other variant."""
 
     page = "transfer"
     title = "transfer"
     measures = MeasureTransfer
 
     def compose(self) -> ComposeResult:
-        """A table."""
         empty = (
             "r attacks this network and the bundled network of the other variant,\nand tries the images of each on both"
         )

@@ -1,4 +1,4 @@
-"""The page of one perturbation that fools many digits."""
+"""The page of the universal perturbation: a single one that fools the network on many digits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PIXEL = Span(0.0, 1.0)
 
 
 class UniversalPage(MeasurementPage[UniversalMade]):
-    """Made of training digits, tried on others."""
+    """A universal perturbation made from training digits and tried on others."""
 
     page = "universal"
     title = "universal"
@@ -29,7 +29,7 @@ class UniversalPage(MeasurementPage[UniversalMade]):
     over = "made_of"
 
     def compose(self) -> ComposeResult:
-        """The perturbation and digits with it, above a table."""
+        """The perturbation, and digits with it, above a table."""
         with Horizontal(id="universal-pictures"):
             yield Raster(id="universal-perturbation")
             yield RasterGrid(empty="", id="universal-shown")

@@ -1,4 +1,4 @@
-"""Screen 6: why the network says so."""
+"""Screen 6: why the network predicts it, by occlusion and other attribution methods."""
 
 from tui.screens.occlusion.screen import OcclusionScreen
 

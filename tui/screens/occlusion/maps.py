@@ -1,4 +1,4 @@
-"""The first page: a patch at each position over a digit."""
+"""The first page: occlusion maps of a patch at each position on a digit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tui.widgets.maps import Maps, Panel
 from tui.widgets.pictures import Legend, Raster
 
 AVERAGED = 100
-"""Digits that the mean map of a class is taken over."""
+"""Number of digits that the mean map of a class is averaged over."""
 SHOWN_BASELINES = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 
 
@@ -36,12 +36,12 @@ class MapsPage(PatchPage):
     page = "occlusion"
     over_many = True
     drops: State[bool] = State(False)
-    """Whether the drop is beside the map, and not the predicted class."""
+    """Whether the second map is the drop in probability, rather than the predicted class."""
     occlusion: OcclusionMap | None = None
     mean: ClassOcclusionReady | None = None
 
     def compose(self) -> ComposeResult:
-        """The digit with the patch, and the predictions, beside the maps."""
+        """The digit with the patch and its class probabilities, beside the maps."""
         with Vertical(id="under-patch"):
             yield Raster(id="patched")
             yield Bars(id="answers")
@@ -68,7 +68,7 @@ class MapsPage(PatchPage):
         return self.maps
 
     def shown_mean(self) -> ClassOcclusionReady | None:
-        """The mean map where it is what should be shown."""
+        """The mean map, if it is wanted and up to date; else None."""
         return self.mean if self.many and self.settled() else None
 
     # Drawing
@@ -87,13 +87,13 @@ class MapsPage(PatchPage):
         if self.maps.cursor is None and isinstance(here, OcclusionMapReady):
             self.maps.go_to(*self._lowest(here))
         self._draw_patched()
-        # What the colours of the first map in view mean; classes have none.
+        # The legend is that of the first map in view; a map of classes has no value range.
         panel = self.maps.shown[0]
         span = None if panel.usual is not None else panel.span or Span.of(panel.values, panel.view.colours)
         self.desk.query_one(Legend).show(panel.view, span, panel.words)
 
     def _span(self) -> Span | None:
-        """Of probabilities: as in the notebook from 0 to 1, in the diverging map with zero in its middle."""
+        """The shared range of probabilities: 0 to 1 as in the notebook, symmetric about zero in the diverging map."""
         return Span.of(np.array([0.0, 1.0]), self.view.colours) if self.view.shared else None
 
     def _panels(self, here: OcclusionMap) -> tuple[Panel, ...]:
@@ -123,7 +123,7 @@ class MapsPage(PatchPage):
         return first, Panel("share changed", facts, mean.changed, share, PROBABILITY, words="share changed")
 
     def _drop(self, title: str, drop: np.ndarray) -> Panel:
-        """A map of what the patch takes away."""
+        """A map of how far the patch lowers the probability."""
         view, largest = replace(self.view, colours="diverging"), float(np.nanmax(drop, initial=0.0))
         return Panel(title, f"to {largest:.2f} ({positive(view)})", drop, view, words="drop")
 
@@ -160,7 +160,7 @@ class MapsPage(PatchPage):
         ]
 
     def _draw_patched(self) -> None:
-        """The digit with the patch at the cursor, and what the network says of it."""
+        """Draw the digit with the patch at the cursor, and its class probabilities."""
         here, mean = self.occlusion, self.shown_mean()
         assert here is not None
         (row, column), size = self.maps.at, here.patch_size
@@ -200,20 +200,19 @@ class MapsPage(PatchPage):
         return f"{at}: {answer} {percent(float(here.probabilities[row, column]))}"
 
     def figure(self) -> DrawFigure | None:
-        """The map; nothing while it is not whole."""
+        """The map; None until it is complete."""
         whole = self.occlusion if isinstance(self.occlusion, OcclusionMapReady) else None
         return self.desk.as_drawn(self.shown_mean() or whole)
 
     # Keys
 
     def on_maps_moved(self) -> None:
-        """The patch is elsewhere."""
         if self.occlusion:
             self._draw_patched()
             self.desk.draw_status()
 
     def action_panel(self) -> None:
-        """What is beside the map; where there is room for one only, which one that is."""
+        """Switch the second map; where only one map fits, step through the first, the winning class and the drop."""
         maps = self.maps
         if not maps.both_fit and maps.front == 0:
             maps.front = 1
@@ -223,7 +222,6 @@ class MapsPage(PatchPage):
             self.drops = not self.drops
 
     def action_minimum(self) -> None:
-        """To the position of the lowest probability."""
         if self.occlusion:
             self.maps.go_to(*self._lowest(self.occlusion))
 

@@ -1,4 +1,4 @@
-"""The page of the gradient methods beside occlusion."""
+"""The page of the gradient methods, side by side with occlusion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
 class MethodsPage(PatchPage):
-    """What each pixel did for the class, by eight methods."""
+    """The contribution of each pixel to the class, by eight methods."""
 
     page = "methods"
     look = View("glyphs", "diverging", False)
@@ -33,7 +33,7 @@ class MethodsPage(PatchPage):
     attributions: AttributionsComputed | None = None
 
     def compose(self) -> ComposeResult:
-        """All maps; in their place the digit and the one under the cursor."""
+        """The grid of all maps, which the digit and the map under the cursor replace when enlarged."""
         yield RasterGrid(empty="no attributions yet", id="methods")
         yield Raster(id="method-digit")
         yield Raster(id="method")
@@ -57,7 +57,7 @@ class MethodsPage(PatchPage):
         return self.grid
 
     def _numbers(self, here: AttributionsComputed) -> list[int]:
-        """The maps on the page, by number: of Grad-CAM one."""
+        """The indices of the maps on the page, with only one of the two of Grad-CAM."""
         hidden = "grad-cam-conv1" if self.cam == "conv2" else "grad-cam-conv2"
         return [number for number, method in enumerate(here.methods) if method != hidden]
 
@@ -80,7 +80,7 @@ class MethodsPage(PatchPage):
         self._draw_method(here)
 
     def _draw_method(self, here: AttributionsComputed) -> None:
-        """The one under the cursor, enlarged; and what its colours mean."""
+        """Draw the map under the cursor enlarged, and its legend."""
         at, shown = self.grid.cursor, self._numbers(here)
         gray = replace(self.view, colours="gray")
         number = shown[max(0, at - 1)]
@@ -98,7 +98,7 @@ class MethodsPage(PatchPage):
             legend.show(self.view, span, "drop" if method == "occlusion" else method.replace("-", " "))
 
     def sentence(self) -> str:
-        """What there is to say of the map under the cursor; how to read the page."""
+        """A note on the map under the cursor, or how to read the page."""
         if note := self._note():
             return note
         own = "one range for all maps" if self.view.shared else "each map scaled to its own largest magnitude"
@@ -110,7 +110,7 @@ class MethodsPage(PatchPage):
         if here is None or at == 0:
             return ""
         number = self._numbers(here)[at - 1]
-        if not here.maps[number].any():  # as Grad-CAM's where no channel speaks for the class
+        if not here.maps[number].any():  # such as Grad-CAM's where no channel supports the class
             return "this map is zero everywhere: it says nothing about this digit"
         if completeness := here.faithfulness[number].completeness:
             total, difference = completeness
@@ -119,17 +119,15 @@ class MethodsPage(PatchPage):
         return ""
 
     def figure(self) -> DrawFigure | None:
-        """All maps."""
         return self.desk.as_drawn(self.attributions)
 
     # Keys
 
     def on_raster_grid_moved(self) -> None:
-        """Another method."""
         if self.attributions:
             self._draw_method(self.attributions)
             self.desk.draw_status()
 
     def action_panel(self) -> None:
-        """Grad-CAM's other convolution."""
+        """Switch to Grad-CAM of the other convolution."""
         self.cam = "conv1" if self.cam == "conv2" else "conv2"

@@ -1,4 +1,4 @@
-"""What the pages of the occlusion screen share: a patch, what it shows, and the class that is watched."""
+"""What the pages of the occlusion screen share: a patch, its baseline, and the watched class."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
 
 BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
-"""What a key goes through: the names, then grays."""
+"""The baselines that a key steps through: the named ones, then grays."""
 WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
 PROBABILITY = Span(0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Patch:
-    """As the requests about it have it."""
+    """The settings of the patch, by the names of the requests' fields."""
 
     patch_size: int = 8
     stride: int = 1
@@ -32,11 +32,11 @@ class Patch:
 
 
 class PatchScreen(InspectPages):
-    """A screen whose pages are about a patch."""
+    """The base of a screen whose pages share a patch."""
 
     patch: State[Patch] = State(Patch())
     _count = 0
-    """Images in the split of the current digit, once known."""
+    """Number of images in the split of the current digit; 0 until known."""
 
     def hear(self, job: Job, event: Event) -> None:
         if isinstance(event, DigitEvent):
@@ -72,7 +72,6 @@ class PatchScreen(InspectPages):
         )
 
     def action_next_baseline(self) -> None:
-        """What the patch shows."""
         self.patch = replace(
             self.patch, baseline=BASELINES[(BASELINES.index(self.patch.baseline) + 1) % len(BASELINES)]
         )
@@ -84,21 +83,21 @@ class PatchScreen(InspectPages):
         self._watch_class(-1)
 
     def _watch_class(self, by: int) -> None:
-        """True, predicted, 0, 1 and so on."""
+        """Step through true, predicted, 0, 1 and so on."""
         self.patch = replace(self.patch, watch=WATCHED[(WATCHED.index(self.patch.watch) + by) % len(WATCHED)])
 
 
 class PatchPage(InspectPage):
-    """A page of such a screen; some are about many digits too."""
+    """A page of such a screen; some pages can also average over many digits."""
 
     desk: PatchScreen
     many: State[bool] = State(False)
-    """Whether many digits are wanted, and not the current one alone."""
+    """Whether many digits are wanted, rather than only the current one."""
     over_many = False
-    """Whether it can be about many."""
+    """Whether the page can average over many digits."""
 
     def settled(self) -> bool:
-        """Whether the page is in front, and all that it wants was answered for the network as it is now."""
+        """Whether the page is in front, and all its requests have been answered for the network as it is now."""
         return self.desk.page is self and all(map(self.desk.inquiry.answered, self.wanted()))
 
     def while_working(self) -> str:
@@ -108,15 +107,15 @@ class PatchPage(InspectPage):
         return set() if self.many and self.desk.at_work else {"stop"}
 
     def action_average(self) -> None:
-        """Over many digits, or this one again."""
+        """Switch between many digits and the current one."""
         if self.over_many:
             self.many = not self.many
 
     def action_stop(self) -> None:
-        """This digit alone again; what was done is kept for the next time."""
+        """Go back to the current digit; what was computed is kept for the next time."""
         self.many = False
 
 
 def positive(view: View) -> str:
-    """What is positive in the diverging map, as people see it."""
+    """How positive values appear in the diverging map, as text."""
     return "':+#" if view.mode == "glyphs" else "red"

@@ -1,4 +1,4 @@
-"""The occlusion screen: the registry of its pages."""
+"""The occlusion screen, with the list of its pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tui.screens.occlusion.patch import PatchScreen
 from tui.screens.occlusion.trust import TrustPage
 
 ROOMY = (176, 48)
-"""Columns and rows of a terminal in which a digit twice as large leaves the maps their size."""
+"""Columns and rows from which the digit can be twice as large without shrinking the maps."""
 
 
 class OcclusionScreen(PatchScreen):
-    """The notebook's section 2.4, and what it only asserts: that the network looks at the digit."""
+    """The notebook's section 2.4, with measurements of what it only asserts: that the network looks at the digit."""
 
     mode = "occlusion"
     BINDINGS = bindings("occlusion", paged=True)
@@ -23,5 +23,5 @@ class OcclusionScreen(PatchScreen):
     page_types = (MapsPage, MethodsPage, TrustPage)
 
     def on_resize(self, event: Resize) -> None:
-        """Where there is plenty of room, the digit is twice as large."""
+        """Draw the digit twice as large where there is room."""
         self.set_class(event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1], "-roomy")

@@ -1,4 +1,4 @@
-"""The page of deletion and insertion: do the maps tell the truth?"""
+"""The page of deletion and insertion curves: are the maps faithful?"""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tui.widgets.chart import Chart, Curve
 from tui.widgets.trust import TrustTable
 
 MEASURED = 50
-"""Digits that the mean curves are taken over."""
+"""Number of digits that the mean curves are averaged over."""
 QUESTION = "are the maps faithful?"
 
 
 class TrustPage(PatchPage):
-    """What the notebook only asserts: that the network looks at the digit."""
+    """Measures what the notebook only asserts: that the network looks at the digit."""
 
     page = "trust"
     legend = False
@@ -33,7 +33,6 @@ class TrustPage(PatchPage):
     faithfulness: FaithfulnessMeasured | None = None
 
     def compose(self) -> ComposeResult:
-        """Two charts above a table."""
         with Horizontal(id="trust-charts"):
             yield Chart("deletion", empty="no curves yet", id="deletion")
             yield Chart("insertion", empty="", id="insertion")
@@ -61,7 +60,7 @@ class TrustPage(PatchPage):
         return self.table
 
     def shown_many(self) -> FaithfulnessMeasured | None:
-        """The mean curves where they are what should be shown."""
+        """The mean curves, if they are wanted and up to date; else None."""
         return self.faithfulness if self.many and self.settled() else None
 
     def draw(self) -> None:
@@ -98,9 +97,8 @@ class TrustPage(PatchPage):
         return f"x axis: % of pixels, the most important first; a: {other}"
 
     def figure(self) -> DrawFigure | None:
-        """The curves, under the maps as their own page shows them."""
+        """The curves below the maps, which are drawn as on the page of methods."""
         return self.desk.as_drawn(self.shown_many() or self.attributions, view=self.desk.view_of("methods"))
 
     def on_trust_table_moved(self) -> None:
-        """Another method's curves."""
         self._draw_curves()

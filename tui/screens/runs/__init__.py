@@ -1,4 +1,4 @@
-"""Screen 8: the runs there are, and what waits to become one."""
+"""Screen 8: all runs, and the queue of experiments."""
 
 from tui.screens.runs.screen import RunsScreen
 

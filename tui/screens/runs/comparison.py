@@ -1,4 +1,4 @@
-"""The page of the comparison: a chart with a cursor that reads every curve, and a table of results."""
+"""The comparison page: a chart whose cursor reads off every curve, and a table of results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
 
 INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
-"""Of the groups; a colour-blind person tells them apart. Of more groups, the first are drawn."""
+"""Colours of the groups, which colour-blind people can distinguish; of more groups, only the first are drawn."""
 FIELDS = {
     "val_loss": "validation loss",
     "test_accuracy": "test accuracy %",
@@ -33,46 +33,46 @@ FIELDS = {
     "train_loss": "training loss",
 }
 SMOOTHING = (1, 3, 5, 9)
-"""Epochs that a point is the mean of."""
+"""Number of epochs that each point is averaged over."""
 NAME = 22
-"""Cells for the name of a group, at most."""
+"""Maximum width of a group's name, in cells."""
 TOLD, MOST_TOLD = ("test accuracy", "seconds per epoch"), 4
-"""The measures whose contrasts are told in words, and how many at most."""
+"""The measures whose contrasts are also given as sentences, and the maximum number of sentences."""
 FEW = 3
-"""Groups at most that are drawn with their bands: more would be a thicket."""
+"""Maximum number of groups that are drawn with bands: more would be unreadable."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How the curves are looked at."""
+    """How the curves are shown."""
 
     field: str = "val_loss"
     by_seconds: bool = False
     smoothing: int = 1
     at: int = -1
-    """The number of the epoch that the cursor is on, from 0; -1 for the last."""
+    """The index, from 0, of the epoch under the cursor; -1 for the last."""
 
 
 class ComparisonPage(Page):
-    """The chart above the table, of the marked runs."""
+    """The chart above the table, for the marked runs."""
 
     page = "compare"
     desk: RunsDesk
     reading: State[Reading] = State(Reading())
-    """How the curves are looked at."""
+    """How the curves are shown."""
     event: State[RunsCompared | None] = State(None)
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
         self.desk = cast(RunsDesk, desk)
         self._drawn: object = None
-        """What is in view: to draw it takes long."""
+        """What was drawn last; it is not drawn again unless it changes, since that takes long."""
 
     def ask(self) -> None:
-        """Have the marked runs compared anew, where that is in view."""
+        """Compare the marked runs again, if this page is in front."""
         if self.desk.page is not self:
             return
-        # In the order of the list, the oldest first: what came first is what others are held against.
+        # The oldest first: the others are compared with the first one.
         names = tuple(run.name for run in reversed(self.desk.runs or ()) if run.name in self.desk.marked)
         if names:
             paths = tuple(str(self.workspace.root / name) for name in names)
@@ -87,7 +87,6 @@ class ComparisonPage(Page):
             self.desk.problem, self.event = event.reason, None
 
     def compose(self) -> ComposeResult:
-        """Both."""
         yield Chart("", empty="", id="compared-curves")
         yield Rows(empty="mark runs in the list with space, then press g", id="compared")
 
@@ -96,24 +95,23 @@ class ComparisonPage(Page):
         """The table."""
         return self.query_one(Rows)
 
-    # How to look at it
+    # View
 
     def action_measure(self) -> None:
-        """Another curve."""
         names = list(FIELDS)
         self.reading = replace(self.reading, field=names[(names.index(self.reading.field) + 1) % len(names)])
 
     def action_axis(self) -> None:
-        """By epochs or by seconds."""
+        """Switch the x axis between epochs and seconds."""
         self.reading = replace(self.reading, by_seconds=not self.reading.by_seconds)
 
     def action_smooth(self) -> None:
-        """More smoothing, or none again."""
+        """Smooth over more epochs; after the most, not at all."""
         smoothing = SMOOTHING[(SMOOTHING.index(self.reading.smoothing) + 1) % len(SMOOTHING)]
         self.reading = replace(self.reading, smoothing=smoothing)
 
     def move_cursor(self, by: int) -> None:
-        """The cursor of the chart, by so many epochs."""
+        """Move the cursor of the chart by this many epochs."""
         if last := self._last:
             at = last if self.reading.at < 0 else min(self.reading.at, last)
             self.reading = replace(self.reading, at=min(max(at + by, 0), last))
@@ -123,7 +121,6 @@ class ComparisonPage(Page):
         return "left and right move the cursor, y changes the curve, b the axis, w the smoothing"
 
     def figure(self) -> DrawFigure | None:
-        """The comparison."""
         return DrawFigure(subject=self.event, folder=str(self.workspace.figures_folder)) if self.event else None
 
     @property
@@ -170,7 +167,7 @@ class ComparisonPage(Page):
     def _row(self, number: int, group: RunGroup, epoch: int) -> Row:
         factor, digits = (100.0, 2) if "accuracy" in self.reading.field else (1.0, 4)
         ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
-        here = "not yet" if epoch > group.epochs[-1] else "lost"  # as its line among the events
+        here = "not yet" if epoch > group.epochs[-1] else "lost"  # from the event log
         if epoch in group.epochs:
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds per epoch"))
@@ -198,6 +195,6 @@ class ComparisonPage(Page):
             yield Curve(group.label, INKS[number], self._xs(group), ys, marker=chr(ord("A") + number))
 
     def _smooth(self, ys: list[float]) -> list[float]:
-        """Means of as many as the smoothing says, up to each: nothing is taken from the future."""
+        """Moving averages over the chosen number of values up to each one; later values do not contribute."""
         n = self.reading.smoothing
         return [sum(part) / len(part) for part in (ys[max(0, i + 1 - n) : i + 1] for i in range(len(ys)))]

@@ -1,4 +1,4 @@
-"""What the pages of the runs screen share: the runs there are, which of them are marked, and how to change them."""
+"""What the pages of the runs screen share: the list of runs, which of them are marked, and how to change them."""
 
 from __future__ import annotations
 
@@ -14,37 +14,36 @@ from tui.screens.state import State
 from tui.workspace import Notice
 
 LOOK_INTERVAL = 2.0
-"""Seconds between two looks at the folder while the screen is in front."""
+"""Seconds between two reads of the folder while the screen is in front."""
 
 
 class RunsDesk(PagedScreen):
     """A screen that reads the folder of runs."""
 
     runs: State[list[RunSummary] | None] = State(None)
-    """All of them, the newest first; None before the first look."""
+    """All runs, the most recent first; None before the first read."""
     marked: State[frozenset[str]] = State(frozenset())
     """The names of the runs to compare."""
     problem: State[str] = State("")
-    """Why something did not work, in one line."""
+    """Why something failed, in one line; empty if nothing did."""
 
     def __init__(self) -> None:
         super().__init__()
         self._looking: Job | None = None
         self._again = False
         self.reporting: Job | None = None
-        """The report under way."""
+        """The job of the report being written; None if there is none."""
         self._advance: WorkAdvanced | None = None
-        """How far it is."""
+        """Progress of the report."""
 
     def on_mount(self) -> None:
         self.set_interval(LOOK_INTERVAL, self.look)
 
     def on_screen_resume(self) -> None:
-        """Look at once."""
         self.look()
 
     def look(self) -> None:
-        """Have the folder read, unless that is on its way: then once more, since something may just have changed."""
+        """Read the folder; if a read is in progress, read it again afterwards: something may just have changed."""
         self._again = self._looking is not None
         if self.app.screen is self and not self._again:
             self._looking = self.workspace.ask(ListRuns(), self._listed)
@@ -65,9 +64,9 @@ class RunsDesk(PagedScreen):
     def change(
         self, request: Request, done: Callable[[Event], None], failed: Callable[[], None] = lambda: None
     ) -> None:
-        """Have something done to a folder; `done` is called with what came of it.
+        """Submit a request that changes a run folder; `done` is called with the resulting event.
 
-        Where it fails, why is told and `failed` is called.
+        If it fails, the user is notified and `failed` is called.
         """
 
         def heard(_job: Job, event: Event) -> None:
@@ -84,4 +83,4 @@ class RunsDesk(PagedScreen):
             self.workspace.tell(Notice(str(error), severity="error", seconds=10))
 
     def listed(self) -> None:
-        """The folder was read."""
+        """Called when the folder has been read."""

@@ -1,4 +1,4 @@
-"""The first page: a line a run, after those that wait in the queue."""
+"""The first page: one line per run, after the queued experiments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tui.widgets.rows import Row, Rows
 from tui.workspace import Notice
 
 WIDTH = 22
-"""Cells for a name, at most."""
+"""Maximum width of a name, in cells."""
 _LAST = float("inf")
 ORDERS: dict[str, Callable[[RunSummary], object]] = {
     "newest": lambda _: 0,
@@ -37,38 +37,37 @@ ORDERS: dict[str, Callable[[RunSummary], object]] = {
     "time": lambda run: -run.seconds,
     "state": lambda run: run.state,
 }
-"""What `o` sorts by, and how."""
+"""What `o` sorts by, with the sort keys."""
 
 
 class ListPage(Page):
-    """What there is, and what can be done with it."""
+    """The runs and the queue, and the commands for them."""
 
     page = "list"
     desk: RunsDesk
     order: State[str] = State("newest")
     filter: State[str] = State("")
-    """Words that a line must have."""
+    """Words that a run must contain to be listed."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
         self.desk = cast(RunsDesk, desk)
         self._deleted: list[tuple[str, str]] = []
-        """What is in the trash folder through us, each with its name, the last one last."""
+        """The folders in the trash of the runs deleted here, each with its former name, the last deleted last."""
         self._going: set[str] = set()
-        """The names of runs that are being deleted."""
+        """The names of the runs being deleted."""
 
     def compose(self) -> ComposeResult:
-        """The list."""
         yield Rows(empty="no run yet: r on screen 1 trains one", id="runs")
 
     @property
     def rows(self) -> Rows:
-        """The list."""
+        """The widget of the list."""
         return self.query_one(Rows)
 
     @property
     def shown(self) -> list[RunSummary]:
-        """The runs that the filter leaves, in order."""
+        """The runs that match the filter, in order."""
         words = self.filter.lower().split()
         runs = [
             run
@@ -79,22 +78,22 @@ class ListPage(Page):
 
     @property
     def here(self) -> RunSummary | Train | None:
-        """What the cursor is on: something in the queue, or a run. None where that is there no more."""
+        """The queued experiment or run under the cursor; None if it no longer exists."""
         key = self.rows.key
         if isinstance(key, Train):
             return key if self._turn_of(key) is not None else None
         return next((run for run in self.shown if run.name == key), None)
 
     def _turn_of(self, request: Train) -> int | None:
-        """Its place in the queue; None where it does not wait there."""
+        """The index of `request` in the queue; None if it is not queued."""
         return next((n for n, each in enumerate(self.workspace.queue) if each is request), None)
 
     def folder(self) -> RunFolder | None:
-        """The folder of the run under the cursor."""
+        """The folder of the run under the cursor; None if there is none."""
         return RunFolder(self.workspace.root / here.name) if isinstance(here := self.here, RunSummary) else None
 
     def settle(self) -> None:
-        """Where what was under the cursor went while nobody looked, take what came into its place."""
+        """If the line under the cursor disappeared while another screen was in front, select the one in its place."""
         if self.rows.lost:
             self.rows.settle()
 
@@ -104,7 +103,7 @@ class ListPage(Page):
         workspace, found, marked = self.workspace, self.shown, self.desk.marked
         job = workspace.training
         if job and job.request is self.rows.key and workspace.history.name:
-            self.rows.key = workspace.history.name  # its turn has come
+            self.rows.key = workspace.history.name  # its training has started
         head = f"{'run':<23}{'seed':>5}  {'state':<11}{'epoch':>7}{'val loss':>9}{'test':>9}{'time':>11}  note"
         head, blank = (f"  {head}", (" ", "primary")) if marked else (head, ("", ""))
         waiting = [
@@ -123,7 +122,7 @@ class ListPage(Page):
         return Row(_line(run, opened=opened), sample=mark, key=run.name)
 
     def sentence(self) -> str:
-        """What there is to say of what the cursor is on."""
+        """A line about the selection."""
         here = self.here
         if self.desk.runs is None:
             return f"reading {self.workspace.root}"
@@ -147,7 +146,7 @@ class ListPage(Page):
         return self.desk.reporting is not None or (under_way and self.desk.page is self)
 
     def unused(self) -> set[str]:
-        """What cannot be done with what the cursor is on."""
+        """The commands that do not apply to the selection."""
         here = self.here
         unused = set() if self._deleted else {"undo"}
         if isinstance(here, RunSummary):
@@ -164,18 +163,17 @@ class ListPage(Page):
     # Keys
 
     def action_mark(self) -> None:
-        """Take this run into the comparison, or out of it."""
+        """Mark or unmark this run for the comparison."""
         if isinstance(here := self.here, RunSummary):
             self.rows.move(0, 1)
             self.desk.marked ^= {here.name}
 
     def action_order(self) -> None:
-        """Sort by something else."""
         names = list(ORDERS)
         self.order = names[(names.index(self.order) + 1) % len(names)]
 
     def action_filter(self) -> None:
-        """Ask for words that a line must have."""
+        """Ask for words that a run must contain to be listed."""
         hint = "words in the name, variant, state, data set or note; empty shows all runs"
         self.app.push_screen(LineScreen("show only runs with", self.filter, hint), self._filtered)
 
@@ -187,7 +185,6 @@ class ListPage(Page):
                 self.desk.update()
 
     def action_open(self) -> None:
-        """Look into this run."""
         if folder := self.folder():
             self.workspace.attempt(partial(self.workspace.open, folder))
             self.desk.look()
@@ -199,12 +196,11 @@ class ListPage(Page):
             self.workspace.resume(folder)
 
     def stop_run(self) -> None:
-        """Stop the run under the cursor, whoever trains it."""
+        """Stop the run under the cursor, even one that another process trains."""
         if (folder := self.folder()) and self.can_stop():
             self.workspace.stop(folder)
 
     def action_note(self) -> None:
-        """Ask for a note."""
         if folder := self.folder():
             hint = "one line; words that begin with # are tags"
 
@@ -215,7 +211,6 @@ class ListPage(Page):
             self.app.push_screen(LineScreen(f"note of {folder.name}", shown(read_note(folder)), hint), noted)
 
     def action_rename(self) -> None:
-        """Ask for another name."""
         if folder := self.folder():
             before = shown(folder.name)
 
@@ -237,12 +232,12 @@ class ListPage(Page):
             self.workspace.attempt(partial(self.workspace.open, RunFolder(folder.path.with_name(event.name))))
 
     def action_delete(self) -> None:
-        """Into the trash folder, or out of the queue."""
+        """Move the run to the trash folder, or remove the experiment from the queue."""
         here, folder = self.here, self.folder()
         if isinstance(here, Train) and (turn := self._turn_of(here)) is not None:
             self.rows.settle(turn)
             self.workspace.remove(turn)
-        elif folder and folder.name not in self._going:  # else a second press before the first one is done
+        elif folder and folder.name not in self._going:  # otherwise it is a second press before the first is done
             self._going.add(folder.name)
             self.desk.change(DeleteRun(run=folder.name), self._removed, partial(self._going.discard, folder.name))
 
@@ -256,13 +251,13 @@ class ListPage(Page):
         self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: u brings it back"))
 
     def action_undo(self) -> None:
-        """Bring back what was deleted last."""
+        """Restore the run that was deleted last."""
         if self._deleted:
             place, name = last = self._deleted.pop()
             self.desk.change(RestoreRun(place=place, name=name), lambda _: None, lambda: self._deleted.append(last))
 
     def action_duplicate(self) -> None:
-        """Put what was asked for into the form of screen 1."""
+        """Copy the experiment into the form of screen 1."""
         here, folder = self.here, self.folder()
         if folder:
             self.workspace.attempt(lambda: self._fill(folder.read_record().request))
@@ -286,7 +281,7 @@ class ListPage(Page):
 
 
 def _experiment(request: Train) -> str:
-    """What sets it apart from the form as it begins."""
+    """The variant, the seed, and the parameters that differ from their defaults, as text."""
     usual = Train()
     names = (name for name in Train.__struct_fields__ if name not in ("batch_norm", "seed"))
     changed = [

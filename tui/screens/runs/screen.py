@@ -1,4 +1,4 @@
-"""The runs screen: it reads the folder of runs, and has its pages show them."""
+"""The runs screen: it reads the folder of runs, and its pages show them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui.workspace import Notice
 
 
 class RunsScreen(RunsDesk):
-    """The list, or a comparison in its place."""
+    """The list of runs, or a comparison of the marked ones."""
 
     mode = "runs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,19 +40,19 @@ class RunsScreen(RunsDesk):
     page_types = (ListPage, ComparisonPage)
 
     def below(self) -> Iterable[Widget]:
-        """A line for what the cursor is on."""
+        """The status line."""
         yield ProgressLine(id="status")
 
     @property
     def list(self) -> ListPage:
-        """The first page."""
+        """The page of the list."""
         page = self.pages["list"]
         assert isinstance(page, ListPage)
         return page
 
     @property
     def comparison(self) -> ComparisonPage:
-        """The other one."""
+        """The page of the comparison."""
         page = self.pages["compare"]
         assert isinstance(page, ComparisonPage)
         return page
@@ -79,11 +79,10 @@ class RunsScreen(RunsDesk):
             line.show(self.page.sentence(), tone="quiet")
 
     def on_rows_moved(self) -> None:
-        """Another line."""
         self.update()
 
     def live_commands(self) -> tuple[Command, ...]:
-        """A report can be stopped on each page."""
+        """Leave out `stop` where there is nothing to stop; a report can be stopped on each page."""
         return tuple(each for each in super().live_commands() if each.name != "stop" or self.list.can_stop())
 
     # Keys
@@ -95,31 +94,31 @@ class RunsScreen(RunsDesk):
         self.page_in_front.rows.jump(index)
 
     def action_read(self, by: int) -> None:
-        """Another epoch under the cursor of the chart."""
+        """Move the cursor of the chart by this many epochs."""
         if self.page is self.comparison:
             self.comparison.move_cursor(by)
 
     @property
     def page_in_front(self) -> ListPage | ComparisonPage:
-        """The page in front, by its own type."""
+        """The page in front, with its own type."""
         return self.comparison if self.page is self.comparison else self.list
 
     def turned(self, target: str) -> None:
-        if target == "compare" and not self.marked:  # without any, all that the filter leaves
+        if target == "compare" and not self.marked:  # if none is marked, take all that match the filter
             names = frozenset(run.name for run in self.list.shown if run.epoch)
             self.set_reactive(RunsDesk.marked, names)
         self.set_reactive(RunsDesk.problem, "")
         self.call_later(self.look)
 
     async def action_back(self) -> None:
-        """To the list; there, all marks off."""
+        """Return to the list; on the list, remove all marks."""
         if self.page is self.list:
             self.marked = frozenset()
         else:
             await super().action_back()
 
     def action_stop(self) -> None:
-        """Stop the report, or the run under the cursor, whoever trains it."""
+        """Stop the report, or else the run under the cursor, even one that another process trains."""
         if self.reporting:
             self.reporting.cancel()
             self.reporting = self._advance = None
@@ -128,7 +127,7 @@ class RunsScreen(RunsDesk):
             self.list.stop_run()
 
     def action_report(self) -> None:
-        """Redo the notebook on the marked runs, or on the one under the cursor."""
+        """Write a report on the marked runs, or on the one under the cursor."""
         names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
         if not names and isinstance(here := self.list.here, RunSummary):
             names = [here.name]
