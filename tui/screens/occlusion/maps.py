@@ -212,7 +212,7 @@ class MapsPage(PatchPage):
             self.desk.draw_status()
 
     def action_panel(self) -> None:
-        """Switch the second map; where only one map fits, step through the first, the winning class and the drop."""
+        """Switch the second map; where only one map fits, step through the first, the predicted class and the drop."""
         maps = self.maps
         if not maps.both_fit and maps.front == 0:
             maps.front = 1
