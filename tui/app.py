@@ -23,9 +23,9 @@ from engine.paths import asset
 from engine.runs.folder import RunFolder
 from engine.words import shown, shown_lines
 from tui import garbage, signals
-from tui.commands import SCREENS, Palette, PaletteScreen, bindings
 from tui.drawing.terminal import ASCII, glyphs
 from tui.drawing.theme import THEMES
+from tui.keys import SCREENS, Palette, PaletteScreen, bindings
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
@@ -112,9 +112,9 @@ class MnistTui(App[int]):
         usual = super().get_driver_class()
         if usual.__name__ != "LinuxDriver":
             return usual
-        from tui.keyboard import Keyboard
+        from tui.paste_driver import PasteDriver
 
-        return Keyboard
+        return PasteDriver
 
     def on_paste(self) -> None:
         self.notify("there is no field here for what was pasted: its letters are no keys", severity="warning")

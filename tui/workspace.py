@@ -30,6 +30,7 @@ from engine.runs.tail import Tail
 from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
 from engine.words import shown
+from tui.queue import Queue
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
@@ -108,7 +109,7 @@ class Workspace:
         """The current training job; None if there is none."""
         self.preparing: DownloadAdvanced | BatchEvaluated | None = None
         """Progress of the current run's download or evaluation; None during training."""
-        self.queue: list[Train] = []
+        self.queue = Queue(self.train)
         """The experiments waiting to be trained, the next one first."""
         self.problem = ""
         """Why the last job failed, in one line."""
@@ -309,11 +310,7 @@ class Workspace:
         """Add experiments to the queue; the next one starts at once if nothing is training here."""
         with self.changing():
             self.queue += requests
-            self._next_turn()
-
-    def _next_turn(self) -> None:
-        if self.training is None and self.queue:
-            self.train(self.queue.pop(0))
+            self.queue.next_turn(busy=self.training is not None)
 
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""
@@ -322,9 +319,8 @@ class Workspace:
 
     def move(self, turn: int, by: int) -> None:
         """Move the experiment at index `turn` of the queue by `by` positions; do nothing at either end."""
-        if 0 <= turn + by < len(self.queue):
-            with self.changing():
-                self.queue[turn], self.queue[turn + by] = self.queue[turn + by], self.queue[turn]
+        with self.changing():
+            self.queue.shift(turn, by)
 
     def open(self, run: RunFolder) -> None:
         """Open a run. Raises RequestError where it is damaged, or while a run, which stays open, is training here."""
@@ -421,7 +417,7 @@ class Workspace:
                 self._listeners.pop(job, None)
                 if job is self.training:
                     self.training = None
-            self._next_turn()
+            self.queue.next_turn(busy=self.training is not None)
             # Only the events of the current run are routine; those of any other job are not.
             self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
 

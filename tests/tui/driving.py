@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from tui.app import MnistTui
-from tui.commands import SCREENS
+from tui.keys import SCREENS
 from tui.screens.inspect import InspectScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.lines import ProgressLine

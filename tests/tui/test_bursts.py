@@ -14,7 +14,7 @@ from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp
 from tests.tui.driving import until
 from tui.app import MnistTui
-from tui.commands import COMMANDS, SCREENS, PaletteScreen
+from tui.keys import COMMANDS, SCREENS, PaletteScreen
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.runs import RunsScreen

@@ -87,7 +87,7 @@ def test_over_many_digits(  # noqa: PLR0917
     keys: tuple[str, ...],
     colour: bool,
 ) -> None:
-    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 3)
+    monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 3)
     monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")

@@ -25,15 +25,15 @@ from tui.drawing.raster import Span
 from tui.screens.activations import ActivationsScreen
 from tui.screens.dialogs import DigitScreen
 from tui.screens.occlusion import OcclusionScreen
-from tui.screens.occlusion.maps import MapsPage
+from tui.screens.occlusion.maps import Maps
 from tui.screens.occlusion.methods import MethodsPage
+from tui.screens.occlusion.occlusion import OcclusionPage
 from tui.screens.occlusion.trust import TrustPage
+from tui.screens.occlusion.trust_table import TrustTable
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import KeyBar
-from tui.widgets.maps import Maps
 from tui.widgets.pictures import Legend, Raster
-from tui.widgets.trust import TrustTable
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 WIDE = (120, 40)
@@ -52,9 +52,9 @@ async def press(pilot: Pilot[int], screen: OcclusionScreen, *keys: str) -> None:
         await settled(pilot, screen)
 
 
-def maps_page(screen: OcclusionScreen) -> MapsPage:
+def maps_page(screen: OcclusionScreen) -> OcclusionPage:
     page = screen.pages["occlusion"]
-    assert isinstance(page, MapsPage)
+    assert isinstance(page, OcclusionPage)
     return page
 
 
@@ -205,9 +205,9 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
 
     monkeypatch.setitem(engine.AT_ONCE, "cpu", 100 * 4608)
     taken: list[int] = []
-    take = MapsPage.take
+    take = OcclusionPage.take
 
-    def counted(self: MapsPage, event: NetworkEvent) -> None:
+    def counted(self: OcclusionPage, event: NetworkEvent) -> None:
         if isinstance(event, OcclusionMapAdvanced):
             taken.append(int((event.winners >= 0).sum()))
         take(self, event)
@@ -216,7 +216,7 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
             assert f"{taken[-1]} of 441" in words(self.maps)
             assert self.figure() is None
 
-    monkeypatch.setattr(MapsPage, "take", counted)
+    monkeypatch.setattr(OcclusionPage, "take", counted)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -226,7 +226,7 @@ async def test_the_map_fills_while_one_watches(still_app: MakeApp, monkeypatch: 
 
 
 async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 4)
+    monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 4)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -426,7 +426,7 @@ async def test_each_page_has_its_figure(
     still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], stem: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 2)
     monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
@@ -507,7 +507,7 @@ async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeyp
         add(self, image)
 
     monkeypatch.setattr(ClassOcclusion, "_add", gated)
-    monkeypatch.setattr("tui.screens.occlusion.maps.AVERAGED", 2)
+    monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 2)
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)

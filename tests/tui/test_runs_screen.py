@@ -238,7 +238,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
-        app.workspace.training, app.workspace.queue = FakeJob(), [SMALL]  # the queue is waiting
+        app.workspace.training, app.workspace.queue[:] = FakeJob(), [SMALL]  # the queue is waiting
         screen.list.rows.key = app.workspace.queue[0]  # the list is not shown, so keys have no effect on its lines
         await pilot.press("d", "x", "c", "u", "R", "plus")
         assert (app.workspace.queue, app.screen) == ([SMALL], screen)
@@ -346,7 +346,7 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         under_way(app)
-        app.workspace.queue = [SMALL, replace(SMALL), replace(SMALL)]  # equal but distinct
+        app.workspace.queue[:] = [SMALL, replace(SMALL), replace(SMALL)]  # equal but distinct
         screen = await opened(pilot, 1)
         await pilot.press("down")
         assert screen.list.rows.cursor == 1

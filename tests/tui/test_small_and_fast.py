@@ -9,7 +9,7 @@ from textual.events import Key, Resize
 from textual.geometry import Size
 
 from tests.tui.conftest import MakeApp
-from tui.commands import PaletteScreen
+from tui.keys import PaletteScreen
 from tui.screens.dialogs import HelpScreen
 
 TINY = ((0, 0), (1, 1), (4, 24), (6, 24), (120, 1), (80, 24))

@@ -30,8 +30,8 @@ from tests import notebook
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, progress, show, tap, until, words
 from tui.app import MnistTui
-from tui.commands import Command
 from tui.drawing.words import duration
+from tui.keys import Command
 from tui.screens import screen_of
 from tui.screens.dialogs import QuitScreen
 from tui.screens.pages import PagedScreen
@@ -308,7 +308,7 @@ def _handlers(screen: Screen[None], command: Command) -> list[object]:
 
 
 async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
-    from tui.commands import COMMANDS
+    from tui.keys import COMMANDS
 
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -411,7 +411,7 @@ async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, mo
     monkeypatch.setattr(processes, "LOOK", 0.001)
     async with app.run_test(size=(120, 40)) as pilot:
         app.workspace.train(replace(SMALL, epochs=100_000))
-        app.workspace.queue = [SMALL]
+        app.workspace.queue[:] = [SMALL]
         await until(pilot, lambda: bool(app.workspace.history.epochs))
         assert isinstance(app.workspace.opened, RunFolder)
         ask_to_stop(run := app.workspace.opened)

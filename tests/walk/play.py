@@ -40,7 +40,7 @@ from engine.training.requests import Train
 from tests.canary import Canary
 from tests.walk.steps import size_of
 from tui.app import MnistTui
-from tui.keyboard import Pastes
+from tui.paste_driver import Pastes
 
 UNDER_WAY = Train(epochs=2000, train_size=120, batch_size=20, channels=4, hidden=16, threads=1, device="cpu")
 """The run that trains during the walk."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from textual.keys import key_to_character
 
-from tui.commands import COMMANDS, SCREENS, commands
+from tui.keys import COMMANDS, SCREENS, commands
 
 MOVES = ("up", "down", "left", "right", "pageup", "pagedown", "home", "end", "h", "j", "k", "l")
 EDITS = (

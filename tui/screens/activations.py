@@ -15,9 +15,9 @@ from engine.inspection.requests import LayerName, ShowActivations
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.words import percent
-from tui.commands import bindings
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
 from tui.screens.state import State
 from tui.widgets.lines import ProgressLine

@@ -15,8 +15,8 @@ from textual.widgets import Input, Static
 
 from engine.data.requests import SplitName
 from engine.words import shown
-from tui.commands import MOVES, commands
 from tui.drawing.theme import ink
+from tui.keys import MOVES, commands
 
 Answer = TypeVar("Answer")
 

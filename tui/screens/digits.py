@@ -16,9 +16,9 @@ from engine.inspection.requests import DigitOrder, Evaluate, ShowDigits
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.words import percent
-from tui.commands import Command, bindings
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.keys import Command, bindings
 from tui.screens.inspect import InspectScreen, Movable
 from tui.screens.state import State
 from tui.widgets.bars import Bars

@@ -13,8 +13,8 @@ from engine.inspection.events import FiltersShown
 from engine.inspection.requests import LayerName, ShowFilters
 from engine.network.events import NetworkEvent
 from engine.request import Request
-from tui.commands import bindings
 from tui.drawing.raster import Span
+from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
 from tui.screens.state import State
 from tui.widgets.lines import ProgressLine

@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.paths import reserve, write_whole
-from tui.commands import Command, commands
+from tui.keys import Command, commands
 from tui.screens.state import draw_on_change
 from tui.widgets.lines import Header, KeyBar, Tabs
 from tui.workspace import Notice, Workspace

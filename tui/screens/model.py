@@ -11,7 +11,7 @@ from engine.inspection.events import NetworkSummarised
 from engine.inspection.requests import Summarise
 from engine.network.events import NetworkEvent
 from engine.request import Request
-from tui.commands import bindings
+from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
 from tui.widgets.layers import LayerTable
 from tui.widgets.lines import ProgressLine

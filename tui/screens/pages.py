@@ -9,7 +9,7 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
-from tui.commands import Command
+from tui.keys import Command
 from tui.screens.frame import LabScreen
 from tui.screens.state import State, draw_on_change
 from tui.workspace import Workspace

@@ -15,9 +15,9 @@ from engine.runs.history import RunHistory
 from engine.runs.sweeps import sweep
 from engine.training.requests import Train
 from engine.words import percent
-from tui.commands import Command, bindings
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
+from tui.keys import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.state import State

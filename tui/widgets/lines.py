@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from textual.events import Click
 
-from tui.commands import SCREENS, Command
 from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
+from tui.keys import SCREENS, Command
 from tui.widgets.cells import CellWidget
 
 

@@ -7,8 +7,8 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.figures.drawing.curves import number_epochs, scale_losses
 from engine.figures.drawing.page import SMALL, TOP, joined, page, panel, shortened
+from engine.figures.drawing.training import number_epochs, scale_losses
 from engine.runs.comparison import sentence
 from engine.runs.events import RunGroup, RunsCompared
 

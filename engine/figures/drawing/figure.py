@@ -19,12 +19,12 @@ from engine.figures.drawing.attacks import (
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
-from engine.figures.drawing.curves import curves_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
+from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import LayerName

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from textual.widget import Widget
 
-from tui.commands import bindings
+from tui.keys import bindings
 from tui.screens.attacks.attack import AttackPage
 from tui.screens.attacks.beta import BetaPage
 from tui.screens.attacks.curve import CurvePage

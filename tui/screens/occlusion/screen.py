@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.events import Resize
 
-from tui.commands import bindings
-from tui.screens.occlusion.maps import MapsPage
+from tui.keys import bindings
 from tui.screens.occlusion.methods import MethodsPage
+from tui.screens.occlusion.occlusion import OcclusionPage
 from tui.screens.occlusion.patch import PatchScreen
 from tui.screens.occlusion.trust import TrustPage
 
@@ -20,7 +20,7 @@ class OcclusionScreen(PatchScreen):
     mode = "occlusion"
     BINDINGS = bindings("occlusion", paged=True)
     colours = "viridis"
-    page_types = (MapsPage, MethodsPage, TrustPage)
+    page_types = (OcclusionPage, MethodsPage, TrustPage)
 
     def on_resize(self, event: Resize) -> None:
         """Draw the digit twice as large where there is room."""

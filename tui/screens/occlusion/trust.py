@@ -15,8 +15,8 @@ from engine.network.events import NetworkEvent
 from engine.request import Request
 from tui.screens.inspect import Movable
 from tui.screens.occlusion.patch import PatchPage
+from tui.screens.occlusion.trust_table import TrustTable
 from tui.widgets.chart import Chart, Curve
-from tui.widgets.trust import TrustTable
 
 MEASURED = 50
 """Number of digits that the mean curves are averaged over."""

@@ -14,7 +14,7 @@ from engine.report.events import ReportWritten
 from engine.report.requests import Report
 from engine.request import RequestError
 from engine.runs.events import RunSummary
-from tui.commands import Command, bindings
+from tui.keys import Command, bindings
 from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.runs.list import ListPage

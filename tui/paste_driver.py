@@ -92,7 +92,7 @@ def _plain(character: str) -> bool:
     return character.isprintable() or character in "\r\n\t"
 
 
-class Keyboard(LinuxDriver):
+class PasteDriver(LinuxDriver):
     """A terminal driver that recognises unmarked pastes."""
 
     def run_input_thread(self) -> None:

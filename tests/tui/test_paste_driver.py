@@ -12,7 +12,7 @@ from textual.events import Paste
 from engine.runs import catalogue
 from engine.runs.finding import pretrained
 from tests.pty_app import PtyApp
-from tui.keyboard import BURST, MOST, PATIENCE, Pastes, pasted
+from tui.paste_driver import BURST, MOST, PATIENCE, Pastes, pasted
 
 START, END = "\x1b[200~", "\x1b[201~"
 
