@@ -228,7 +228,7 @@ def test_an_output_that_takes_nothing_is_one_line(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "mnist-tui: the output: No space left on device\n"
+    assert done.stderr == "mnist-tui: output: No space left on device\n"
 
 
 def test_a_runs_folder_that_cannot_be_made(tmp_path: Path) -> None:
