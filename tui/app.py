@@ -117,7 +117,7 @@ class MnistTui(App[int]):
         return PasteDriver
 
     def on_paste(self) -> None:
-        self.notify("there is no field here for what was pasted: its letters are no keys", severity="warning")
+        self.notify("pasted text is ignored: there is no text field here", severity="warning")
 
     # The workspace
 

@@ -101,7 +101,7 @@ class Workspace:
         """The job of the most recently requested figure."""
         self._doubtful: tuple[Path, float] | None = None
         """A run that the user asked to resume although it may still be running, and when, by `time.monotonic`."""
-        self._depth, self._touched, self._routine = 0, False, True
+        self._depth, self._routine = 0, True
         self.engine: EngineLoaded | None = None
         self.fallback = ""
         """Why the CPU is used although there is a GPU; empty otherwise."""
@@ -132,9 +132,9 @@ class Workspace:
             yield
         finally:
             self._depth -= 1
-            self._touched, self._routine = True, self._routine and routine
+            self._routine = self._routine and routine
             if not self._depth:
-                routine, self._touched, self._routine = self._routine, False, True
+                routine, self._routine = self._routine, True
                 self.on_change(routine)
 
     @property
