@@ -42,7 +42,13 @@ USED = (
         "engine.inspection.filters",
         "engine.inspection.layers",
     ),
-    *("engine.inspection.predictions", "tui.cli.arguments", "tui.cli.runner", "tui.cli.tables", "tui.cli.gallery"),
+    *(
+        "engine.inspection.predictions",
+        "tui.cli.arguments",
+        "tui.cli.runner",
+        "tui.cli.tables.results",
+        "tui.cli.gallery",
+    ),
     "torch._dynamo",
 )
 """Modules that are imported once instead of in each child process."""

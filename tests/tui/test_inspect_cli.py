@@ -36,9 +36,9 @@ from engine.training.requests import Train
 from tests.tui.driving import CNN, Call, lines
 from tui.cli import main as cli
 from tui.cli import runner as output
-from tui.cli import tables
 from tui.cli.arguments import ArrayOutput, TrainOutput, parse
 from tui.cli.saving import result_arrays
+from tui.cli.tables import results as tables
 
 METHODS = get_args(MethodName)
 COMMANDS = ("summary", "evaluate", "digits", "filters", "activations", "occlude", "attribute")

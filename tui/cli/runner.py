@@ -208,12 +208,12 @@ class _People:
             case RobustnessPointMeasured():
                 pass  # one table shows them all in the end
             case RunsListed() | RunsCompared():
-                from tui.cli.tables import results
+                from tui.cli.tables.results import results
 
                 self.console.print(results(event))
             case NetworkEvent():
                 from tui.cli.gallery import pictures
-                from tui.cli.tables import results
+                from tui.cli.tables.results import results
 
                 self.console.print(results(event))
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):

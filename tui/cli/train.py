@@ -84,10 +84,10 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
     if failures:
         from rich.console import Console
 
-        from tui.cli import tables
+        from tui.cli.tables.runs import failures as failures_table
 
         Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160).print(
-            "", f"{len(failures)} of {len(runs)} runs failed:", tables.failures(failures), sep="\n"
+            "", f"{len(failures)} of {len(runs)} runs failed:", failures_table(failures), sep="\n"
         )
     return code if code not in (DONE, FAILED) else FAILED if failures else DONE
 

@@ -1,0 +1,130 @@
+"""Tables of layers, predictions, filters and activations."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from engine.inspection.events import (
+    ActivationsComputed,
+    ChannelsSurveyed,
+    DigitsShown,
+    FiltersShown,
+    LayerSurvey,
+    NetworkSummarised,
+    SplitEvaluated,
+    with_batch,
+)
+from engine.words import percent
+from tui.cli.tables.layout import NOTHING, ends, ranking, table_of
+
+ORDERS = {
+    "random": "in random order",
+    "mistakes": "mistakes, the most confident first",
+    "least-certain": "least certain first",
+    "most-certain": "most certain first",
+}
+
+
+def summary(event: NetworkSummarised) -> list[RenderableType]:
+    """Layers, parameters and neurons."""
+    table = table_of("layer", "input", "output", "parameters", "neurons", "multiply-adds", "field", left=3, gap=1)
+    for layer in event.layers:
+        shapes = map(with_batch, (layer.input_shape, layer.output_shape))
+        counts = (layer.parameters, layer.neurons, layer.multiply_adds)
+        numbers = (f"{count:,}" if count else NOTHING for count in counts)
+        table.add_row(layer.name, *map(Text, shapes), *numbers, str(layer.receptive_field))
+    totals = {
+        "Convolutional layers parameters": event.conv_parameters,
+        "Fully connected layers parameters": event.fc_parameters,
+        "Total trainable parameters": event.total_parameters,
+        "Running statistics of batch norm (not trained)": event.running_statistics,
+        "Convolutional neurons": event.conv_neurons,
+        "Fully connected neurons": event.fc_neurons,
+        "Total neurons": event.total_neurons,
+        "Multiply-adds per image": event.multiply_adds,
+    }
+    return [table, "", *(f"{words}: {count:,}" for words, count in totals.items() if count)]
+
+
+def evaluation(event: SplitEvaluated) -> list[RenderableType]:
+    """The confusion matrix of a split."""
+    table = table_of("actual", *map(str, range(len(event.confusion))), "accuracy")
+    for actual, row in enumerate(event.confusion):
+        counts = [
+            Text(str(count) if count else NOTHING, ("green" if actual == predicted else "red") if count else "dim")
+            for predicted, count in enumerate(row)
+        ]
+        table.add_row(str(actual), *counts, percent(event.class_accuracy[actual]))
+    quality = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}, {event.mistakes:,} mistakes"
+    return [
+        f"{event.count:,} images, {quality}",
+        "",
+        "        predicted",
+        table,
+    ]
+
+
+def digits(event: DigitsShown) -> list[RenderableType]:
+    """Digits with their predictions."""
+    alone = f", class {event.digit} only" if event.digit >= 0 else ""
+    count = f"{len(event.digits):,} of {event.matching:,}{alone}: {ORDERS.get(event.order, event.order)}"
+    if not event.digits:
+        return [count]
+    # There may be ten thousand rows, for which a table of Rich's would take seconds to compute its widths.
+    rows = Text("index  actual  predicted  probability", "bold")
+    for digit in event.digits:
+        share = percent(digit.probability)
+        rows.append(f"\n{digit.index:>5}  {digit.actual:>6}  {digit.predicted:>9}  {share:>11}", "not bold")
+        if digit.predicted != digit.actual:
+            rows.append("  incorrect", "not bold red")
+    return [count, "", rows]
+
+
+def filters(event: FiltersShown) -> list[RenderableType]:
+    """The strongest and the weakest filters."""
+    kept = event.epochs
+    whole = kept == tuple(range(kept[0], kept[-1] + 1)) if kept else False
+    epochs = f"{kept[0]} to {kept[-1]}" if whole else ", ".join(map(str, kept)) or "only the latest"
+    return [
+        f"{event.layer}: {' x '.join(map(str, event.shape))} weights, {event.minimum:.4f} to {event.maximum:.4f}",
+        f"epochs kept: {epochs}",
+        "",
+        ranking("L2 norm", event.norms),
+    ]
+
+
+def activations(event: ActivationsComputed) -> list[RenderableType]:
+    """The strongest and the weakest channels for an image."""
+    verdict = "" if event.predicted == event.actual else ", incorrect"
+    certain = percent(event.probability)
+    lines: list[RenderableType] = [
+        f"image {event.index}: actual {event.actual}, predicted {event.predicted} ({certain}){verdict}"
+    ]
+    for layer, strengths in (("conv1", event.conv1_strengths), ("conv2", event.conv2_strengths)):
+        silent = sum(strength == 0 for strength in strengths)
+        lines += ["", f"{layer}: {len(strengths)} channels, {silent or 'none'} silent", "", ranking("mean", strengths)]
+    return lines
+
+
+def survey(event: ChannelsSurveyed) -> list[RenderableType]:
+    """The images that excite each channel most."""
+    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.dataset} {event.split}:"]
+    for name, layer in (("conv1", event.conv1), ("conv2", event.conv2)):
+        dead = f"{len(layer.dead)} dead: {', '.join(map(str, layer.dead))}" if layer.dead else "none dead"
+        lines += ["", f"{name}: {len(layer.strongest)} channels, {dead}", "", _strongest(layer)]
+    return lines
+
+
+def _strongest(layer: LayerSurvey) -> Table:
+    table = table_of("channel", "maximum", "row", "column", "image")
+    best = {channel: found[0] for channel, found in enumerate(layer.strongest) if found}
+    for channel in ends([best[channel].value if channel in best else 0.0 for channel in range(len(layer.strongest))]):
+        if (one := best.get(channel)) is not None:
+            table.add_row(*map(str, (channel, f"{one.value:.4f}", one.row, one.column, one.index)))
+        elif channel < 0:
+            table.add_row("...")
+        else:
+            table.add_row(str(channel), NOTHING)
+    return table

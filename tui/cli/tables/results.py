@@ -1,0 +1,63 @@
+"""Which table an event gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attribution.events import (
+    AttributionsComputed,
+    ClassOcclusionReady,
+    FaithfulnessMeasured,
+    OcclusionMapReady,
+)
+from engine.event import Event
+from engine.inspection.events import (
+    ActivationsComputed,
+    ChannelsSurveyed,
+    DigitsShown,
+    FiltersShown,
+    NetworkSummarised,
+    SplitEvaluated,
+)
+from engine.network.events import NetworkEvent
+from engine.runs.events import RunsCompared, RunsListed
+from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
+from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
+from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
+from tui.cli.tables.layout import heading
+from tui.cli.tables.runs import compared, runs
+
+TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
+    RunsListed: runs,
+    RunsCompared: compared,
+    NetworkSummarised: summary,
+    SplitEvaluated: evaluation,
+    DigitsShown: digits,
+    FiltersShown: filters,
+    ActivationsComputed: activations,
+    ChannelsSurveyed: survey,
+    OcclusionMapReady: occlusion,
+    ClassOcclusionReady: class_occlusion,
+    AttributionsComputed: attributions,
+    FaithfulnessMeasured: faithfulness,
+    AttackFinished: attack,
+    BetaSwept: beta,
+    RobustnessMeasured: robustness,
+    TransferMeasured: transfer,
+    UniversalMade: universal,
+}
+"""The table of each kind of event."""
+BELOW = (ChannelsSurveyed, ClassOcclusionReady, FaithfulnessMeasured)
+"""Events printed below those of a single image, without a heading of their own."""
+
+
+def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType:
+    """`event` as text and tables."""
+    lines = next((table(event) for kind, table in TABLES.items() if isinstance(event, kind)), [])
+    if not isinstance(event, NetworkEvent):
+        return Group(*lines)
+    return Group("", *lines) if isinstance(event, BELOW) else Group(heading(event), "", *lines)
