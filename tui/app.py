@@ -92,10 +92,19 @@ class MnistTui(App[int]):
         self.workspace.look_for_unfinished()
 
     async def on_event(self, event: events.Event) -> None:
-        """Treat a terminal smaller than `SMALLEST` as that size: some of Textual's widgets cannot be narrower."""
+        """Pass on what the terminal sends, with two exceptions that Textual cannot handle.
+
+        A terminal smaller than `SMALLEST` is treated as that size: some of Textual's widgets cannot be narrower. The
+        mouse on a widget that was removed since the last layout, such as a notification clicked twice, does nothing:
+        a selection of text would start in the parent of that widget, and it has none.
+        """
         if isinstance(event, events.Resize):
             size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
             event = events.Resize.from_dimensions(size, None)
+        elif isinstance(event, events.MouseDown | events.MouseMove) and self.screen_stack:
+            widget, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
+            if widget is not None and not widget.is_attached:
+                return
         await super().on_event(event)
 
     def exit(self, *arguments: Any, **named: Any) -> None:

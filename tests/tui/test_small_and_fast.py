@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from textual.events import Key, Resize
+from textual.events import Key, MouseDown, Resize
 from textual.geometry import Size
+from textual.widgets._toast import Toast
 
 from tests.tui.conftest import MakeApp
 from tui.keys import PaletteScreen
@@ -64,3 +65,20 @@ async def test_a_screen_asked_for_when_the_app_has_left(still_app: MakeApp) -> N
         await pilot.pause()
     app.switch_mode("runs")  # as the key after `q` would
     assert app.screen_stack == []
+
+
+@pytest.mark.parametrize("dialog", [False, True])
+async def test_two_clicks_on_a_notification(still_app: MakeApp, dialog: bool) -> None:
+    """The first removes it, the second arrives before the next layout."""
+    app = still_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        if dialog:
+            await pilot.press("question_mark")
+        app.notify("words", timeout=60)
+        await pilot.pause()
+        toast = app.screen.query_one(Toast)
+        x, y = toast.content_region.offset
+        await toast.remove()
+        app.post_message(MouseDown(None, x, y, 0, 0, 1, False, False, False))
+        await pilot.pause()
+        assert not app.screen.query(Toast)
