@@ -8,20 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import events
-from textual.app import App
-from textual.driver import Driver
-from textual.geometry import Size
 from textual.message import Message
-from textual.notifications import SeverityLevel
 from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import AwaitMount
 
 from engine.paths import asset
 from engine.runs.folder import RunFolder
-from engine.words import shown, shown_lines
 from tui import garbage, signals
 from tui.drawing.terminal import ASCII, glyphs
 from tui.drawing.theme import THEMES
@@ -29,6 +22,7 @@ from tui.keys import SCREENS, Palette, PaletteScreen, bindings
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
+from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
 
 DRAW_INTERVAL = 0.25
@@ -40,11 +34,8 @@ FOLLOW_INTERVAL = 0.5
 READING_INTERVAL = 0.001
 """Seconds between two chunks of a long event log, so that keys are handled in between."""
 
-SMALLEST = Size(10, 1)
-"""Minimum layout size, in columns and rows; a smaller terminal cuts off the rest."""
 
-
-class MnistTui(App[int]):
+class MnistTui(SturdyApp):
     """The mnist-tui application."""
 
     TITLE = "mnist-tui"
@@ -65,8 +56,6 @@ class MnistTui(App[int]):
 
     def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
         super().__init__()
-        self.leaving = False
-        """Whether the app has been asked to exit."""
         self.workspace = Workspace(root, run, weights, wake=self._wake)
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
         self._drawing: Timer | None = None
@@ -90,40 +79,6 @@ class MnistTui(App[int]):
         self._read_on()
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
         self.workspace.look_for_unfinished()
-
-    async def on_event(self, event: events.Event) -> None:
-        """Pass on what the terminal sends, with two exceptions that Textual cannot handle.
-
-        A terminal smaller than `SMALLEST` is treated as that size: some of Textual's widgets cannot be narrower. The
-        mouse on a widget that was removed since the last layout, such as a notification clicked twice, does nothing:
-        a selection of text would start in the parent of that widget, and it has none.
-        """
-        if isinstance(event, events.Resize):
-            size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
-            event = events.Resize.from_dimensions(size, None)
-        elif isinstance(event, events.MouseDown | events.MouseMove) and self.screen_stack:
-            widget, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
-            if widget is not None and not widget.is_attached:
-                return
-        await super().on_event(event)
-
-    def exit(self, *arguments: Any, **named: Any) -> None:
-        """Exit. From now on, screens ignore keys while their widgets are being removed."""
-        self.leaving = True
-        super().exit(*arguments, **named)
-
-    def switch_mode(self, mode: str) -> AwaitMount:
-        """Switch to another screen; do nothing while the app is exiting, since its screens are being closed."""
-        return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
-
-    def get_driver_class(self) -> type[Driver]:
-        """Textual's driver, or a subclass of its Linux driver that detects pastes."""
-        usual = super().get_driver_class()
-        if usual.__name__ != "LinuxDriver":
-            return usual
-        from tui.paste_driver import PasteDriver
-
-        return PasteDriver
 
     def on_paste(self) -> None:
         self.notify("pasted text is ignored: there is no text field here", severity="warning")
@@ -168,24 +123,6 @@ class MnistTui(App[int]):
         if notice.copy:
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
-
-    # The terminal
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """Show a notification, with escapes: most messages contain names or errors from outside the program."""
-        super().notify(shown_lines(message), title=shown(title), severity=severity, timeout=timeout, markup=markup)
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Copy a text to the clipboard, with escapes: a file name need not be valid text."""
-        super().copy_to_clipboard(shown_lines(text))
 
     # Keys of every screen
 

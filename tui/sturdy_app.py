@@ -1,0 +1,75 @@
+"""A Textual app that also withstands tiny terminals, vanished widgets, late keys, pastes and text from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.driver import Driver
+from textual.geometry import Size
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widget import AwaitMount
+
+from engine.words import shown, shown_lines
+
+SMALLEST = Size(10, 1)
+"""Minimum layout size, in columns and rows; a smaller terminal cuts off the rest."""
+
+
+class SturdyApp(App[int]):
+    """Textual's app, with what a terminal and its user do that Textual does not handle."""
+
+    leaving = False
+    """Whether the app has been asked to exit."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Pass on what the terminal sends, with two exceptions that Textual cannot handle.
+
+        A terminal smaller than `SMALLEST` is treated as that size: some of Textual's widgets cannot be narrower. The
+        mouse on a widget that was removed since the last layout, such as a notification clicked twice, does nothing:
+        a selection of text would start in the parent of that widget, and it has none.
+        """
+        if isinstance(event, events.Resize):
+            size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
+            event = events.Resize.from_dimensions(size, None)
+        elif isinstance(event, events.MouseDown | events.MouseMove) and self.screen_stack:
+            widget, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
+            if widget is not None and not widget.is_attached:
+                return
+        await super().on_event(event)
+
+    def exit(self, *arguments: Any, **named: Any) -> None:
+        """Exit. From now on, screens ignore keys while their widgets are being removed."""
+        self.leaving = True
+        super().exit(*arguments, **named)
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Switch to another screen; do nothing while the app is exiting, since its screens are being closed."""
+        return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver, or a subclass of its Linux driver that detects pastes."""
+        usual = super().get_driver_class()
+        if usual.__name__ != "LinuxDriver":
+            return usual
+        from tui.paste_driver import PasteDriver
+
+        return PasteDriver
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show a notification, with escapes: most messages contain names or errors from outside the program."""
+        super().notify(shown_lines(message), title=shown(title), severity=severity, timeout=timeout, markup=markup)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy a text to the clipboard, with escapes: a file name need not be valid text."""
+        super().copy_to_clipboard(shown_lines(text))
