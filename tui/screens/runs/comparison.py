@@ -154,7 +154,7 @@ class ComparisonPage(Page):
         chart.show([cursor, *curves], (begins if begins < across else 0.0, across), (low, high))
         chart.redraw()
         unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
-        head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time an epoch':>18}"
+        head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time per epoch':>18}"
         lines = [self._row(number, group, longest.epochs[at]) for number, group in enumerate(groups)]
         title = f"{sum(len(group.runs) for group in event.groups)} runs in {len(event.groups)} groups"
         self.rows.show(title, head, lines, self._notes(event))
