@@ -18,7 +18,7 @@ from engine.event import Event, JobFailed
 from engine.figures.requests import DrawFigure
 from engine.lab import Job
 from engine.network.events import NetworkEvent
-from engine.request import Request, RequestError
+from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
@@ -57,8 +57,6 @@ class AttackPage(OptionsPage):
         """Number of steps that the attack has taken."""
         self._shown_for: Request | None = None
         """The request that `shown` answers."""
-        self._last: Request | None = None
-        """The most recent request; None if there is none, or its settings were invalid."""
         self._count = 0
         """Number of images in the split of the current digit; 0 until known."""
 
@@ -88,19 +86,9 @@ class AttackPage(OptionsPage):
             settings |= {"split": split if self.alone else "test", "indices": (index,) if self.alone else GALLERY}
         return self.kind(**settings)
 
-    def wanted(self) -> list[Request]:
-        """The attack, unless it was stopped."""
-        if self.halted:
-            return []
-        try:
-            self._last = self.request(self.chosen)
-        except RequestError as error:  # settings that are valid on their own but inconsistent
-            self.desk.inquiry.refusal, self._last = str(error), None
-            return []
-        return [self._last]
-
-    def kept(self) -> list[Request]:
-        return [self._last] if self._last else []
+    @property
+    def asking(self) -> bool:
+        return not self.halted
 
     def hear(self, job: Job, event: Event) -> None:
         if isinstance(event, AttackStepped):

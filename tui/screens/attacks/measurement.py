@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 from engine.event import Progress
 from engine.figures.requests import DrawFigure
 from engine.network.events import NetworkEvent
-from engine.request import Request, RequestError
+from engine.request import Request
 from engine.runs.finding import other_bundled
 from tui.screens.attacks.options import OptionsPage
 from tui.screens.inspect import Movable
@@ -40,8 +40,6 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         self.set_reactive(OptionsPage.chosen, {self.over: SHOWN_IN_A_CURVE})
         self.measured: Measured | None = None
         """The answer, partial or complete."""
-        self._last: Request | None = None
-        """The most recent request; None if there is none, or its settings were invalid."""
 
     @property
     def kind(self) -> type[Request]:
@@ -66,18 +64,9 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
 
     # Requests
 
-    def wanted(self) -> list[Request]:
-        if not self.asked:
-            return []
-        try:
-            self._last = self.request(self.chosen)
-        except RequestError as error:  # settings that are valid on their own but inconsistent
-            self.desk.inquiry.refusal, self._last = str(error), None
-            return []
-        return [self._last]
-
-    def kept(self) -> list[Request]:
-        return [self._last] if self._last else []
+    @property
+    def asking(self) -> bool:
+        return self.asked
 
     def take(self, event: NetworkEvent) -> None:
         if isinstance(event, self._answer()):

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.request import Parameter, Request, RequestError, parameters
 from tui.screens.inspect_pages import InspectPage
+from tui.screens.pages import PagedScreen
 from tui.screens.state import State
 from tui.widgets.settings import Settings
 
@@ -44,9 +45,19 @@ class OptionsPage(InspectPage):
     option: State[int] = State(0)
     """The index of the selected parameter."""
 
+    def __init__(self, desk: PagedScreen) -> None:
+        super().__init__(desk)
+        self._last: Request | None = None
+        """The most recent request; None if there is none, or its settings were invalid."""
+
     @property
     def kind(self) -> type[Request]:
         """The type of the page's request."""
+        raise NotImplementedError
+
+    @property
+    def asking(self) -> bool:
+        """Whether the page wants an answer in its current state."""
         raise NotImplementedError
 
     def headings(self) -> tuple[Sequence[str], int]:
@@ -60,6 +71,19 @@ class OptionsPage(InspectPage):
     def anew(self) -> None:
         """Reset the page for another request, which what is in view does not answer."""
         raise NotImplementedError
+
+    def wanted(self) -> list[Request]:
+        if not self.asking:
+            return []
+        try:
+            self._last = self.request(self.chosen)
+        except RequestError as error:  # settings that are valid on their own but inconsistent
+            self.desk.inquiry.refusal, self._last = str(error), None
+            return []
+        return [self._last]
+
+    def kept(self) -> list[Request]:
+        return [self._last] if self._last else []
 
     def options(self) -> list[Parameter]:
         """The parameters that can be changed by keys, in display order."""
