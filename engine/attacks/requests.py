@@ -99,6 +99,11 @@ class AttackFgsm(AttackDigits, frozen=True, tag="attack-fgsm"):
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
+def _default_step(epsilon: float, steps: int) -> float:
+    """In pixel values: enough to reach the bound `epsilon` from any starting point within it (Madry et al. 2018)."""
+    return 2.5 * epsilon / steps
+
+
 class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
     """Projected gradient descent: many small steps, kept within epsilon of the image (Madry et al. 2018)."""
 
@@ -131,7 +136,7 @@ class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
     @property
     def step(self) -> float:
         """The step size, in pixel values, with the default resolved."""
-        return self.step_size or 2.5 * self.epsilon / self.steps
+        return self.step_size or _default_step(self.epsilon, self.steps)
 
 
 class AttackDeepFool(AttackDigits, frozen=True, tag="attack-deepfool"):
@@ -192,7 +197,7 @@ class AttackUniversal(InspectImages, frozen=True, tag="attack-universal"):
     @property
     def step(self) -> float:
         """The step size, in pixel values, with the default resolved."""
-        return self.step_size or 2.5 * self.epsilon / self.steps
+        return self.step_size or _default_step(self.epsilon, self.steps)
 
 
 class SweepBeta(InspectImages, frozen=True, tag="sweep-beta"):
