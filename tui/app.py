@@ -18,9 +18,11 @@ from engine.runs.folder import RunFolder
 from tui import garbage, signals
 from tui.drawing.terminal import ASCII, glyphs
 from tui.drawing.theme import THEMES
-from tui.keys import SCREENS, Palette, PaletteScreen, bindings
+from tui.keys import SCREENS, bindings
+from tui.palette import Palette, PaletteScreen
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
+from tui.screens.links import ShowChannel, ShowLayer
 from tui.screens.train import TrainScreen
 from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
@@ -123,6 +125,24 @@ class MnistTui(SturdyApp):
         if notice.copy:
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
+
+    # From screen to screen
+
+    async def on_show_layer(self, message: ShowLayer) -> None:
+        """Show the filters of a convolution on screen 4."""
+        from tui.screens.filters import FiltersScreen
+
+        await self.switch_mode("filters")
+        if isinstance(screen := self.screen, FiltersScreen):
+            screen.show_layer(message.layer)
+
+    async def on_show_channel(self, message: ShowChannel) -> None:
+        """Show the activations of a channel on screen 5."""
+        from tui.screens.activations import ActivationsScreen
+
+        await self.switch_mode("activations")
+        if isinstance(screen := self.screen, ActivationsScreen):
+            screen.show_channel(message.layer, message.channel)
 
     # Keys of every screen
 

@@ -103,6 +103,8 @@ class DigitsShown(ImagesEvent, frozen=True):
     order: str
     digit: int
     """The only class shown; -1 for all."""
+    predicted: int
+    """The only predicted class shown; -1 for all."""
     seed: int
     matching: int
     """Number of images that match the request, of which these are the first."""

@@ -59,17 +59,19 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
 def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]:
     """Some images of a split with their actual and predicted classes.
 
-    A random order needs only these images; the other orders need predictions for the whole split first, with progress
-    after each batch. Raises RequestError where the network or data set does not exist.
+    A random order of all predictions needs only these images; anything else needs predictions for the whole split
+    first, with progress after each batch. Raises RequestError where the network or data set does not exist.
     """
     loaded = yield from open_network(request, root)
     dataset, split = yield from find_images(request, loaded)
-    if request.order == "random":
+    if request.order == "random" and request.predicted < 0:
         order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(loaded.device)
     else:
         survey = survey_of(loaded, split)
         yield from survey.finish(request.split)
         order = _ordered(request, survey.logits, split.labels)
+        if request.predicted >= 0:
+            order = order[survey.logits.argmax(dim=1)[order] == request.predicted]
     if request.digit >= 0:
         order = order[split.labels[order] == request.digit]
     chosen = order[: request.count]
@@ -83,6 +85,7 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
         order=request.order,
         digit=request.digit,
         seed=request.seed,
+        predicted=request.predicted,
         matching=len(order),
         digits=tuple(describe(loaded, split, chosen)),
         images=images.squeeze(1).cpu().numpy(),
@@ -107,6 +110,8 @@ def describe(loaded: LoadedNetwork, split: Split, indices: Tensor) -> list[Digit
 
 def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
     """Indices (n,) of a split's images in the requested order; ties are in the split's own order."""
+    if request.order == "random":
+        return torch.randperm(len(labels), generator=torch.Generator().manual_seed(request.seed)).to(labels.device)
     surest, predicted = torch.softmax(logits.double(), dim=1).max(dim=1)
     descending = request.order != "least-certain"
     order = surest.argsort(descending=descending, stable=True)

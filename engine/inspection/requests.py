@@ -40,6 +40,9 @@ class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
         DigitOrder, Meta(description="order of the digits; mistakes shows only these, the most confident first")
     ] = "random"
     digit: Annotated[int, Meta(ge=-1, lt=CLASSES, description="class of the digits (-1: all classes)")] = -1
+    predicted: Annotated[
+        int, Meta(ge=-1, lt=CLASSES, description="class that the network predicts for them (-1: all classes)")
+    ] = -1
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the order")] = 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from tui.drawing.terminal import glyphs
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -158,6 +159,34 @@ class ActivationsScreen(InspectScreen):
             words += f"   {glyphs().dot}   {count or 'no'} dead channel{'s' if count != 1 else ''}"
         return words
 
+    # Pages and settings
+
+    def page_titles(self) -> dict[str, str]:
+        return {"conv1": "conv1", "conv2": "conv2"}
+
+    @property
+    def front(self) -> str:
+        return self.layer
+
+    async def turn_to(self, name: str) -> None:
+        self.layer = "conv2" if name == "conv2" else "conv1"
+
+    def show_channel(self, layer: LayerName, channel: int) -> None:
+        """Show the map of a channel."""
+        self.layer = layer
+        if self.shown and channel < len(self._of_layer()[2]):
+            self.grid.go_to(self._order().index(channel))
+
+    def settings(self) -> Sequence[Setting]:
+        order = Setting(
+            "order", "order", self.by_strength, self._sort, (False, True),
+            show=lambda strong: "strongest first" if strong else "by number", help="the order of the channels",
+        )  # fmt: skip
+        return [self.digit_setting(), order, self.range_setting()]
+
+    def _sort(self, by_strength: bool) -> None:
+        self.by_strength = by_strength
+
     def figure(self) -> DrawFigure | None:
         """All maps of the layer."""
         return self.as_drawn(self.shown, self.layer)
@@ -180,10 +209,7 @@ class ActivationsScreen(InspectScreen):
     async def action_back(self) -> None:
         self.zoomed = self.second = False
 
-    def action_layer(self) -> None:
-        self.layer = "conv2" if self.layer == "conv1" else "conv1"
-
-    def action_sort(self) -> None:
+    def action_order(self) -> None:
         self.by_strength = not self.by_strength
 
     def digits_in_split(self) -> int:

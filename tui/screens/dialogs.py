@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar, get_args
 
 from rich.table import Table
@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from engine.data.requests import SplitName
 from engine.words import shown
 from tui.drawing.theme import ink
-from tui.keys import MOVES, commands
+from tui.keys import MOVES, commands, grouped
 
 Answer = TypeVar("Answer")
 
@@ -32,22 +32,63 @@ class Dialog(ModalScreen[Answer]):
 class HelpScreen(Dialog[None]):
     """Lists every key of the screen behind it."""
 
-    BINDINGS = [("escape,question_mark,q,enter", "dismiss", "close")]
+    BINDINGS = [
+        ("escape,question_mark,enter", "dismiss", "close"),
+        ("up", "scroll(-1)", "up"),
+        ("down", "scroll(1)", "down"),
+        ("pageup", "scroll(-10)", "far up"),
+        ("pagedown", "scroll(10)", "far down"),
+    ]
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, page: str = "") -> None:
+        """The keys of the screen `mode`, those of its `page` in front first."""
         super().__init__()
-        self.heading, self.commands, self.moves = mode.title(), commands(mode), MOVES.get(mode, ())
+        self.heading, self.moves = mode.title(), MOVES.get(mode, ())
+        found = commands(mode)
+        self.here = [each for each in found if not each.pages or page in each.pages]
+        self.elsewhere = [each for each in found if each not in self.here]
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="dialog") as box:
+        with Vertical(classes="dialog help") as box:
             box.border_title = f"keys on {self.heading}"
-            table = Table.grid(padding=(0, 2))
-            for command in self.commands:
-                table.add_row(command.keys, command.help, style=ink(self.app, "foreground"))
-            table.columns[0].style = ink(self.app, "primary", bold=True)
-            for keys, words in (*self.moves, ("esc", "close this")):
-                table.add_row(keys, words, style=ink(self.app, "quiet"))
-            yield Static(table)
+            field = Input(placeholder="type to filter", compact=True)
+            field.cursor_blink = False  # each blink would be sent over a remote connection
+            yield field
+            with VerticalScroll(can_focus=False):
+                yield Static(self._table(""), id="keys")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """List only the keys that match."""
+        self.query_one("#keys", Static).update(self._table(event.value.lower().strip()))
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def _table(self, wanted: str) -> Table:
+        """The keys whose name, help or key contains `wanted`, in groups."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style=ink(self.app, "primary", bold=True), no_wrap=True)
+        table.add_column(style=ink(self.app, "foreground"))
+        quiet = ink(self.app, "quiet")
+
+        def add(title: str, rows: Iterable[tuple[str, str]]) -> None:
+            shown_rows = [row for row in rows if wanted in " ".join((title, *row)).lower()]
+            if shown_rows:
+                if table.row_count:
+                    table.add_row("", "")
+                table.add_row("", title, style=quiet)
+            for keys, words in shown_rows:
+                table.add_row(keys, words)
+
+        moves = ("move", [*self.moves, ("esc", "close this")])
+        groups = [(title, [(c.all_keys, c.help) for c in own]) for title, own in grouped(self.here)]
+        far = [(c.all_keys, f"{c.help} ({', '.join(c.pages)})") for c in self.elsewhere]
+        for title, rows in (*groups[:2], moves, *groups[2:], ("on its other pages", far)):
+            add(title, rows)
+        if not table.row_count:
+            table.add_row("", f"no key matches {shown(wanted)!r}")
+        return table
 
 
 class QuitScreen(Dialog[bool]):

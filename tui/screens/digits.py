@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
@@ -18,9 +18,10 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
-from tui.keys import Command, bindings
+from tui.keys import bindings
 from tui.screens.inspect import InspectScreen, Movable
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
@@ -42,10 +43,12 @@ class DigitsScreen(InspectScreen):
     seed: State[int] = State(0)
     digit: State[int] = State(-1)
     """The only class shown; -1 for all."""
+    predicted: State[int] = State(-1)
+    """The only predicted class shown; -1 for all."""
     shown: DigitsShown | None = None
     evaluated: SplitEvaluated | None = None
     matrix: State[bool] = State(False)
-    """Whether the matrix is shown instead of the grid, where there is no room for both."""
+    """Whether the cursor is in the matrix, which replaces the grid where there is no room for both."""
     _export_matrix = False
 
     def body(self) -> Iterable[Widget]:
@@ -79,6 +82,7 @@ class DigitsScreen(InspectScreen):
             count=AT_ONCE if self.order == "random" else AT_MOST,
             order=self.order,
             digit=self.digit,
+            predicted=self.predicted,
             seed=self.seed,
         )
         return [digits, Evaluate(what=what, split=split)]
@@ -102,7 +106,7 @@ class DigitsScreen(InspectScreen):
 
     def draw_panels(self) -> None:
         self.set_class(self.matrix, "-matrix")
-        self.query_one(Confusion).show(self.evaluated, self.view)
+        self.query_one(Confusion).show(self.evaluated, self.view, in_front=self.matrix)
         shown = self.shown
         self._draw_legend()
         if shown is None:
@@ -117,6 +121,7 @@ class DigitsScreen(InspectScreen):
             shown.order, f"{shown.order.replace('-', ' ')} first"
         )
         of = f"class {shown.digit}   " if shown.digit >= 0 else ""
+        of += f"predicted {shown.predicted}   " if shown.predicted >= 0 else ""
         here = f"{self.grid.cursor + 1} of {len(shown.digits):,}" if shown.digits else ""
         more = f", {shown.matching:,} in all" if shown.matching > len(shown.digits) else ""
         self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
@@ -169,6 +174,36 @@ class DigitsScreen(InspectScreen):
         good = f"accuracy {percent(found.accuracy)}, loss {found.loss:.4f}, {found.mistakes} errors"
         return f"{good}   {glyphs().dot}   {how}"
 
+    # Pages and settings
+
+    def page_titles(self) -> dict[str, str]:
+        return {"digits": "digits", "matrix": "confusion matrix"}
+
+    @property
+    def front(self) -> str:
+        return "matrix" if self.matrix else "digits"
+
+    async def turn_to(self, name: str) -> None:
+        self.zoomed, self.matrix = False, name == "matrix"
+
+    def settings(self) -> Sequence[Setting]:
+        if self.matrix:
+            return ()
+        classes = range(-1, CLASSES)
+        order = Setting("order", "order", self.order, self._sort, ORDERS, show=lambda name: name.replace("-", " "))
+        actual = Setting("class", "class", self.digit, self._of_class, classes, show=_class, help="actual class")
+        predicted = Setting("predicted", "predicted", self.predicted, self._as_class, classes, show=_class)
+        return [order, actual, predicted]
+
+    def _sort(self, order: DigitOrder) -> None:
+        self.order = order
+
+    def _of_class(self, digit: int) -> None:
+        self.digit = digit
+
+    def _as_class(self, predicted: int) -> None:
+        self.predicted = predicted
+
     def figure(self) -> DrawFigure | None:
         """The digits, or the confusion matrix if that is in front or was requested."""
         return self.as_drawn(self.evaluated if self._matrix_in_front() or self._export_matrix else self.shown)
@@ -177,17 +212,13 @@ class DigitsScreen(InspectScreen):
         return self.matrix and not self.has_class("-wide")
 
     def in_reach(self) -> Movable | None:
-        """The grid; None while the matrix is in front, where the arrow keys do nothing."""
-        return None if self._matrix_in_front() else self.grid
-
-    def live_commands(self) -> tuple[Command, ...]:
-        """Leave out the key that shows the matrix where it is always in view, and elsewhere the key that exports it."""
-        hidden = {"panel"} if self.has_class("-wide") else {"export_matrix"}
-        return tuple(command for command in super().live_commands() if command.name not in hidden)
+        """The matrix while it is in front, or the grid."""
+        return self.query_one(Confusion) if self.matrix else self.grid
 
     # Keys
 
-    def action_export_matrix(self) -> None:
+    def action_export_second(self) -> None:
+        """Export the confusion matrix."""
         self._export_matrix = True
         self.action_export()
         self._export_matrix = False
@@ -208,20 +239,32 @@ class DigitsScreen(InspectScreen):
         self._take_digit()
 
     def action_zoom(self) -> None:
-        """Show only the digit and its probabilities, or go back."""
-        self.matrix = False
-        super().action_zoom()
+        """Show only the digit and its probabilities, or go back; in the matrix, show the digits that a cell counts."""
+        if self.matrix:
+            self.digit, self.predicted = self.query_one(Confusion).at
+            self.order = "most-certain" if self.digit == self.predicted else "mistakes"
+            self.matrix = False
+        else:
+            super().action_zoom()
+
+    def on_confusion_opened(self) -> None:
+        self.matrix = True
+        self.action_zoom()
 
     async def action_back(self) -> None:
-        self.zoomed = self.matrix = False
+        """Go back step by step: from the enlarged digit, from the matrix, from the digits of a cell or a class."""
+        if self.zoomed or self.matrix:
+            self.zoomed = self.matrix = False
+        else:
+            self.digit = self.predicted = -1
 
-    def action_panel(self) -> None:
-        """Switch between grid and matrix; do nothing where both are in view."""
-        if not self.has_class("-wide"):
-            self.zoomed = False
-            self.matrix = not self.matrix
+    def action_previous_digit(self) -> None:
+        self.grid.move(-1, 0)
 
-    def action_shuffle(self) -> None:
+    def action_next_digit(self) -> None:
+        self.grid.move(1, 0)
+
+    def action_another(self) -> None:
         if self.order == "random":
             self.seed += 1
         self.order = "random"
@@ -242,6 +285,10 @@ class DigitsScreen(InspectScreen):
     def _turn_class(self, by: int) -> None:
         """Step through all classes (-1), 0, 1 and so on."""
         self.digit = (self.digit + 1 + by) % (CLASSES + 1) - 1
+
+
+def _class(number: int) -> str:
+    return "all" if number < 0 else str(number)
 
 
 def _sure(digit: Digit) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from textual.containers import Horizontal
@@ -12,11 +12,13 @@ from engine.figures.requests import DrawFigure
 from engine.inspection.events import FiltersShown
 from engine.inspection.requests import LayerName, ShowFilters
 from engine.network.events import NetworkEvent
-from engine.request import Request
+from engine.request import Request, RequestError
 from tui.drawing.raster import Span
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
+from tui.screens.links import ShowChannel
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -121,6 +123,52 @@ class FiltersScreen(InspectScreen):
             return f"number and norm over each filter; {order}"
         return f"a row is an output channel, a column an input channel; {order}"
 
+    # Pages and settings
+
+    def page_titles(self) -> dict[str, str]:
+        return {"conv1": "conv1", "conv2": "conv2"}
+
+    @property
+    def front(self) -> str:
+        return self.layer
+
+    async def turn_to(self, name: str) -> None:
+        self.show_layer("conv2" if name == "conv2" else "conv1")
+
+    def show_layer(self, layer: LayerName) -> None:
+        """Show the kernels of a convolution."""
+        self.grid.cursor = 0
+        self.layer = layer
+
+    def settings(self) -> Sequence[Setting]:
+        order = Setting(
+            "order", "order", self.by_norm, self._sort, (False, True),
+            show=lambda by_norm: "largest norm first" if by_norm else "by number", help="the order of the channels",
+        )  # fmt: skip
+        epochs = self.shown.epochs if self.shown else ()
+        if len(epochs) < 2:
+            return [order, self.range_setting()]
+        now = self.epoch if self.epoch in epochs else epochs[-1]
+        epoch = Setting("epoch", "epoch", now, self._go_to_epoch, step=self._step_epoch, parse=self._epoch_of)
+        return [epoch, order, self.range_setting()]
+
+    def _sort(self, by_norm: bool) -> None:
+        self.by_norm = by_norm
+
+    def _go_to_epoch(self, epoch: int) -> None:
+        """Show the filters of an epoch; the last one follows the run."""
+        self.epoch = -1 if self.shown and epoch == self.shown.epochs[-1] else epoch
+
+    def _step_epoch(self, now: int, by: int) -> int:
+        epochs = self.shown.epochs if self.shown else (now,)
+        return epochs[min(max(epochs.index(now) + by, 0), len(epochs) - 1)]
+
+    def _epoch_of(self, text: str) -> int:
+        epochs = self.shown.epochs if self.shown else ()
+        if not text.isdecimal() or int(text) not in epochs:
+            raise RequestError(f"this run keeps filters of epochs {epochs[0]} to {epochs[-1]}, not of {text!r}")
+        return int(text)
+
     def figure(self) -> DrawFigure | None:
         """All kernels of the layer."""
         return self.as_drawn(self.shown)
@@ -131,11 +179,7 @@ class FiltersScreen(InspectScreen):
         if self.shown:
             self._draw_kernel(self.shown)
 
-    def action_layer(self) -> None:
-        self.grid.cursor = 0
-        self.layer = "conv2" if self.layer == "conv1" else "conv1"
-
-    def action_sort(self) -> None:
+    def action_order(self) -> None:
         self.by_norm = not self.by_norm
 
     def action_earlier(self) -> None:
@@ -149,7 +193,13 @@ class FiltersScreen(InspectScreen):
         shown = self.shown
         if shown is None or shown.epoch not in shown.epochs:
             self.notify("this network keeps no filters of earlier epochs", severity="warning")
+        else:
+            self._go_to_epoch(self._step_epoch(self.epoch if self.epoch in shown.epochs else shown.epoch, by))
+
+    def action_zoom(self) -> None:
+        """Enlarge the filter under the cursor; an enlarged filter leads to its activations."""
+        if not self.zoomed or self.shown is None:
+            super().action_zoom()
             return
-        at = shown.epochs.index(self.epoch if self.epoch in shown.epochs else shown.epoch) + by
-        if 0 <= at < len(shown.epochs):
-            self.epoch = shown.epochs[at] if at < len(shown.epochs) - 1 else -1
+        rows, columns = self._order(self.shown)
+        self.post_message(ShowChannel(self.layer, rows[self.grid.cursor // len(columns)]))

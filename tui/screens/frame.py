@@ -1,8 +1,8 @@
-"""The base of all screens, with header, tabs and key bar."""
+"""The base of all screens, with header, tabs, settings and key bar."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 from textual.app import ComposeResult
@@ -11,9 +11,11 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.paths import reserve, write_whole
-from tui.keys import Command, commands
+from tui.keys import PAGED, Command, commands
 from tui.screens.state import draw_on_change
+from tui.setting import Setting
 from tui.widgets.lines import Header, KeyBar, Tabs
+from tui.widgets.settings import Settings
 from tui.workspace import Notice, Workspace
 
 
@@ -33,7 +35,7 @@ class LabScreen(Screen[None]):
     """The name of this screen in the registry of commands."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-short"), (18, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-short"), (18, "-tall"), (30, "-high")]
 
     @property
     def host(self) -> Host:
@@ -57,22 +59,47 @@ class LabScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Header()
         yield Tabs(self.mode)
+        if self.mode in PAGED:
+            yield Settings()
         yield from self.body()
         yield KeyBar()
 
     def body(self) -> Iterable[Widget]:
-        """The widgets between the tabs and the key bar."""
+        """The widgets between the settings and the key bar."""
         raise NotImplementedError
 
     async def complete(self) -> None:
         """Create what the first frame does not need; the app calls this after the first frame."""
+
+    # Pages
+
+    def page_titles(self) -> dict[str, str]:
+        """The titles of its pages, by their names in the registry of commands; empty if it has none."""
+        return {}
+
+    @property
+    def front(self) -> str:
+        """The name of the page in front; empty if it has no pages."""
+        return ""
+
+    async def turn_to(self, name: str) -> None:
+        """Switch to a page."""
+
+    def settings(self) -> Sequence[Setting]:
+        """The settings of the page in front."""
+        return ()
 
     # Drawing
 
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
+        for row in self.query(Settings):
+            row.leave, row.warn = self.leave_settings, self._warn
         self.update()
+
+    def _warn(self, problem: str) -> None:
+        self.workspace.tell(Notice(problem, severity="warning"))
 
     def on_screen_resume(self) -> None:
         self.update()  # for changes while another screen was in front
@@ -85,17 +112,64 @@ class LabScreen(Screen[None]):
         if self.ready and self in self.app.screen_stack:
             self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
             self.query_one(KeyBar).show(self.live_commands())
+            titles = self.page_titles()
+            for row in self.query(Settings):
+                row.show(list(titles.values()), list(titles).index(self.front), self.settings())
             self.draw()
 
     def draw(self) -> None:
-        """Draw the widgets between the tabs and the key bar."""
+        """Draw the widgets between the settings and the key bar."""
         raise NotImplementedError
 
     # Keys
 
     def live_commands(self) -> tuple[Command, ...]:
-        """The commands that currently do something."""
-        return commands(self.mode)
+        """The commands of the page in front that currently do something."""
+        unused = self.unused()
+        return tuple(each for each in self._own_commands() if each.name not in unused)
+
+    def unused(self) -> set[str]:
+        """The names of commands that currently do nothing."""
+        return set()
+
+    def _own_commands(self) -> tuple[Command, ...]:
+        return tuple(each for each in commands(self.mode) if not each.pages or self.front in each.pages)
+
+    def offers(self, name: str) -> bool:
+        """Whether a command belongs to the page in front."""
+        return any(each.name == name for each in self._own_commands())
+
+    def handler(self, name: str) -> Widget | Screen[None]:
+        """What carries out the command `name`."""
+        return self
+
+    async def action_act(self, name: str) -> None:
+        """Carry out a command of the screen.
+
+        A key of another page does nothing; it is not passed to the app, which may use the same key.
+        """
+        if self.offers(name):
+            await self.app.run_action(name, self.handler(name))
+
+    async def action_next_page(self) -> None:
+        await self._turn(1)
+
+    async def action_previous_page(self) -> None:
+        await self._turn(-1)
+
+    async def _turn(self, by: int) -> None:
+        names = list(self.page_titles())
+        if names:
+            await self.turn_to(names[(names.index(self.front) + by) % len(names)])
+
+    def action_settings(self) -> None:
+        """Go to the settings of the page."""
+        if self.settings():
+            self.query_one(Settings).focus()
+
+    def leave_settings(self) -> None:
+        """Called when the user leaves the settings: the keys go to the screen again."""
+        self.set_focus(None)
 
     def figure(self) -> DrawFigure | None:
         """The figure of what is shown; None if there is none yet."""
@@ -107,7 +181,7 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.mode))
+        self.app.push_screen(HelpScreen(self.mode, self.front))
 
     def action_screenshot(self) -> None:
         """Save the screen as an SVG in the folder of figures."""

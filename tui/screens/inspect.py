@@ -15,12 +15,13 @@ from engine.figures.requests import ColourMapName, DrawFigure
 from engine.inspection.requests import LayerName
 from engine.lab import Job
 from engine.network.events import NetworkEvent
-from engine.request import Request
+from engine.request import Request, RequestError
 from tui.drawing.raster import MODES
 from tui.drawing.view import View, draw_in, modes
 from tui.inquiry import Inquiry
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import RasterGrid
 
@@ -202,6 +203,34 @@ class InspectScreen(LabScreen):
         target = min(max(index + by, 0), self.digits_in_split() - 1)  # also if the index was too high
         if target not in (index, -1):
             self.workspace.digit = (split, target)
+
+    # Settings that several screens have
+
+    def range_setting(self) -> Setting:
+        """Whether all pictures share one value range."""
+        return Setting(
+            "range", "range", self.look.shared, self._share, (True, False),
+            show=lambda shared: "one for all" if shared else "one each", help="the value range of the pictures",
+        )  # fmt: skip
+
+    def _share(self, shared: bool) -> None:
+        self.look = replace(self.look, shared=shared)
+
+    def digit_setting(self) -> Setting:
+        """The current digit, by its index in the split."""
+        split, index = self.workspace.digit
+        last = max(0, self.digits_in_split() - 1)
+        return Setting(
+            "digit", f"{split} digit", index, lambda to: self.go_to((split, to)),
+            step=lambda now, by: min(max(now + by, 0), last), parse=self._index_of,
+            help="index of the digit in its split",
+        )  # fmt: skip
+
+    def _index_of(self, text: str) -> int:
+        count = self.digits_in_split()
+        if not text.isdecimal() or (count and int(text) >= count):
+            raise RequestError(f"digit must be a whole number from 0 to {max(0, count - 1)}, not {text!r}")
+        return int(text)
 
     def action_view(self) -> None:
         """Switch to the next picture mode that the terminal supports."""

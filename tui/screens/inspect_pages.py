@@ -108,7 +108,7 @@ class InspectPages(PagedScreen, InspectScreen):
         return [cast(InspectPage, page) for page in self.pages.values()]
 
     def turned(self, target: str) -> None:
-        self._looks[self.front] = self.look
+        self._looks[self.at] = self.look
         self.set_reactive(cast("State[View]", InspectScreen.look), self._looks.get(target, self.look))
         self.set_reactive(cast("State[bool]", InspectScreen.zoomed), False)
 
@@ -164,7 +164,7 @@ class InspectPages(PagedScreen, InspectScreen):
     # Keys
 
     def action_zoom(self) -> None:
-        if self.offers("zoom"):
+        if self.offers("zoom"):  # a click on a picture of another page does nothing
             super().action_zoom()
 
     async def action_back(self) -> None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, cast
 
 from textual.containers import Container
+from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
-from tui.keys import Command
 from tui.screens.frame import LabScreen
 from tui.screens.state import State, draw_on_change
+from tui.setting import Setting
 from tui.workspace import Workspace
 
 
 class Page(Container):
-    """A page: its requests and answers, its drawing, its status line, its figure, and the handlers of its keys."""
+    """A page: its requests and answers, its settings, its drawing, its status line, its figure, its keys' handlers."""
 
     page: ClassVar[str]
-    """Its name in the registry of commands; the command of that name switches to it."""
+    """Its name in the registry of commands."""
+    title: ClassVar[str]
+    """Its title above the page."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(id=f"{self.page}-page", classes="desk page")
@@ -32,6 +35,10 @@ class Page(Container):
     def workspace(self) -> Workspace:
         """The workspace of its screen."""
         return self.desk.workspace
+
+    def settings(self) -> Sequence[Setting]:
+        """Its settings."""
+        return ()
 
     def draw(self) -> None:
         """Draw the latest answer, or an empty page if there is none."""
@@ -55,19 +62,15 @@ class PagedScreen(LabScreen):
 
     page_types: ClassVar[tuple[type[Page], ...]]
     """The types of the pages; the first one is in front initially."""
-    front: State[str] = State("")
+    at: State[str] = State("")
     """The name of the page in front."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pages = {kind.page: kind(self) for kind in self.page_types}
         self.first = next(iter(self.pages))
-        self.set_reactive(cast("State[str]", PagedScreen.front), self.first)
+        self.set_reactive(cast("State[str]", PagedScreen.at), self.first)
         self.add_class(f"-{self.mode}")
-
-    def above(self) -> Iterable[Widget]:
-        """The widgets above the page, whichever is in front."""
-        return ()
 
     def below(self) -> Iterable[Widget]:
         """The widgets below the page."""
@@ -75,22 +78,32 @@ class PagedScreen(LabScreen):
 
     def body(self) -> Iterable[Widget]:
         """The first page; the others are mounted when first shown."""
-        yield from self.above()
         yield self.page
         yield from self.below()
 
     @property
+    def front(self) -> str:
+        return self.at
+
+    @property
     def page(self) -> Page:
         """The page in front."""
-        return self.pages[self.front]
+        return self.pages[self.at]
+
+    def page_titles(self) -> dict[str, str]:
+        return {name: page.title for name, page in self.pages.items()}
+
+    def settings(self) -> Sequence[Setting]:
+        return self.page.settings()
 
     async def turn_to(self, name: str) -> None:
-        """Switch to a page, or to the first one if that page is already in front."""
-        target = self.first if name == self.front else name
-        if not self.pages[target].is_attached:
-            await self.mount(self.pages[target], after=self.pages[self.first])
-        self.turned(target)
-        self.front = target
+        """Switch to a page."""
+        if name == self.at:
+            return
+        if not self.pages[name].is_attached:
+            await self.mount(self.pages[name], after=self.pages[self.first])
+        self.turned(name)
+        self.at = name
 
     def turned(self, target: str) -> None:
         """Called before `target` replaces the page in front."""
@@ -105,30 +118,12 @@ class PagedScreen(LabScreen):
 
     # Keys
 
-    def live_commands(self) -> tuple[Command, ...]:
-        unused = self.page.unused()
-        return tuple(each for each in super().live_commands() if self._belongs(each) and each.name not in unused)
+    def unused(self) -> set[str]:
+        return self.page.unused()
 
-    def _belongs(self, command: Command) -> bool:
-        return not command.pages or self.front in command.pages
-
-    def offers(self, name: str) -> bool:
-        """Whether a command belongs to the page in front."""
-        return any(each.name == name and self._belongs(each) for each in super().live_commands())
-
-    async def action_act(self, name: str) -> None:
-        """Carry out a command: switch to the page of that name, or call the handler of the page in front or the screen.
-
-        A key of another page does nothing; it is not passed to the app, which may use the same key.
-        """
-        if not self.offers(name):
-            return
-        if name in self.pages:
-            await self.turn_to(name)
-        else:
-            await self.app.run_action(name, self.page if hasattr(self.page, f"action_{name}") else self)
+    def handler(self, name: str) -> Widget | Screen[None]:
+        return self.page if hasattr(self.page, f"action_{name}") else self
 
     async def action_back(self) -> None:
         """Return to the first page."""
-        if self.front != self.first:
-            await self.turn_to(self.first)
+        await self.turn_to(self.first)

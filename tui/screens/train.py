@@ -47,7 +47,7 @@ class TrainScreen(LabScreen):
     def body(self) -> Iterable[Widget]:
         """Charts beside the form, which is hidden where there is no room for both."""
         with Horizontal(id="desk"):
-            yield RequestForm(Train, id="experiment")
+            yield RequestForm(Train, "next experiment", id="experiment")
             with Vertical(id="results"):
                 yield Chart("loss", empty="no epoch yet: press r to train", id="loss")
                 yield Chart("accuracy %", empty="", id="accuracy")
@@ -55,16 +55,11 @@ class TrainScreen(LabScreen):
         yield ProgressLine(id="progress")
 
     def on_mount(self) -> None:
-        self.query_one("#experiment").border_title = "experiment"
+        self.query_one(RequestForm).leave = self.action_leave
 
     async def complete(self) -> None:
-        """Create the fields of the form."""
-        form = self.query_one(RequestForm)
-        await form.mount_fields()
-        if form.display:
-            form.focus_first()
-        else:
-            self.query_one(EpochTable).focus()
+        """Give the table of epochs the keys that scroll."""
+        self.query_one(EpochTable).focus()
 
     # What is shown
 
@@ -176,16 +171,17 @@ class TrainScreen(LabScreen):
 
     # Keys
 
-    def live_commands(self) -> tuple[Command, ...]:
-        """`run` and `resume` only while nothing trains, `pause` and `stop` only while a run does."""
+    def unused(self) -> set[str]:
+        """`run` and `resume` while a run trains, `pause` and `stop` while none does."""
         job = self.workspace.training
-        hidden = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "stop"}
-        if not self.workspace.unfinished_run:
-            hidden.add("resume")
+        unused = {"run", "resume"} if job else {"pause"} if self.workspace.watched else {"pause", "stop"}
+        return unused if self.workspace.unfinished_run else unused | {"resume"}
+
+    def live_commands(self) -> tuple[Command, ...]:
+        """What `space` does next: pause, or resume."""
+        job = self.workspace.training
         words = {"pause": "resume"} if job and job.paused else {}
-        return tuple(
-            replace(c, label=words.get(c.name, c.label)) for c in super().live_commands() if c.name not in hidden
-        )
+        return tuple(replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
 
     def figure(self) -> DrawFigure | None:
         """The curves of the open run."""
@@ -207,11 +203,10 @@ class TrainScreen(LabScreen):
     def _experiment(self) -> Train | None:
         """The experiment in the form; None, after a notification, if it is invalid."""
         form = self.query_one(RequestForm)
-        problem = form.check()
         try:
             request = form.request()
         except RequestError as error:
-            self.notify(problem or str(error), title="not an experiment yet", severity="error", markup=False)
+            self.notify(str(error), title="not an experiment yet", severity="error", markup=False)
             self.add_class("-form")
             return None
         assert isinstance(request, Train)
@@ -257,13 +252,10 @@ class TrainScreen(LabScreen):
         elif self.workspace.watched and (run := self.workspace.run):
             self.workspace.stop(run)
 
-    def action_form(self) -> None:
-        """Focus the form; on a narrow terminal, show it instead of the charts, or hide it again."""
-        if self.has_class("-narrow") and self.has_class("-form"):
-            self.action_leave()
-            return
+    def action_settings(self) -> None:
+        """Go to the form; on a narrow terminal, show it instead of the charts."""
         self.add_class("-form")
-        self.call_after_refresh(self.query_one(RequestForm).focus_first)
+        self.query_one(RequestForm).focus()
 
     def action_leave(self) -> None:
         """Leave the form for the table of epochs."""
@@ -277,8 +269,5 @@ class TrainScreen(LabScreen):
         """Load the workspace's draft into the form."""
         if (request := self.workspace.draft) and self.ready:
             self.workspace.draft = None
-            form = self.query_one(RequestForm)
-            await form.mount_fields()
-            form.fill(request)
-            form.check()
+            self.query_one(RequestForm).fill(request)
             self.add_class("-form")

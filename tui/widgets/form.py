@@ -2,189 +2,115 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
-from textual import events
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.message import Message
-from textual.widgets import Input, Static
-
 from engine.request import Parameter, Request, RequestError, parameters
-from tui.drawing.terminal import glyphs
+from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.theme import ink
+from tui.setting import Setting, of_parameter
+from tui.widgets.cells import title_row
+from tui.widgets.fields import Fields
+
+LABEL = 15
+"""Width of the names, in cells."""
+LADDERS: dict[str, tuple[float, ...]] = {
+    "epochs": (1, 2, 3, 4, 5, 10, 15, 20, 30, 50, 100, 200, 500, 1000),
+    "batch_size": (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
+    "train_size": (640, 1280, 5000, 10_000, 20_000, 50_000, 60_000, 100_000, 240_000, 1_000_000),
+}
+"""The values that left and right step through; other whole numbers change by 1, other numbers through 1, 2, 5, 10."""
 
 
-class NumberInput(Input):
-    """An input that takes only the characters of numbers. All other keys go to the screen."""
+class RequestForm(Fields):
+    """The fields of a request, filled in with its defaults, then the help on the selected one or what is wrong."""
 
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Whether the key is a digit, a sign, a decimal point or an exponent."""
-        return character is not None and character in "0123456789.-+eE"
+    DEFAULT_CSS = "RequestForm { height: auto; }"
 
-    async def _on_key(self, event: events.Key) -> None:
-        if event.is_printable and not self.check_consume_key(event.key, event.character):
-            event.prevent_default()
-            return
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            # Textual runs bindings only after the key has travelled up to the app. The next key would overtake it: in a
-            # burst from a slow connection, `backspace 7` would become `7 backspace`.
-            event.stop()
-            event.prevent_default()
-            await self.run_action(binding.action)
-            return
-        await super()._on_key(event)
-
-
-class Choice(Static, can_focus=True):
-    """A choice between a few values on one line, changed with the arrow keys."""
-
-    BINDINGS = [
-        Binding("right,l,enter", "step(1)", "next", show=False),
-        Binding("left,h", "step(-1)", "previous", show=False),
-    ]
-
-    class Changed(Message):
-        """The value changed."""
-
-    def __init__(self, choices: tuple[Any, ...], value: Any, *, id: str) -> None:
+    def __init__(self, request: type[Request], title: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.choices, self.value = choices, value
-
-    def on_mount(self) -> None:
-        self._show()
-
-    def action_step(self, by: int) -> None:
-        """Take the next value (by 1) or the previous one (by -1), cyclically."""
-        self.value = self.choices[(self.choices.index(self.value) + by) % len(self.choices)]
-        self._show()
-        self.post_message(self.Changed())
-
-    def choose(self, value: Any) -> None:
-        """Select `value`; if it is not among the choices, add it."""
-        if value not in self.choices:
-            self.choices = (*self.choices, value)
-        self.value = value
-        self._show()
-
-    def on_click(self) -> None:
-        self.action_step(1)
-
-    def _show(self) -> None:
-        word = (
-            {True: "on", False: "off"}.get(self.value, str(self.value)) if isinstance(self.value, bool) else self.value
-        )
-        self.update(f"{glyphs().left} {word} {glyphs().right}")
-
-
-class RequestForm(VerticalScroll, can_focus=False):
-    """The fields of a request, filled in with its defaults. Tab and the arrow keys move between them."""
-
-    BINDINGS = [
-        Binding("down,j", "app.focus_next", "next field", show=False),
-        Binding("up,k", "app.focus_previous", "previous field", show=False),
-    ]
-
-    def __init__(self, request: type[Request], *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self.kind = request
+        self.kind, self.title = request, title
         self.fields = [field for field in parameters(request) if not field.fixed]
+        self.values: dict[str, Any] = {field.name: field.default for field in self.fields}
+        self.settings = self._settings()
 
-    def compose(self) -> ComposeResult:
-        """The labels beside the values, then a line for help and errors."""
-        with Horizontal(id="form-rows"):
-            yield Static("\n".join(field.label for field in self.fields), id="form-labels")
-            yield Vertical(id="form-values")
-        yield Static("", id="form-hint", markup=False)
+    def _settings(self) -> list[Setting]:
+        return [self._setting(field) for field in self.fields]
 
-    async def mount_fields(self) -> None:
-        """Mount the fields. The first frame is drawn without them, because mounting so many widgets is slow."""
-        if self.query(Choice):
-            return
-        await self.query_one("#form-values").mount_all(self._widget(field) for field in self.fields)
+    def _setting(self, field: Parameter) -> Setting:
+        value = self.values[field.name]
+        choices = field.choices
+        if choices and value not in choices:
+            choices = (*choices, value)  # from a run of another version
+        return of_parameter(
+            field, value, lambda new: self._apply(field.name, new), ladder=LADDERS.get(field.name, ()), choices=choices
+        )
 
-    @staticmethod
-    def _widget(field: Parameter) -> Choice | NumberInput:
-        name = f"field-{field.name}"
-        if field.choices:
-            return Choice(field.choices, field.default, id=name)
-        widget = NumberInput(_text(field.default), compact=True, id=name, select_on_focus=False)
-        widget.cursor_blink = False  # each blink would be sent to the terminal
-        return widget
-
-    def focus_first(self) -> None:
-        """Focus the first field."""
-        if widget := self._find(self.fields[0]):
-            widget.focus()
-
-    def _find(self, field: Parameter) -> Choice | NumberInput | None:
-        """The widget of `field`; None before it is mounted, when the field has its default value."""
-        found = self.query(f"#field-{field.name}")
-        widget = found.first() if found else None
-        return widget if isinstance(widget, Choice | NumberInput) else None
-
-    def value(self, field: Parameter) -> Any:
-        """The value typed or chosen for `field`; raises RequestError if it is not valid."""
-        widget = self._find(field)
-        if widget is None:
-            return field.default
-        return widget.value if isinstance(widget, Choice) else field.parse(widget.value)
+    def _apply(self, name: str, value: Any) -> None:
+        self.values[name] = value
+        self.take(self._settings())
 
     def request(self) -> Request:
-        """The request with the values of the form; raises RequestError with the first problem."""
-        return self.kind(**{field.name: self.value(field) for field in self.fields})
+        """The request with the values of the form; raises RequestError where they are inconsistent."""
+        if self.editing and not self._enter():
+            raise RequestError(self.problem)
+        return self.kind(**self.values)
 
     def fill(self, request: Request) -> None:
         """Put the values of `request` into the fields."""
-        for field in self.fields:
-            widget = self._find(field)
-            value = getattr(request, field.name)
-            if isinstance(widget, Choice):
-                widget.choose(value)
-            elif widget:
-                widget.value = _text(value)
+        self._stop()
+        self.values = {field.name: getattr(request, field.name) for field in self.fields}
+        self.take(self._settings())
 
     def check(self) -> str:
-        """Mark the fields with invalid values. Returns the first problem, or an empty string."""
-        problem = ""
-        for field in self.fields:
-            wrong = ""
-            try:
-                self.value(field)
-            except RequestError as error:
-                wrong = str(error)
-            if widget := self._find(field):
-                widget.set_class(bool(wrong), "wrong")
-            problem = problem or wrong
-        if not problem:
-            try:
-                self.request()
-            except RequestError as error:
-                problem = str(error)
-        hint = self.query_one("#form-hint", Static)
-        hint.set_class(bool(problem), "wrong")
-        hint.update(problem or self._help())
-        return problem
+        """The first problem with the values together, in one line; empty if there is none."""
+        try:
+            self.kind(**self.values)
+        except RequestError as error:
+            return str(error)
+        return ""
+
+    # Drawing
+
+    def get_content_height(self, *_: object) -> int:
+        """A row per field, the title, and two lines for the help."""
+        return len(self.fields) + 5
+
+    def draw(self, width: int, height: int) -> list[list[Cell]]:
+        """The title, the fields around the selected one, and the help, or what is wrong, in the last lines."""
+        quiet = ink(self.app, "quiet")
+        rows = [title_row(self, self.title, [], width)]
+        problem = self.problem or self.check()
+        help_ = self._help() if self.has_focus else ""
+        words = _wrapped(problem or help_, width - 1)[: max(0, height - 4)]
+        room = height - 1 - (len(words) + 1 if words else 0)
+        for number in range(self._top(room), min(self._top(room) + room, len(self.fields))):
+            here = number == self.at and self.has_focus
+            name = cells(
+                (f" {self.settings[number].label:<{LABEL - 1}}", ink(self.app, "foreground" if here else "quiet"))
+            )
+            rows.append(clipped(name + self.value_cells(number), width, quiet))
+        style = ink(self.app, "error" if problem else "quiet")
+        return rows + ([[], *(cells((f" {line}", style)) for line in words)] if words else [])
+
+    def _top(self, room: int) -> int:
+        """Index of the first visible field."""
+        return min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
 
     def _help(self) -> str:
-        name = (self.screen.focused.id or "") if self.screen.focused else ""
-        field = next((f for f in self.fields if f"field-{f.name}" == name), None)
-        return field.help if field else ""
+        field = self.fields[self.at]
+        if self.editing:
+            return f"{field.help}; enter takes it, esc does not"
+        how = "enter or a digit edits it" if self.settings[self.at].parse else "left and right change it"
+        return f"{field.help}; {how}"
 
-    def on_input_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        self.check()
+    def edited(self) -> None:
+        self.redraw()
 
-    def on_choice_changed(self, event: Choice.Changed) -> None:
-        event.stop()
-        self.check()
-
-    def on_descendant_focus(self) -> None:
-        self.check()  # also shows the help of the focused field
-
-    def on_descendant_blur(self) -> None:
-        self.call_after_refresh(self.check)
+    def field_at(self, x: int, y: int) -> int | None:
+        number = y - 1 + self._top(self.size.height - 1)
+        return number if 0 <= number < len(self.fields) and y >= 1 else None
 
 
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(10, width)) if text else []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from textual.events import Click
 
 from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
-from tui.keys import SCREENS, Command
+from tui.keys import COMMANDS, SCREENS, Command
 from tui.widgets.cells import CellWidget
 
 
@@ -65,6 +65,9 @@ class Tabs(CellWidget):
             self.app.switch_mode(mode)
 
 
+HELP = next(command for command in COMMANDS if command.name == "help")
+
+
 class KeyBar(CellWidget):
     """The keys that currently do something on this screen."""
 
@@ -80,21 +83,26 @@ class KeyBar(CellWidget):
             self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row. If it is too narrow, whole entries are left out, but never help and quit."""
-        entries = [command for command in self.commands if command.label]
-        optional = [command for command in entries if command.name not in ("help", "quit")]
-        while optional and self._width(entries) > width:
-            entries.remove(optional.pop())
+        """One row of keys in the order of use. Where they do not all fit, the last one says that there are more."""
+        entries = [(command.keys, command.label, command.key.split(",")[0]) for command in self._shown(width)]
         row, self._ends = cells((" ", ink(self.app, "quiet"))), []
-        for command in entries:
-            row += cells((command.keys, ink(self.app, "primary", bold=True)))
-            row += cells((f" {command.label}  ", ink(self.app, "quiet")))
-            self._ends.append((len(row), command.key))
+        for keys, label, key in entries:
+            row += cells((keys, ink(self.app, "primary", bold=True)))
+            row += cells((f" {label}  ", ink(self.app, "quiet")))
+            self._ends.append((len(row), key))
         return [row]
+
+    def _shown(self, width: int) -> list[Command]:
+        *entries, last = [command for command in self.commands if command.label] or [HELP]
+        shown = [*entries, last]
+        while entries and self._width(shown) > width:
+            entries.pop()
+            shown = [*entries, replace(last, label="more")]
+        return shown
 
     @staticmethod
     def _width(entries: list[Command]) -> int:
-        return 1 + sum(len(command.keys) + len(command.label) + 3 for command in entries)
+        return sum(len(command.keys) + len(command.label) + 3 for command in entries) - 1
 
     def on_click(self, event: Click) -> None:
         key = next((key for end, key in self._ends if event.x < end), None)

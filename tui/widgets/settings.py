@@ -1,4 +1,4 @@
-"""A row of choices and a row of their parameters; the selected parameter is highlighted."""
+"""The pages of a screen and the settings of the page in front, above it."""
 
 from __future__ import annotations
 
@@ -7,54 +7,74 @@ from collections.abc import Sequence
 from tui.drawing.cells import Cell, cells, clipped, trimmed
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
-from tui.widgets.cells import CellWidget
+from tui.setting import Setting
+from tui.widgets.fields import Fields
+
+TWO_ROWS = 2
+"""Height in cells from which pages and settings have a row each."""
 
 
-class Settings(CellWidget):
-    """Names on one line, with the chosen one highlighted; below it, parameters and their values."""
+class Settings(Fields):
+    """The titles of the pages, the one in front highlighted, and the settings; on one row or two."""
+
+    DEFAULT_CSS = "Settings { height: 1; }"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.names: Sequence[str] = ()
-        self.chosen = 0
-        self.values: Sequence[tuple[str, str]] = ()
-        self.at = 0
+        self.pages: Sequence[str] = ()
+        self.front = 0
+        self._ends: list[tuple[int, int, int]] = []
+        """Row, and first and last column of each setting."""
 
-    def show(self, names: Sequence[str], chosen: int, values: Sequence[tuple[str, str]], at: int) -> None:
-        """Show these; `at` is the index of the selected parameter, or -1 for none."""
-        self.names, self.chosen, self.values, self.at = names, chosen, values, at
-        self.redraw()
+    def show(self, pages: Sequence[str], front: int, settings: Sequence[Setting]) -> None:
+        """Show these; `front` is the index of the page in front."""
+        self.pages, self.front = pages, front
+        self.take(settings)
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """Two rows, each scrolled so that its highlighted item is visible."""
-        quiet, text = ink(self.app, "quiet"), ink(self.app, "foreground")
-        first: list[Cell] = []
-        ends = [0, 0]
-        for number, name in enumerate(self.names):
-            here = number == self.chosen
-            first += cells((f" {name} ", ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
-            if here:
-                ends[0] = len(first)
-        second: list[Cell] = []
-        for number, (name, value) in enumerate(self.values):
-            second += cells((f" {name} ", quiet))
-            if number == self.at:
-                mark = ink(self.app, "primary", bold=True)
-                second += cells((f"{glyphs().left}{value}{glyphs().right} ", mark))
-                ends[1] = len(second)
-            else:
-                second += cells((f" {value}  ", text))
-        return [self._window(row, end, width) for row, end in zip((first, second), ends, strict=True)]
+        """The pages, then the settings, scrolled so that the selected one is visible."""
+        quiet = ink(self.app, "quiet")
+        settings, ends = self._settings()
+        if height >= TWO_ROWS:
+            return [clipped(self._pages(), width, quiet), self._window(settings, ends, width, 1)]
+        pages = self._pages()
+        if len(pages) + len(settings) > width:
+            pages = self._pages(short=True)
+        ends = [(begin + len(pages), end + len(pages)) for begin, end in ends]
+        return [self._window(pages + settings, ends, width, 0)]
 
-    def _window(self, row: list[Cell], end: int, width: int) -> list[Cell]:
-        """A part of `row` that includes the cell before `end`, with an ellipsis on each side that is cut."""
+    def _pages(self, *, short: bool = False) -> list[Cell]:
+        """The titles of the pages; `short`: only that of the page in front, with its place."""
+        quiet, bold = ink(self.app, "quiet"), ink(self.app, "primary", bold=True, reverse=True)
+        if short and self.pages:
+            return cells((f" {self.pages[self.front]} ", bold), (f" {self.front + 1}/{len(self.pages)} ", quiet))
+        parts = [(f" {title} ", bold if number == self.front else quiet) for number, title in enumerate(self.pages)]
+        return cells(*parts, *([(" ", quiet)] if parts else []))
+
+    def _settings(self) -> tuple[list[Cell], list[tuple[int, int]]]:
+        """The names and values, and the first and last column of each."""
+        quiet = ink(self.app, "quiet")
+        row: list[Cell] = []
+        ends = []
+        for number, setting in enumerate(self.settings):
+            begin = len(row)
+            row += [*cells((f" {setting.label}", quiet)), *self.value_cells(number)]
+            ends.append((begin, len(row)))
+        return row, ends
+
+    def _window(self, row: list[Cell], ends: list[tuple[int, int]], width: int, line: int) -> list[Cell]:
+        """`row` from a column on that keeps the selected setting in view, with an ellipsis on each side that is cut."""
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
-        row = trimmed(row, max(end, width))
-        if len(row) <= width or end + len(mark) <= width:
+        fits = len(trimmed(row, 0)) <= width
+        shift = 0 if fits or not self.has_focus else max(0, ends[self.at][1] - (width - len(mark)))
+        self._ends = [(line, begin - shift, end - shift) for begin, end in ends]
+        if not shift:
             return clipped(row, width, quiet)
-        start = max(0, min(end, len(row) - len(mark)) + len(mark) - width)
-        rest = row[start + len(mark) :]
+        rest = row[shift + len(mark) :]
         if rest and not rest[0][0]:  # the second half of a wide character
             rest[0] = (" ", quiet)
         return (mark + clipped(rest, width - len(mark), quiet))[:width]
+
+    def field_at(self, x: int, y: int) -> int | None:
+        return next((n for n, (row, begin, end) in enumerate(self._ends) if row == y and begin <= x < end), None)

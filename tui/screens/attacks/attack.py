@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -26,6 +26,7 @@ from tui.screens.attacks.options import OptionsPage
 from tui.screens.inspect import Movable
 from tui.screens.pages import PagedScreen
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.lines import Bar, ProgressLine
@@ -39,6 +40,7 @@ class AttackPage(OptionsPage):
     """The attacks of the notebook's section 3, and standard ones from the literature."""
 
     page = "attack"
+    title = "one attack"
     attack_name: State[AttackName] = State("targeted")
     alone: State[bool] = State(False)
     """Whether only the current digit is attacked, rather than the notebook's ten."""
@@ -51,8 +53,8 @@ class AttackPage(OptionsPage):
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
-        self._settings: dict[AttackName, tuple[Mapping[str, Any], int]] = {}
-        """The settings of the other attacks, and the index of the selected parameter of each."""
+        self._chosen: dict[AttackName, Mapping[str, Any]] = {}
+        """The parameters that were set for the other attacks."""
         self.step = 0
         """Number of steps that the attack has taken."""
         self._shown_for: Request | None = None
@@ -76,8 +78,22 @@ class AttackPage(OptionsPage):
     def kind(self) -> type[Request]:
         return KINDS[self.attack_name]
 
-    def headings(self) -> tuple[Sequence[str], int]:
-        return [ATTACK_TITLES[name] for name in KINDS], list(KINDS).index(self.attack_name)
+    def settings(self) -> list[Setting]:
+        """The attack, what it attacks, and its parameters."""
+        which = Setting(
+            "attack", "attack", self.attack_name, self._choose, tuple(KINDS), show=lambda name: ATTACK_TITLES[name],
+            help="the attack",
+        )  # fmt: skip
+        on = Setting(
+            "alone", "on", self.alone, self._attack_alone, (False, True),
+            show=lambda alone: f"digit {self.workspace.digit[1]}" if alone else "the notebook's ten",
+            help="the notebook's ten digits, or only the current digit",
+        )  # fmt: skip
+        return [which, *([on] if self.attack_name != "noise" else []), *super().settings()]
+
+    def _attack_alone(self, alone: bool) -> None:
+        self.anew()
+        self.alone = alone
 
     def request(self, chosen: Mapping[str, Any]) -> Request:
         settings = {"what": self.workspace.what, **chosen}
@@ -145,7 +161,6 @@ class AttackPage(OptionsPage):
         return shown.adversarial, shown.probabilities, shown.done
 
     def draw(self) -> None:
-        super().draw()
         shown = self.shown
         if shown is None or shown.attack != self.attack_name:
             self.grid.show("", "", EMPTY, self.view)
@@ -219,7 +234,7 @@ class AttackPage(OptionsPage):
         shown = self.shown if self.shown and self.shown.attack == self.attack_name else None
         title = ATTACK_TITLES[self.attack_name]
         if job.paused:
-            words = f"paused after step {self.step}: space resumes, s takes one step, x stops"
+            words = f"paused after step {self.step}: space resumes, ] takes one step, x stops"
             line.show(words, tone="foreground")
         elif shown and shown.steps:
             bar = Bar(title, min(1.0, self.step / shown.steps))
@@ -252,12 +267,10 @@ class AttackPage(OptionsPage):
         unused, job = super().unused(), self.job
         if job is None:
             unused |= {"pause", "stop"}
-        if job is None or not job.paused:
-            unused |= {"step"}
         if not isinstance(self.current, AttackFinished):
-            unused |= {"back_in_time", "on_in_time"}
+            unused |= {"earlier"} if job is not None and job.paused else {"earlier", "later"}
         if self.attack_name == "noise":
-            unused |= {"previous_digit", "next_digit", "digit", "gallery"}
+            unused |= {"previous_digit", "next_digit", "digit"}
         return unused
 
     # Keys
@@ -275,11 +288,12 @@ class AttackPage(OptionsPage):
 
     def _other_attack(self, by: int) -> None:
         names = list(KINDS)
-        self._settings[self.attack_name] = self.chosen, self.option
-        name = names[(names.index(self.attack_name) + by) % len(names)]
-        chosen, option = self._settings.get(name, ({}, 0))
-        self.set_reactive(OptionsPage.chosen, chosen)
-        self.set_reactive(OptionsPage.option, option)
+        self._choose(names[(names.index(self.attack_name) + by) % len(names)])
+
+    def _choose(self, name: AttackName) -> None:
+        """Choose an attack, with the parameters that were set for it."""
+        self._chosen[self.attack_name] = self.chosen
+        self.set_reactive(OptionsPage.chosen, self._chosen.get(name, {}))
         self.shown, self.step = None, 0
         self.set_reactive(AttackPage.frame, None)
         self.set_reactive(AttackPage.halted, False)
@@ -299,10 +313,6 @@ class AttackPage(OptionsPage):
             job.resume() if job.paused else job.pause()
             self.desk.update()
 
-    def action_step(self) -> None:
-        if (job := self.job) and job.paused:
-            job.step()
-
     def action_stop(self) -> None:
         """Stop the attack and keep what it has done."""
         if self.job:
@@ -310,23 +320,21 @@ class AttackPage(OptionsPage):
             self.desk.inquiry.stop(last_words=True)
             self.halted = True
 
-    def action_back_in_time(self) -> None:
+    def action_earlier(self) -> None:
         self._scrub(-1)
 
-    def action_on_in_time(self) -> None:
-        self._scrub(1)
+    def action_later(self) -> None:
+        """Go one step forward; while the attack is paused, take one."""
+        if (job := self.job) and job.paused:
+            job.step()
+        else:
+            self._scrub(1)
 
     def _scrub(self, by: int) -> None:
         if isinstance(shown := self.current, AttackFinished):
             last = len(shown.frames) - 1
             at = min(max((last if self.frame is None else self.frame) + by, 0), last)
             self.frame = None if at == last else at
-
-    def action_gallery(self) -> None:
-        """Switch between the notebook's ten digits and the current one."""
-        if self.attack_name != "noise":
-            self.anew()
-            self.alone = not self.alone
 
     def action_digit(self) -> None:
         """Ask for a digit, which is then attacked alone."""

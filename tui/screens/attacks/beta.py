@@ -19,7 +19,7 @@ class BetaPage(MeasurementPage[BetaSwept]):
     """Measures what the notebook asserts about its beta."""
 
     page = "beta"
-    title = "beta: closer?"
+    title = "penalty"
     measures = SweepBeta
 
     def compose(self) -> ComposeResult:
@@ -29,7 +29,6 @@ class BetaPage(MeasurementPage[BetaSwept]):
         yield Rows(empty="r runs the targeted attack with increasing beta\nuntil it fails", id="beta-table")
 
     def draw(self) -> None:
-        super().draw()
         found = self.measured
         success, l2 = self.query_one("#beta-success", Chart), self.query_one("#beta-l2", Chart)
         if found is None:

@@ -25,7 +25,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
     """Accuracy under attack of this network, and of the bundled network of the other variant."""
 
     page = "curve"
-    title = "accuracy under attack"
+    title = "curve"
     measures = MeasureRobustness
     hidden = frozenset({"indices", "others", "attack", "epsilons"})
 
@@ -35,12 +35,11 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
             empty="r measures accuracy under attack, of this network\nand of the bundled network of the other variant"
         )
 
-    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def fields(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         attack = CURVE_ATTACKS[chosen.get("norm", "linf")]
-        return super().settings(chosen) | {"attack": attack, "others": self.others}
+        return super().fields(chosen) | {"attack": attack, "others": self.others}
 
     def draw(self) -> None:
-        super().draw()
         found = self.measured
         if found is None:
             self.query_one(Chart).show([], (0.0, 1.0))

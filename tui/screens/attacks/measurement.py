@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from engine.event import Progress
@@ -26,8 +26,6 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
     """The base of the attacks screen's pages except the first; `Measured` is the event that answers the request."""
 
     legend = False
-    title: ClassVar[str]
-    """The title on the first line of the settings."""
     measures: ClassVar[type[Request]]
     """The type of the page's request."""
     over: ClassVar[str] = "count"
@@ -45,17 +43,12 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
     def kind(self) -> type[Request]:
         return self.measures
 
-    def headings(self) -> tuple[Sequence[str], int]:
-        titles = {name: page.title for name, page in self.desk.pages.items() if isinstance(page, MeasurementPage)}
-        first = "one attack"
-        return [first, *titles.values()], 1 + list(titles).index(self.page)
-
-    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    def fields(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of the request."""
         return {"what": self.workspace.what, **chosen}
 
     def request(self, chosen: Mapping[str, Any]) -> Request:
-        return self.kind(**self.settings(chosen))
+        return self.kind(**self.fields(chosen))
 
     @property
     def others(self) -> tuple[str]:
@@ -100,7 +93,7 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         return "x stops"
 
     def sentence(self) -> str:
-        return "" if self.asked else "r runs it; o and p change the parameters"
+        return "" if self.asked else "r runs it; s changes the settings"
 
     def figure(self) -> DrawFigure | None:
         """The figure of the measurement; None until it is complete."""

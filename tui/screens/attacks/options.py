@@ -1,17 +1,17 @@
-"""Pages with a request whose parameters can be changed by keys: `o` selects a parameter, `p` changes its value."""
+"""Pages with a request whose parameters are their settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
-
-import msgspec
 
 from engine.request import Parameter, Request, RequestError, parameters
 from tui.screens.inspect_pages import InspectPage
 from tui.screens.pages import PagedScreen
 from tui.screens.state import State
-from tui.widgets.settings import Settings
+from tui.setting import Setting, of_parameter
+from tui.workspace import Notice
 
 SHORT = {"step_size": "step size", "total_variation": "smooth", "random_start": "random start", "count": "digits"} | {
     "binary_search_steps": "searches"
@@ -30,7 +30,7 @@ LADDERS: dict[str, tuple[float, ...]] = {
     "count": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
     "made_of": (10, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
 }
-"""The values that a key steps through; other numbers change by 1."""
+"""The values that left and right step through; other numbers change by 1."""
 EPSILONS = {"linf": 0.2, "l2": 2.0}
 """What a change of the norm sets epsilon to, since epsilons of different norms are not comparable."""
 
@@ -39,11 +39,9 @@ class OptionsPage(InspectPage):
     """The base of the pages of the attacks screen."""
 
     hidden: ClassVar[frozenset[str]] = frozenset({"indices", "others"})
-    """Parameters that cannot be changed by keys here."""
+    """Parameters that cannot be changed here."""
     chosen: State[Mapping[str, Any]] = State({})
     """The parameters that were set, by name; the others have their defaults."""
-    option: State[int] = State(0)
-    """The index of the selected parameter."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
@@ -58,10 +56,6 @@ class OptionsPage(InspectPage):
     @property
     def asking(self) -> bool:
         """Whether the page wants an answer in its current state."""
-        raise NotImplementedError
-
-    def headings(self) -> tuple[Sequence[str], int]:
-        """The titles on the first line of the settings, and the index of the current one."""
         raise NotImplementedError
 
     def request(self, chosen: Mapping[str, Any]) -> Request:
@@ -86,66 +80,68 @@ class OptionsPage(InspectPage):
         return [self._last] if self._last else []
 
     def options(self) -> list[Parameter]:
-        """The parameters that can be changed by keys, in display order."""
+        """The parameters that can be changed here, in display order."""
         own = self.kind.__annotations__
         return [p for p in parameters(self.kind) if p.name in own and p.name not in self.hidden]
 
-    def draw(self) -> None:
-        """Draw the settings, above what a subclass draws."""
-        values = [(SHORT.get(p.name, p.label), _shown(p.name, self._value(p))) for p in self.options()]
-        titles, at = self.headings()
-        self.desk.query_one(Settings).show(titles, at, values, self.option)
+    def settings(self) -> list[Setting]:
+        """The parameters of the request."""
+        return [self._setting(parameter) for parameter in self.options()]
 
-    def _value(self, parameter: Parameter) -> Any:
-        return self.chosen.get(parameter.name, parameter.default)
+    def _setting(self, parameter: Parameter) -> Setting:
+        name = parameter.name
+        return of_parameter(
+            parameter,
+            self.chosen.get(name, parameter.default),
+            partial(self._change, name),
+            ladder=LADDERS.get(name, ()),
+            label=SHORT.get(name, ""),
+            choices=_choices(parameter),
+            show=partial(_shown, name),
+        )
+
+    def _change(self, name: str, value: Any) -> None:
+        """Set a parameter, and others that depend on it; raises RequestError where they are inconsistent."""
+        chosen = {**self.chosen, name: value}
+        if name == "norm" and "epsilon" in {p.name for p in self.options()}:
+            chosen["epsilon"] = EPSILONS[value]
+        if name == "random_start" and not value:
+            chosen.pop("restarts", None)
+        self.request(chosen)
+        self.anew()
+        self.chosen = chosen
 
     def unused(self) -> set[str]:
         """The keys of the target, if the request has none."""
-        targeted = any(p.name in ("target", "classes") for p in self.options())
-        return set() if targeted else {"next_target", "previous_target"}
+        return set() if self._target() else {"next_class", "previous_class"}
+
+    def _target(self) -> Setting | None:
+        return next((each for each in self.settings() if each.name in ("target", "classes")), None)
 
     # Keys
 
-    def action_next_option(self) -> None:
-        self.option = (self.option + 1) % len(self.options())
+    def action_next_class(self) -> None:
+        """Choose the next target: any other class and 0 to 9; from noise, all classes and 0 to 9."""
+        self._step_target(1)
 
-    def action_previous_option(self) -> None:
-        self.option = (self.option - 1) % len(self.options())
+    def action_previous_class(self) -> None:
+        self._step_target(-1)
 
-    def action_more(self) -> None:
-        self._change(self.options()[self.option], 1)
+    def _step_target(self, by: int) -> None:
+        if target := self._target():
+            try:
+                target.change(by)
+            except RequestError as error:
+                self.workspace.tell(Notice(str(error), severity="warning"))
 
-    def action_less(self) -> None:
-        self._change(self.options()[self.option], -1)
 
-    def action_next_target(self) -> None:
-        self._change_target(1)
-
-    def action_previous_target(self) -> None:
-        self._change_target(-1)
-
-    def _change_target(self, by: int) -> None:
-        """Step through any other class and 0 to 9; from noise, all classes and 0 to 9."""
-        if target := next((p for p in self.options() if p.name in ("target", "classes")), None):
-            self._change(target, by)
-
-    def _change(self, parameter: Parameter, by: int) -> None:
-        now = self._value(parameter)
-        new = _next(parameter, now, by)
-        if new == now:
-            return
-        chosen = {**self.chosen, parameter.name: new}
-        if parameter.name == "norm" and "epsilon" in {p.name for p in self.options()}:
-            chosen["epsilon"] = EPSILONS[new]
-        if parameter.name == "random_start" and not new:
-            chosen.pop("restarts", None)
-        try:
-            self.request(chosen)
-        except RequestError as error:
-            self.notify(str(error), severity="warning", markup=False)
-            return
-        self.anew()
-        self.chosen = chosen
+def _choices(parameter: Parameter) -> Sequence[Any]:
+    """The choices of a parameter that is no plain number; empty for the others."""
+    if parameter.name == "classes":
+        return ["0123456789", *"0123456789"]
+    if parameter.name == "target":
+        return range(int(parameter.meta.ge or 0), 10)
+    return ()
 
 
 def _shown(name: str, value: Any) -> str:
@@ -158,27 +154,3 @@ def _shown(name: str, value: Any) -> str:
     if name == "step_size" and value == 0:
         return "auto"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _next(parameter: Parameter, now: Any, by: int) -> Any:
-    """The value after or before `now`: choices wrap around, numbers stop at their bounds."""
-    if parameter.name == "classes":
-        choices = ["0123456789", *"0123456789"]
-    elif parameter.name == "target":
-        choices = list(range(int(parameter.meta.ge or 0), 10))
-    else:
-        choices = list(parameter.choices)
-    if choices:
-        return choices[(choices.index(now) + by) % len(choices)]
-    ladder = LADDERS.get(parameter.name)
-    if ladder is None:
-        new = now + by
-    else:
-        further = [value for value in ladder if (value > now if by > 0 else value < now)]
-        new = (further[0] if by > 0 else further[-1]) if further else now
-    try:
-        value = msgspec.convert(new, parameter.type, strict=False)
-        parameter.check(value)
-    except RequestError:
-        return now
-    return value

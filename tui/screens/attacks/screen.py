@@ -1,10 +1,6 @@
-"""The attacks screen, with its settings and the list of its pages."""
+"""The attacks screen, with the list of its pages."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-
-from textual.widget import Widget
 
 from tui.keys import bindings
 from tui.screens.attacks.attack import AttackPage
@@ -13,19 +9,14 @@ from tui.screens.attacks.curve import CurvePage
 from tui.screens.attacks.transfer import TransferPage
 from tui.screens.attacks.universal import UniversalPage
 from tui.screens.inspect_pages import InspectPages
-from tui.widgets.settings import Settings
 
 
 class AttacksScreen(InspectPages):
     """The notebook's section 3, and the question that it leaves open: how large a perturbation an attack needs."""
 
     mode = "attacks"
-    BINDINGS = bindings("attacks", paged=True)
+    BINDINGS = bindings("attacks")
     page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage)
-
-    def above(self) -> Iterable[Widget]:
-        """The settings of the page in front."""
-        yield Settings()
 
     def on_resize(self) -> None:
         """Draw again: the room for the legend and the titles depends on the width."""

@@ -28,11 +28,10 @@ class TransferPage(MeasurementPage[TransferMeasured]):
         )
         yield Rows(empty=empty, id="transfer-table")
 
-    def settings(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
-        return super().settings(chosen) | {"others": self.others}
+    def fields(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        return super().fields(chosen) | {"others": self.others}
 
     def draw(self) -> None:
-        super().draw()
         found = self.measured
         if found is None:
             self.table.show("", "", ())

@@ -36,7 +36,6 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         yield Rows(empty="r makes one perturbation from training digits\nand adds it to others", id="universal-table")
 
     def draw(self) -> None:
-        super().draw()
         found, gray, apart = self.measured, replace(self.view, colours="gray"), replace(self.view, colours="diverging")
         raster, grid = self.query_one(Raster), self.query_one(RasterGrid)
         if found is None:

@@ -20,6 +20,7 @@ from tui.drawing.view import View
 from tui.screens.inspect import Movable
 from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
@@ -27,6 +28,7 @@ class MethodsPage(PatchPage):
     """The contribution of each pixel to the class, by eight methods."""
 
     page = "methods"
+    title = "methods"
     look = View("glyphs", "diverging", False)
     cam: State[LayerName] = State("conv2")
     """The convolution that Grad-CAM shows."""
@@ -39,7 +41,7 @@ class MethodsPage(PatchPage):
         yield Raster(id="method")
 
     def wanted(self) -> Sequence[Request]:
-        return [Attribute(**self.desk.settings())]
+        return [Attribute(**self.desk.about())]
 
     def take(self, event: NetworkEvent) -> None:
         if isinstance(event, AttributionsComputed):
@@ -128,6 +130,15 @@ class MethodsPage(PatchPage):
             self._draw_method(self.attributions)
             self.desk.draw_status()
 
-    def action_panel(self) -> None:
+    def settings(self) -> Sequence[Setting]:
+        cam = Setting(
+            "cam", "Grad-CAM of", self.cam, self._choose, ("conv2", "conv1"), help="the convolution that Grad-CAM shows"
+        )
+        return [*super().settings(), cam]
+
+    def _choose(self, cam: LayerName) -> None:
+        self.cam = cam
+
+    def action_other_map(self) -> None:
         """Switch to Grad-CAM of the other convolution."""
         self.cam = "conv1" if self.cam == "conv2" else "conv2"

@@ -22,6 +22,7 @@ from tui.screens.inspect import Movable
 from tui.screens.occlusion.maps import Maps, Panel
 from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.bars import Bars
 from tui.widgets.pictures import Legend, Raster
 
@@ -34,7 +35,8 @@ class OcclusionPage(PatchPage):
     """The notebook's section 2.4."""
 
     page = "occlusion"
-    over_many = True
+    title = "occlusion"
+    over_many = AVERAGED
     drops: State[bool] = State(False)
     """Whether the second map is the drop in probability, rather than the predicted class."""
     occlusion: OcclusionMap | None = None
@@ -48,7 +50,7 @@ class OcclusionPage(PatchPage):
         yield Maps(empty="no map yet", id="occlusion-maps")
 
     def wanted(self) -> Sequence[Request]:
-        return [Occlude(**self.desk.settings(), average=AVERAGED if self.many else 0)]
+        return [Occlude(**self.desk.about(), average=AVERAGED if self.many else 0)]
 
     def take(self, event: NetworkEvent) -> None:
         if isinstance(event, OcclusionMap):
@@ -211,7 +213,17 @@ class OcclusionPage(PatchPage):
             self._draw_patched()
             self.desk.draw_status()
 
-    def action_panel(self) -> None:
+    def settings(self) -> Sequence[Setting]:
+        second = Setting(
+            "second", "beside", self.drops, self._choose, (False, True),
+            show=lambda drops: "drop" if drops else "predicted class", help="what the second map shows",
+        )  # fmt: skip
+        return [*super().settings(), second]
+
+    def _choose(self, drops: bool) -> None:
+        self.drops = drops
+
+    def action_other_map(self) -> None:
         """Switch the second map; where only one map fits, step through the first, the predicted class and the drop."""
         maps = self.maps
         if not maps.both_fit and maps.front == 0:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 from engine.attribution.events import DigitEvent
-from engine.attribution.requests import BaselineName, WatchedClass
+from engine.attribution.requests import BaselineName, Explain, WatchedClass
 from engine.event import Event
-from engine.geometry import IMAGE_SIZE
 from engine.lab import Job
+from engine.request import parameters
 from tui.drawing.raster import Span
 from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
+from tui.setting import Setting, of_parameter
 
 BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
-"""The baselines that a key steps through: the named ones, then grays."""
-WATCHED: tuple[WatchedClass, ...] = get_args(WatchedClass)
+"""What a key fills the patch with, in turn: the named baselines, then grays."""
+LABELS = {"patch_size": "patch", "stride": "stride", "baseline": "fill", "watch": "class"}
+"""The settings of the patch, by the names of the requests' fields."""
+FILLS = {"zero": "0 (black)", "one": "1 (white)"}
 PROBABILITY = Span(0.0, 1.0)
 
 
@@ -46,45 +51,50 @@ class PatchScreen(InspectPages):
     def digits_in_split(self) -> int:
         return self._count
 
-    def settings(self) -> dict[str, Any]:
+    def about(self) -> dict[str, Any]:
         """The fields of a request about the current digit and the patch."""
         split, index = self.workspace.digit
         patch = {name: getattr(self.patch, name) for name in Patch.__dataclass_fields__}
         return {"what": self.workspace.what, "split": split, "index": index, **patch}
 
+    def patch_settings(self) -> list[Setting]:
+        """The settings of the patch."""
+        found = []
+        known = {parameter.name: parameter for parameter in parameters(Explain)}
+        for name, parameter in ((name, known[name]) for name in LABELS):
+            value = getattr(self.patch, name)
+            if name == "baseline":
+                fill = Setting(name, LABELS[name], value, self._fill, BASELINES, show=_fill, help=parameter.help)
+                found.append(fill)
+            else:
+                found.append(of_parameter(parameter, value, partial(self._change, name), label=LABELS[name]))
+        return found
+
+    def _change(self, name: str, value: Any) -> None:
+        self.patch = replace(self.patch, **{name: value})
+
+    def _fill(self, baseline: str) -> None:
+        Explain(what="pretrained:cnn", baseline=baseline)  # raises RequestError where there is no such baseline
+        self._change("baseline", baseline)
+
+    def _step(self, name: str, by: int) -> None:
+        next(each for each in self.patch_settings() if each.name == name).change(by)
+
     def action_larger_patch(self) -> None:
-        self._resize(1, 0)
+        self._step("patch_size", 1)
 
     def action_smaller_patch(self) -> None:
-        self._resize(-1, 0)
-
-    def action_longer_stride(self) -> None:
-        self._resize(0, 1)
-
-    def action_shorter_stride(self) -> None:
-        self._resize(0, -1)
-
-    def _resize(self, size: int, stride: int) -> None:
-        self.patch = replace(
-            self.patch,
-            patch_size=min(max(self.patch.patch_size + size, 1), IMAGE_SIZE - 1),
-            stride=min(max(self.patch.stride + stride, 1), IMAGE_SIZE - 1),
-        )
+        self._step("patch_size", -1)
 
     def action_next_baseline(self) -> None:
-        self.patch = replace(
-            self.patch, baseline=BASELINES[(BASELINES.index(self.patch.baseline) + 1) % len(BASELINES)]
-        )
+        self._step("baseline", 1)
 
-    def action_next_watched(self) -> None:
-        self._watch_class(1)
+    def action_next_class(self) -> None:
+        """Watch the next class: true, predicted, 0, 1 and so on."""
+        self._step("watch", 1)
 
-    def action_previous_watched(self) -> None:
-        self._watch_class(-1)
-
-    def _watch_class(self, by: int) -> None:
-        """Step through true, predicted, 0, 1 and so on."""
-        self.patch = replace(self.patch, watch=WATCHED[(WATCHED.index(self.patch.watch) + by) % len(WATCHED)])
+    def action_previous_class(self) -> None:
+        self._step("watch", -1)
 
 
 class PatchPage(InspectPage):
@@ -93,8 +103,18 @@ class PatchPage(InspectPage):
     desk: PatchScreen
     many: State[bool] = State(False)
     """Whether many digits are wanted, rather than only the current one."""
-    over_many = False
-    """Whether the page can average over many digits."""
+    over_many = 0
+    """The number of digits that the page can average over; 0 if it cannot."""
+
+    def settings(self) -> Sequence[Setting]:
+        found = self.desk.patch_settings()
+        if self.over_many:
+            words = {False: "this digit", True: f"mean of {self.over_many}"}
+            found.append(Setting("many", "over", self.many, self._average, (False, True), show=words.__getitem__))
+        return found
+
+    def _average(self, many: bool) -> None:
+        self.many = many
 
     def settled(self) -> bool:
         """Whether the page is in front, and all its requests have been answered for the network as it is now."""
@@ -114,6 +134,10 @@ class PatchPage(InspectPage):
     def action_stop(self) -> None:
         """Go back to the current digit; what was computed is kept for the next time."""
         self.many = False
+
+
+def _fill(baseline: str) -> str:
+    return FILLS.get(baseline, baseline)
 
 
 def positive(view: View) -> str:

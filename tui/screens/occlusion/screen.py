@@ -18,7 +18,7 @@ class OcclusionScreen(PatchScreen):
     """The notebook's section 2.4, with measurements of what it only asserts: that the network looks at the digit."""
 
     mode = "occlusion"
-    BINDINGS = bindings("occlusion", paged=True)
+    BINDINGS = bindings("occlusion")
     colours = "viridis"
     page_types = (OcclusionPage, MethodsPage, TrustPage)
 

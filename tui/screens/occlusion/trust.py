@@ -27,8 +27,9 @@ class TrustPage(PatchPage):
     """Measures what the notebook only asserts: that the network looks at the digit."""
 
     page = "trust"
+    title = "are they faithful?"
     legend = False
-    over_many = True
+    over_many = MEASURED
     attributions: AttributionsComputed | None = None
     faithfulness: FaithfulnessMeasured | None = None
 
@@ -40,7 +41,7 @@ class TrustPage(PatchPage):
 
     def wanted(self) -> Sequence[Request]:
         many: dict[str, Any] = {"digits": MEASURED, "randomise": True} if self.many else {}
-        return [Attribute(**self.desk.settings(), **many)]
+        return [Attribute(**self.desk.about(), **many)]
 
     def take(self, event: NetworkEvent) -> None:
         if isinstance(event, AttributionsComputed):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from textual.app import ComposeResult
 
@@ -21,6 +22,7 @@ from tui.drawing.words import cut, padded
 from tui.screens.pages import Page, PagedScreen
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.chart import Chart, Curve
 from tui.widgets.rows import Row, Rows
 
@@ -57,6 +59,7 @@ class ComparisonPage(Page):
     """The chart above the table, for the marked runs."""
 
     page = "compare"
+    title = "comparison"
     desk: RunsDesk
     reading: State[Reading] = State(Reading())
     """How the curves are shown."""
@@ -88,7 +91,7 @@ class ComparisonPage(Page):
 
     def compose(self) -> ComposeResult:
         yield Chart("", empty="", id="compared-curves")
-        yield Rows(empty="mark runs in the list with space, then press g", id="compared")
+        yield Rows(empty="mark runs in the list with space, then press tab", id="compared")
 
     @property
     def rows(self) -> Rows:
@@ -97,18 +100,32 @@ class ComparisonPage(Page):
 
     # View
 
+    def settings(self) -> Sequence[Setting]:
+        reading = self.reading
+        return (
+            Setting("field", "curve", reading.field, partial(self._read_as, "field"), tuple(FIELDS), show=_curve_name),
+            Setting(
+                "by_seconds", "by", reading.by_seconds, partial(self._read_as, "by_seconds"), (False, True),
+                show=lambda by_seconds: "seconds" if by_seconds else "epoch",
+            ),
+            Setting(
+                "smoothing", "smoothed over", reading.smoothing, partial(self._read_as, "smoothing"), SMOOTHING,
+                show=lambda count: f"{count} epochs" if count > 1 else "1 epoch",
+            ),
+        )  # fmt: skip
+
+    def _read_as(self, name: str, value: Any) -> None:
+        self.reading = replace(self.reading, **{name: value})
+
     def action_measure(self) -> None:
-        names = list(FIELDS)
-        self.reading = replace(self.reading, field=names[(names.index(self.reading.field) + 1) % len(names)])
+        """Show the next curve."""
+        self.settings()[0].change(1)
 
-    def action_axis(self) -> None:
-        """Switch the x axis between epochs and seconds."""
-        self.reading = replace(self.reading, by_seconds=not self.reading.by_seconds)
+    def action_earlier(self) -> None:
+        self.move_cursor(-1)
 
-    def action_smooth(self) -> None:
-        """Smooth over more epochs; after the most, not at all."""
-        smoothing = SMOOTHING[(SMOOTHING.index(self.reading.smoothing) + 1) % len(SMOOTHING)]
-        self.reading = replace(self.reading, smoothing=smoothing)
+    def action_later(self) -> None:
+        self.move_cursor(1)
 
     def move_cursor(self, by: int) -> None:
         """Move the cursor of the chart by this many epochs."""
@@ -118,7 +135,7 @@ class ComparisonPage(Page):
 
     def sentence(self) -> str:
         """What the keys do."""
-        return "left and right move the cursor, y changes the curve, b the axis, w the smoothing"
+        return "left and right read the curves at an epoch, y shows another curve, s changes the settings"
 
     def figure(self) -> DrawFigure | None:
         return DrawFigure(subject=self.event, folder=str(self.workspace.figures_folder)) if self.event else None
@@ -198,3 +215,7 @@ class ComparisonPage(Page):
         """Moving averages over the chosen number of values up to each one; later values do not contribute."""
         n = self.reading.smoothing
         return [sum(part) / len(part) for part in (ys[max(0, i + 1 - n) : i + 1] for i in range(len(ys)))]
+
+
+def _curve_name(field: str) -> str:
+    return FIELDS[field].removesuffix(" %")

@@ -44,6 +44,7 @@ class ListPage(Page):
     """The runs and the queue, and the commands for them."""
 
     page = "list"
+    title = "runs"
     desk: RunsDesk
     order: State[str] = State("newest")
     filter: State[str] = State("")
@@ -127,10 +128,10 @@ class ListPage(Page):
         if self.desk.runs is None:
             return f"reading {self.workspace.root}"
         if isinstance(here, Train):
-            return "queued: d removes it, - and + move it"
+            return "queued: D removes it, K and J move it"
         if here is None:
             return "no run matches: / edits the filter" if self.filter else ""
-        return remark(here) or f"{here.variant} on {here.dataset}: n adds a note with #tags"
+        return remark(here) or f"{here.variant} on {here.dataset}: N adds a note with #tags"
 
     def figure(self) -> DrawFigure | None:
         """The curves of the run under the cursor."""

@@ -14,7 +14,7 @@ from engine.report.events import ReportWritten
 from engine.report.requests import Report
 from engine.request import RequestError
 from engine.runs.events import RunSummary
-from tui.keys import Command, bindings
+from tui.keys import bindings
 from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.runs.list import ListPage
@@ -27,7 +27,7 @@ class RunsScreen(RunsDesk):
 
     mode = "runs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings("runs", paged=True),
+        *bindings("runs"),
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
         Binding("pageup", "move(-10)", show=False),
@@ -81,9 +81,9 @@ class RunsScreen(RunsDesk):
     def on_rows_moved(self) -> None:
         self.update()
 
-    def live_commands(self) -> tuple[Command, ...]:
-        """Leave out `stop` where there is nothing to stop; a report can be stopped on each page."""
-        return tuple(each for each in super().live_commands() if each.name != "stop" or self.list.can_stop())
+    def unused(self) -> set[str]:
+        """Also `stop` where there is nothing to stop; a report can be stopped on each page."""
+        return super().unused() | (set() if self.list.can_stop() else {"stop"})
 
     # Keys
 
@@ -126,7 +126,7 @@ class RunsScreen(RunsDesk):
         elif self.page is self.list:
             self.list.stop_run()
 
-    def action_report(self) -> None:
+    def action_export_second(self) -> None:
         """Write a report on the marked runs, or on the one under the cursor."""
         names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
         if not names and isinstance(here := self.list.here, RunSummary):
