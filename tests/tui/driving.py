@@ -13,9 +13,11 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from tui.app import MnistTui
 from tui.keys import SCREENS
+from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.lines import ProgressLine
+from tui.widgets.settings import Settings
 from tui.workspace import Opened
 
 CNN = "pretrained:cnn"
@@ -65,6 +67,23 @@ def changed(app: MnistTui) -> None:
 async def settled(pilot: Pilot[int], screen: InspectScreen) -> None:
     """Wait until all results that the screen asked for have arrived and are drawn."""
     await until(pilot, lambda: all(screen.inquiry.answered(request) for request in screen.wanted()))
+    await drawn(pilot)
+
+
+async def adjust(pilot: Pilot[int], screen: LabScreen, name: str, *keys: str) -> None:
+    """Go to a setting of the page by its keys, press `keys` there, and leave the settings."""
+    row = screen.query_one(Settings)
+    for _ in range(len(row.settings) + 1):
+        await pilot.press("s")
+        if row.selected and row.selected.name == name:
+            break
+    assert row.selected
+    assert row.selected.name == name
+    for key in keys:
+        await pilot.press(key)
+        if isinstance(screen, InspectScreen):
+            await settled(pilot, screen)
+    await pilot.press("escape")
     await drawn(pilot)
 
 

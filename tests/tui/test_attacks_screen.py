@@ -32,7 +32,7 @@ from engine.runs.finding import pretrained
 from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, settled, show, status, until, words
+from tests.tui.driving import adjust, drawn, go, settled, show, status, until, words
 from tui.drawing.vocabulary import beta_answer
 from tui.screens.activations import ActivationsScreen
 from tui.screens.attacks import AttacksScreen
@@ -117,11 +117,14 @@ async def test_keys_choose_attack_and_parameters(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "w", "o", "P", "O", "p")
+        await press(pilot, screen, "w", "w")
+        await adjust(pilot, screen, "steps", "left")
         assert screen.wanted() == [AttackTargeted(what=CNN, target=7, steps=10)]
         assert finished(screen).settings["target"] == 7
         assert "towards 7" in words(attack(screen).grid)
-        await press(pilot, screen, "a", "a", "p", "o", "p")  # PGD with a larger epsilon, then the other norm
+        await press(pilot, screen, "a", "a")  # PGD
+        await adjust(pilot, screen, "epsilon", "right")
+        await adjust(pilot, screen, "norm", "right")
         assert screen.wanted() == [AttackPgd(what=CNN, epsilon=2.0, norm="l2")]
         assert 1.9 < finished(screen).l2.max() < 2.0001
         await press(pilot, screen, "a")
@@ -138,20 +141,22 @@ async def test_parameters_end_where_their_bounds_are(still_app: MakeApp) -> None
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, *["o"] * 4, *["P"] * 3)
+        await adjust(pilot, screen, "beta", *["left"] * 3)
         assert screen.wanted() == [AttackTargeted(what=CNN, beta=0.0)]
-        assert "beta ‹0›" in text(screen, Settings)
+        assert "beta 0 " in text(screen, Settings)
         # Plain gradient ascent instead of Adam, with any step size; and a start from noise, penalised by its distance
         # to the digit.
-        await press(pilot, screen, "O", "O", "p", "o", "p", *["o"] * 2, "p")
+        for name in ("optimizer", "step_size", "start"):
+            await adjust(pilot, screen, name, "right")
         plain = AttackTargeted(what=CNN, optimizer="plain", step_size=0.02, beta=0.0, start="noise")
         assert screen.wanted() == [plain]
         assert finished(screen).settings["start"] == "noise"
         assert max(LADDERS["step_size"]) == 1000
         # Restarts differ only in their random starting points, so they are refused for a start at the image.
-        await press(pilot, screen, "a", "a", *["o"] * 4, "p")
+        await press(pilot, screen, "a", "a")
+        await adjust(pilot, screen, "random_start", "right")
         assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
-        await press(pilot, screen, "o", "p")
+        await adjust(pilot, screen, "restarts", "right")
         assert screen.wanted() == [AttackPgd(what=CNN, random_start=False)]
         assert "restarts without a random start are all the same" in list(app._notifications)[-1].message
     for values in LADDERS.values():
@@ -162,15 +167,15 @@ async def test_the_current_digit_alone(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "d")
+        await adjust(pilot, screen, "alone", "right")
         assert finished(screen).indices == (61,)
         await press(pilot, screen, ".")
         assert finished(screen).indices == (62,)
         assert "test 62" in text(screen, Raster, "attack-original")
-        await press(pilot, screen, "d")
+        await adjust(pilot, screen, "alone", "right")
         assert screen.wanted() == [AttackTargeted(what=CNN, indices=GALLERY)]
         app.workspace.digit = ("test", 8)
-        await press(pilot, screen, "d")  # a 5, which is also the target
+        await adjust(pilot, screen, "alone", "left")  # a 5, which is also the target
         assert "there is nothing to attack: all of these images are of class 5 already" in status(screen)
         await press(pilot, screen, "w")
         assert finished(screen).targets == (6,)
@@ -197,9 +202,9 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         await drawn(pilot)
         at = attack(screen).step
         assert 0 < at < 1500
-        assert f"paused after step {at}: space resumes, s takes one step, x stops" in status(screen)
+        assert f"paused after step {at}: space resumes, ] takes one step, x stops" in status(screen)
         for further in (1, 2, 3):
-            await pilot.press("s")
+            await pilot.press("]")
             await until(pilot, lambda: attack(screen).step == at + further and job.state == "paused")  # noqa: B023
         await drawn(pilot)
         assert attack(screen).step == at + 3
@@ -270,7 +275,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "g")
+        await press(pilot, screen, "tab")
         assert screen.wanted() == []  # work that takes so long starts only on request
         assert "r measures accuracy under attack" in text(screen, Rows)
         await press(pilot, screen, "r")
@@ -285,10 +290,10 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         last = found.points[-1]
         assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
         assert "first fooled by PGD" in text(screen, Rows)
-        await press(pilot, screen, "p")  # the results were for the other norm
+        await adjust(pilot, screen, "norm", "right")  # the results were for the other norm
         assert measured(screen, "curve") is None
         assert screen.wanted() == []
-        await press(pilot, screen, "g")
+        await press(pilot, screen, "shift+tab")
         assert finished(screen).attack == "targeted"
 
 
@@ -296,12 +301,12 @@ async def test_beta_and_transfer(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "b", "r")
+        await press(pilot, screen, "tab", "tab", "r")
         assert screen.wanted() == [SweepBeta(what=CNN, count=10)]
         assert type(measured(screen, "beta")) is BetaSwept
         assert "it does nothing" in text(screen, Rows, "beta-table")
         assert "success by beta" in text(screen, Chart, "beta-success")
-        await press(pilot, screen, "y", "r")
+        await press(pilot, screen, "tab", "r")
         assert screen.wanted() == [MeasureTransfer(what=CNN, others=("pretrained:cnn-bn",), count=10)]
         assert isinstance(measured(screen, "transfer"), TransferMeasured)
         assert "over 10 digits that all networks classify correctly" in text(screen, Rows, "transfer-table")
@@ -313,7 +318,10 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "u", "o", "o", "o", *["P"] * 8, "o", "o", "P", "P", "P")
+        await press(pilot, screen, "shift+tab")
+        await adjust(pilot, screen, "steps", *["left"] * 8)
+        await adjust(pilot, screen, "made_of", *["left"] * 3)
+        await adjust(pilot, screen, "count", *["left"] * 3)
         await press(pilot, screen, "r")
         assert screen.wanted() == [AttackUniversal(what=CNN, made_of=10, steps=1, count=100)]
         found = measured(screen, "universal")
@@ -326,7 +334,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         await press(pilot, screen, "w")  # the results were without a target
         assert measured(screen, "universal") is None
         assert screen.wanted() == []
-        await press(pilot, screen, "u")
+        await press(pilot, screen, "escape")
         assert screen.front == "attack"
 
 
@@ -339,7 +347,7 @@ async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await pilot.press("g", "r")
+        await pilot.press("tab", "r")
         await until(pilot, lambda: measured(screen, "curve") is not None)  # over the first digits
         await pilot.press("x")
         await drawn(pilot)
@@ -373,9 +381,9 @@ async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch
         screen = await go(pilot, "7", AttacksScreen)
         for keys, name in (
             ((), "attack-targeted-mnist-test.png"),
-            (("g", "r"), "robustness-linf-10.png"),
-            (("b", "r"), "beta-10.png"),
-            (("y", "r"), "transfer-pgd.png"),
+            (("tab", "r"), "robustness-linf-10.png"),
+            (("tab", "r"), "beta-10.png"),
+            (("tab", "r"), "transfer-pgd.png"),
         ):
             await press(pilot, screen, *keys)
             await pilot.press("e")
@@ -391,12 +399,12 @@ async def test_answers_wait_behind_other_pages(still_app: MakeApp) -> None:
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         made = finished(screen)
-        await press(pilot, screen, "b", "r")
+        await press(pilot, screen, "tab", "tab", "r")
         swept = measured(screen, "beta")
-        await press(pilot, screen, "b", "b")
+        await press(pilot, screen, "tab", "shift+tab")
         assert measured(screen, "beta") is swept  # it was not run again
         assert screen.figure() is not None
-        await press(pilot, screen, "b")
+        await press(pilot, screen, "escape")
         assert attack(screen).shown is made
         await press(pilot, screen, "r")
         assert attack(screen).shown is not made  # `r` restarts it
@@ -408,13 +416,13 @@ async def test_what_has_no_answer_shows_none(still_app: MakeApp, small: Dataset)
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
         app.workspace.digit = ("test", five)
-        await press(pilot, screen, "d")
+        await adjust(pilot, screen, "alone", "right")
         assert "class 5 already" in status(screen)
         assert attack(screen).shown is None
         assert screen.figure() is None
-        await press(pilot, screen, "[", "e", "y")
+        await press(pilot, screen, "[", "e", "tab")
         assert "class 5" not in status(screen)  # that belongs to the previous page
-        await press(pilot, screen, "y", ".")
+        await press(pilot, screen, "shift+tab", ".")
         assert finished(screen).indices == (five + 1,)
 
 
@@ -433,8 +441,8 @@ async def test_numbers_that_are_none(still_app: MakeApp, tmp_path: Path) -> None
             show(app, tmp_path / f"{name}.safetensors")
             await pilot.press("1")
             screen = await go(pilot, "7", AttacksScreen)
-            attack(screen)._settings["noise"] = {"steps": 10}, 0
-            await press(pilot, screen, "A", "down", "enter", "escape", "a", "b", "r", "b")
+            attack(screen)._chosen["noise"] = {"steps": 10}
+            await press(pilot, screen, "A", "down", "enter", "escape", "a", "tab", "tab", "r", "escape")
             assert app.is_running
 
 
@@ -470,7 +478,7 @@ async def test_a_sweep_of_one_point_claims_nothing(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "b", "r")
+        await press(pilot, screen, "tab", "tab", "r")
         swept = measured(screen, "beta")
         assert swept is not None
         assert beta_answer(replace(swept, points=swept.points[:1])) == [
@@ -485,9 +493,9 @@ async def test_a_key_of_another_page_does_nothing(
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "g", "s", "space", "d", "a", "left_square_bracket", "comma", "enter")
+        await press(pilot, screen, "tab", "space", "a", "left_square_bracket", "comma", "enter")
         assert screen.front == "curve"
-        assert not list(tmp_path.glob("figures/*"))  # `s` takes a step on the first page, and saves no screen here
+        assert not list(tmp_path.glob("figures/*"))  # nothing is saved
         assert app.workspace.digit == ("test", 61)
         assert attack(screen).attack_name == "targeted"
 
@@ -496,7 +504,7 @@ async def test_x_leaves_a_finished_measurement_alone(still_app: MakeApp) -> None
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "b", "r")
+        await press(pilot, screen, "tab", "tab", "r")
         before = status(screen)
         assert "without a penalty" in before
         await press(pilot, screen, "x")
@@ -519,7 +527,7 @@ async def test_a_stopped_attack_begins_once_with_other_settings(still_app: MakeA
             return submit(request)
 
         app.workspace.lab.submit = noted  # type: ignore[method-assign]
-        await pilot.press("P")
+        await pilot.press("W")
         await until(pilot, lambda: bool(asked))
         await pilot.press("x")
         assert asked == [AttackNoise(what=CNN, classes="9")]

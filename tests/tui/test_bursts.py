@@ -14,7 +14,8 @@ from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp
 from tests.tui.driving import until
 from tui.app import MnistTui
-from tui.keys import COMMANDS, SCREENS, PaletteScreen
+from tui.keys import COMMANDS, SCREENS
+from tui.palette import PaletteScreen
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.runs import RunsScreen
@@ -34,8 +35,9 @@ def burst(app: MnistTui, *keys: str) -> None:
 @pytest.mark.parametrize(("number", "mode"), [(number, mode) for number, _, mode in SCREENS if mode != "train"])
 async def test_keys_right_after_the_key_of_a_screen(still_app: MakeApp, number: str, mode: str) -> None:
     app = still_app(empty=True)
-    leaving = ("quit", "command_palette", "screenshot", "export")
-    keys = [command.key for command in COMMANDS if mode in command.screens and command.name not in leaving]
+    leaving = ("quit", "command_palette", "screenshot", "export", "export_second")
+    own = [command for command in COMMANDS if mode in command.screens and command.name not in leaving]
+    keys = [key for command in own for key in command.key.split(",")]
     async with app.run_test(size=(120, 40)) as pilot:
         burst(app, number, "end", "pagedown", "left", *keys, "escape", "escape")
         await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.mode == mode and app.screen.ready)
@@ -47,7 +49,7 @@ async def test_keys_right_after_the_key_of_a_screen(still_app: MakeApp, number: 
 @pytest.mark.parametrize(("number", "mode"), SCREENS_BY_KEY)
 async def test_keys_right_after_the_last_one(still_app: MakeApp, number: str, mode: str) -> None:
     app = still_app(empty=True)
-    keys = [command.key for command in COMMANDS if mode in command.screens]
+    keys = [key for command in COMMANDS if mode in command.screens for key in command.key.split(",")]
     async with app.run_test(size=(120, 40)) as pilot:
         burst(app, number)
         await until(pilot, lambda: isinstance(app.screen, LabScreen) and app.screen.mode == mode and app.screen.ready)

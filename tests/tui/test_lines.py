@@ -4,22 +4,28 @@ import pytest
 from rich.cells import cell_len
 from rich.style import Style
 
+from textual.screen import Screen
+
 from tests.tui.conftest import MakeApp
 from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.words import cut, padded
+from tui.setting import Setting
 from tui.widgets.lines import KeyBar
 from tui.widgets.settings import Settings
 
 
-@pytest.mark.parametrize("width", [30, 40, 55, 80])
-async def test_help_and_quit_are_the_last_to_go(still_app: MakeApp, width: int) -> None:
+@pytest.mark.parametrize("width", [30, 40, 55, 80, 200])
+async def test_the_key_bar_says_when_there_are_more_keys(still_app: MakeApp, width: int) -> None:
     app = still_app()
     async with app.run_test(size=(width, 24)) as pilot:
         await pilot.pause()
-        row = "".join(text for text, _ in app.screen.query_one(KeyBar).draw(width, 1)[0])
-        assert len(row) <= width
-        assert "? help" in row
-        assert "q quit" in row
+        bar = app.screen.query_one(KeyBar)
+        row = "".join(text for text, _ in bar.draw(width, 1)[0])
+        assert len(row.rstrip()) <= width
+        labels = [each.label for each in bar.commands if each.label]
+        shown = [label for label in labels if f" {label}  " in row]
+        assert shown == labels[: len(shown)]  # in the order of use
+        assert row.rstrip().endswith("? help" if len(shown) == len(labels) else "? more")
 
 
 def test_names_are_measured_in_cells() -> None:
@@ -43,29 +49,41 @@ def test_what_does_not_fit_ends_in_an_ellipsis() -> None:
     assert [len(clipped(cells(("日本語", plain)), width, plain)) for width in (0, 1, 2)] == [0, 1, 2]
 
 
-async def test_the_parameter_at_hand_is_in_view_and_each_cut_side_says_so(still_app: MakeApp) -> None:
+def _settings(*names: str) -> list[Setting]:
+    return [Setting(name, name, 1, lambda _: None, (1, 2)) for name in names]
+
+
+async def test_the_selected_setting_is_in_view_and_each_cut_side_says_so(still_app: MakeApp) -> None:
     app = still_app()
-    async with app.run_test(size=(30, 10)):
-        settings = Settings()
-        await app.screen.mount(settings)
-        values = [(name, "1") for name in ("alpha", "beta", "gamma", "delta", "omega")]
-        for at, (name, _) in enumerate(values):
-            settings.show(["one", "two"], 0, values, at)
-            row = "".join(character for character, _ in settings.draw(30, 2)[1])
-            assert f"{name} ‹1›" in row
-            assert len(row) <= 30
-            assert row.startswith("…") == (at > 1)
-            assert row.endswith("…") == (at < 4)
+    async with app.run_test(size=(30, 10)) as pilot:
+        await app.push_screen(Screen())
+        row = Settings()
+        await app.screen.mount(row)
+        names = ("alpha", "beta", "gamma", "delta", "omega")
+        row.show(["one", "two"], 0, _settings(*names))
+        row.focus()
+        await pilot.pause()
+        for at, name in enumerate(names):
+            row.select(name)
+            line = "".join(character for character, _ in row.draw(30, 2)[1])
+            assert f"{name}‹1›" in line
+            assert len(line) <= 30
+            assert line.startswith("…") == (at > 2)
+            assert line.endswith("…") == (at < 4)
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
 async def test_settings_of_any_width(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
     monkeypatch.setenv("LC_ALL", locale)
     app = still_app()
-    async with app.run_test(size=(30, 10)):
-        settings = Settings()
-        await app.screen.mount(settings)
-        for at in range(3):
-            settings.show(["one", "two"], 1, [("alpha", "1"), ("beta", "2"), ("c", "3")], at)
+    async with app.run_test(size=(30, 10)) as pilot:
+        await app.push_screen(Screen())
+        row = Settings()
+        await app.screen.mount(row)
+        row.focus()
+        await pilot.pause()
+        row.show(["one", "two"], 1, _settings("alpha", "beta", "c"))
+        for name in ("alpha", "beta", "c"):
+            row.select(name)
             for width in range(40):
-                assert all(len(row) <= width for row in settings.draw(width, 2))
+                assert all(len(line) <= width for height in (1, 2) for line in row.draw(width, height))

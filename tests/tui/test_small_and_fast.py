@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.widgets._toast import Toast
 
 from tests.tui.conftest import MakeApp
-from tui.keys import PaletteScreen
+from tui.palette import PaletteScreen
 from tui.screens.dialogs import HelpScreen
 
 TINY = ((0, 0), (1, 1), (4, 24), (6, 24), (120, 1), (80, 24))

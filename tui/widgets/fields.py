@@ -200,13 +200,10 @@ class Fields(CellWidget, can_focus=True):
 
     # Focus and mouse
 
-    def on_focus(self) -> None:
-        self.edited()
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """Take what was typed if it is possible, and forget it otherwise."""
-        if self.text is not None and not self._enter():
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """When the focus goes, take what was typed if it is possible, and forget it otherwise."""
+        super().watch_has_focus(has_focus)
+        if not has_focus and self.text is not None and not self._enter():
             self._stop()
         self.edited()
         self.redraw()
