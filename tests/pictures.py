@@ -35,14 +35,14 @@ PICTURES = {
     "filters": ("4", "tab", "down", "right"),
     "activations": ("5", "tab", "o", "c", "enter"),
     "occlusion": ("6",),
-    "methods": ("6", "g", "down", "right"),
-    "trust": ("6", "d", "down", "down", "down", "a"),
+    "methods": ("6", "tab", "down", "right"),
+    "trust": ("6", "tab", "tab", "down", "down", "down", "a"),
     "attacks": ("7", "right", "right", "right"),
     "noise": ("7", "A"),
-    "robustness": ("7", "g", "o", "p", "p", "p", "r", *["down"] * 17),
+    "robustness": ("7", "tab", "s", "s", "1", "0", "0", "0", "enter", "escape", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys to press for it."""
-OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "g", "y")}
+OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
 
 
 async def _ready(pilot: Pilot[int], app: MnistTui) -> None:

@@ -17,7 +17,7 @@ SHORT = {
     "epoch": ("1 320", ["cnn     notebook", "cnn-bn  notebook"]),
     "interaction": ("640 2 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
     "occlusion": ("1 24", ["notebook over ours", "Captum over ours", "to make the network ready"]),
-    "screens": ("1 120 40 1", ["first: Model", "again: Digits, shuffled", "first: Occlusion, whole", "again: a map"]),
+    "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),
 }
 """Arguments of each benchmark, and words that its output must contain."""
 

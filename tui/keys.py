@@ -410,10 +410,10 @@ def commands(screen: str) -> tuple[Command, ...]:
 
 def bindings(screen: str = "") -> list[BindingType]:
     """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar."""
-    # Several commands of a screen may share a key: it finds the one of its page.
     own = [each for each in COMMANDS if (screen in each.screens if screen else not each.screens)]
-    found = {(key, each.action_on(screen)): each.label or each.name for each in own for key in each.key.split(",")}
-    return [Binding(key, action, words, show=False) for (key, action), words in found.items()]
+    # Several commands of a screen may share a key: it finds the one of its page.
+    found = {(key, each.action_on(screen)): each.title for each in own for key in each.key.split(",")}
+    return [Binding(key, action, title, show=False) for (key, action), title in found.items()]
 
 
 def grouped(found: Iterable[Command]) -> Iterator[tuple[str, list[Command]]]:

@@ -11,8 +11,10 @@ from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widget import AwaitMount
+from textual.widgets import Input
 
 from engine.words import shown, shown_lines
+from tui.widgets.fields import Fields
 
 SMALLEST = Size(10, 1)
 """Minimum layout size, in columns and rows; a smaller terminal cuts off the rest."""
@@ -25,7 +27,12 @@ class SturdyApp(App[int]):
     """Whether the app has been asked to exit."""
 
     async def on_event(self, event: events.Event) -> None:
-        """Pass on what the terminal sends, with two exceptions that Textual cannot handle.
+        """Pass on what the terminal sends, with three exceptions.
+
+        Keys are handled one after the other. Textual hands a key to the focused widget, and runs its binding when it
+        has travelled back up to the app; by then the next key of a burst, as from a slow connection, may have been
+        handed to another widget: the `D` of a new note, right after the key that asks for one, would delete a run.
+        Only what is typed into a line of text still travels.
 
         A terminal smaller than `SMALLEST` is treated as that size: some of Textual's widgets cannot be narrower. The
         mouse on a widget that was removed since the last layout, such as a notification clicked twice, does nothing:
@@ -34,11 +41,26 @@ class SturdyApp(App[int]):
         if isinstance(event, events.Resize):
             size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
             event = events.Resize.from_dimensions(size, None)
+        elif isinstance(event, events.Key) and self.screen_stack and await self._press(event):
+            return
         elif isinstance(event, events.MouseDown | events.MouseMove) and self.screen_stack:
             widget, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
             if widget is not None and not widget.is_attached:
                 return
         await super().on_event(event)
+
+    async def _press(self, event: events.Key) -> bool:
+        """Handle a key at once; False to leave it to Textual."""
+        focused = self.focused
+        if isinstance(focused, Input) or not self.screen.is_mounted:
+            return False
+        if isinstance(focused, Fields) and focused.press(event.key, event.character):
+            return True
+        return await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)
+
+    async def action_switch_mode(self, mode: str) -> None:
+        """Switch to another screen, and wait until it takes keys."""
+        await self.switch_mode(mode)
 
     def exit(self, *arguments: Any, **named: Any) -> None:
         """Exit. From now on, screens ignore keys while their widgets are being removed."""

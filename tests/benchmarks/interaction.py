@@ -66,14 +66,15 @@ def _field(app: PtyApp) -> str:
 
 
 def _fill(app: PtyApp, size: int, epochs: int) -> None:
-    """Type the numbers of epochs and training images into the form; the focus starts on the first field."""
+    """Type the numbers of epochs and training images into the form."""
+    app.send("s")
     app.wait_for(lambda a: _field(a) != "")
     for name, value in (("epochs", epochs), ("train_size", size)):
         while (before := _field(app)) != name:
-            app.send("\t")
+            app.send("j")
             app.wait_for(lambda a, before=before: _field(a) not in ("", before))  # type: ignore[misc]
-        app.send(f"\x01\x0b{value}")
-        app.wait_for(f"    {value} ")
+        app.send(f"{value}\r")
+        app.wait_for(f"{value}")
 
 
 def keys(cwd: Path, presses: int) -> list[float]:

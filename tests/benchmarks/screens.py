@@ -31,7 +31,7 @@ FIRST = (
     ("Filters, conv2", "\t", b"32 x 32 kernels"),
     ("Activations", "5", b"32 maps of 14x14"),
 )
-AGAIN = (("3", "s", "Digits, shuffled"), ("4", "n", "Filters, another range"), ("5", ".", "Activations, next digit"))
+AGAIN = (("3", "a", "Digits, others"), ("4", "n", "Filters, another range"), ("5", ".", "Activations, next digit"))
 MAPS = (".", "p", "f", "w", "P", ",")
 """Keys that ask for another occlusion map."""
 ROWS, SILENCE = 400, 0.35

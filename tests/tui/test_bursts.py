@@ -20,6 +20,7 @@ from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.train import TrainScreen
+from tui.widgets.form import RequestForm
 
 SCREENS_BY_KEY = [(number, mode) for number, _, mode in SCREENS]
 
@@ -73,6 +74,27 @@ async def test_another_screen_right_after_an_experiment_is_copied(still_app: Mak
         await until(pilot, lambda: isinstance(app.screen, TrainScreen))
         await _taken_in(pilot)
         assert app.screen.has_class("-form")  # it was filled while another screen was in front
+        assert app.is_running
+
+
+@pytest.mark.usefixtures("quick_keys")
+async def test_what_is_typed_right_after_its_key_is_no_command(still_app: MakeApp, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "a run"
+    shutil.copytree(pretrained("cnn").path, run)
+    app = still_app(empty=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        burst(app, "s", "j", "2", "5", "enter")
+        await _taken_in(pilot)
+        assert isinstance(app.screen, TrainScreen)  # `2` and `5` did not go to other screens
+        assert app.screen.query_one(RequestForm).values["epochs"] == 25
+        burst(app, "escape", "8")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        for key in ("N", "M", "?", "ctrl+p"):
+            burst(app, key, "D", "u", "D")
+            await _taken_in(pilot)
+            burst(app, "escape")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert run.is_dir()
         assert app.is_running
 
 

@@ -61,7 +61,7 @@ async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
         assert first is not None
         assert first.order == "random"
         assert app.workspace.digit == ("test", first.digits[screen.grid.cursor].index)
-        await pilot.press("s")
+        await pilot.press("a")
         await settled(pilot, screen)
         assert screen.shown is not None
         assert [d.index for d in screen.shown.digits] != [d.index for d in first.digits]
@@ -70,11 +70,11 @@ async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
         assert all(d.actual != d.predicted for d in screen.shown.digits)
         certainty = [d.probability for d in screen.shown.digits]
         assert certainty == sorted(certainty, reverse=True)
-        await pilot.press("o", "d", "d", "d", "d")
+        await pilot.press("o", "w", "w", "w", "w")
         await settled(pilot, screen)
         assert (screen.shown.order, screen.shown.digit) == ("least-certain", 3)
         assert {d.actual for d in screen.shown.digits} == {3}
-        await pilot.press("D", "D", "D", "D")
+        await pilot.press("W", "W", "W", "W")
         await settled(pilot, screen)
         assert screen.shown.digit == -1
 
@@ -404,18 +404,47 @@ async def test_digits_and_their_legend_agree_in_every_map(still_app: MakeApp) ->
             await pilot.press("c")
 
 
-async def test_arrows_are_not_for_the_matrix(still_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_cell_of_the_matrix_leads_to_its_digits(still_app: MakeApp, size: tuple[int, int]) -> None:
     app = still_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
+        assert screen.evaluated is not None
         before = app.workspace.digit
-        await pilot.press("tab", "down", "j", "end")
-        assert app.workspace.digit == before
-        figure = screen.figure()
-        assert figure is not None
-        assert figure.subject is screen.evaluated
-        await pilot.press("tab", "end")
-        assert app.workspace.digit != before
+        counts = np.array(screen.evaluated.confusion)
+        actual, predicted = np.argwhere(counts * (1 - np.eye(10, dtype=int)))[0].tolist()
+        await pilot.press("tab", "home", *["down"] * actual, *["right"] * predicted)
+        assert app.workspace.digit == before  # the cursor is that of the matrix
+        await pilot.press("enter")
+        await settled(pilot, screen)
+        assert screen.shown is not None
+        assert {(d.actual, d.predicted) for d in screen.shown.digits} == {(actual, predicted)}
+        assert len(screen.shown.digits) == counts[actual, predicted]
+        assert screen.front == "digits"
+        await pilot.press("tab", "end", "enter")  # digits of class 9 that are predicted right
+        await settled(pilot, screen)
+        assert {(d.actual, d.predicted) for d in screen.shown.digits} == {(9, 9)}
+        await pilot.press("escape")
+        await settled(pilot, screen)
+        assert (screen.shown.digit, screen.shown.predicted) == (-1, -1)
+
+
+async def test_a_filter_leads_to_its_activations(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        filters = await go(pilot, "4", FiltersScreen)
+        await pilot.press("right", "right", "right", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ActivationsScreen) and app.screen.is_mounted)
+        screen = app.screen
+        assert isinstance(screen, ActivationsScreen)
+        await settled(pilot, screen)
+        assert (screen.layer, screen.grid.cursor) == ("conv1", 3)
+        await go(pilot, "4", FiltersScreen)
+        await pilot.press("escape", "tab")
+        await settled(pilot, filters)
+        await pilot.press("down", "down", "enter", "enter")
+        await until(pilot, lambda: app.screen is screen)
+        assert (screen.layer, screen.grid.cursor) == ("conv2", 2)
 
 
 async def test_weights_with_a_nan_are_shown(still_app: MakeApp, tmp_path: Path) -> None:
@@ -520,7 +549,7 @@ async def test_a_runs_figures_are_in_its_folder(still_app: MakeApp, trained: Run
         await go(pilot, "4", FiltersScreen)
         path = Path(await export(pilot, app))
         assert path.parent == run.figures_folder
-        await pilot.press("s")
+        await pilot.press("S")
         await until(pilot, lambda: len(app._notifications) == 2)
         (screen,) = run.figures_folder.glob("*.svg")
         assert screen.read_text().startswith("<svg")
@@ -562,7 +591,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(
         before = good.read_bytes()
         monkeypatch.setattr("engine.paths.os.fsync", full)
         assert "No space left on device" in await export(pilot, app)
-        await pilot.press("s")
+        await pilot.press("S")
         await until(pilot, lambda: len(app._notifications) == 3)
         monkeypatch.undo()
         assert list(good.parent.iterdir()) == [good]

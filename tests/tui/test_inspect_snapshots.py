@@ -53,11 +53,11 @@ def test_as_it_opens(  # noqa: PLR0917
         ("3", "m", "enter"),
         ("4", "tab", "down", "right"),
         ("5", "tab", "o", "enter"),
-        ("6", "P", "P", "P", "P", "tab", "right"),
+        ("6", "P", "P", "P", "P", "b", "right"),
         ("6", "enter"),
-        ("6", "g", "down", "right"),
-        ("6", "g", "right", "right", "enter"),
-        ("6", "d", "down", "down"),
+        ("6", "tab", "down", "right"),
+        ("6", "tab", "right", "right", "enter"),
+        ("6", "tab", "tab", "down", "down"),
         ("7", "a", "a", "right", "left_square_bracket", "left_square_bracket", "enter"),
     ],
     ids=[
@@ -78,7 +78,7 @@ def test_from_near(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[in
 
 @SIZES
 @pytest.mark.parametrize("colour", [True, False], ids=["colour", "no-colour"])
-@pytest.mark.parametrize("keys", [("6", "a"), ("6", "s", "s", "d", "a")], ids=["mean map", "mean curves"])
+@pytest.mark.parametrize("keys", [("6", "a"), ("6", "tab", "tab", "a")], ids=["mean map", "mean curves"])
 def test_over_many_digits(  # noqa: PLR0917
     snap_compare: SnapCompare,
     still_app: MakeApp,
@@ -97,7 +97,7 @@ def test_over_many_digits(  # noqa: PLR0917
 @SIZES
 @pytest.mark.parametrize(
     "keys",
-    [("7", "g", "r", "end"), ("7", "b", "r", "down"), ("7", "y", "r")],
+    [("7", "tab", "r", "end"), ("7", "tab", "tab", "r", "down"), ("7", "tab", "tab", "tab", "r")],
     ids=["accuracy under attack", "beta", "transfer"],
 )
 def test_attacks_on_many_digits(
@@ -115,7 +115,7 @@ def test_methods_in_256_colours_on_white(
     snap_compare: SnapCompare, still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLORTERM", "")
-    assert snap_compare(still_app(), terminal_size=(120, 40), run_before=pressing("6", "g", "t"))
+    assert snap_compare(still_app(), terminal_size=(120, 40), run_before=pressing("6", "tab", "t"))
 
 
 def test_confusion_matrix_in_256_colours_on_white(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 from rich.style import Style
-
 from textual.screen import Screen
 
 from tests.tui.conftest import MakeApp

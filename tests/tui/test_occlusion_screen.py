@@ -20,7 +20,7 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.network.events import NetworkEvent
 from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, settled, show, status, until, words
+from tests.tui.driving import adjust, drawn, go, settled, show, status, until, words
 from tui.drawing.raster import Span
 from tui.screens.activations import ActivationsScreen
 from tui.screens.dialogs import DigitScreen
@@ -131,7 +131,7 @@ async def test_the_cursor_is_on_the_map_of_another_run_too(still_app: MakeApp, t
         assert maps_page(screen).maps.at == (20, 20)
         app.workspace.open(trained)
         assert maps_page(screen).occlusion is None
-        await pilot.press("s", "s", "s")  # before any result arrived
+        screen.patch = replace(screen.patch, stride=4)  # before any result arrived
         await settled(pilot, screen)
         assert whole(screen).probabilities.shape == (6, 6)
         assert maps_page(screen).maps.at == (5, 5)
@@ -142,7 +142,8 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "p", "p", "P", "s", "s", "S", "f", "w", "w", "w", "W")
+        await press(pilot, screen, "p", "p", "P", "f", "w", "w", "w", "W")
+        await adjust(pilot, screen, "stride", "right", "2", "enter")
         event = whole(screen)
         assert (event.patch_size, event.stride, event.baseline, event.watched) == (9, 2, "mean", 0)
         assert event.probabilities.shape == (10, 10)
@@ -160,7 +161,8 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         assert (whole(screen).covers == 0.5).all()
         assert "of 0.5, stride 2" in text(screen, Maps)
         screen.patch = replace(screen.patch, patch_size=26, stride=26)
-        await press(pilot, screen, "p", "p", "s", "s")
+        await press(pilot, screen, "p", "p")
+        await adjust(pilot, screen, "stride", "right", "right")
         assert (whole(screen).patch_size, whole(screen).stride) == (27, 27)
         assert whole(screen).probabilities.shape == (1, 1)
         assert maps_page(screen).maps.at == (0, 0)
@@ -176,15 +178,15 @@ async def test_beside_the_map_the_winners_or_the_drop(still_app: MakeApp) -> Non
         for row in range(21):
             found = [character for character in letters[row][at - 45 :] if character.isdigit()]
             assert [int(character) for character in found] == event.winners[row].tolist()
-        await press(pilot, screen, "tab")
+        await press(pilot, screen, "b")
         assert "drop of p(8)" in text(screen, Maps)
         drop = maps_page(screen).maps.panels[1].values
         np.testing.assert_allclose(drop, event.unoccluded_probability - event.probabilities)
-        await press(pilot, screen, "tab")
+        await adjust(pilot, screen, "second", "left")
         assert "predicted class" in text(screen, Maps)
 
 
-async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeApp) -> None:
+async def test_where_two_maps_have_no_room_b_goes_through_all(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
@@ -194,7 +196,7 @@ async def test_where_two_maps_have_no_room_tab_goes_through_all(still_app: MakeA
         seen = []
         for _ in range(4):
             seen.append(text(screen, Maps).splitlines()[0])
-            await press(pilot, screen, "tab")
+            await press(pilot, screen, "b")
         titles = ("p(8)", "predicted class", "drop of p(8)", "p(8)")
         assert [title in line for title, line in zip(titles, seen, strict=True)] == [True] * 4
 
@@ -230,7 +232,8 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "s", "s", "s", "a")
+        await adjust(pilot, screen, "stride", "4", "enter")
+        await press(pilot, screen, "a")
         mean = maps_page(screen).mean
         assert isinstance(mean, ClassOcclusionReady)
         assert (mean.digit, mean.averaged) == (8, 4)
@@ -242,7 +245,7 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is maps_page(screen).mean
-        await press(pilot, screen, "tab", ".")  # a digit of another class
+        await press(pilot, screen, "b", ".")  # a digit of another class
         mean = maps_page(screen).mean
         assert mean is not None
         assert mean.digit == whole(screen).actual
@@ -287,7 +290,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         assert screen.view.colours == "viridis"
-        await press(pilot, screen, "g")
+        await press(pilot, screen, "tab")
         event = methods_page(screen).attributions
         assert event is not None
         assert (screen.view.colours, screen.view.shared) == ("diverging", False)
@@ -311,7 +314,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         methods_page(screen).grid.go_to(6)
         await drawn(pilot)
         assert "zero everywhere" in status(screen)
-        await press(pilot, screen, "home", "tab")
+        await press(pilot, screen, "home", "b")
         assert "largest magnitude" in status(screen)
         assert methods_page(screen).grid.sheet.labels[6] == "Grad-CAM conv1"
         await press(pilot, screen, "right", "right", "enter")
@@ -321,7 +324,7 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         assert f"deletion {event.faithfulness[1].deletion.area:.3f}" in words(near)
         assert "saliency" in words(screen.query_one(Legend))
         colours = []
-        for key in ("escape", "c", "escape", "g"):  # each page has its own colour map
+        for key in ("escape", "c", "escape", "tab"):  # each page has its own colour map
             await press(pilot, screen, key)
             colours.append((screen.front, screen.view.colours))
         assert colours == [
@@ -340,7 +343,8 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "s", "s", "s", "d")
+        await adjust(pilot, screen, "stride", "4", "enter")
+        await press(pilot, screen, "tab", "tab")
         event = methods_page(screen).attributions
         assert event is not None
         table = text(screen, TrustTable)
@@ -416,9 +420,9 @@ async def test_a_digit_by_its_number(still_app: MakeApp) -> None:
     ("keys", "stem"),
     [
         ((), "occlusion-test-61-patch-8"),
-        (("s", "s", "s", "a"), "occlusion-test-class-8-patch-8"),
-        (("g",), "attributions-test-61"),
-        (("d", "a"), "faithfulness-test-2"),
+        (("a",), "occlusion-test-class-8-patch-8"),
+        (("tab",), "attributions-test-61"),
+        (("tab", "tab", "a"), "faithfulness-test-2"),
     ],
     ids=["map", "mean", "methods", "trust"],
 )
@@ -442,9 +446,9 @@ async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monk
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "tab")
+        await press(pilot, screen, "b")
         assert "(':+#)" in text(screen, Maps)
-        await press(pilot, screen, "g")
+        await press(pilot, screen, "tab")
         assert "':+# supports the class" in status(screen)
 
 
@@ -459,14 +463,14 @@ async def test_bars_show_the_likeliest_where_there_is_no_room_for_all(still_app:
 
 
 @pytest.mark.parametrize("size", [(60, 16), (200, 60), (12, 3)])
-@pytest.mark.parametrize("page", ["", "g", "d"])
-async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], page: str) -> None:
+@pytest.mark.parametrize("page", [(), ("tab",), ("tab", "tab")])
+async def test_no_size_is_too_small(still_app: MakeApp, size: tuple[int, int], page: tuple[str, ...]) -> None:
     app = still_app()
     async with app.run_test(size=size) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, *page, "enter", "down", "tab", "escape", "P")
+        await press(pilot, screen, *page, "enter", "down", "b", "escape", "P")
         assert app.screen is screen
-        assert screen.front == ("methods" if page == "g" else "occlusion")  # curves cannot be enlarged
+        assert screen.front == ("methods" if len(page) == 1 else "occlusion")  # curves cannot be enlarged
         assert not screen.has_class("-zoomed")
         assert screen.patch.patch_size == 7
         if screen.front == "occlusion":
@@ -483,7 +487,7 @@ async def test_the_cursor_begins_at_the_minimum_of_whatever_comes_whole(still_ap
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         event = whole(screen)
-        await press(pilot, screen, "s", "s")
+        await adjust(pilot, screen, "stride", "3", "enter")
         small = {name: getattr(maps_page(screen).occlusion, name) for name in OcclusionMapAdvanced.__struct_fields__}
         maps_page(screen).maps.cursor = None
         maps_page(screen).take(OcclusionMapAdvanced(**small))
@@ -511,7 +515,8 @@ async def test_a_mean_of_before_is_not_shown_for_now(still_app: MakeApp, monkeyp
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "s", "s", "a")
+        await adjust(pilot, screen, "stride", "3", "enter")
+        await press(pilot, screen, "a")
         assert "mean of 2" in text(screen, Maps)
         assert "test 61, with the patch" in text(screen, Bars)
         gate.clear()
@@ -547,7 +552,8 @@ async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkey
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "s", "s", "s", "d")
+        await adjust(pilot, screen, "stride", "4", "enter")
+        await press(pilot, screen, "tab", "tab")
         assert "a: mean of 2 digits" in status(screen)
         await press(pilot, screen, "a")
         assert "mean of 2 digits" in text(screen, TrustTable)
@@ -572,7 +578,7 @@ async def test_the_legend_is_of_the_map_in_front(still_app: MakeApp) -> None:
         legends = []
         for _ in range(3):
             legends.append(words(screen.query_one(Legend)))
-            await press(pilot, screen, "tab")
+            await press(pilot, screen, "b")
         first, classes, drop = legends
         assert "p(8)" in first
         assert not classes.strip()
@@ -600,7 +606,7 @@ async def test_integrated_gradients_say_how_complete_they_are(still_app: MakeApp
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await press(pilot, screen, "g", "right", "right", "right", "right")
+        await press(pilot, screen, "tab", "right", "right", "right", "right")
         found = methods_page(screen).attributions
         assert found is not None
         total, difference = found.faithfulness[3].completeness or (0.0, 0.0)
@@ -621,7 +627,7 @@ async def test_weights_that_are_no_numbers(still_app: MakeApp, tmp_path: Path) -
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         assert "the network outputs no finite numbers" in text(screen, Maps)
-        await press(pilot, screen, "g", "d", "escape", "m", "enter", "escape", "tab", "right")
+        await press(pilot, screen, "tab", "tab", "escape", "m", "enter", "escape", "b", "right")
 
 
 async def test_the_mouse_moves_the_patch_too(still_app: MakeApp) -> None:
@@ -645,7 +651,7 @@ async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
-        await pilot.press(*"pppsffgdgw.,..")
+        await pilot.press(*"pppffsj", "right", "escape", "tab", "tab", "shift+tab", *"w.,..")
         await settled(pilot, screen)
         found = methods_page(screen).attributions
         assert found is not None

@@ -80,14 +80,14 @@ def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:
         app.wait_for("quit")
         app.send("8")
         app.wait_for("by newest")
-        app.send("drx md\rR\rd now")
+        app.send("Drx Md\rR\rD now")
         app.wait_for("pasted text is ignored")
-        app.send(f"{START}dd")
-        app.send("d")
+        app.send(f"{START}DD")
+        app.send("D")
         while "keys on Runs" not in app.text:  # keys are ignored until the unfinished paste times out
             app.send("?")
             app.read(1.2 * PATIENCE)
-        app.send("q")
+        app.send("\x1b")
         app.wait_for(lambda a: "keys on Runs" not in a.text)
         app.send("q")
         assert app.wait() == 0

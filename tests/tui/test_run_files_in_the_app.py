@@ -59,7 +59,7 @@ async def test_names_and_notes_of_others(still_app: MakeApp, tmp_path: Path) -> 
         assert isinstance(screen, RunsScreen)
         await until(pilot, lambda: "a\\x1b[31m[red]b" in words(screen.list.rows))
         assert "\\x1b[2J[/] \\u202e" in words(screen.list.rows)
-        for key in ("n", "m"):
+        for key in ("N", "M"):
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, LineScreen))
             await pilot.press("enter")  # unchanged

@@ -81,7 +81,7 @@ def test_train_in_the_light_theme_on_a_log_axis(
 def test_form_with_a_value_that_is_wrong(snap_compare: SnapCompare, still_app: MakeApp, size: tuple[int, int]) -> None:
     async def run(pilot: Pilot[int]) -> None:
         await _settle(pilot)
-        await pilot.press("f", "tab", "backspace", "backspace", "0")
+        await pilot.press("s", "down", "0", "enter")
         await _settle(pilot)
 
     assert snap_compare(still_app(), terminal_size=size, run_before=run)

@@ -94,10 +94,10 @@ def test_a_closed_terminal_ends_the_run_in_order(tmp_path: Path) -> None:
 
 def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
-        app.wait_for("batch normalisation")
-        app.send("\t" * 6)
+        app.wait_for("quit")
+        app.send("s" + "j" * 6)
         app.wait_for("number of training images")
-        app.send("\x01\x0b4000")  # shorter epochs than with all of MNIST
+        app.send("4000\r")  # shorter epochs than with all of MNIST
         app.wait_for("  4000 ")
         folder = _train(app, tmp_path)
         # Nothing is read from here on: the app's writer fills the pseudo-terminal and blocks, as with a stalled

@@ -29,10 +29,10 @@ TEXTS = (
     *("seeds=2 channels=1,2 epochs=1", "batch-norm=no,yes epochs=1", "seeds=0", "channels=", "=", "epochs=1"),
     *("finished", "cnn-bn", "damaged", "theme", "help", "screenshot", "next", "range", "more", "curve", "view"),
 )
-PASTES = (*TEXTS, "one\ntwo\r\nthree", "\t\t", "q\nq\n", "\x00\x07", "\x1b[2J", "x" * 5_000, "8xddd\r")
+PASTES = (*TEXTS, "one\ntwo\r\nthree", "\t\t", "q\nq\n", "\x00\x07", "\x1b[2J", "x" * 5_000, "8xDDD\r")
 DIALOGS = (
-    *(("8", "slash"), ("8", "n"), ("8", "m"), ("1", "Q"), ("5", "i"), ("6", "i"), ("7", "i"), ("1", "f", "tab")),
-    ("ctrl+p",),
+    *(("8", "slash"), ("8", "N"), ("8", "M"), ("1", "Q"), ("5", "slash"), ("6", "i"), ("7", "i")),
+    *(("1", "s", "down", "enter"), ("6", "s", "enter"), ("7", "s", "s", "s", "enter"), ("question_mark",), ("ctrl+p",)),
 )
 """Keys that lead to a text input."""
 LEAVES = ("quit", "answer")
@@ -48,9 +48,15 @@ def _name(key: str) -> str:
 
 MODES = tuple(mode for _, _, mode in SCREENS)
 KEYS_OF = {
-    mode: tuple(_name(c.key) for c in commands(mode) if mode in c.screens and c.name not in LEAVES) for mode in MODES
+    mode: tuple(
+        _name(key)
+        for command in commands(mode)
+        if mode in command.screens and command.name not in LEAVES
+        for key in command.key.split(",")
+    )
+    for mode in MODES
 }
-EVERY_KEY = tuple(sorted({_name(c.key) for c in COMMANDS if c.name not in LEAVES}))
+EVERY_KEY = tuple(sorted({_name(key) for c in COMMANDS if c.name not in LEAVES for key in c.key.split(",")}))
 NUMBERS = tuple(key for key, _, _ in SCREENS)
 
 

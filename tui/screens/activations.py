@@ -35,6 +35,8 @@ class ActivationsScreen(InspectScreen):
     second: State[bool] = State(False)
     """Whether the strongest images of the enlarged channel are in view, where there is no room for both."""
     shown: ActivationsComputed | None = None
+    _channel: int | None = None
+    """A channel to move the cursor to."""
     surveyed: ChannelsSurveyed | None = None
 
     def body(self) -> Iterable[Widget]:
@@ -117,6 +119,9 @@ class ActivationsScreen(InspectScreen):
             Sheet(maps[order], labels=labels, inks=inks),
             self.view,
         )
+        if self._channel is not None:
+            self.grid.go_to(order.index(self._channel) if self._channel in order else 0)
+            self._channel = None
         self.query_one("#mean", Raster).show("mean map", "", mean, self.view, self.grid.span)
         self._draw_channel()
 
@@ -172,10 +177,10 @@ class ActivationsScreen(InspectScreen):
         self.layer = "conv2" if name == "conv2" else "conv1"
 
     def show_channel(self, layer: LayerName, channel: int) -> None:
-        """Show the map of a channel."""
+        """Show the map of a channel, now or as soon as the maps have been computed."""
+        self._channel = channel
         self.layer = layer
-        if self.shown and channel < len(self._of_layer()[2]):
-            self.grid.go_to(self._order().index(channel))
+        self.update()
 
     def settings(self) -> Sequence[Setting]:
         order = Setting(

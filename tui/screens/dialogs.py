@@ -50,7 +50,7 @@ class HelpScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog help") as box:
-            box.border_title = f"keys on {self.heading}"
+            box.border_title, box.border_subtitle = f"keys on {self.heading}", "esc closes"
             field = Input(placeholder="type to filter", compact=True)
             field.cursor_blink = False  # each blink would be sent over a remote connection
             yield field

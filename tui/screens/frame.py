@@ -163,9 +163,9 @@ class LabScreen(Screen[None]):
             await self.turn_to(names[(names.index(self.front) + by) % len(names)])
 
     def action_settings(self) -> None:
-        """Go to the settings of the page."""
+        """Go to the settings of the page, or to the next of them."""
         if self.settings():
-            self.query_one(Settings).focus()
+            self.query_one(Settings).step_in()
 
     def leave_settings(self) -> None:
         """Called when the user leaves the settings: the keys go to the screen again."""

@@ -255,7 +255,7 @@ class TrainScreen(LabScreen):
     def action_settings(self) -> None:
         """Go to the form; on a narrow terminal, show it instead of the charts."""
         self.add_class("-form")
-        self.query_one(RequestForm).focus()
+        self.query_one(RequestForm).step_in()
 
     def action_leave(self) -> None:
         """Leave the form for the table of epochs."""

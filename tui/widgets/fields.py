@@ -23,10 +23,8 @@ class Fields(CellWidget, can_focus=True):
     """The base of a form and of a row of settings.
 
     Left and right change the selected value. `enter`, or the first character of a number, begins to edit it; `enter`
-    takes the number, `esc` takes it back. While nothing is edited, all other keys go to the screen.
-
-    Keys are handled here at once, not through bindings: Textual runs those only after a key has travelled up to the
-    app, so the next key of a burst from a slow connection would overtake it.
+    takes the number, `esc` takes it back. While nothing is edited, all other keys go to the screen. The app calls
+    `press`; it does not wait for keys to travel.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -68,17 +66,17 @@ class Fields(CellWidget, can_focus=True):
         """Select the setting `name`, if there is one."""
         self._select(next((n for n, each in enumerate(self.settings) if each.name == name), self.at))
 
+    def step_in(self) -> None:
+        """Take the focus; if the fields have it already, select the next one."""
+        if self.has_focus:
+            self._select((self.at + 1) % len(self.settings))
+        else:
+            self.screen.set_focus(self)  # at once, while `focus` would wait
+
     # Keys
 
-    async def _on_key(self, event: events.Key) -> None:
-        if self._press(event.key, event.character):
-            event.stop()
-            event.prevent_default()
-        else:
-            await super()._on_key(event)
-
-    def _press(self, key: str, character: str | None) -> bool:
-        """Handle a key; False to pass it on to the screen."""
+    def press(self, key: str, character: str | None) -> bool:
+        """Handle a key, of which `character` is what it types; False where it means nothing here."""
         if not self.settings:
             return False
         if self.text is not None:
@@ -91,8 +89,6 @@ class Fields(CellWidget, can_focus=True):
         match key:
             case "left" | "h" | "right" | "l":
                 self._attempt(lambda: setting.change(1 if key in ("right", "l") else -1))
-            case "s":
-                self._select((self.at + 1) % (last + 1))
             case "enter":
                 if setting.parse:
                     self._edit(setting.shown)
@@ -214,7 +210,7 @@ class Fields(CellWidget, can_focus=True):
         if at is None:
             return
         if at == self.at and self.has_focus:
-            self._press("enter", None)
+            self.press("enter", None)
         else:
             self._select(at)
 
