@@ -100,8 +100,16 @@ PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
-PAGED = (DIGITS, *LAYERWISE, OCCLUSION, ATTACKS, RUNS)
-"""Screens with several pages."""
+PAGES: dict[str, tuple[str, ...]] = {
+    DIGITS: ("digits", "matrix"),
+    FILTERS: ("conv1", "conv2"),
+    ACTIVATIONS: ("conv1", "conv2"),
+    OCCLUSION: ("occlusion", "methods", "trust"),
+    ATTACKS: ("attack", "curve", "beta", "transfer", "universal"),
+    RUNS: ("list", "compare"),
+}
+"""The pages of each screen that has several."""
+PAGED = tuple(PAGES)
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""

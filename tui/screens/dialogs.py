@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from engine.data.requests import SplitName
 from engine.words import shown
 from tui.drawing.theme import ink
-from tui.keys import MOVES, commands, grouped
+from tui.keys import MOVES, PAGES, commands, grouped
 
 Answer = TypeVar("Answer")
 
@@ -43,7 +43,7 @@ class HelpScreen(Dialog[None]):
     def __init__(self, mode: str, page: str = "") -> None:
         """The keys of the screen `mode`, those of its `page` in front first."""
         super().__init__()
-        self.heading, self.moves = mode.title(), MOVES.get(mode, ())
+        self.heading, self.moves, self.pages = mode.title(), MOVES.get(mode, ()), PAGES.get(mode, ())
         found = commands(mode)
         self.here = [each for each in found if not each.pages or page in each.pages]
         self.elsewhere = [each for each in found if each not in self.here]
@@ -83,7 +83,7 @@ class HelpScreen(Dialog[None]):
 
         moves = ("move", [*self.moves, ("esc", "close this")])
         groups = [(title, [(c.all_keys, c.help) for c in own]) for title, own in grouped(self.here)]
-        far = [(c.all_keys, f"{c.help} ({', '.join(c.pages)})") for c in self.elsewhere]
+        far = [(c.all_keys, f"{c.help} ({', '.join(p for p in self.pages if p in c.pages)})") for c in self.elsewhere]
         for title, rows in (*groups[:2], moves, *groups[2:], ("on its other pages", far)):
             add(title, rows)
         if not table.row_count:
