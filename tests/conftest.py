@@ -22,6 +22,11 @@ pytest.register_assert_rewrite("tests.engine.figures.pages", "tests.tui.driving"
 T = TypeVar("T")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option to store what the screens show now."""
+    parser.addoption("--update-frames", action="store_true", help="store what the screens show, after looking at it")
+
+
 def pytest_collection_finish() -> None:
     """Exclude imported modules from garbage collection, since scanning them takes longer than most tests."""
     gc.collect()

@@ -240,7 +240,8 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
     perform = operations.perform
 
     def again(request: Request, root: Path) -> Generator[Event, None, None]:
-        names = (getattr(request, "what", ""), *getattr(request, "others", ()))
+        what = getattr(request, "what", "")
+        names = (*(what if isinstance(what, tuple) else (what,)), *getattr(request, "others", ()))
         if operations.OPERATIONS[type(request)].writes or not all(name.startswith("pretrained:") for name in names):
             return perform(request, root)
         if request in answers:

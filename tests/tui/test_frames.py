@@ -1,0 +1,172 @@
+"""What each screen and page shows at four sizes, in the dark theme; some also in other colours, or in ASCII.
+
+After looking at a change: `pytest tests/tui/test_frames.py --update-frames`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.runs.catalogue import write_note
+from engine.runs.processes import Process
+from engine.training.requests import Train
+from tests.runs import copies
+from tests.tui.conftest import MakeApp, under_way
+from tests.tui.driving import drawn, settled, until
+from tests.tui.frames import Frames
+from tui.app import MnistTui
+from tui.screens.dialogs import HelpScreen, QuitScreen
+from tui.screens.frame import LabScreen
+from tui.screens.inspect import InspectScreen
+from tui.screens.runs import RunsScreen
+
+pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
+SMALL_AND_LARGE = ((80, 24), (120, 40))
+
+PAGES: dict[str, tuple[str, ...]] = {
+    "model": ("2",),
+    "digits": ("3",),
+    "digits matrix": ("3", "tab", "down", "right"),
+    "digits a mistake": ("3", "m", "enter"),
+    "filters conv1": ("4",),
+    "filters conv2": ("4", "tab", "down", "right"),
+    "filters a kernel": ("4", "enter"),
+    "activations conv1": ("5",),
+    "activations a channel of conv2": ("5", "tab", "o", "enter"),
+    "occlusion": ("6",),
+    "occlusion drop under a small patch": ("6", "P", "P", "P", "P", "b", "right"),
+    "occlusion the patch": ("6", "enter"),
+    "occlusion mean": ("6", "a"),
+    "occlusion methods": ("6", "tab", "down", "right"),
+    "occlusion one method": ("6", "tab", "right", "right", "enter"),
+    "occlusion trust": ("6", "tab", "tab", "down", "down"),
+    "occlusion mean curves": ("6", "tab", "tab", "a"),
+    "attacks": ("7",),
+    "attacks a moment": ("7", "a", "a", "right", "[", "[", "enter"),
+    "attacks settings": ("7", "s", "s", "s", "1"),
+    "attacks curve": ("7", "tab", "r", "end"),
+    "attacks penalty": ("7", "tab", "tab", "r", "down"),
+    "attacks transfer": ("7", "tab", "tab", "tab", "r"),
+    "attacks universal": ("7", "shift+tab", "r"),
+}
+"""The keys that lead to each page, by the name of its frames."""
+OTHERWISE = ("digits matrix", "filters conv1", "occlusion", "occlusion methods", "attacks", "attacks curve")
+"""Pages that are also compared in other colours."""
+
+
+@pytest.fixture(autouse=True)
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure over few digits."""
+    monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 3)
+    monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
+
+
+def frames(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Frames:
+    return Frames(name.replace(" ", "-"), tmp_path / "shots", update=request.config.getoption("--update-frames"))
+
+
+async def press(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys, each after the effect of the previous one is drawn."""
+    for key in keys:
+        await pilot.press(key)
+        await settle(pilot)
+
+
+async def settle(pilot: Pilot[int]) -> None:
+    await until(pilot, lambda: not isinstance(pilot.app.screen, LabScreen) or pilot.app.screen.ready)
+    if isinstance(screen := pilot.app.screen, InspectScreen):
+        await settled(pilot, screen)
+    await drawn(pilot)
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, name: str) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *PAGES[name])
+        await frames(request, tmp_path, name).compare(pilot, lambda: settle(pilot))
+
+
+@pytest.mark.parametrize("look", ["light", "no colour", "256 colours"])
+@pytest.mark.parametrize("name", OTHERWISE)
+async def test_a_page_in_other_colours(  # noqa: PLR0917
+    still_app: MakeApp,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    look: str,
+) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "256 colours":
+        monkeypatch.setenv("COLORTERM", "")
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *PAGES[name], *(["t"] if look == "light" else []))
+        await frames(request, tmp_path, f"{name} {look}").compare(pilot, lambda: settle(pilot), SMALL_AND_LARGE)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "ASCII"])
+@pytest.mark.parametrize("state", ["opened", "under way", "empty", "form"])
+async def test_train(  # noqa: PLR0917
+    still_app: MakeApp,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    look: str,
+) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
+    app = still_app(empty=state == "empty")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        if state == "under way":
+            under_way(app)
+        keys = {"light": ("t", "y"), "ASCII": ("y",)}.get(look, ())
+        await press(pilot, *keys, *(("s", "down", "0", "enter") if state == "form" else ()))
+        await frames(request, tmp_path, f"train {state} {look}").compare(pilot, lambda: settle(pilot))
+
+
+@pytest.mark.parametrize("page", ["list", "compare"])
+async def test_runs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, page: str) -> None:
+    first, second, *_ = copies(tmp_path / "runs", 4)
+    write_note(first, "the first one #baseline")
+    (second.path / "events.jsonl").write_bytes(b"".join(second.events_file.read_bytes().splitlines(True)[:5]))
+    second.write_process(Process("elsewhere", "", 1, ""))
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        under_way(app)
+        app.workspace.enqueue([Train(seed=3), Train(batch_norm=True, epochs=5, learning_rate=3e-4)])
+        await press(pilot, "8")
+        screen = app.screen
+        assert isinstance(screen, RunsScreen)
+        await until(pilot, lambda: bool(screen.runs))
+        if page == "list":
+            await press(pilot, "end")
+        else:
+            await press(pilot, "tab")
+            await until(pilot, lambda: screen.comparison.event is not None)
+        await frames(request, tmp_path, f"runs {page}").compare(pilot, lambda: settle(pilot))
+
+
+async def test_dialogs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await frames(request, tmp_path, "help").compare(pilot, lambda: settle(pilot))
+        await press(pilot, "escape")
+        assert isinstance(app, MnistTui)
+        under_way(app)
+        await press(pilot, "q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        await frames(request, tmp_path, "quit").compare(pilot, lambda: settle(pilot))
