@@ -1,4 +1,4 @@
-"""Make the pictures of the README from the real app: `python -m tests.pictures` (needs `rsvg-convert`).
+"""Make the pictures of the README from the real app: `python -m tests.pictures`.
 
 With a folder of runs as its argument, makes only the pictures of screen 8. The runs in the README are from
 `mnist-tui train --seeds 5 --batch-norm both --epochs 4`.
@@ -7,10 +7,7 @@ With a folder of runs as its argument, makes only the pictures of screen 8. The 
 from __future__ import annotations
 
 import asyncio
-import html
 import os
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,14 +17,11 @@ from textual.pilot import Pilot
 from engine.paths import asset
 from engine.runs.finding import pretrained
 from tui.app import MnistTui
+from tui.drawing.screenshot import png, screenshot
 from tui.screens.inspect import InspectScreen
 from tui.screens.runs import RunsScreen
 
-FONT = "DejaVu Sans Mono"
 SIZE = (120, 40)
-BRAILLE = re.compile(
-    r'<text class="([^"]*)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"([^>]*)>([^<]*[\u2800-\u28ff][^<]*)<'
-)
 PICTURES = {
     "train": ("y",),
     "model": ("2",),
@@ -56,7 +50,7 @@ async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
     await pilot.pause(0.3)
 
 
-async def _svg(keys: tuple[str, ...], runs: Path | None) -> str:
+async def _picture(keys: tuple[str, ...], runs: Path | None) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         app = MnistTui(runs or Path(folder), pretrained("cnn-bn"))
         async with app.run_test(size=SIZE) as pilot:
@@ -64,25 +58,9 @@ async def _svg(keys: tuple[str, ...], runs: Path | None) -> str:
             for key in keys:
                 await pilot.press(key)
                 await _ready(pilot, app)
-            svg = app.export_screenshot(title="mnist-tui")
+            picture = png(screenshot(app))
         app.workspace.lab.close()
-    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL).replace("Fira Code", FONT)
-    svg = BRAILLE.sub(_one_by_one, svg)
-    return svg.replace("<text ", '<text xml:space="preserve" ')
-
-
-def _one_by_one(found: re.Match[str]) -> str:
-    """Position each character of a text separately: FONT has no braille, and the fallback's glyphs are too wide."""
-    style, x, y, length, rest, escaped = found.groups()
-    characters = html.unescape(escaped)
-    step = float(length) / len(characters)
-    look = f'class="{style}" y="{y}"{rest} style="font-size: 82%"'
-    texts = [
-        f'<text {look} x="{float(x) + place * step:.1f}">{html.escape(character)}</text>'
-        for place, character in enumerate(characters)
-        if not character.isspace()
-    ]
-    return "".join(texts).removesuffix("/text>")
+    return picture
 
 
 def main() -> None:
@@ -93,8 +71,7 @@ def main() -> None:
     runs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for name, keys in (OF_RUNS if runs else PICTURES).items():
         target = folder / f"{name}.png"
-        svg = asyncio.run(_svg(keys, runs))
-        subprocess.run(["rsvg-convert", "-w", "1440", "-o", str(target)], input=svg.encode(), check=True)
+        target.write_bytes(asyncio.run(_picture(keys, runs)))
         print(target)
 
 

@@ -106,7 +106,7 @@ def test_one_perturbation_for_many(call: Call, tmp_path: Path) -> None:
     assert (tmp_path / "result.png").read_bytes().startswith(b"\x89PNG")
     code, out, err = call(*arguments)
     assert (code, err) == (0, "")
-    assert "one perturbation, Linf 0.4, from 30 training digits in 3 steps of 0.333333" in out
+    assert "one perturbation, L-inf 0.4, from 30 training digits in 3 steps of 0.333333" in out
     assert f"{event['fooling_rate']:.2%}".replace("%", " %") in out
     assert "random, same size" in out
 

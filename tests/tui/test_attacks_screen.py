@@ -100,7 +100,9 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         made = finished(screen)
         assert made.indices == (3, 2, 1, 18, 4, 11, 0, 61, 7)  # the target, 5, is left out
         first = made.images[0]
-        assert f"8 of 9 fooled; 3: Linf {first.linf:.3f}, L2 {first.l2:.2f}, after step 19" in status(screen)
+        assert f"8 of 9 fooled; test 3: fooled after 19 steps, L-inf {first.linf:.3f}, L2 {first.l2:.2f}" in status(
+            screen
+        )
         assert "0→5 100 %" in words(attack(screen).grid)
         assert "actual 0" in text(screen, Raster, "attack-original")
         assert f"5 ({first.probability:.2%})".replace("%", " %") in text(screen, Raster, "attack-result")
@@ -108,8 +110,7 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         assert "logit of 5" in text(screen, Chart, "attack-history")
         assert "change" in words(screen.query_one(Legend))
         await press(pilot, screen, "right", "right")
-        assert "1: Linf" in status(screen)
-        assert "never" in status(screen)  # a digit stays a 2, or becomes a 1
+        assert "test 1: not fooled, L-inf" in status(screen)  # a digit stays a 2, or becomes a 1
         assert "1 (90" in text(screen, Raster, "attack-result")
 
 
@@ -216,7 +217,7 @@ async def test_pause_step_and_stop(still_app: MakeApp) -> None:
         assert made.stopped
         assert made.done == at + 3
         assert made.history.shape == (10, at + 4)
-        assert f"stopped after step {at + 3}, r runs it" in status(screen)
+        assert f"stopped after {at + 3} steps, r runs it" in status(screen)
         assert screen.wanted() == []  # it does not restart by itself
         assert screen.figure() is not None
         await pilot.press("r")

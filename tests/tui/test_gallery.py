@@ -44,12 +44,12 @@ def test_digits_fill_the_width_and_say_what_they_are() -> None:
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert lines[0].split() == [f"{d.actual}→{d.predicted}" for d in event.digits[:5]]  # 14 cells each, 2 between
     assert lines[8].split() == [f"{d.actual}→{d.predicted}" for d in event.digits[5:]]
-    assert set(drawn.plain) <= set(" .:-=+*#%@→0123456789\n")
+    assert set(drawn.plain) <= set(" ░▒▓█▀▄→0123456789\n")
     # Glyphs are drawn where the digit has ink, and nothing elsewhere.
     ink = event.images[0].reshape(14, 2, 14, 2).mean(axis=(1, 3))
     for y in range(7):
         for x in range(14):
-            assert (lines[1 + y][x] != " ") == (np.rint(ink[2 * y : 2 * y + 2, x] * 9).sum() > 0)
+            assert (lines[1 + y][x] != " ") == (np.rint(ink[2 * y : 2 * y + 2, x] * 4).sum() > 0)
 
 
 @pytest.mark.parametrize("system", ["truecolor", "256"])
@@ -81,7 +81,7 @@ def test_a_map_is_drawn_whole_from_0_to_1() -> None:
         for x in range(21):
             pair = event.probabilities[2 * y : 2 * y + 2, x]
             if (pair > 0.99).all():
-                assert row[x] == "@"
+                assert row[x] == "█"
             if (pair < 0.01).all():
                 assert row.ljust(21)[x] == " "
     mean = pictures(answer(Occlude(what="pretrained:cnn", stride=5, average=2)), console(None))
@@ -99,4 +99,4 @@ def test_maps_of_methods_each_up_to_its_own_largest_magnitude() -> None:
     for start in (0, 8):  # each map reaches its largest magnitude
         tiles = [[line[at : at + 14] for line in lines[start + 1 : start + 8]] for at in range(0, 80, 16)]
         for tile in tiles[: 5 if start == 0 else 3]:
-            assert any(character in "#E" for row in tile for character in row)
+            assert any(character in "▓█▀▄≡" for row in tile for character in row)

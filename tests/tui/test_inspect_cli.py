@@ -180,10 +180,10 @@ def test_occlusion_says_where_it_hurts(call: Call) -> None:
     assert (code, err) == (0, "")
     (event, mean) = lines(call, "occlude", CNN, "--average", "2")
     assert out.startswith("pretrained:cnn  cnn, epoch 15, mnist test\n")
-    at = tuple(event["minimum_at"])
+    at = "row {}, column {}".format(*event["minimum_at"])
     assert f"image 61: actual 8, predicted 8, p(8) {event['unoccluded_probability']:.2%}".replace("%", " %") in out
     assert f"p(8) from {event['minimum']:.4f} at {at} to {event['maximum']:.4f}" in out
-    assert f"patch 8x8 (zero), stride 1: 441 positions, {event['computed']} computed" in out
+    assert f"patch 8x8, filled with 0, stride 1: {event['computed']} positions in " in out
     assert f"over strokes: {event['strokes']['positions']:.2%} of the positions".replace("%", " %") in out
     assert f"mean over 2 of the {mean['matching']} images of class 8" in out
 
@@ -197,7 +197,7 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
     for each in event["faithfulness"]:
         assert [each["method"], f"{each['deletion']['area']:.3f}", f"{each['insertion']['area']:.3f}"] in rows
     for each in mean["faithfulness"]:
-        first = [each["method"], f"{each['deletion']['area']:.3f}", "+-", f"{each['deletion']['area_spread']:.2f}"]
+        first = [each["method"], f"{each['deletion']['area']:.3f}", "±", f"{each['deletion']['area_spread']:.2f}"]
         (row,) = (row for row in rows if row[:4] == first)
         change = each["change"]
         assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])

@@ -551,9 +551,13 @@ async def test_a_runs_figures_are_in_its_folder(still_app: MakeApp, trained: Run
         assert path.parent == run.figures_folder
         await pilot.press("S")
         await until(pilot, lambda: len(app._notifications) == 2)
-        (screen,) = run.figures_folder.glob("*.svg")
-        assert screen.read_text().startswith("<svg")
-        assert app.clipboard == str(screen)
+        (drawing,), (picture,) = (run.figures_folder.glob(f"screen-*.{kind}") for kind in ("svg", "png"))
+        assert drawing.read_text().startswith("<svg")
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        assert app.clipboard == str(picture)
+        said = list(app._notifications)[-1].message
+        assert str(picture) in said
+        assert drawing.name in said
 
 
 async def test_a_run_that_was_deleted_is_not_made_again(still_app: MakeApp, trained: RunFolder, tmp_path: Path) -> None:

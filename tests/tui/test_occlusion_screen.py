@@ -113,7 +113,7 @@ async def test_the_cursor_moves_the_patch(still_app: MakeApp) -> None:
         row, column = event.minimum_at
         assert maps_page(screen).maps.at == (row, column)
         winner = int(event.winners[row, column])
-        assert f"patch 8x8 at ({row}, {column}): predicts {winner}" in status(screen)
+        assert f"patch 8x8 at row {row}, column {column}: predicts {winner}" in status(screen)
         assert f"with the patch: {winner}" in text(screen, Bars)
         np.testing.assert_allclose(screen.query_one(Bars).shares, event.all_probabilities[row, column])
         await press(pilot, screen, "end")
@@ -135,7 +135,7 @@ async def test_the_cursor_is_on_the_map_of_another_run_too(still_app: MakeApp, t
         await settled(pilot, screen)
         assert whole(screen).probabilities.shape == (6, 6)
         assert maps_page(screen).maps.at == (5, 5)
-        assert "patch 8x8 at (20, 20)" in status(screen)
+        assert "patch 8x8 at row 20, column 20" in status(screen)
 
 
 async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: MakeApp) -> None:
@@ -147,7 +147,7 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         event = whole(screen)
         assert (event.patch_size, event.stride, event.baseline, event.watched) == (9, 2, "mean", 0)
         assert event.probabilities.shape == (10, 10)
-        assert "9x9 of its mean, stride 2" in text(screen, Maps)
+        assert f"9x9, filled with its mean, stride 2: {event.computed} positions in" in text(screen, Maps)
         assert "p(0)" in text(screen, Maps)
         rows, columns = maps_page(screen).maps.at
         assert max(rows, columns) < 10
@@ -241,7 +241,7 @@ async def test_the_mean_map_of_the_class(still_app: MakeApp, monkeypatch: pytest
         assert "mean of 4" in seen
         assert "4 of the" in seen
         assert "share changed" in seen
-        assert "of the predictions" in status(screen)
+        assert "% changed" in status(screen)
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is maps_page(screen).mean
@@ -313,7 +313,13 @@ async def test_methods_beside_one_another(still_app: MakeApp) -> None:
         assert methods_page(screen).grid.sheet.inks[6] == "warning"
         methods_page(screen).grid.go_to(6)
         await drawn(pilot)
-        assert "zero everywhere" in status(screen)
+        assert "Grad-CAM conv2 is zero: no channel supports 8" in status(screen)
+        tile = words(methods_page(screen).grid)
+        assert all(part in tile for part in ("zero: no", "channel", "supports 8"))
+        assert tile.count("zero") == 1
+        legend = words(screen.query_one(Legend))
+        assert "against 8 (-1) " in legend  # a map of zeros has no range of its own
+        assert " (1) for 8" in legend
         await press(pilot, screen, "home", "b")
         assert "largest magnitude" in status(screen)
         assert methods_page(screen).grid.sheet.labels[6] == "Grad-CAM conv1"
@@ -447,9 +453,16 @@ async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monk
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "6", OcclusionScreen)
         await press(pilot, screen, "b")
-        assert "(':+#)" in text(screen, Maps)
+        assert "(░▒▓█)" in text(screen, Maps)
         await press(pilot, screen, "tab")
-        assert "':+# supports the class" in status(screen)
+        legend = words(screen.query_one(Legend))
+        assert "against 8" in legend
+        assert "for 8" in legend
+        assert "≡≡══──╌╌0░░▒▒▓▓██" in legend
+        seen = words(methods_page(screen).grid)
+        assert not set(seen) & set("@%#*")
+        assert set(seen) & set("░▒▓█")
+        assert set(seen) & set("≡═╌")
 
 
 async def test_bars_show_the_likeliest_where_there_is_no_room_for_all(still_app: MakeApp) -> None:
@@ -554,10 +567,12 @@ async def test_curves_of_before_are_not_shown_for_now(still_app: MakeApp, monkey
         screen = await go(pilot, "6", OcclusionScreen)
         await adjust(pilot, screen, "stride", "4", "enter")
         await press(pilot, screen, "tab", "tab")
-        assert "a: mean of 2 digits" in status(screen)
+        alone = status(screen)
+        assert "best: " in alone
+        assert "random: " in alone
         await press(pilot, screen, "a")
         assert "mean of 2 digits" in text(screen, TrustTable)
-        assert "a: this digit" in status(screen)
+        assert status(screen) != alone
         gate.clear()
         await pilot.press("f")
         await until(pilot, lambda: "test 61, p(8)" in text(screen, TrustTable))
@@ -644,7 +659,7 @@ async def test_the_mouse_moves_the_patch_too(still_app: MakeApp) -> None:
         await pilot.click("#occlusion-maps", offset=(44, 30))
         await drawn(pilot)
         assert maps_page(screen).maps.at == (20, 20)
-        assert "at (20, 20)" in status(screen)
+        assert "at row 20, column 20" in status(screen)
 
 
 async def test_pressing_fast_ends_with_the_last_wish(still_app: MakeApp) -> None:

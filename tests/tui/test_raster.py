@@ -46,8 +46,8 @@ def colours(cell: Cell) -> tuple[str | None, str | None]:
     return tuple(each.get_truecolor().hex if each else None for each in (style.color, style.bgcolor))  # type: ignore[return-value]
 
 
-def draw(values: object, name: ColourMapName, mode: Mode, zoom: int = 1) -> list[list[Cell]]:
-    array, colour = np.array(values, float), palette(name, mode, ACCENT)
+def draw(values: object, name: ColourMapName, mode: Mode, zoom: int = 1, *, shades: bool = True) -> list[list[Cell]]:
+    array, colour = np.array(values, float), palette(name, mode, ACCENT, shades=shades)
     return paint(enlarge(quantise(array, Span.of(array, name), colour.count), zoom), colour)
 
 
@@ -75,38 +75,51 @@ def test_256_colours_are_those_of_the_cube() -> None:
     assert colours(rows[0][1]) == ("#eeeeee", "#d78787")
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("gray", " .:-=+*#%@"),
-        ("viridis", " .:-=+*#%@"),
-    ],
-)
-def test_glyphs_grow_denser_with_the_value(name: ColourMapName, lines: str) -> None:
-    values = np.linspace(0, 1, 10)[None].repeat(2, axis=0)
-    rows = draw(values, name, "glyphs")
-    assert text(rows) == lines
+@pytest.mark.parametrize("name", ["gray", "viridis"])
+@pytest.mark.parametrize(("shades", "ramp"), [(True, " ░▒▓█"), (False, " .:-=+*#%@")])
+def test_glyphs_grow_denser_with_the_value(name: ColourMapName, shades: bool, ramp: str) -> None:
+    values = np.linspace(0, 1, len(ramp))[None].repeat(2, axis=0)
+    rows = draw(values, name, "glyphs", shades=shades)
+    assert text(rows) == ramp
     assert all(style == Style.null() for row in rows for _, style in row)
 
 
-def test_glyphs_of_the_diverging_map_tell_the_sign() -> None:
+@pytest.mark.parametrize(("shades", "ramp"), [(True, "≡═─╌ ░▒▓█"), (False, "E=-. ':+#")])
+def test_glyphs_of_the_diverging_map_tell_the_sign(shades: bool, ramp: str) -> None:
     values = np.linspace(-1, 1, 9)[None].repeat(2, axis=0)
-    assert text(draw(values, "diverging", "glyphs")) == "E=-. ':+#"
+    assert text(draw(values, "diverging", "glyphs", shades=shades)) == ramp
     # Of two opposite pixels in one cell the stronger is shown, since their mean would be zero.
-    assert text(draw([[-1, 0.25], [0.75, -0.5]], "diverging", "glyphs")) == "E-"
+    pair = text(draw([[-1, 0.25], [0.75, -0.5]], "diverging", "glyphs", shades=shades))
+    assert pair == ramp[0] + ramp[2]
 
 
-def test_a_digit_as_glyphs() -> None:
+@every_map
+def test_in_shades_two_pixels_of_one_cell_are_seen(name: ColourMapName) -> None:
+    """Where one is much higher than the other, a half block shows which."""
+    values = np.array([[1, 0, 0.5, 1], [0, 1, 0.5, 0.75]])
+    levels = quantise(values, Span(-1.0 if name == "diverging" else 0.0, 1.0), palette(name, "glyphs", ACCENT).count)
+    assert text(paint(levels, palette(name, "glyphs", ACCENT))) == "▀▄▒█"
+    odd = np.full((1, 1), levels.max(), np.int16)
+    assert text(paint(odd, palette(name, "glyphs", ACCENT))) == "▀"  # nothing is below the last row
+
+
+@pytest.mark.parametrize(
+    ("shades", "rows"),
+    [(True, ["▀▀▀▀█▀", "    ▓", "    ▒"]), (False, ["++++@+", "    *", "    -"])],
+)
+def test_a_digit_as_glyphs(shades: bool, rows: list[str]) -> None:
     seven = np.zeros((6, 6))
     seven[0] = 1
     seven[1:, 4] = [1, 0.8, 0.6, 0.4, 0.2]
-    assert [row.rstrip() for row in text(draw(seven, "gray", "glyphs")).splitlines()] == ["++++@+", "    *", "    -"]
+    drawn = text(draw(seven, "gray", "glyphs", shades=shades))
+    assert [row.rstrip() for row in drawn.splitlines()] == rows
 
 
 def test_zoom_is_of_nearest_pixels_by_whole_factors() -> None:
     values = np.array([[0, 1], [1, 0]])
-    assert text(draw(values, "gray", "glyphs", zoom=2)) == "  @@\n@@  "
-    assert text(draw(values, "gray", "glyphs", zoom=4)) == "\n".join(["    @@@@"] * 2 + ["@@@@    "] * 2)
+    assert text(draw(values, "gray", "glyphs", zoom=1)) == "▄▀"
+    assert text(draw(values, "gray", "glyphs", zoom=2)) == "  ██\n██  "
+    assert text(draw(values, "gray", "glyphs", zoom=4)) == "\n".join(["    ████"] * 2 + ["████    "] * 2)
     assert enlarge(np.arange(6, dtype=np.int16).reshape(1, 2, 3), 3).shape == (1, 6, 9)
 
 
@@ -136,14 +149,16 @@ def test_frames_stay_on_the_picture() -> None:
     assert int((hollow == OUTLINE).sum()) == 8
     shown = paint(np.array([[OUTLINE], [BLANK]], np.int16), palette("gray", "24-bit", ACCENT))
     assert colours(shown[0][0]) == ("#56b4e9", None)
-    plain = paint(np.array([[OUTLINE], [3]], np.int16), palette("gray", "glyphs", ACCENT))
-    assert plain == [[(" ", Style(reverse=True))]]
+    edge = np.array([[OUTLINE], [3]], np.int16)
+    assert paint(edge, palette("gray", "glyphs", ACCENT, shades=False)) == [[(" ", Style(reverse=True))]]
+    assert text(paint(edge, palette("gray", "glyphs", ACCENT))) == "╬"  # reversed, a blank would be a full block
 
 
 @every_map
 @pytest.mark.parametrize("mode", MODES)
-def test_every_cell_has_a_style_and_one_character(name: ColourMapName, mode: Mode) -> None:
-    colour = Palette(name, mode, ACCENT)
+@pytest.mark.parametrize("shades", [True, False])
+def test_every_cell_has_a_style_and_one_character(name: ColourMapName, mode: Mode, shades: bool) -> None:
+    colour = Palette(name, mode, ACCENT, shades=shades)
     levels = [BLANK, OUTLINE, *range(colour.count)]
     canvas = np.array(
         [[top for top in levels for _ in levels], [bottom for _ in levels for bottom in levels]], np.int16
@@ -152,6 +167,8 @@ def test_every_cell_has_a_style_and_one_character(name: ColourMapName, mode: Mod
     assert all(len(character) == 1 and isinstance(style, Style) for character, style in row)
     if mode == "glyphs":
         assert not any(style.color or style.bgcolor for _, style in row)
+        if not shades:
+            assert "".join(character for character, _ in row).isascii()
 
 
 # Ranges

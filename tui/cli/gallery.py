@@ -17,7 +17,7 @@ from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
-from tui.drawing.terminal import glyphs
+from tui.drawing.terminal import UNICODE, glyphs
 
 MARGIN = 2
 """Cells between two images."""
@@ -87,7 +87,10 @@ def _numbers(count: int) -> list[str]:
 def _rows(found: _Found, mode: Mode, width: int) -> Text:
     """The images in one value range, as many per row as fit into `width` cells."""
     images, labels = found.images, found.labels
-    span, colours = found.span or Span.of(images, found.colours), palette(found.colours, mode, Style.null())
+    span, colours = (
+        found.span or Span.of(images, found.colours),
+        palette(found.colours, mode, Style.null(), shades=glyphs() is UNICODE),
+    )
     # Halve digits and enlarge kernels: images are then about as wide as their labels, and many fit on a line.
     side = images.shape[-1]
     levels = quantise(halve(images) if side >= 20 and len(images) > 1 else images, span, colours.count)

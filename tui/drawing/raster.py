@@ -1,7 +1,8 @@
 """Images as text: arrays of numbers become rows of cells, in 24-bit colour, in 256 colours, or as glyphs.
 
 With colour, a cell shows two pixels, one above the other, as half blocks. Without colour, it shows one character for
-both: the denser the character, the higher the value. In a diverging map, `E=-.` are negative and `':+#` positive.
+both: the denser the character, the higher the value. `░▒▓█` are positive, and half blocks where one pixel is much
+higher than the other; `╌─═≡` are negative. In ASCII, `':+#` and `.-=E`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,13 @@ _CUBE = {
 }
 """The same maps in xterm's 256 colours, by number."""
 
-_RAMPS = {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"}
+_SHADES, _LINES, _FRAME = " ░▒▓█", "≡═─╌", "╬"
+"""Glyphs from zero up to the highest value, from the lowest value up to zero, and for the frame of the selection."""
+_RAMPS = {
+    True: {"gray": _SHADES, "viridis": _SHADES, "diverging": _LINES + _SHADES},
+    False: {"gray": " .:-=+*#%@", "viridis": " .:-=+*#%@", "diverging": "E=-. ':+#"},
+}
+"""The glyphs of each map by value; shades where the terminal has them, and else ASCII."""
 
 _BLACK, _WHITE = Color.from_rgb(0, 0, 0), Color.from_rgb(255, 255, 255)
 
@@ -101,9 +108,12 @@ class _Cells(dict[int, Cell]):
 class Palette:
     """A colour map in one mode. Use `palette`, which caches them."""
 
-    def __init__(self, name: ColourMapName, mode: Mode, accent: Style) -> None:
-        self.name, self.mode = name, mode
-        self.ramp = _RAMPS[name]
+    def __init__(self, name: ColourMapName, mode: Mode, accent: Style, *, shades: bool = True) -> None:
+        self.name, self.mode, self.shades = name, mode, shades
+        self.ramp = _RAMPS[shades][name]
+        """The glyph of each step, if there is no colour."""
+        self.zero = len(self.ramp) // 2 if name == "diverging" else 0
+        """The step of `ramp` that is zero, or else the lowest value."""
         self.rgb = colours_of(name, mode)
         self.colours = [Color.from_rgb(*rgb) for rgb in self.rgb]
         self.accent = accent
@@ -117,8 +127,8 @@ class Palette:
             return " ", Style.null()
         if not self.colours:
             if OUTLINE in (top, bottom):
-                return " ", Style(reverse=True)
-            return self.ramp[self._glyph([level for level in (top, bottom) if level >= 0])], Style.null()
+                return (_FRAME, Style.null()) if self.shades else (" ", Style(reverse=True))
+            return self._glyph(top, bottom), Style.null()
         upper, lower = self._colour(top), self._colour(bottom)
         if upper == lower:
             return " ", Style.from_color(None, upper)
@@ -134,12 +144,14 @@ class Palette:
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
         return Style.from_color(_WHITE if dark else _BLACK, self.colours[level])
 
-    def _glyph(self, levels: list[int]) -> int:
+    def _glyph(self, top: int, bottom: int) -> str:
+        levels = [level for level in (top, bottom) if level >= 0]
+        if self.shades and min(levels) >= self.zero:
+            return _half_or_shade(*(max(0, level - self.zero) for level in (top, bottom)))
         if self.name == "diverging":  # the mean of opposite values would be zero
-            middle = self.count // 2
-            return max(levels, key=lambda level: abs(level - middle))
+            return self.ramp[max(levels, key=lambda level: abs(level - self.zero))]
         # Round half up, to the denser glyph, so that thin strokes do not vanish.
-        return -(-sum(levels) // len(levels))
+        return self.ramp[-(-sum(levels) // len(levels))]
 
     def _colour(self, level: int) -> Color | None:
         if level == OUTLINE:
@@ -147,10 +159,25 @@ class Palette:
         return self.colours[level] if level >= 0 else None
 
 
+def _half_or_shade(top: int, bottom: int) -> str:
+    """The block that is nearest to two steps of `_SHADES`; of equally near ones the denser."""
+    full = len(_SHADES) - 1
+    blocks = {shade: (step, step) for step, shade in enumerate(_SHADES)} | {"▀": (full, 0), "▄": (0, full)}
+
+    def distance(block: str) -> tuple[int, int]:
+        upper, lower = blocks[block]
+        return (upper - top) ** 2 + (lower - bottom) ** 2, -upper - lower
+
+    return min(blocks, key=distance)
+
+
 @lru_cache(maxsize=32)
-def palette(name: ColourMapName, mode: Mode, accent: Style) -> Palette:
-    """The palette of a colour map in a mode; `accent` is the colour of the frame around the selection."""
-    return Palette(name, mode, accent)
+def palette(name: ColourMapName, mode: Mode, accent: Style, *, shades: bool = True) -> Palette:
+    """The palette of a colour map in a mode; `accent` is the colour of the frame around the selection.
+
+    `shades` says whether the glyphs of pictures without colour are blocks and lines, rather than ASCII.
+    """
+    return Palette(name, mode, accent, shades=shades)
 
 
 @dataclass(frozen=True)

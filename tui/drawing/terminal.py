@@ -28,6 +28,10 @@ class Glyphs:
     right: str
     """Around a value that the arrow keys change."""
     best: str
+    true: str
+    """Marks the actual class."""
+    block: str
+    """A piece of a thick bar."""
     ellipsis: str
     curve: str
     """plotext's name of the marker for curves."""
@@ -43,11 +47,11 @@ class Glyphs:
     """Between a mean and its standard deviation."""
 
 
-PICTURES = "▀▄⣿"
+PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
 """Characters of pictures, and of curves that plotext draws."""
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·", "±")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".", "+-")
+UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "braille", "⠒⠒", "•", "→", "·", "±")
+ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", ".", "..", "o", ">", ".", "+-")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = None) -> Glyphs:

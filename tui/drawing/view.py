@@ -10,6 +10,7 @@ from textual.app import App
 
 from engine.figures.requests import ColourMapName
 from tui.drawing.raster import COLOUR_MAPS, Mode, Palette, modes_of, palette
+from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.theme import ink
 
 
@@ -43,7 +44,7 @@ class View:
 
     def palette(self, app: App[object]) -> Palette:
         """The palette to draw with."""
-        return palette(self.colours, self.mode, ink(app, "primary"))
+        return palette(self.colours, self.mode, ink(app, "primary"), shades=glyphs() is UNICODE)
 
     def next_colours(self) -> ColourMapName:
         """The next colour map, cyclically."""

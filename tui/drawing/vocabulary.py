@@ -6,7 +6,10 @@ import math
 
 from engine.attacks.events import BetaSwept
 from engine.runs.events import Spread
+from tui.drawing.terminal import glyphs
 
+BASELINES = {"zero": "0", "mean": "its mean", "one": "1"}
+"""What a patch is filled with, by the name of the baseline; other names, and grays, as they are."""
 NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
 
@@ -16,7 +19,14 @@ def with_spread(measure: str, value: Spread) -> str:
     if measure == "seconds per epoch":
         digits, unit = 2, " s"
     mean = f"{factor * value.mean:.{digits}f}"
-    return f"{mean}{unit}" if math.isnan(value.deviation) else f"{mean} +- {factor * value.deviation:.{digits}f}{unit}"
+    if math.isnan(value.deviation):
+        return f"{mean}{unit}"
+    return f"{mean} {glyphs().spread} {factor * value.deviation:.{digits}f}{unit}"
+
+
+def patch_words(size: int, baseline: str, stride: int) -> str:
+    """A patch as in `8x8, filled with 0, stride 1`."""
+    return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

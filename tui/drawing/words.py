@@ -21,6 +21,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things: `1 step`, `2,000 steps`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def place(row: int, column: int) -> str:
+    """A position in a picture, counted from 0: `row 9, column 11`."""
+    return f"row {row}, column {column}"
+
+
 def remark(run: RunSummary) -> str:
     """The remark on a run: the number of damaged lines, if any, and its note."""
     return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))

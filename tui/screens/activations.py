@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
@@ -17,12 +17,16 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.words import counted, place
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
 from tui.screens.state import State
 from tui.setting import Setting
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+
+ENOUGH = 20
+"""Maps in view; with room for more, they are drawn larger instead."""
 
 
 class ActivationsScreen(InspectScreen):
@@ -40,14 +44,16 @@ class ActivationsScreen(InspectScreen):
     surveyed: ChannelsSurveyed | None = None
 
     def body(self) -> Iterable[Widget]:
-        """Digit and mean map beside the grid of maps, which the channel under the cursor replaces when enlarged."""
+        """Digit and mean map; the grid of maps; and the channel under the cursor, enlarged, with what excites it."""
         with Horizontal(classes="desk"):
             with Vertical(id="digit-and-mean"):
                 yield Raster(id="image")
                 yield Raster(id="mean")
-            yield RasterGrid(empty="no maps yet", id="maps")
-            yield Raster(numbers=True, id="map")
-            yield RasterGrid(empty="evaluating the whole split", cursor=False, id="strongest")
+            with Container(id="channels"):
+                yield RasterGrid(empty="no maps yet", id="maps")
+                with Horizontal(id="channel"):
+                    yield Raster(numbers=True, id="map")
+                    yield RasterGrid(empty="evaluating the whole split", cursor=False, id="strongest")
         yield Legend()
         yield ProgressLine(id="status")
 
@@ -116,7 +122,7 @@ class ActivationsScreen(InspectScreen):
         self.grid.show(
             f"{self.layer}  {len(order)} maps of {height}x{width}",
             f"actual {shown.actual}, predicted {shown.predicted} ({percent(shown.probability)})",
-            Sheet(maps[order], labels=labels, inks=inks),
+            Sheet(maps[order], labels=labels, inks=inks, enough=ENOUGH),
             self.view,
         )
         if self._channel is not None:
@@ -132,7 +138,7 @@ class ActivationsScreen(InspectScreen):
         channel, span = self._order()[self.grid.cursor], self.grid.span_at_cursor()
         picture = maps[channel]
         row, column = np.unravel_index(int(picture.argmax()), picture.shape)
-        facts = f"mean {strengths[channel]:.3f}   max {picture.max():.3f} at ({row}, {column})"
+        facts = f"mean {strengths[channel]:.3f}   max {picture.max():.3f} at {place(int(row), int(column))}"
         self.query_one("#map", Raster).show(f"{self.layer} channel {channel}", facts, picture, self.view, span)
         words = "activation" if self.view.shared else f"activation, channel {channel}"
         self.query_one(Legend).show(self.view, span, words)
@@ -157,11 +163,11 @@ class ActivationsScreen(InspectScreen):
 
     def sentence(self) -> str:
         """How to read the grid."""
-        order = "the strongest first" if self.by_strength else "by number"
-        words = f"number and mean of each channel; {order}"
+        order = "the strongest first" if self.by_strength else "in order of number"
+        words = f"above each map: channel and mean; {order}"
         if survey := self._survey():
-            count = len(survey.dead)
-            words += f"   {glyphs().dot}   {count or 'no'} dead channel{'s' if count != 1 else ''}"
+            dead = f"{counted(len(survey.dead), 'channel')} dead" if survey.dead else "no channel dead"
+            words += f"   {glyphs().dot}   {dead}"
         return words
 
     # Pages and settings

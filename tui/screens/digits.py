@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 import numpy as np
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
@@ -18,6 +18,7 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.words import counted
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen, Movable
 from tui.screens.state import State
@@ -55,10 +56,9 @@ class DigitsScreen(InspectScreen):
         """The grid; beside it the digit under the cursor and the confusion matrix."""
         with Horizontal(classes="desk"):
             yield RasterGrid(empty="no digits here", id="digits")
-            with Vertical(id="side"):
-                with Horizontal(id="near"):
-                    yield Raster(id="digit")
-                    yield Bars(id="probabilities")
+            with Container(id="side"):
+                yield Raster(id="digit")
+                yield Bars(id="probabilities")
                 yield Confusion(id="confusion")
         yield Legend()
         yield ProgressLine(id="status")
@@ -167,11 +167,11 @@ class DigitsScreen(InspectScreen):
 
     def sentence(self) -> str:
         """The accuracy and loss of the network, and what the labels mean."""
-        how = f"actual {glyphs().arrow} predicted (!: incorrect)"
+        how = f"actual {glyphs().arrow} predicted, ! if wrong"
         if self.evaluated is None:
             return how
         found = self.evaluated
-        good = f"accuracy {percent(found.accuracy)}, loss {found.loss:.4f}, {found.mistakes} errors"
+        good = f"accuracy {percent(found.accuracy)}, loss {found.loss:.4f}, {counted(found.mistakes, 'error')}"
         return f"{good}   {glyphs().dot}   {how}"
 
     # Pages and settings

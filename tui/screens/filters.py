@@ -109,7 +109,7 @@ class FiltersScreen(InspectScreen):
         output, source = rows[grid.cursor // len(columns)], columns[grid.cursor % len(columns)]
         kernel = shown.weights[output, source]
         name = f"filter {output}" if len(columns) == 1 else f"output {output}, input {source}"
-        facts = f"norm {np.linalg.norm(kernel):.3f}   mean {kernel.mean():.3f}"
+        facts = f"L2 norm {np.linalg.norm(kernel):.3f}   mean {kernel.mean():.3f}"
         span = grid.span_at_cursor() or Span.of(kernel, self.view.colours)
         self.query_one("#kernel", Raster).show(f"{shown.layer}  {name}", facts, kernel, self.view, span)
         self.query_one(Legend).show(self.view, span, f"weight, {name}" if not self.view.shared else "weight")
@@ -118,9 +118,9 @@ class FiltersScreen(InspectScreen):
         """How to read the grid."""
         if self.shown is None:
             return ""
-        order = "sorted by norm, the largest first" if self.by_norm else "by number"
+        order = "the largest norm first" if self.by_norm else "in order of number"
         if self.shown.weights.shape[1] == 1:
-            return f"number and norm over each filter; {order}"
+            return f"above each filter its number and its L2 norm; {order}"
         return f"a row is an output channel, a column an input channel; {order}"
 
     # Pages and settings

@@ -10,7 +10,6 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
-from engine.paths import reserve, write_whole
 from tui.keys import PAGED, Command, commands
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
@@ -184,18 +183,15 @@ class LabScreen(Screen[None]):
         self.app.push_screen(HelpScreen(self.mode, self.front))
 
     def action_screenshot(self) -> None:
-        """Save the screen as an SVG in the folder of figures."""
-        picture, folder = self.app.export_screenshot(title=self.app.title), self.workspace.figures_folder
+        """Save the screen as an SVG and as a PNG in the folder of figures."""
+        from tui.drawing.screenshot import save, screenshot
+
+        folder = self.workspace.figures_folder
         try:
-            file = reserve(folder, f"screen-{self.mode}", ".svg")
-            try:
-                write_whole(file, lambda partial: partial.write_text(picture, encoding="utf-8"))
-            except OSError:
-                file.unlink(missing_ok=True)
-                raise
+            svg, png = save(screenshot(self.app), folder, f"screen-{self.mode}")
         except OSError as error:
             reason = f"cannot write to {folder} ({error.strerror}): make room or start elsewhere"
             self.workspace.tell(Notice(reason, "no screenshot", "error", 10))
             return
-        saved = str(file.resolve())
-        self.workspace.tell(Notice(saved, "screen saved, its path copied", copy=saved))
+        saved = str(png.resolve())
+        self.workspace.tell(Notice(f"{saved}\nand {svg.name}", "screen saved, its path copied", copy=saved))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
@@ -24,6 +25,9 @@ from tui.screens.state import State
 from tui.setting import Setting
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import RasterGrid
+
+ROOMY, LOW = (190, 54), 34
+"""Columns and rows from which what is selected is shown beside the rest, and rows below which pictures are smaller."""
 
 
 class Movable(Protocol):
@@ -102,6 +106,13 @@ class InspectScreen(LabScreen):
 
     def on_mount(self) -> None:
         self.inquiry = Inquiry(self.workspace, self.hear, self.forget)
+
+    def on_resize(self, event: Resize) -> None:
+        """Note how much room there is, for the styles of the widgets and for what is drawn in them."""
+        self.set_class(event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1], "-roomy")
+        self.set_class(event.size.height < LOW, "-low")
+        if self.ready:
+            self.call_after_refresh(self.update)
 
     def hear(self, _job: Job, event: Event) -> None:
         """Handle an event of an answer."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import NetworkSummarised
-from engine.inspection.requests import Summarise
+from engine.inspection.requests import LayerName, Summarise
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
+from tui.screens.links import ShowLayer
 from tui.widgets.layers import LayerTable
 from tui.widgets.lines import ProgressLine
+
+CONVOLUTIONS: tuple[LayerName, ...] = get_args(LayerName)
 
 
 class ModelScreen(InspectScreen):
@@ -38,11 +42,28 @@ class ModelScreen(InspectScreen):
     def forget(self) -> None:
         self.summary = None
 
+    def in_reach(self) -> LayerTable:
+        return self.query_one(LayerTable)
+
     def draw_panels(self) -> None:
         self.query_one(LayerTable).show(self.summary)
 
     def sentence(self) -> str:
         return "BS: batch size   field: side of the receptive field, in pixels"
+
+    # Keys
+
+    def on_layer_table_moved(self) -> None:
+        self.update()
+
+    def on_layer_table_opened(self, message: LayerTable.Opened) -> None:
+        """Show the filters of a convolution."""
+        if layer := next((known for known in CONVOLUTIONS if known == message.layer), None):
+            self.post_message(ShowLayer(layer))
+
+    def action_open_layer(self) -> None:
+        """Show the filters of the layer under the cursor, if it is a convolution."""
+        self.query_one(LayerTable).open()
 
     def figure(self) -> DrawFigure | None:
         return self.as_drawn(self.summary)

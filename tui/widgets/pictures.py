@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from textwrap import wrap
 
 import numpy as np
 from rich.style import Style
 from textual.events import Click, MouseScrollDown, MouseScrollUp, Resize
 from textual.message import Message
 
-from tui.drawing.cells import Cell, cells
+from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.raster import BLANK, Levels, Palette, Span, enlarge, frame, halve, paint, quantise
 from tui.drawing.theme import ink
 from tui.drawing.view import View
@@ -19,10 +20,25 @@ from tui.widgets.cells import CellWidget, title_row
 
 LARGEST = 16
 """Maximum magnification of a picture."""
+MOST_APART = 2
+"""Maximum number of blank lines between two rows of a grid, for room that larger pictures cannot use."""
 
 
 Box = tuple[int, int, int]
 """(row, column, side) of a square, in pixels."""
+
+
+def write_over(picture: list[list[Cell]], words: str, style: Style) -> list[list[Cell]]:
+    """`picture` (rows of equally many cells) with `words` wrapped and centred on it, where they fit."""
+    width = len(picture[0]) if picture else 0
+    lines = wrap(words, width) if width else []
+    top = max(0, len(picture) - len(lines)) // 2
+    written = [row.copy() for row in picture]
+    for row, line in zip(written[top:], lines, strict=False):
+        text = cells((line, style))
+        left = (width - len(text)) // 2
+        row[left : left + len(text)] = text
+    return written
 
 
 def frame_box(levels: Levels, box: Box, zoom: int) -> None:
@@ -44,6 +60,7 @@ class Raster(CellWidget):
         self.view: View | None = None
         self.span: Span | None = None
         self.box: Box | None = None
+        self.note = ""
 
     def show(  # noqa: PLR0917
         self,
@@ -53,9 +70,14 @@ class Raster(CellWidget):
         view: View,
         span: Span | None = None,
         box: Box | None = None,
+        note: str = "",
     ) -> None:
-        """Show `values` (H, W) with a frame around `box`. `span` is the value range; by default that of `values`."""
+        """Show `values` (H, W) with a frame around `box`, and `note` written over them.
+
+        `span` is the value range; by default that of `values`.
+        """
         self.title, self.facts, self.values, self.view, self.span, self.box = title, facts, values, view, span, box
+        self.note = note
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
@@ -68,7 +90,9 @@ class Raster(CellWidget):
         span = self.span or Span.of(self.values, self.view.colours)
         if self.numbers and (annotated := _annotated(self.values, span, colours, width, height - 1)):
             return rows + annotated
-        return rows + paint(self._enlarged(self.values, span, colours.count, width, height - 1), colours)
+        levels = self._enlarged(self.values, span, colours.count, width, height - 1)
+        picture = paint(levels, colours)
+        return rows + (write_over(picture, self.note, colours.writing(int(levels[0, 0]))) if self.note else picture)
 
     def _enlarged(self, values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
         """`values` (H, W) as levels with the frame, enlarged or halved to fit into `width` x `height` cells."""
@@ -85,15 +109,19 @@ def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, hei
     texts, size = _numbers(values, columns - 1)
     if not texts or lines < 1:
         return []
-    # A cell is about twice as high as it is wide. A few numbers should not fill a whole screen.
-    lines = max(1, min(lines, 9, columns // 2))
+    # A cell is about twice as high as it is wide.
+    lines = max(1, min(lines, columns // 2))
     columns = min(columns, max(size + 2, 2 * lines))
     levels = quantise(values, span, colours.count)
     rows: list[list[Cell]] = []
     for picture, line in zip(levels.tolist(), texts, strict=True):
-        paper = [colours.writing(level) for level in picture]
-        blank = [cell for style in paper for cell in [(" ", style)] * columns]
-        number = cells(*((text.center(columns), style) for text, style in zip(line, paper, strict=True)))
+        paper = [colours.cell(level, level) for level in picture]
+        blank = [cell for cell in paper for _ in range(columns)]
+        number: list[Cell] = []
+        for text, level, cell in zip(line, picture, paper, strict=True):
+            written = cells((f" {text} "[: columns - 1], colours.writing(level)))
+            before = (columns - len(written)) // 2
+            number += [cell] * before + written + [cell] * (columns - before - len(written))
         rows += [number if y == (lines - 1) // 2 else blank for y in range(lines)]
     return rows
 
@@ -127,6 +155,8 @@ class Sheet:
     """Theme colour of each label, by name."""
     boxes: Sequence[Box | None] = ()
     """The square to frame on each image."""
+    notes: Sequence[str] = ()
+    """Words to write over each image, which has nothing else to show."""
     plain: int = 0
     """Number of leading images that are always drawn in gray, from 0 to 1, regardless of the colour map."""
     columns: int = 0
@@ -282,7 +312,11 @@ class RasterGrid(CellWidget):
             if layout.across * down >= wanted and (not sheet.columns or across >= per_row):
                 break
         assert layout is not None
-        return layout
+        if not sheet.labels:
+            return layout
+        lines = min(layout.down, math.ceil(len(sheet) / layout.columns)) or 1
+        apart = min(max(0, height - lines * layout.height) // lines, MOST_APART)
+        return replace(layout, height=layout.height + apart)
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The title, the column names, then the visible pictures."""
@@ -330,16 +364,18 @@ class RasterGrid(CellWidget):
                 break
             levels = self._levels(indices, layout, colours.count)
             titles: list[Cell] = []
-            pictures: list[list[Cell]] = [[] for _ in range(layout.height - 1)]
+            pictures: list[list[Cell]] = [[] for _ in range(math.ceil(levels.shape[1] / 2))]
             for index, picture in zip(indices, levels, strict=True):
                 titles += self._label(index, layout.width - 1) + gap
                 if index < len(self.sheet.boxes) and (box := self.sheet.boxes[index]):
                     frame_box(picture, box, layout.zoom)
                 margin = gap * (layout.width - picture.shape[1])
                 tile = self._plain(index, layout) if index < self.sheet.plain else paint(picture, colours)
+                if index < len(self.sheet.notes) and (note := self.sheet.notes[index]):
+                    tile = write_over(tile, note, colours.writing(int(picture[0, 0])))
                 for line_so_far, painted in zip(pictures, tile, strict=True):
                     line_so_far.extend(painted + margin)
-            rows += [titles, *pictures]
+            rows += [titles, *pictures, *([] for _ in range(layout.height - 1 - len(pictures)))]
         return rows[:height]
 
     def _label(self, index: int, width: int) -> list[Cell]:
@@ -381,32 +417,69 @@ class RasterGrid(CellWidget):
 
 
 class Legend(CellWidget):
-    """The colour bar: the colour map between the ends of the value range, and the names of the settings."""
+    """The colour map between the ends of the value range, or each glyph with its value; and what they show."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.span: Span | None = None
         self.view: View | None = None
         self.words = ""
+        self.sides = ("", "")
 
-    def show(self, view: View, span: Span | None, words: str = "") -> None:
-        """Show the colours of `view` over `span`; `words` say what the values are."""
+    def show(self, view: View, span: Span | None, words: str = "", sides: tuple[str, str] = ("", "")) -> None:
+        """Show the colours of `view` over `span`.
+
+        `words` say what the values are; `sides`, what negative and positive ones mean in the diverging map.
+        """
         self.view, self.span, self.words = view, span, words
+        self.sides = sides if view.colours == "diverging" else ("", "")
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row."""
         if self.view is None or self.span is None:
             return []
-        text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
+        quiet = ink(self.app, "quiet")
         colours = self.view.palette(self.app)
-        size = max(8, min(32, width // 6))
+        names = [self.words, "one range for all" if self.view.shared else "one range each", self.view.colours]
+        facts = cells((" " + "  ".join([*filter(None, names), self.view.mode]), quiet))
+        scale = self._gradient(colours, width) if colours.colours else self._glyphs(colours)
+        if len(scale) + len(facts) > width and not colours.colours:
+            scale = self._glyphs(colours, valued=False)
+        return [clipped(scale + facts, width, quiet)]
+
+    def _between(self, sample: list[Cell]) -> list[Cell]:
+        """`sample` between the ends of the value range, and what these mean."""
+        assert self.span is not None
+        text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
+        low, high = _ends(self.span.low), _ends(self.span.high)
+        if any(self.sides):
+            low, high = f"({low})", f"({high})"
+        left = cells((f" {self.sides[0]}".rstrip(), quiet), (f" {low} ", text))
+        return left + sample + cells((f" {high}", text), (f" {self.sides[1]}".rstrip() + " ", quiet))
+
+    def _gradient(self, colours: Palette, width: int) -> list[Cell]:
+        size = max(8, min(32, width // 6)) // 2 * 2 + 1  # odd, so that zero has a cell
         sample = quantise(np.linspace(0, 1, size)[None, :].repeat(2, axis=0), Span(0, 1), colours.count)
-        low, high = (_ends(self.span.low), _ends(self.span.high))
-        row = cells((f" {low} ", text)) + paint(sample, colours)[0] + cells((f" {high} ", text))
-        facts = [self.words, "one range for all" if self.view.shared else "one range each", self.view.colours]
-        return [row + cells((" " + "  ".join([*filter(None, facts), self.view.mode]), quiet))]
+        painted = paint(sample, colours)[0]
+        if colours.name == "diverging":
+            painted[size // 2] = ("0", colours.writing(colours.count // 2))
+        return self._between(painted)
+
+    def _glyphs(self, colours: Palette, *, valued: bool = True) -> list[Cell]:
+        """Each glyph; with its value if `valued`, or else between the ends of the range."""
+        assert self.span is not None
+        text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
+        if not valued:
+            marks = "".join(glyph * 2 for glyph in colours.ramp)
+            return self._between(cells((marks.replace("  ", "0") if colours.zero else marks, text)))
+        row = cells((f" {self.sides[0]}" if self.sides[0] else "", quiet))
+        values = np.linspace(self.span.low, self.span.high, colours.count)
+        for glyph, value in zip(colours.ramp, values.tolist(), strict=True):
+            row += cells((f" {glyph * 2}" if glyph.strip() else "", text), (f" {_ends(value)} ", quiet))
+        return row + cells((f" {self.sides[1]} " if self.sides[1] else "", quiet))
 
 
 def _ends(value: float) -> str:
+    """A value with three significant digits; `0` for zero."""
     return f"{value:.3g}" if value else "0"

@@ -12,7 +12,9 @@ from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured,
 from engine.attacks.requests import ATTACK_TITLES
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, table_of
+from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import beta_answer
+from tui.drawing.words import counted
 
 
 def attack(event: AttackFinished) -> list[RenderableType]:
@@ -21,14 +23,14 @@ def attack(event: AttackFinished) -> list[RenderableType]:
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
     noise = event.attack == "noise"
     columns = ("class",) if noise else ("index", "actual", "before")
-    table = table_of(*columns, "predicted", "probability", "Linf", "L2", "steps")
+    table = table_of(*columns, "predicted", "probability", "L-inf", "L2", "steps")
     for made in event.images:
         own = (made.index,) if noise else (made.index, made.actual, made.before)
         steps = NOTHING if made.steps_to_success is None else str(made.steps_to_success)
         numbers = (f"{made.linf:.4f}", f"{made.l2:.4f}")
         verdict = Text(str(made.predicted), "red" if made.success and not noise else "")
         table.add_row(*map(str, own), verdict, percent(made.probability), *numbers, steps)
-    n, stopped = len(event.images), f", stopped after {event.done} steps" if event.stopped else ""
+    n, stopped = len(event.images), f", stopped after {counted(event.done, 'step')}" if event.stopped else ""
     return [
         f"{ATTACK_TITLES[event.attack]} ({settings})",
         f"{event.source}: {event.successes} of {n} {'reached' if noise else 'fooled'}, {event.seconds:.2f} s{stopped}",
@@ -39,7 +41,8 @@ def attack(event: AttackFinished) -> list[RenderableType]:
 
 def beta(event: BetaSwept) -> list[RenderableType]:
     """Success and distances by beta."""
-    table = table_of("beta", "success", "L2", "+-", "Linf", "+-", "closer")
+    spread = glyphs().spread
+    table = table_of("beta", "success", "L2", spread, "L-inf", spread, "closer")
     for p in event.points:
         numbers = (f"{value:.4f}" for value in (p.l2, p.l2_spread, p.linf, p.linf_spread))
         table.add_row(f"{p.beta:g}", percent(p.success), *numbers, f"{p.closer:.4f}")
@@ -102,7 +105,7 @@ def universal(event: UniversalMade) -> list[RenderableType]:
     classes = table_of("predicted", *map(str, range(10)), left=1, gap=1)
     classes.add_row("images", *(str(count) if count else NOTHING for count in event.taken_for))
     return [
-        f"one perturbation, Linf {event.epsilon:g}, from {event.made_of:,} training digits in {event.steps} steps of "
+        f"one perturbation, L-inf {event.epsilon:g}, from {event.made_of:,} training digits in {event.steps} steps of "
         f"{event.step_size:g}, {event.seconds:.2f} s",
         f"it fools {percent(event.history[-1])} of these; on {event.averaged:,} others:",
         "",

@@ -18,7 +18,9 @@ from engine.attribution.events import (
 )
 from engine.words import percent
 from tui.cli.tables.layout import number, table_of
-from tui.drawing.vocabulary import NO_NUMBERS
+from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import NO_NUMBERS, patch_words
+from tui.drawing.words import counted, place
 
 
 def occlusion(event: OcclusionMapReady) -> list[RenderableType]:
@@ -30,16 +32,17 @@ def occlusion(event: OcclusionMapReady) -> list[RenderableType]:
     return [
         f"image {event.index}: actual {event.actual}, predicted {event.predicted}, "
         f"{p} {percent(event.unoccluded_probability)} without a patch",
-        f"{_patch(event)}: {event.winners.size:,} positions, {event.computed:,} computed, "
-        f"{event.seconds * 1000:.0f} ms",
-        f"{p} from {event.minimum:.4f} at {event.minimum_at} to {event.maximum:.4f} at {event.maximum_at}",
-        f"the prediction changes at {sum(count for _, count in others):,} positions{changed}",
+        f"{_patch(event)}: {counted(event.computed, 'position')} in {event.seconds * 1000:.0f} ms; "
+        f"at the other {event.winners.size - event.computed:,} the patch changes nothing",
+        f"{p} from {event.minimum:.4f} at {place(*event.minimum_at)} "
+        f"to {event.maximum:.4f} at {place(*event.maximum_at)}",
+        f"the prediction changes at {counted(sum(count for _, count in others), 'position')}{changed}",
         _strokes(event.strokes),
     ]
 
 
 def _patch(event: OcclusionMapReady | ClassOcclusionReady) -> str:
-    return f"patch {event.patch_size}x{event.patch_size} ({event.baseline}), stride {event.stride}"
+    return f"patch {patch_words(event.patch_size, event.baseline, event.stride)}"
 
 
 def _strokes(strokes: StrokeShare) -> str:
@@ -55,8 +58,8 @@ def class_occlusion(event: ClassOcclusionReady) -> list[RenderableType]:
     p = percent(event.unoccluded_probability)
     return [
         f"{over}:",
-        f"probability {p} without a patch, lowest {least:.4f} at {event.minimum_at}",
-        f"the prediction changes for {most} of the images at {event.most_changed_at}",
+        f"probability {p} without a patch, lowest {least:.4f} at {place(*event.minimum_at)}",
+        f"the prediction changes for {most} of the images at {place(*event.most_changed_at)}",
         _strokes(event.strokes),
     ]
 
@@ -84,8 +87,8 @@ def faithfulness(event: FaithfulnessMeasured) -> list[RenderableType]:
     over = many if event.averaged > 1 else "on the first image"
     lines: list[RenderableType] = [f"{over}:", "", _faithfulness_table(event.faithfulness)]
     if event.randomised:
-        count = f"{event.randomised} image{'s' if event.randomised > 1 else ''}"
-        lines += ["", f"change: 1 - rank correlation with random weights, over {count}"]
+        over = counted(event.randomised, "image")
+        lines += ["", f"change: 1 - rank correlation with random weights, over {over}"]
     return lines
 
 
@@ -95,5 +98,6 @@ def _faithfulness_table(measured: Sequence[Faithfulness]) -> Table:
     table = table_of(*columns, *(["change"] if changes else []), left=1)
     for each in measured:
         change = [number(each.change)] if changes else []
-        table.add_row(each.method, each.deletion.summary("+-"), each.insertion.summary("+-"), *change)
+        areas = (each.deletion.summary(glyphs().spread), each.insertion.summary(glyphs().spread))
+        table.add_row(each.method, *areas, *change)
     return table

@@ -18,6 +18,7 @@ from engine.inspection.events import (
 )
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, ends, ranking, table_of
+from tui.drawing.words import counted
 
 ORDERS = {
     "random": "in random order",
@@ -57,7 +58,7 @@ def evaluation(event: SplitEvaluated) -> list[RenderableType]:
             for predicted, count in enumerate(row)
         ]
         table.add_row(str(actual), *counts, percent(event.class_accuracy[actual]))
-    quality = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}, {event.mistakes:,} mistakes"
+    quality = f"loss {event.loss:.4f}, accuracy {percent(event.accuracy)}, {counted(event.mistakes, 'mistake')}"
     return [
         f"{event.count:,} images, {quality}",
         "",

@@ -22,6 +22,7 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.words import counted
 from tui.screens.attacks.options import OptionsPage
 from tui.screens.inspect import Movable
 from tui.screens.pages import PagedScreen
@@ -207,7 +208,8 @@ class AttackPage(OptionsPage):
             self.desk.query_one(Legend).show(gray, PIXEL, "pixel")
         bars = self.query_one("#attack-answers", Bars)
         # Images made from noise have no actual class: the target class is highlighted instead.
-        bars.show("prediction", probabilities[at].tolist(), wanted if noise else actual, answer)
+        role = "target" if noise else "actual"
+        bars.show("prediction", probabilities[at].tolist(), wanted if noise else actual, answer, role)
         self._draw_history(shown, at, step)
 
     def _draw_history(self, shown: Attack, at: int, step: int) -> None:
@@ -252,12 +254,12 @@ class AttackPage(OptionsPage):
             return ""
         number = self.grid.cursor
         made = shown.images[min(max(number, 0), len(shown.images) - 1)]
-        verb = "reached" if shown.attack == "noise" else "fooled"
-        ended = f"stopped after step {shown.done}, r runs it; " if shown.stopped else ""
-        steps = "never" if made.steps_to_success is None else f"after step {made.steps_to_success}"
-        which = f"class {made.index}" if shown.attack == "noise" else f"{made.index}"
-        size = f"Linf {made.linf:.3f}, L2 {made.l2:.2f}"
-        return f"{ended}{shown.successes} of {len(shown.images)} {verb}; {which}: {size}, {steps}"
+        verb, which = ("reached", "class") if shown.attack == "noise" else ("fooled", shown.source.split()[-1])
+        ended = f"; stopped after {counted(shown.done, 'step')}, r runs it" if shown.stopped else ""
+        steps = made.steps_to_success
+        outcome = f"not {verb}" if steps is None else f"{verb} after {counted(steps, 'step')}"
+        size = f"L-inf {made.linf:.3f}, L2 {made.l2:.2f}"
+        return f"{shown.successes} of {len(shown.images)} {verb}; {which} {made.index}: {outcome}, {size}{ended}"
 
     def figure(self) -> DrawFigure | None:
         """The attack; None until it is complete."""

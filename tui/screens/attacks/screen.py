@@ -17,8 +17,3 @@ class AttacksScreen(InspectPages):
     mode = "attacks"
     BINDINGS = bindings("attacks")
     page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage)
-
-    def on_resize(self) -> None:
-        """Draw again: the room for the legend and the titles depends on the width."""
-        if self.ready:
-            self.call_after_refresh(self.update)

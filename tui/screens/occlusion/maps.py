@@ -146,7 +146,9 @@ class Maps(CellWidget):
         below = len(self.facts) + 1 if self.facts else 0
         tall = max(2 * (height - 1 - below), height)
         zoom = min(width // int(columns), tall // int(rows), LARGEST)
-        return max(1, zoom - zoom % 2)  # an odd zoom would space rows of letters unevenly, as a cell is two pixels high
+        if any(panel.usual is not None for panel in self.panels):
+            zoom -= zoom % 2  # an odd zoom would space rows of letters unevenly, as a cell is two pixels high
+        return max(1, zoom)
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The maps, then the facts."""

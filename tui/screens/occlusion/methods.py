@@ -18,7 +18,7 @@ from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.view import View
 from tui.screens.inspect import Movable
-from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
+from tui.screens.occlusion.patch import PROBABILITY, PatchPage
 from tui.screens.state import State
 from tui.setting import Setting
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
@@ -59,9 +59,15 @@ class MethodsPage(PatchPage):
         return self.grid
 
     def _numbers(self, here: AttributionsComputed) -> list[int]:
-        """The indices of the maps on the page, with only one of the two of Grad-CAM."""
+        """The indices of the maps on the page: all if there is room, or else only one of the two of Grad-CAM."""
+        if self._roomy:
+            return list(range(len(here.methods)))
         hidden = "grad-cam-conv1" if self.cam == "conv2" else "grad-cam-conv2"
         return [number for number, method in enumerate(here.methods) if method != hidden]
+
+    @property
+    def _roomy(self) -> bool:
+        return self.desk.has_class("-roomy")
 
     def draw(self) -> None:
         here = self.attributions
@@ -76,13 +82,14 @@ class MethodsPage(PatchPage):
         labels = [f"{here.split} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
         probability = f"p({here.watched}) {percent(here.unoccluded_probability)}"
         facts = f"actual {here.actual}, predicted {here.predicted}, {probability}"
-        inks = ["quiet", *("quiet" if here.maps[number].any() else "warning" for number in shown)]
-        sheet = Sheet(images, labels=labels, inks=inks, plain=1)
+        notes = ["", *(_silence(here, number) for number in shown)]
+        inks = ["warning" if note else "quiet" for note in notes]
+        sheet = Sheet(images, labels=labels, inks=inks, plain=1, notes=notes)
         self.grid.show(f"evidence for {here.watched}", facts, sheet, self.view)
         self._draw_method(here)
 
     def _draw_method(self, here: AttributionsComputed) -> None:
-        """Draw the map under the cursor enlarged, and its legend."""
+        """Draw the map under the cursor enlarged (the first map while the digit is), and the legend."""
         at, shown = self.grid.cursor, self._numbers(here)
         gray = replace(self.view, colours="gray")
         number = shown[max(0, at - 1)]
@@ -92,28 +99,30 @@ class MethodsPage(PatchPage):
         digit.show(f"{here.split} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
         measured = here.faithfulness[number]
         facts = f"deletion {measured.deletion.area:.3f}  insertion {measured.insertion.area:.3f}"
-        self.query_one("#method", Raster).show(method.replace("-", " "), facts, picture, self.view, span)
-        legend = self.desk.query_one(Legend)
+        title = METHOD_TITLES[method].full
+        note = _silence(here, number)
+        self.query_one("#method", Raster).show(title, facts, picture, self.view, span, note=note)
+        words = title
         if at == 0:
-            legend.show(gray, PROBABILITY, "pixel")
-        else:
-            legend.show(self.view, span, "drop" if method == "occlusion" else method.replace("-", " "))
+            words = "all maps"
+            if not self.view.shared:  # each map ends at its own largest magnitude
+                span, words = Span.of(np.array([0.0, 1.0]), self.view.colours), "share of each map's maximum"
+        sides = f"against {here.watched}", f"for {here.watched}"
+        self.desk.query_one(Legend).show(self.view, span, words, sides)
 
     def sentence(self) -> str:
         """A note on the map under the cursor, or how to read the page."""
         if note := self._note():
             return note
-        own = "one range for all maps" if self.view.shared else "each map scaled to its own largest magnitude"
-        signs = f"; {positive(self.view)} supports the class" if self.view.colours == "diverging" else ""
-        return own + signs
+        return "one range for all maps" if self.view.shared else "each map is scaled to its own largest magnitude"
 
     def _note(self) -> str:
         here, at = self.attributions, self.grid.cursor
         if here is None or at == 0:
             return ""
         number = self._numbers(here)[at - 1]
-        if not here.maps[number].any():  # such as Grad-CAM's where no channel supports the class
-            return "this map is zero everywhere: it says nothing about this digit"
+        if silence := _silence(here, number):
+            return f"{METHOD_TITLES[here.methods[number]].full} is {silence}"
         if completeness := here.faithfulness[number].completeness:
             total, difference = completeness
             error = abs(total - difference)
@@ -142,3 +151,12 @@ class MethodsPage(PatchPage):
     def action_other_map(self) -> None:
         """Switch to Grad-CAM of the other convolution."""
         self.cam = "conv1" if self.cam == "conv2" else "conv2"
+
+
+def _silence(here: AttributionsComputed, number: int) -> str:
+    """Why a map shows nothing; empty for one that is not zero everywhere."""
+    if here.maps[number].any():
+        return ""
+    if here.methods[number].startswith("grad-cam"):
+        return f"zero: no channel supports {here.watched}"
+    return "zero everywhere"

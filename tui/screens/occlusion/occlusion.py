@@ -17,7 +17,8 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
-from tui.drawing.vocabulary import NO_NUMBERS
+from tui.drawing.vocabulary import NO_NUMBERS, patch_words
+from tui.drawing.words import counted, place
 from tui.screens.inspect import Movable
 from tui.screens.occlusion.maps import Maps, Panel
 from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
@@ -28,7 +29,6 @@ from tui.widgets.pictures import Legend, Raster
 
 AVERAGED = 100
 """Number of digits that the mean map of a class is averaged over."""
-SHOWN_BASELINES = {"zero": "0", "mean": "its mean", "one": "1", "noise": "noise"}
 
 
 class OcclusionPage(PatchPage):
@@ -131,32 +131,37 @@ class OcclusionPage(PatchPage):
 
     def _facts(self, here: OcclusionMap) -> list[tuple[str, str]]:
         p = f"p({here.watched})"
-        sure = percent(float(here.unoccluded[here.predicted]))
-        facts = [("without a patch", f"{here.predicted} ({sure}), {p} {percent(here.unoccluded_probability)}")]
+        without = f"{here.predicted} ({percent(float(here.unoccluded[here.predicted]))})"
+        if here.watched != here.predicted:
+            without += f", {p} {percent(here.unoccluded_probability)}"
+        facts = [("without a patch", without)]
         if not isinstance(here, OcclusionMapReady):
             done = int((here.winners >= 0).sum())
             return [*facts, ("patch", _patch(here)), ("positions", f"{done:,} of {here.winners.size:,}")]
         if np.isnan(here.minimum):
             return [("", NO_NUMBERS)]
         others = here.other_answers
-        changed = ": " + ", ".join(f"{winner} ({count:,})" for winner, count in others) if others else ""
+        count = sum(count for _, count in others)
+        to = ", ".join(f"{winner} ({count:,})" for winner, count in others)
+        took = f": {counted(here.computed, 'position')} in {here.seconds * 1000:.0f} ms"
         return [
             *facts,
-            (f"lowest {p}", f"{here.minimum:.4f} at {here.minimum_at}"),
-            (f"highest {p}", f"{here.maximum:.4f} at {here.maximum_at}"),
-            ("changed", f"{sum(count for _, count in others):,} of {here.winners.size:,}{changed}"),
+            (f"lowest {p}", f"{here.minimum:.4f} at {place(*here.minimum_at)}"),
+            (f"highest {p}", f"{here.maximum:.4f} at {place(*here.maximum_at)}"),
+            ("prediction", f"changes at {count:,} of {here.winners.size:,}: {to}" if others else "never changes"),
             ("over strokes", _strokes(here.strokes)),
-            ("patch", f"{_patch(here)}, {here.computed:,} in {here.seconds * 1000:.0f} ms"),
+            ("patch", _patch(here) + (took if self.desk.has_class("-wide") else "")),
         ]
 
     def _mean_facts(self, mean: ClassOcclusionReady) -> list[tuple[str, str]]:
         if np.isnan(mean.unoccluded_probability):
             return [("", NO_NUMBERS)]
+        changed = percent(float(mean.changed.max()))
         return [
             ("digits", f"{mean.averaged} of the {mean.matching:,} of class {mean.digit}"),
             ("without a patch", f"mean {percent(mean.unoccluded_probability)}"),
-            ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {mean.minimum_at}"),
-            ("changed", f"for {percent(float(mean.changed.max()))} at {mean.most_changed_at}"),
+            ("lowest mean", f"{mean.mean_probabilities.min():.4f} at {place(*mean.minimum_at)}"),
+            ("most changed", f"{changed} at {place(*mean.most_changed_at)}"),
             ("over strokes", _strokes(mean.strokes)),
             ("patch", _patch(mean)),
         ]
@@ -192,14 +197,16 @@ class OcclusionPage(PatchPage):
         if not np.isfinite(found).all():
             return ""
         winner, size = int(found.argmax()), here.patch_size
-        at = f"patch {size}x{size} at ({row * here.stride}, {column * here.stride})"
+        at = f"patch {size}x{size} at {place(row * here.stride, column * here.stride)}"
         if (mean := self.shown_mean()) is not None:
             share = percent(float(mean.changed[row, column]))
             deviation = float(mean.deviation[row, column])
             value = f"{mean.mean_probabilities[row, column]:.4f} {glyphs().spread} {deviation:.4f}"
-            return f"{at}: mean {value}, changes {share} of the predictions"
-        answer = f"predicts {winner} ({percent(float(found[winner]))}), p({here.watched})"
-        return f"{at}: {answer} {percent(float(here.probabilities[row, column]))}"
+            return f"{at}: mean {value}, {share} changed"
+        answer = f"predicts {winner} ({percent(float(found[winner]))})"
+        if winner == here.watched:
+            return f"{at}: {answer}"
+        return f"{at}: {answer}, p({here.watched}) {percent(float(here.probabilities[row, column]))}"
 
     def figure(self) -> DrawFigure | None:
         """The map; None until it is complete."""
@@ -245,8 +252,7 @@ class OcclusionPage(PatchPage):
 
 
 def _patch(event: OcclusionMap | ClassOcclusionReady) -> str:
-    size, baseline = event.patch_size, SHOWN_BASELINES.get(event.baseline, event.baseline)
-    return f"{size}x{size} of {baseline}, stride {event.stride}"
+    return patch_words(event.patch_size, event.baseline, event.stride)
 
 
 def _strokes(strokes: StrokeShare) -> str:

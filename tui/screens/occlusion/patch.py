@@ -13,6 +13,7 @@ from engine.event import Event
 from engine.lab import Job
 from engine.request import parameters
 from tui.drawing.raster import Span
+from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
@@ -142,4 +143,6 @@ def _fill(baseline: str) -> str:
 
 def positive(view: View) -> str:
     """How positive values appear in the diverging map, as text."""
-    return "':+#" if view.mode == "glyphs" else "red"
+    if view.mode != "glyphs":
+        return "red"
+    return "░▒▓█" if glyphs() is UNICODE else "':+#"

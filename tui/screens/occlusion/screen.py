@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from textual.events import Resize
-
 from tui.keys import bindings
 from tui.screens.occlusion.methods import MethodsPage
 from tui.screens.occlusion.occlusion import OcclusionPage
 from tui.screens.occlusion.patch import PatchScreen
 from tui.screens.occlusion.trust import TrustPage
-
-ROOMY = (176, 48)
-"""Columns and rows from which the digit can be twice as large without shrinking the maps."""
 
 
 class OcclusionScreen(PatchScreen):
@@ -21,7 +16,3 @@ class OcclusionScreen(PatchScreen):
     BINDINGS = bindings("occlusion")
     colours = "viridis"
     page_types = (OcclusionPage, MethodsPage, TrustPage)
-
-    def on_resize(self, event: Resize) -> None:
-        """Draw the digit twice as large where there is room."""
-        self.set_class(event.size.width >= ROOMY[0] and event.size.height >= ROOMY[1], "-roomy")

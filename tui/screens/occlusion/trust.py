@@ -8,7 +8,7 @@ from typing import Any
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
-from engine.attribution.events import AttributionsComputed, Faithfulness, FaithfulnessMeasured
+from engine.attribution.events import AttributionsComputed, Faithfulness, FaithfulnessMeasured, best_method
 from engine.attribution.requests import METHOD_TITLES, Attribute
 from engine.figures.requests import DrawFigure
 from engine.network.events import NetworkEvent
@@ -93,9 +93,18 @@ class TrustPage(PatchPage):
             chart.show(curves, (0.0, 100.0), (0.0, 1.0))
 
     def sentence(self) -> str:
-        """How to read the page."""
-        other = "this digit" if self.many else f"mean of {MEASURED} digits"
-        return f"x axis: % of pixels, the most important first; a: {other}"
+        """The answer: the best method of each kind, and how a random order of pixels does."""
+        shown = self.shown_many() or self.attributions
+        measured = {each.method: each for each in shown.faithfulness} if shown else {}
+        random = measured.get("random")
+        deletion = measured.get(best_method(tuple(measured.values()), "deletion"))
+        insertion = measured.get(best_method(tuple(measured.values()), "insertion"))
+        if not (random and deletion and insertion):
+            return ""
+        second = "" if insertion is deletion else f"{METHOD_TITLES[insertion.method].short} "
+        best = f"{METHOD_TITLES[deletion.method].short} {deletion.deletion.area:.3f}"
+        chance = f"{random.deletion.area:.3f} and {random.insertion.area:.3f}"
+        return f"best: {best} and {second}{insertion.insertion.area:.3f}; random: {chance}"
 
     def figure(self) -> DrawFigure | None:
         """The curves below the maps, which are drawn as on the page of methods."""
