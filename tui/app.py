@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual.message import Message
 from textual.reactive import var
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 
 from engine.paths import asset
@@ -133,6 +133,14 @@ class MnistTui(SturdyApp):
     def action_theme(self) -> None:
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
+    def action_help_quit(self) -> None:
+        """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
+        words = "q quits (it asks while a run trains)"
+        if isinstance(self.screen, ModalScreen):
+            words = f"esc closes this; then {words}"
+        if words not in (notification.message for notification in self._notifications):
+            self.notify(words)
 
     async def action_quit(self) -> None:
         """Quit; ask for confirmation while a run is training here."""

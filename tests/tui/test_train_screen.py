@@ -71,7 +71,8 @@ async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
         loss = train_screen(app).query_one("#loss", Chart)
         assert [list(curve.xs) for curve in loss.curves[1:]] == [[1, 2], [1, 2]]
         assert app.workspace.training is None
-        assert app.workspace.facts()[:2] == ("cnn", "epoch 2/2")
+        assert [fact.words for fact in app.workspace.facts()][1:3] == ["seed 0", "cnn"]
+        assert "epoch 2/2" in words(train_screen(app).query_one(Header))
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunFinished)
     assert app.workspace.lab.close()
@@ -96,7 +97,8 @@ async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.workspace.history.name == path.name)
         await until(pilot, lambda: bool(app.screen.query("Toast")))
-        assert app.workspace.facts() == (path.name, "cnn-bn")
+        facts = [fact.words for fact in app.workspace.facts()]
+        assert facts == [path.name, "cnn-bn", "800,206 parameters"]
         assert [notification.message for notification in app._notifications] == [
             f"{path.name}: cnn-bn, 800,206 parameters"
         ]
@@ -450,7 +452,7 @@ async def test_the_header_says_why_the_cpu_computes(still_app: MakeApp) -> None:
         changed(app)
         await pilot.pause()
         header = train_screen(app).query_one(Header)
-        assert header.place == ("cuda:0 is too old for this PyTorch",)
+        assert [fact.words for fact in header.place] == ["cuda:0 is too old for this PyTorch"]
         assert len(app._notifications) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from engine.training.requests import Train
 from tests.runs import EPOCH as EPOCH_LINE
 from tests.runs import STARTED as STARTED_LINE
 from tests.runs import made, stopped
+from tui.drawing.fitting import Fact
 from tui.workspace import NOTEBOOKS_DIGIT, Notice, Workspace
 
 STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
@@ -55,6 +56,11 @@ def workspace(tmp_path: Path, answers: Answers) -> Iterator[Workspace]:
     made = Workspace(tmp_path / "runs")
     yield made
     made.close()
+
+
+def words(facts: Iterable[Fact]) -> list[str]:
+    """The words of facts of the header, in full."""
+    return [fact.words for fact in facts]
 
 
 def heard(workspace: Workspace) -> list[Notice]:
@@ -197,12 +203,12 @@ def test_pytorch_is_loaded_once(workspace: Workspace, answers: Answers, monkeypa
         return submit(request)
 
     monkeypatch.setattr(workspace.lab, "submit", noted)
-    assert workspace.place() == ("loading PyTorch",)
+    assert words(workspace.place()) == ["loading PyTorch"]
     workspace.prepare()
     workspace.prepare()
     assert asked == [WarmUp()]
     until(workspace, lambda: workspace.engine is not None)
-    assert workspace.place() == ("cpu 2 threads",)
+    assert words(workspace.place()) == ["cpu 2 threads"]
 
 
 def test_what_came_of_a_figure_is_told(workspace: Workspace, answers: Answers) -> None:
@@ -237,4 +243,4 @@ def test_exports_go_into_a_run_of_ours(workspace: Workspace, tmp_path: Path) -> 
     run = made(tmp_path / "runs", "a", Train(), [0.9])
     workspace.open(run)
     assert workspace.figures_folder == run.figures_folder
-    assert workspace.facts()[:2] == ("cnn", "epoch 1/1")
+    assert words(workspace.facts())[-2:] == ["epoch 1/1", "test 90.00 %"]

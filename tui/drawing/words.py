@@ -21,14 +21,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 epoch`, `15 epochs`, `1,200 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def remark(run: RunSummary) -> str:
     """The remark on a run: the number of damaged lines, if any, and its note."""
     return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))
 
 
-def damaged_lines(count: int) -> str:
+def damaged_lines(number: int) -> str:
     """The number of damaged lines as a phrase; empty for 0."""
-    return f"{count:,} damaged event line{'s' if count > 1 else ''} skipped" if count else ""
+    return f"{count(number, 'damaged event line')} skipped" if number else ""
 
 
 def cut(name: str, most: int) -> str:
