@@ -72,7 +72,7 @@ class Opened:
         except RequestError as error:
             if not run.events_file.is_file():
                 raise
-            opened.problem = str(error).replace(f"{run.path}/", "")
+            opened.problem = str(error).replace(f"{run.path}/", "").partition(": check that")[0]
         opened.variant = opened.record.request.variant if opened.record else ""
         opened.look_at_note()
         return opened

@@ -527,7 +527,7 @@ class Workspace:
                 if not job.cancelled:
                     words += ": another program asked for it"
                 elif not self.queue:
-                    words += ": R resumes it"
+                    words += ": R on screen 1 resumes it"
                 return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
 
     def _and_the_queue(self, job: Job, words: str) -> str:

@@ -29,7 +29,11 @@ class Known:
     """Empty where the value speaks for itself."""
     value: str
     tone: Tone = "plain"
+    brief: bool = False
+    """Whether it may be cut to one line: it stands elsewhere in full."""
 
+
+_TOLD = ("batch_norm", "seed", "epochs", "device", "threads")
 
 Group = list[Known]
 """Values that belong together."""
@@ -47,8 +51,11 @@ def worded(value: Any) -> str:
 
 
 def differing(request: Train) -> list[str]:
-    """The parameters that are not at their defaults, such as `learning rate 0.0003`; without seed and batch norm."""
-    fields = (field for field in parameters(Train) if field.name not in ("seed", "batch_norm"))
+    """The parameters that are not at their defaults, such as `learning rate 0.0003`.
+
+    Without those that are told anyway, and those that do not matter to the result.
+    """
+    fields = (field for field in parameters(Train) if field.name not in _TOLD)
     values = ((field, getattr(request, field.name)) for field in fields)
     return [f"{field.label} {worded(value)}" for field, value in values if value != field.default]
 
@@ -88,7 +95,7 @@ def about_run(
     `record` is None for a run that has just been asked for; `request`, too, where it cannot be read, and `problem` says
     why.
     """
-    groups = [[Known("", words)] for words in (name, note) if words]
+    groups = [[Known("", name)] if name else [], [Known("", note, brief=True)] if note else []]
     groups.append([Known("", problem, "wrong")] if problem else [])
     started = history.started
     groups += about_request(request, record) if request else [_told(history)]
@@ -103,9 +110,9 @@ def about_run(
 
 def _told(history: RunHistory) -> Group:
     """What the events of a run tell of its request."""
-    known = [Known("epochs", f"{history.total_epochs:,}")] if history.total_epochs else []
+    known = [Known("epochs", worded(history.total_epochs))] if history.total_epochs else []
     if started := history.started:
-        known += [Known("train size", f"{started.train_size:,}"), Known("device", started.device)]
+        known += [Known("train size", worded(started.train_size)), Known("device", started.device)]
     return known
 
 

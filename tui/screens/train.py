@@ -14,6 +14,7 @@ from engine.figures.requests import DrawFigure
 from engine.request import RequestError
 from engine.runs.history import RunHistory
 from engine.runs.sweeps import sweep
+from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
 from tui.drawing.terminal import glyphs
@@ -66,11 +67,10 @@ class TrainScreen(LabScreen):
                 yield EpochTable(id="epochs")
         yield ProgressLine(id="progress")
 
-    def on_mount(self) -> None:
-        self.query_one("#experiment").border_title = " next"
-
     def on_resize(self, event: Resize) -> None:
         self.set_class(event.size.width < BOTH, "-cramped")
+        # Textual blanks the end of a title that a border follows.
+        self.query_one("#experiment").border_title = " next" if event.size.width >= 100 else " next "
 
     async def complete(self) -> None:
         """Create the fields of the form."""
@@ -142,7 +142,7 @@ class TrainScreen(LabScreen):
     def _show_facts(self) -> None:
         workspace, facts = self.workspace, self.query_one(Facts)
         groups = workspace.about()
-        facts.display = bool(groups)
+        facts.set_class(not groups, "-empty")
         facts.show("this run" if workspace.run or workspace.training else "this file", groups)
 
     def _show_progress(self, history: RunHistory) -> None:
@@ -183,7 +183,8 @@ class TrainScreen(LabScreen):
             return f"run {waits.name} was not finished: R resumes it", "r trains the experiment in the form"
         match history.state:
             case "failed":
-                return f"{'diverged' if history.diverged else 'failed'}: {history.reason}", ""
+                diverged = f"diverged{history.reason.removeprefix(DIVERGED)}"
+                return diverged if history.diverged else f"failed: {history.reason}", ""
             case "stopped" | "interrupted":
                 ended = "stopped" if history.state == "stopped" else "its process ended"
                 return f"{ended} {_when(history)}: R resumes it", ""

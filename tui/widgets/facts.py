@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from textual.events import MouseScrollDown, MouseScrollUp
@@ -12,7 +13,7 @@ from textual.strip import Strip
 from engine.words import shown
 from tui.drawing.about import Group, Known, Tone
 from tui.drawing.cells import Cell, cells
-from tui.drawing.fitting import wrapped
+from tui.drawing.fitting import cut_between_words, wrapped
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.widgets.cells import CellWidget
@@ -58,7 +59,7 @@ def flowing(groups: Iterable[Group], width: int) -> list[Line]:
 def _paragraph(group: Group, width: int) -> list[Line]:
     lines: list[Line] = [[]]
     room = width
-    for known in group:
+    for known in (_brief(known, width) for known in group):
         words = shown(f"{known.label} {known.value}" if known.label else known.value)
         if lines[-1] and cell_len(words) + 2 <= room:
             lines[-1].append((", ", "usual"))
@@ -73,6 +74,11 @@ def _paragraph(group: Group, width: int) -> list[Line]:
             lines[-1:] = [[(text, known.tone)] for text in wrapped(words, width)]
             room = width - sum(cell_len(text) for text, _ in lines[-1])
     return lines
+
+
+def _brief(known: Known, width: int) -> Known:
+    """`known` on one line, if it may be cut to that."""
+    return replace(known, value=cut_between_words(known.value, width)) if known.brief else known
 
 
 def _pieces(known: Known) -> Line:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textual.events import Click
 
 from tui.drawing.cells import Cell, cells, clipped, spread
-from tui.drawing.fitting import Fact, fitted
+from tui.drawing.fitting import Fact, cut_between_words, fitted
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.keys import SCREENS, Command
@@ -35,6 +35,8 @@ class Header(CellWidget):
         """One row. Where it is too narrow, facts are shortened and left out by their ranks, never cut within a word."""
         text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
         name, facts, place = fitted([[Fact("mnist-tui", PROGRAM)], self.facts, self.place], width - 2, GAP)
+        if len(facts) == 1 and not place:  # even that may be too wide
+            facts = [Fact(cut_between_words(facts[0].words, width - 2), PROGRAM)]
         row = cells(("".join(f" {fact.words}  " for fact in name), ink(self.app, "primary", bold=True)))
         for number, fact in enumerate(facts):
             row += cells((f" {glyphs().dot} " if number else " ", quiet), (fact.words, text))
