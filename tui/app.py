@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual.message import Message
 from textual.reactive import var
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.timer import Timer
 
 from engine.paths import asset
@@ -137,8 +137,6 @@ class MnistTui(SturdyApp):
     def action_help_quit(self) -> None:
         """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
         words = "q quits (it asks while a run trains)"
-        if isinstance(self.screen, ModalScreen):
-            words = f"esc closes this; then {words}"
         if words not in (notification.message for notification in self._notifications):
             self.notify(words)
 
