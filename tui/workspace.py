@@ -234,8 +234,10 @@ class Workspace:
         """The device of this process and, while it trains, the throughput, for the header."""
         if not self.engine:
             return (Fact("loading PyTorch", DEVICE),)
-        short = Fact(self.engine.device, DEVICE)
-        place = [Fact(self.fallback or f"{self.engine.device} {self.engine.device_name}", DEVICE_NAME, short)]
+        ran = self.history.started if self.training else None  # a run may ask for another device
+        device, name = (ran or self.engine).device, (ran or self.engine).device_name
+        full = self.fallback if self.fallback and device == self.engine.device else f"{device} {name}".strip()
+        place = [Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
         if self.training:
             last = self.history.epochs[-1] if self.history.epochs else None
             if now := self.history.progress or last:

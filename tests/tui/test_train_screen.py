@@ -47,7 +47,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.facts import Facts
 from tui.widgets.form import Choice, RequestForm
 from tui.widgets.lines import Header, KeyBar
-from tui.widgets.table import EpochTable
+from tui.widgets.table import COLUMNS, EpochTable, fitting
 
 
 def train_screen(app: MnistTui) -> TrainScreen:
@@ -642,3 +642,14 @@ async def test_the_star_is_for_the_best_epoch_alone(still_app: MakeApp) -> None:
         assert lines.count(glyphs().best) == 1
         (line,) = (line for line in words(table).splitlines() if glyphs().best in line)
         assert line.split()[0] == "5/15"
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_the_mark_of_the_best_epoch_is_never_cut_off(monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    sizes = dict(COLUMNS)
+    for width in range(32, 120):
+        titles, mark = fitting(width)
+        assert sum(sizes[title] for title in titles) + len(mark) <= width
+        assert {"epoch", "val loss", "test acc"} <= set(titles)
+        assert (len(titles) == len(COLUMNS)) == (width >= 72)

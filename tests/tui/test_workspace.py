@@ -268,6 +268,7 @@ def test_a_speed_is_only_told_while_it_is_reached(workspace: Workspace, answers:
         workspace._take(job, event)
         told.append(words(workspace.place())[1:])
     assert told == [[], ["1,000 img/s"], ["1 img/s"]]
+    assert words(workspace.place())[0] == "cpu"  # that of the run, not of the app
     workspace._take(job, FINISHED)
     assert words(workspace.place()) == ["cpu 2 threads"]
 
