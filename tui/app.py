@@ -154,6 +154,12 @@ class MnistTui(SturdyApp):
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
+    def action_help_quit(self) -> None:
+        """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
+        words = "q quits (it asks while a run trains)"
+        if words not in (notification.message for notification in self._notifications):
+            self.notify(words)
+
     async def action_quit(self) -> None:
         """Quit; ask for confirmation while a run is training here."""
         from tui.screens.dialogs import QuitScreen

@@ -16,6 +16,9 @@ BURST, KINDS = 8, 4
 GATHER = 0.005
 """Maximum pause within a paste, in seconds."""
 
+LOOK = 0.1
+"""Seconds between two checks for the end of the app while no key is pressed."""
+
 PATIENCE = 1.0
 """Seconds without input after which a paste without an end marker is ended."""
 
@@ -101,7 +104,9 @@ class PasteDriver(LinuxDriver):
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         heard = time.monotonic()
         while not self.exit_event.is_set():
-            text = decode(self._read(0.1))
+            # After an escape character, the parser takes it for the key `esc` unless more arrives within this time.
+            awaited = parser._awaiting.timeout
+            text = decode(self._read(LOOK if awaited is None else min(LOOK, awaited)))
             while text and plain(text) and len(text) < MOST and (more := decode(self._read(GATHER))):
                 text += more
             if text:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,13 +23,17 @@ from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, W
 from engine.network.requests import OpenWeights, WarmUp
 from engine.request import Request, RequestError
 from engine.runs.events import UnfinishedFound
-from engine.runs.folder import RunFolder, ask_to_stop, owner
+from engine.runs.folder import RunFolder, RunRecord, ask_to_stop, owner
 from engine.runs.history import RunHistory
 from engine.runs.requests import FindUnfinished, Resume
 from engine.runs.tail import Tail
 from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
-from engine.words import shown
+from engine.words import percent, shown
+from tui.drawing.about import Group, differing
+from tui.drawing.fitting import Fact
+from tui.drawing.words import duration
+from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
 from tui.queue import Queue
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
@@ -54,23 +58,6 @@ class Notice:
     """Text to copy to the clipboard."""
 
 
-@dataclass
-class Opened:
-    """The open run or weights file, and what is known about it."""
-
-    what: RunFolder | Path | None = None
-    """A run or a weights file; None if nothing is open."""
-    history: RunHistory = field(default_factory=RunHistory)
-    """The run's history; for a weights file, only its name."""
-    variant: str = ""
-    bundled: bool = False
-    """Whether it ships with the program."""
-    waiting: RunFolder | None = None
-    """Another run that can be resumed: it was stopped, or its process died."""
-    tail: Tail | None = None
-    """Follows the event log of the run, which another process may be writing."""
-
-
 class Workspace:
     """The shared state, one instance per app."""
 
@@ -83,7 +70,7 @@ class Workspace:
     ) -> None:
         """`wake` is called from a lane's thread when there are events to `take_in`.
 
-        Raises RequestError where `run` is damaged.
+        Raises RequestError where nothing of `run` can be read.
         """
         self.root, self.weights = root, weights
         self.lab = Lab(root, wake)
@@ -93,7 +80,7 @@ class Workspace:
         """Called with each notification for the user."""
         self._open = Opened(run or weights)
         self._before: Opened | None = None
-        """What was open before the latest run was requested; restored if that run cannot start."""
+        """What was open before the latest run was requested; restored if that run cannot start. None once it has."""
         self._digit = NOTEBOOKS_DIGIT
         self._listeners: dict[Job, Listener] = {}
         self._prepared = False
@@ -109,8 +96,10 @@ class Workspace:
         """The current training job; None if there is none."""
         self.preparing: DownloadAdvanced | BatchEvaluated | None = None
         """Progress of the current run's download or evaluation; None during training."""
-        self.queue = Queue(self.train)
+        self.queue = Queue(self._train_queued)
         """The experiments waiting to be trained, the next one first."""
+        self._queued = False
+        """Whether the current run comes from the queue."""
         self.problem = ""
         """Why the last job failed, in one line."""
         self.vanished = False
@@ -119,7 +108,7 @@ class Workspace:
         """The picture mode that the user chose; empty for the terminal's default."""
         self._draft: Train | None = None
         if run is not None:
-            self._open = Opened(run, variant=run.read_record().request.variant, bundled=run.bundled)
+            self._open = Opened.of(run)
             self._follow(Tail(run))
 
     # Changes
@@ -228,26 +217,32 @@ class Workspace:
             return ""
         return owner(self._open.tail.folder)
 
-    def facts(self) -> tuple[str, ...]:
-        """The open network, its epochs and its accuracy, for the header."""
-        history = self.history
-        name = f"pretrained:{self.variant}" if self.bundled else (self.variant or history.name)
-        if self.weights and history.name == self.weights.name:
-            return (history.name, self.variant)
-        facts = [name] if name else []
-        if history.total_epochs:
-            facts.append(f"epoch {history.epoch}/{history.total_epochs}")
-        if history.epochs:
-            facts.append(f"{history.epochs[-1].test_accuracy * 100:.1f} % test")
-        return tuple(facts)
+    def facts(self) -> tuple[Fact, ...]:
+        """What is open, for the header: its name, seed, variant, epoch and accuracy."""
+        return self._open.facts()
 
-    def place(self) -> tuple[str, ...]:
-        """The device, and the training throughput, for the header."""
+    def about(self) -> list[Group]:
+        """All that is known of what is open, as labelled values."""
+        return self._open.about()
+
+    @property
+    def damage(self) -> str:
+        """Why the request of the open run cannot be read, in one line; empty if it can."""
+        return self._open.problem
+
+    def place(self) -> tuple[Fact, ...]:
+        """The device of this process and, while it trains, the throughput, for the header."""
         if not self.engine:
-            return ("loading PyTorch",)
-        device = self.fallback or f"{self.engine.device} {self.engine.device_name}"
-        now = self.history.progress
-        return (device, f"{now.images_per_second / 1000:.1f}k img/s") if self.training and now else (device,)
+            return (Fact("loading PyTorch", DEVICE),)
+        ran = self.history.started if self.training else None  # a run may ask for another device
+        device, name = (ran or self.engine).device, (ran or self.engine).device_name
+        full = self.fallback if self.fallback and device == self.engine.device else f"{device} {name}".strip()
+        place = [Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
+        if self.training:
+            last = self.history.epochs[-1] if self.history.epochs else None
+            if now := self.history.progress or last:
+                place.append(Fact(f"{now.images_per_second:,.0f} img/s", SPEED))
+        return tuple(place)
 
     # Requests
 
@@ -301,10 +296,15 @@ class Workspace:
         """Submit a training request to the lab and follow its run."""
         with self.changing():
             self.prepare()
-            self._before = self._open
-            self._open = Opened(self._open.what, variant=getattr(request, "variant", ""))
+            self._before, self._queued = self._open, False
+            asked = request if isinstance(request, Train) else None
+            self._open = Opened(self._open.what, variant=asked.variant if asked else "", asked=asked)
             self.problem, self.vanished, self.preparing = "", False, None
             self.training = self.lab.submit(request)
+
+    def _train_queued(self, request: Train) -> None:
+        self.train(request)
+        self._queued = True
 
     def enqueue(self, requests: Sequence[Train]) -> None:
         """Add experiments to the queue; the next one starts at once if nothing is training here."""
@@ -323,18 +323,23 @@ class Workspace:
             self.queue.shift(turn, by)
 
     def open(self, run: RunFolder) -> None:
-        """Open a run. Raises RequestError where it is damaged, or while a run, which stays open, is training here."""
+        """Open a run; the user is told what of it cannot be read.
+
+        Raises RequestError where nothing can, or while a run, which stays open, is training here.
+        """
         if self.training:
             raise RequestError("a run is under way here and stays open: stop it to open another one")
-        variant = run.read_record().request.variant
+        opened = Opened.of(run)
         with self.changing():
-            self._open, self.problem = Opened(run, variant=variant), ""
+            self._open, self.problem = opened, ""
             self._follow(Tail(run))
+        if opened.problem:
+            self.tell(Notice(opened.problem, f"{shown(run.name)} is damaged", "warning", 10))
 
     def resume(self, run: RunFolder) -> None:
         """Resume a run and open it. If another machine may be training it, the user must confirm by asking again."""
         try:
-            variant = run.read_record().request.variant
+            run.read_record()
             doubt = not run.locked and run.outline().under_way
         except RequestError as error:
             self.tell(Notice(str(error), severity="error", seconds=10))
@@ -346,7 +351,7 @@ class Workspace:
             return
         with self.changing():
             self.train(Resume(what=str(run.path), force=doubt))
-            self._open.what, self._open.variant = run, variant
+            self._open = Opened.of(run)
             self._follow(Tail(run))
 
     def stop(self, run: RunFolder) -> None:
@@ -391,8 +396,11 @@ class Workspace:
                     self._caught_up()
 
     def look_around(self) -> None:
-        """Check what other processes have done to the open run."""
+        """Check what other processes have done to the open run, and whether its note has changed."""
         job, run, tail = self.training, self.run, self._open.tail
+        if self._open.look_at_note():
+            with self.changing():
+                pass
         if job and job.paused and run and run.stop_file.exists():
             job.cancel()  # a paused run does not check for the stop file itself
         if tail and not tail.behind and not job:
@@ -447,18 +455,24 @@ class Workspace:
         if isinstance(job.request, DrawFigure):
             self.tell(Notice(event.reason, "no figure", "error", 10))
         elif job not in self._listeners:  # otherwise its listener reports it
+            title = ""
             if job is self.training and self._before:  # no run was created: restore what was open
                 self._open = self._before
+            elif job is self.training:
+                self.history.add(RunFailed(run=self.history.name, reason=event.reason))
+                title = f"run {self._short} failed"
             self.problem = event.reason
-            self.tell(Notice(event.reason, severity="error", seconds=10))
+            self.tell(Notice(self._and_the_queue(job, event.reason), title, "error", 10))
 
     def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
         """Handle the events of the weights file that the app was started with."""
         if isinstance(event, WeightsRead):
+            self._open.remarks = event.notes
             for note in event.notes:
                 self.tell(Notice(note, event.name, "warning", 20))
         elif not self.training:
-            self._open = Opened(self.weights, RunHistory(event.name), event.variant)
+            remarks = self._open.remarks
+            self._open = Opened(self.weights, RunHistory(event.name), event.variant, weights=event, remarks=remarks)
             what = f"{event.name}: {event.variant}, {event.parameters:,} parameters"
             self.tell(Notice(what, "weights opened"))
             if event.damaged:
@@ -468,6 +482,8 @@ class Workspace:
     def _take_run(self, job: Job, event: Event) -> None:
         """Handle an event of the current run."""
         self.preparing = event if isinstance(event, DownloadAdvanced | BatchEvaluated) else None
+        if isinstance(event, RunStarted):
+            self._before = None
         match event:
             case RunStarted() if isinstance(job.request, Resume):
                 # Read the event log again: resuming may have recovered an epoch whose event was lost in a kill.
@@ -478,14 +494,52 @@ class Workspace:
                 self._caution(event)
             case RunStarted():
                 self._open = Opened(RunFolder(self.root / event.run), RunHistory(variant=self.variant), self.variant)
+                if isinstance(job.request, Train):
+                    self._open.record = RunRecord(
+                        job.request, event.versions, event.device, event.device_name, event.threads
+                    )
                 self.history.add(event)
                 self._caution(event)
             case _:
                 self.history.add(event)
-                if isinstance(event, RunFailed):
-                    self.tell(Notice(event.reason, "the run failed", "error", 10))
-                elif isinstance(event, RunCancelled) and not job.cancelled:
-                    self.tell(Notice("another program asked for it", "the run stopped"))
+                if isinstance(event, RunFinished | RunFailed | RunCancelled):
+                    self.tell(self._ending(job, event))
+
+    @property
+    def _short(self) -> str:
+        """The name of the open run for a notification."""
+        return shown(short_name(self.history.name))
+
+    def _ending(self, job: Job, event: RunFinished | RunFailed | RunCancelled) -> Notice:
+        """The notification that the current run has ended."""
+        history, run = self.history, f"run {self._short}"
+        of = f"epoch {event.best_epoch if isinstance(event, RunFinished) else history.epoch} of {history.total_epochs}"
+        match event:
+            case RunFinished():
+                words = (
+                    f"test accuracy {percent(event.test_accuracy)} ({of}, best validation loss), "
+                    f"{duration(history.seconds)}"
+                )
+                return Notice(self._and_the_queue(job, words), f"{run} finished", seconds=10)
+            case RunFailed():
+                ended = "diverged" if history.diverged else "failed"
+                return Notice(self._and_the_queue(job, event.reason), f"{run} {ended}", "error", 10)
+            case RunCancelled():
+                words = f"after {of}" if history.epoch else "before the end of its first epoch"
+                if not job.cancelled:
+                    words += ": another program asked for it"
+                elif not self.queue:
+                    words += ": R on screen 1 resumes it"
+                return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
+
+    def _and_the_queue(self, job: Job, words: str) -> str:
+        """`words` about a run that has ended, and how the queue goes on; of several runs, which one it was."""
+        if job is not self.training or not (self.queue or self._queued):
+            return words
+        if isinstance(request := job.request, Train):
+            words = ", ".join([f"seed {request.seed}", *differing(request)]) + f": {words}"
+        left = len(self.queue)
+        return f"{words}\n" + (f"queue: {left} left" if left else "the queue is done")
 
     def _caution(self, event: RunStarted) -> None:
         if event.cautions:

@@ -39,6 +39,11 @@ class RunRecord(msgspec.Struct, frozen=True):
     machine: dict[str, str] = {}
     """Other properties that the last digits depend on, by name; empty in records of older versions."""
 
+    @property
+    def imported(self) -> bool:
+        """Whether its weights come from a file: no thread has trained them here."""
+        return self.threads == 0
+
 
 class RunFolder:
     """A run on disk.

@@ -9,6 +9,7 @@ from typing import Literal
 from engine.event import Event
 from engine.runs.codec import DamagedLine
 from engine.training.events import (
+    DIVERGED,
     BatchTrained,
     EpochFinished,
     RunCancelled,
@@ -103,6 +104,11 @@ class RunHistory:
     def unfinished(self) -> bool:
         """Whether it can be resumed: it was stopped, it failed, or its process died."""
         return self.state in ("stopped", "interrupted", "failed")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it failed because its loss was no longer a finite number."""
+        return self.state == "failed" and self.reason.startswith(DIVERGED)
 
     @property
     def total_epochs(self) -> int:

@@ -8,6 +8,9 @@ from msgspec import Meta
 
 from engine.event import Amount, Count, Epoch, Event, Name, Progress, Seconds, Share, Words
 
+DIVERGED = "the loss is no longer a finite number"
+"""The beginning of the reason of a run that failed because it diverged."""
+
 
 class RunStarted(Event, frozen=True):
     """A training run was started or resumed."""

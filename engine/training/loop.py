@@ -23,7 +23,7 @@ from engine.network.devices import set_threads
 from engine.network.gpu import precision
 from engine.network.kernels import training_logits
 from engine.network.model import CNN, inference_network, seeded_cnn
-from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
+from engine.training.events import DIVERGED, BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.requests import Train
 from engine.words import shortened
 
@@ -315,6 +315,6 @@ def _adam_step(optimizer: torch.optim.Adam) -> Callable[[], None]:
 
 def _diverged(request: Train, epoch: int, where: str) -> str:
     return (
-        f"the loss is no longer a finite number in epoch {epoch} {where}: "
+        f"{DIVERGED} in epoch {epoch} {where}: "
         f"lower the learning rate ({request.learning_rate:g}); the weights of epoch {epoch - 1} are kept"
     )

@@ -13,12 +13,12 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from tui.app import MnistTui
 from tui.keys import SCREENS
+from tui.opened import Opened
 from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
 from tui.widgets.cells import CellWidget
 from tui.widgets.lines import ProgressLine
 from tui.widgets.settings import Settings
-from tui.workspace import Opened
 
 CNN = "pretrained:cnn"
 INSPECTING = [(key, mode) for key, _, mode in SCREENS if mode not in ("train", "runs")]

@@ -182,7 +182,7 @@ def test_train_json_prints_the_events_of_the_run_folder(tmp_path: Path) -> None:
 
 def test_train_for_people_prints_the_notebooks_table(tmp_path: Path) -> None:
     done = subprocess.run([*PROGRAM, "train", *SMALL], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "train 640  val 10,000  test 10,000 images of [1, 28, 28]" in done.stdout
+    assert "640 training, 10,000 validation and 10,000 test images of 28x28 pixels" in done.stdout
     assert "799,078 parameters" in done.stdout
     assert "best validation loss" in done.stdout
     assert "\x1b" not in done.stdout

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from rich.cells import cell_len
 from rich.style import Style
@@ -7,9 +9,11 @@ from textual.screen import Screen
 
 from tests.tui.conftest import MakeApp
 from tui.drawing.cells import Cell, cells, clipped
-from tui.drawing.words import cut, padded
+from tui.drawing.fitting import Fact, cut_between_words, fitted, wrapped
+from tui.drawing.words import counted, cut, padded
+from tui.opened import Opened
 from tui.setting import Setting
-from tui.widgets.lines import KeyBar
+from tui.widgets.lines import Header, KeyBar, ProgressLine
 from tui.widgets.settings import Settings
 
 
@@ -86,3 +90,94 @@ async def test_settings_of_any_width(still_app: MakeApp, monkeypatch: pytest.Mon
             row.select(name)
             for width in range(40):
                 assert all(len(line) <= width for height in (1, 2) for line in row.draw(width, height))
+
+
+def test_the_lowest_rank_is_given_up_first() -> None:
+    facts = [Fact("a long name of it", 3, Fact("a name", 9)), Fact("seed 1", 5), Fact("cnn", 1)]
+    kept = {width: [fact.words for (row,) in [fitted([facts], width, 3)] for fact in row] for width in range(40)}
+    assert kept[32] == ["a long name of it", "seed 1", "cnn"] == kept[39]
+    assert kept[26] == ["a long name of it", "seed 1"] == kept[31]
+    assert kept[15] == ["a name", "seed 1"] == kept[25]
+    assert kept[0] == ["a name"] == kept[14]
+
+
+def test_facts_of_both_sides_compete() -> None:
+    left, right = [Fact("日本", 9), Fact("seed 1", 2)], [Fact("cpu", 5)]
+    assert fitted([left, right], 19, 3) == [left, right]
+    assert fitted([left, right], 18, 3) == [left[:1], right]
+    assert fitted([left, right], 9, 3) == [left[:1], []]
+    assert fitted([[], []], 0, 3) == [[], []]
+
+
+@pytest.mark.parametrize(
+    "text", ["wider kernels, lower rate #sweep", "日本語 のラン 二", "onelongwordonly", "", "a\x1b[2Jb c"]
+)
+def test_a_text_is_cut_between_words(text: str) -> None:
+    whole = cut_between_words(text, 100)
+    assert "\x1b" not in whole
+    for most in range(40):
+        kept = cut_between_words(text, most)
+        assert cell_len(kept) <= most
+        if kept != whole and " " in kept:
+            assert kept.endswith("…")
+            assert whole.startswith(f"{kept[:-1]} ")
+
+
+def test_a_text_is_wrapped_between_words() -> None:
+    assert wrapped("one two three", 7) == ["one two", "three"]
+    assert wrapped("extraordinary it is", 6) == ["extrao", "rdinar", "y it", "is"]
+    assert wrapped("日本語", 4) == ["日本", "語"]
+    assert wrapped("", 4) == [""]
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+async def test_the_header_keeps_what_matters_at_any_width(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        app.workspace._open.bundled = False
+        app.workspace._open.history.name = "20260101-000000-cnn"
+        app.workspace._open.note = "wider kernels with a lower learning rate and smaller batches #sweep"
+        header = app.screen.query_one(Header)
+        header.show(app.workspace.facts(), app.workspace.place())
+        known = {word for fact in (*header.facts, *header.place) for word in fact.words.split()}
+        for width in range(10, 200):
+            (row,) = header.draw(width, 1)
+            text = "".join(character for character, _ in row)
+            assert len(row) == width
+            words = re.sub(r"…|\.\.\.| [|·] ", " ", text).split()
+            assert set(words) <= known | {"mnist-tui"}, text
+            if width >= 60:
+                assert "test 99.17 %" in text
+                assert "epoch 15/15" in text
+                assert "wider kernels" in text
+            if width >= 80:
+                assert "seed 0" in text
+                assert "cpu" in text
+
+
+async def test_a_hint_is_shown_only_where_it_fits(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)):
+        line = ProgressLine()
+        await app.screen.mount(line)
+        line.show("the answer", hint="r does it")
+        for width in range(40):
+            text = "".join(character for character, _ in line.draw(width, 1)[0])
+            assert len(text) <= width
+            assert ("r does it" in text) == (width >= 23), width
+            assert "the answer" in text or width < 11
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 epochs"), (1, "1 epoch"), (2, "2 epochs"), (1200, "1,200 epochs")]
+)
+def test_things_are_counted(number: int, words: str) -> None:
+    assert counted(number, "epoch") == words
+
+
+def test_nothing_open_has_no_facts() -> None:
+    assert Opened().facts() == ()

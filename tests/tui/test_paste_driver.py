@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from threading import Event
 
 import pytest
+from textual import constants
 from textual._xterm_parser import XTermParser
 from textual.events import Paste
+from textual.message import Message
 
 from engine.runs import catalogue
 from engine.runs.finding import pretrained
 from tests.pty_app import PtyApp
-from tui.paste_driver import BURST, MOST, PATIENCE, Pastes, pasted
+from tui.paste_driver import BURST, GATHER, LOOK, MOST, PATIENCE, PasteDriver, Pastes, pasted
 
 START, END = "\x1b[200~", "\x1b[201~"
 
@@ -70,6 +73,33 @@ def test_a_paste_has_bounds() -> None:
     out = pastes.take(START) + "".join(pastes.take("ab" * 5_000) for _ in range(100)) + pastes.take(END)
     assert out == START + "ab" * (MOST // 2) + END
     assert len(pastes.take("abcd" * MOST)) == MOST + len(START + END)
+
+
+class Driver(PasteDriver):
+    """Reads the given input instead of a terminal's, and records how long it would have waited for it."""
+
+    def __init__(self, *given: bytes) -> None:
+        self._debug, self.exit_event = False, Event()
+        self.given, self.waits = list(given), list[float]()
+        self.keys: list[str] = []
+
+    def _read(self, seconds: float) -> bytes:
+        self.waits.append(seconds)
+        if not self.given:
+            self.exit_event.set()
+        return self.given.pop(0) if self.given else b""
+
+    def process_message(self, message: Message) -> None:
+        self.keys.append(getattr(message, "key", "?"))
+
+
+def test_nothing_waits_longer_than_the_parser_for_the_rest_of_a_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ESCAPE_DELAY", 0.001)
+    monkeypatch.setattr("textual._parser.get_time", lambda: 0.0)  # the rest always comes in time
+    driver = Driver(b"\x1b", b"[A", b"\x1b[B")
+    driver.run_input_thread()
+    assert driver.waits == [LOOK, 0.001, GATHER, LOOK]
+    assert driver.keys == ["up", "down"]
 
 
 def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:

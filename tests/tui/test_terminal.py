@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import curses
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.training.events import RunCancelled
 from tests.pty_app import PtyApp
-from tui.drawing.terminal import ASCII, UNICODE, colour_system, glyphs
+from tui.drawing.terminal import ASCII, ESCAPE_DELAY, UNICODE, colour_system, escape_delay, glyphs, prepare
 from tui.signals import LAST_RESORT
 
 
@@ -180,6 +182,36 @@ def test_of_other_terminals_their_own_description_counts(
     monkeypatch.setattr(curses, "tigetnum", lambda name: {"colors": claimed}[name])
     assert colour_system({"TERM": "st-meta"}) == colours
     assert asked == ["st-meta"]
+
+
+@pytest.mark.parametrize(
+    ("said", "delay"),
+    [("", ESCAPE_DELAY), ("0", 0), (" 300 ", 300), ("60000", 60_000)]
+    + [(text, ESCAPE_DELAY) for text in ("-1", "x", "1.5", "25ms", "60001", "9" * 5000, "٣")],
+)
+def test_the_wait_after_an_escape_is_short_unless_the_user_says_otherwise(said: str, delay: int) -> None:
+    assert escape_delay({"ESCDELAY": said}) == delay
+    master, terminal = pty.openpty()
+    try:
+        environment = {"ESCDELAY": said} if said else {}
+        prepare(terminal, environment)
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert environment["ESCDELAY"] == str(delay)
+
+
+def test_escape_closes_the_help_and_a_sequence_is_a_key(tmp_path: Path) -> None:
+    with PtyApp(("pretrained:cnn",), cwd=tmp_path, environment={"ESCDELAY": "0"}) as app:
+        app.wait_for("quit")
+        app.send("?")
+        app.wait_for("keys on Train")
+        app.send("\x1b")
+        app.wait_for(lambda a: "keys on Train" not in a.text)
+        app.send("2\x1b[D\x1b1")  # an arrow, and alt+1, which is no key here
+        app.wait_for("parameters")
+        app.send("q")
+        assert app.wait() == 0
 
 
 def test_libraries_that_print_do_so_in_a_log(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from msgspec.structs import replace
-from textual.events import Paste
+from textual.events import MouseScrollDown, MouseScrollUp, Paste
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -21,24 +22,31 @@ from engine.network.requests import WarmUp
 from engine.operations import OPERATIONS
 from engine.request import Request, RequestError
 from engine.runs import processes
+from engine.runs.catalogue import write_note
 from engine.runs.folder import RunFolder, ask_to_stop
 from engine.runs.processes import Process
 from engine.runs.recording import train_run
-from engine.training.events import EpochFinished, RunCancelled, RunFinished
+from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFailed, RunFinished
 from engine.training.requests import Train
+from engine.words import percent
 from tests import notebook
+from tests.runs import made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, drawn, progress, show, tap, until, words
 from tui.app import MnistTui
+from tui.drawing.terminal import glyphs
 from tui.drawing.words import duration
 from tui.keys import Command
+from tui.opened import Opened
 from tui.screens import screen_of
 from tui.screens.dialogs import QuitScreen
 from tui.screens.pages import PagedScreen
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
+from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Header, KeyBar
+from tui.widgets.table import COLUMNS, EpochTable, fitting
 
 
 def train_screen(app: MnistTui) -> TrainScreen:
@@ -71,7 +79,8 @@ async def test_a_run_from_key_to_disk(app: MnistTui, tmp_path: Path) -> None:
         loss = train_screen(app).query_one("#loss", Chart)
         assert [list(curve.xs) for curve in loss.curves[1:]] == [[1, 2], [1, 2]]
         assert app.workspace.training is None
-        assert app.workspace.facts()[:2] == ("cnn", "epoch 2/2")
+        assert [fact.words for fact in app.workspace.facts()][1:3] == ["seed 0", "cnn"]
+        assert "epoch 2/2" in words(train_screen(app).query_one(Header))
     (folder,) = (tmp_path / "runs").iterdir()
     assert isinstance(RunFolder(folder).events()[-1], RunFinished)
     assert app.workspace.lab.close()
@@ -96,7 +105,8 @@ async def test_a_notebooks_weights_file_opens(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await until(pilot, lambda: app.workspace.history.name == path.name)
         await until(pilot, lambda: bool(app.screen.query("Toast")))
-        assert app.workspace.facts() == (path.name, "cnn-bn")
+        facts = [fact.words for fact in app.workspace.facts()]
+        assert facts == [path.name, "cnn-bn", "800,206 parameters"]
         assert [notification.message for notification in app._notifications] == [
             f"{path.name}: cnn-bn, 800,206 parameters"
         ]
@@ -480,7 +490,7 @@ async def test_the_header_says_why_the_cpu_computes(still_app: MakeApp) -> None:
         changed(app)
         await pilot.pause()
         header = train_screen(app).query_one(Header)
-        assert header.place == ("cuda:0 is too old for this PyTorch",)
+        assert [fact.words for fact in header.place] == ["cuda:0 is too old for this PyTorch"]
         assert len(app._notifications) == 1
 
 
@@ -498,3 +508,176 @@ async def test_a_form_takes_a_device_that_it_does_not_offer(still_app: MakeApp) 
         for word in ("auto", "cpu", "cuda"):
             await pilot.press("right")
             assert form.values["device"] == word
+
+
+def this_run(app: MnistTui) -> str:
+    """What the screen tells of the open run."""
+    return words(train_screen(app).query_one(Facts))
+
+
+@pytest.mark.parametrize("size", [(100, 30), (120, 40), (200, 60)])
+async def test_the_request_of_the_open_run_stands_above_the_form(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "pretrained:cnn" in this_run(app))
+        facts, form = train_screen(app).query_one(Facts), train_screen(app).query_one(RequestForm)
+        assert (facts.title, form.title) == ("this run", "next")
+        assert facts.region.bottom <= form.region.y
+        told = " ".join(this_run(app).split())
+        for known in ("batch norm off", "batch size 64", "learning rate 0.001", "seed 0", "train size 50,000"):
+            assert known in told
+        assert ("speed 8,512 img/s" in told) == (size != (100, 30))
+        assert "hidden" in words(form)  # the whole form is in view
+
+
+async def test_where_it_does_not_fit_the_wheel_scrolls(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "pretrained:cnn" in this_run(app))
+        facts = train_screen(app).query_one(Facts)
+        assert "…" in this_run(app)
+        x, y = facts.region.offset
+        for _ in range(40):
+            facts.post_message(MouseScrollDown(facts, x, y, 0, 1, 0, False, False, False))
+        await until(pilot, lambda: "speed 8,512 img/s" in this_run(app))
+        assert "…" not in this_run(app)
+        for _ in range(40):
+            facts.post_message(MouseScrollUp(facts, x, y, 0, -1, 0, False, False, False))
+        await until(pilot, lambda: "pretrained:cnn" in this_run(app))
+
+
+@pytest.mark.parametrize(("width", "both"), [(80, True), (64, True), (63, False)])
+async def test_on_a_narrow_terminal_it_stands_beside_the_form(still_app: MakeApp, width: int, both: bool) -> None:
+    app = still_app()
+    async with app.run_test(size=(width, 24)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        facts, form = train_screen(app).query_one(Facts), train_screen(app).query_one(RequestForm)
+        assert not facts.region
+        await pilot.press("s")
+        await until(pilot, lambda: bool(form.region))
+        assert bool(facts.region) == both
+        await until(pilot, lambda: not both or "learning rate 0.001" in "".join(strips(facts)))
+        await pilot.press("escape")
+        await until(pilot, lambda: not facts.region)
+
+
+def strips(facts: Facts) -> list[str]:
+    """The lines that a widget gives to Textual."""
+    return [strip.text for strip in facts.render_lines(Region(0, 0, *facts.outer_size))]
+
+
+async def test_it_follows_what_is_open(still_app: MakeApp, tmp_path: Path) -> None:
+    app = still_app(empty=True)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        facts = train_screen(app).query_one(Facts)
+        assert not facts.region
+        run = made(tmp_path / "runs", "mine", Train(learning_rate=3e-4, seed=3), [0.9, 0.95])
+        app.workspace.open(run)
+        await until(pilot, lambda: "learning rate 0.0003" in this_run(app))
+        style = next(style for row in facts._rows for text, style in row if text == "3")
+        assert style.bold
+        under_way(app)
+        await until(pilot, lambda: "20260101-000000-cnn" in this_run(app))
+        assert "parameters 799,078" in " ".join(this_run(app).split())
+        (run.path / "request.json").write_bytes(b"{")
+        app.workspace.training = None
+        app.workspace.open(run)
+        await until(pilot, lambda: "request.json cannot be read" in this_run(app))
+        assert "request.json cannot be read" in progress(app)
+        with app.workspace.changing():
+            app.workspace._open = Opened(tmp_path / "theirs.pth")
+        await until(pilot, lambda: "theirs.pth" in this_run(app).replace("\n", "").replace(" ", ""))
+        assert facts.title == "this file"
+
+
+@pytest.mark.parametrize("name", ["[/x]", "a\x1b[2Jb", "日本語" * 20])
+async def test_names_and_notes_of_any_kind_are_text(still_app: MakeApp, tmp_path: Path, name: str) -> None:
+    run = made(tmp_path / "runs", name, Train(), [0.9])
+    write_note(run, f"{name} {name}")
+    app = still_app(run)
+    for size in ((200, 60), (100, 30), (30, 9)):
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await pilot.press("s")
+            await pilot.pause()
+            assert "\x1b" not in this_run(app) + words(train_screen(app).query_one(Header))
+        app = still_app(run)
+
+
+async def test_the_end_of_a_run_is_told_on_any_screen(app: MnistTui) -> None:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await start(pilot, app, SMALL)
+        await tap(pilot, "2")
+        await until(pilot, lambda: app.workspace.history.state == "finished")
+        await until(pilot, lambda: bool(app.screen.query("Toast")))
+        assert not isinstance(app.screen, TrainScreen)
+        (notification,) = (each for each in app._notifications if "finished" in each.title)
+        best = app.workspace.history.best
+        assert best is not None
+        told = f"test accuracy {percent(best.test_accuracy)} (epoch {best.epoch} of 2, best validation loss), "
+        assert notification.message.startswith(told)
+    assert app.workspace.lab.close()
+
+
+@pytest.mark.parametrize(
+    ("last", "words", "hint"),
+    [
+        (RunCancelled(run="x", epoch=2), "stopped after epoch 2 of 15: R resumes it", ""),
+        (RunFailed(run="x", reason="no space: make room"), "failed: no space: make room", ""),
+        (
+            RunFailed(run="x", reason=f"{DIVERGED} in epoch 3 around step 5 of 9: lower the learning rate (1)"),
+            "diverged in epoch 3 around step 5 of 9: lower the learning rate (1)",
+            "",
+        ),
+        (
+            RunFinished(run="x", best_epoch=2, best_val_loss=0.03, test_accuracy=0.987, last_test_accuracy=0.987),
+            "best validation loss 0.0300 in epoch 2, with test accuracy 98.70 %",
+            "r trains another",
+        ),
+    ],
+)
+async def test_how_a_run_stands_is_said_in_words(still_app: MakeApp, last: Event, words: str, hint: str) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.workspace.engine is not None)
+        under_way(app)
+        app.workspace.history.add(last)
+        app.workspace.training = None
+        changed(app)
+        await until(pilot, lambda: words in progress(app))
+        assert hint in progress(app)
+
+
+async def test_ctrl_c_says_which_key_quits(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.workspace.engine is not None)
+        await pilot.press("ctrl+c", "ctrl+c", "ctrl+c")
+        assert [each.message for each in app._notifications] == ["q quits (it asks while a run trains)"]
+        assert app.is_running
+
+
+async def test_the_star_is_for_the_best_epoch_alone(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        table = train_screen(app).query_one(EpochTable)
+        await until(pilot, lambda: bool(table._rows) and "15/15" in words(table) and app.focused is not None)
+        await pilot.press("escape", "home")
+        await until(pilot, lambda: " 1/15" in words(table))
+        await pilot.pause()
+        lines = "".join(strip.text for strip in app.screen._compositor.render_strips())
+        assert lines.count(glyphs().best) == 1
+        (line,) = (line for line in words(table).splitlines() if glyphs().best in line)
+        assert line.split()[0] == "5/15"
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_the_mark_of_the_best_epoch_is_never_cut_off(monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    sizes = dict(COLUMNS)
+    for width in range(32, 120):
+        titles, mark = fitting(width)
+        assert sum(sizes[title] for title in titles) + len(mark) <= width
+        assert {"epoch", "val loss", "test acc"} <= set(titles)
+        assert (len(titles) == len(COLUMNS)) == (width >= 72)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,14 +19,25 @@ from engine.network.events import EngineLoaded
 from engine.network.requests import WarmUp
 from engine.operations import OPERATIONS
 from engine.request import Request, RequestError
+from engine.runs.catalogue import write_note
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.requests import ListRuns, Resume
-from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunFinished, RunStarted
+from engine.training.events import (
+    DIVERGED,
+    BatchEvaluated,
+    BatchTrained,
+    EpochFinished,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from engine.training.requests import Train
 from tests.runs import EPOCH as EPOCH_LINE
 from tests.runs import STARTED as STARTED_LINE
 from tests.runs import made, stopped
+from tui.drawing.fitting import Fact
 from tui.workspace import NOTEBOOKS_DIGIT, Notice, Workspace
 
 STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
@@ -55,6 +67,11 @@ def workspace(tmp_path: Path, answers: Answers) -> Iterator[Workspace]:
     made = Workspace(tmp_path / "runs")
     yield made
     made.close()
+
+
+def words(facts: Iterable[Fact]) -> list[str]:
+    """The words of facts of the header, in full."""
+    return [fact.words for fact in facts]
 
 
 def heard(workspace: Workspace) -> list[Notice]:
@@ -140,6 +157,133 @@ def test_the_queue_goes_on_after_each_run(workspace: Workspace, answers: Answers
     assert workspace.history.state == "finished"
 
 
+def test_the_end_of_a_run_is_told(workspace: Workspace, answers: Answers) -> None:
+    notices = heard(workspace)
+    reason = f"{DIVERGED} in epoch 2 around step 5 of 9: lower the learning rate (1)"
+    ends = (
+        (FINISHED, "finished", "test accuracy 90.00 % (epoch 1 of 1, best validation loss), 2 s", "information"),
+        (RunFailed(run="x", reason="no space: make room"), "failed", "no space: make room", "error"),
+        (RunFailed(run="x", reason=reason), "diverged", reason, "error"),
+        (RunCancelled(run="x", epoch=1), "stopped", "after epoch 1 of 1: another program asked for it", "warning"),
+    )
+    for end, ended, told, severity in ends:
+        answers[Train] = [STARTED, EPOCH, end]
+        workspace.train(Train())
+        until(workspace, lambda: workspace.training is None)
+        notice = notices.pop()
+        assert (notice.title, notice.words, notice.severity) == (f"run x {ended}", told, severity)
+        assert notices == []
+        assert workspace.history.diverged == (ended == "diverged")
+
+
+def test_a_run_that_the_user_stopped_can_be_resumed(workspace: Workspace) -> None:
+    notices = heard(workspace)
+    for epochs, when in (([], "before the end of its first epoch"), ([EPOCH], "after epoch 1 of 1")):
+        workspace.training = job = Job(Train(), OPERATIONS[Train])
+        job.cancel()
+        for event in (STARTED, *epochs, RunCancelled(run="x", epoch=len(epochs))):
+            workspace._take(job, event)
+        assert notices.pop().words == f"{when}: R on screen 1 resumes it"
+
+
+def test_of_queued_runs_it_is_told_which_one_ended_and_how_many_are_left(
+    workspace: Workspace, answers: Answers
+) -> None:
+    answers[Train] = [STARTED, EPOCH, FINISHED]
+    notices = heard(workspace)
+    workspace.enqueue([Train(seed=1), Train(seed=2, learning_rate=3e-4), Train(seed=3)])
+    until(workspace, lambda: workspace.training is None and not workspace.queue)
+    assert [notice.title for notice in notices] == ["run x finished"] * 3
+    told = "test accuracy 90.00 % (epoch 1 of 1, best validation loss), 2 s"
+    assert [notice.words for notice in notices] == [
+        f"seed 1: {told}\nqueue: 2 left",
+        f"seed 2, learning rate 0.0003: {told}\nqueue: 1 left",
+        f"seed 3: {told}\nthe queue is done",
+    ]
+    workspace.train(Train())
+    until(workspace, lambda: workspace.training is None)
+    assert notices[-1].words == told
+
+
+def test_runs_opened_from_disk_end_in_silence(workspace: Workspace) -> None:
+    notices = heard(workspace)
+    for run in (pretrained("cnn"), stopped(workspace.root, "stopped")):
+        workspace.open(run)
+        workspace.look_around()
+    assert notices == []
+
+
+def test_a_run_that_fails_by_a_bug_stays_open_as_failed(workspace: Workspace, answers: Answers) -> None:
+    workspace.open(pretrained("cnn"))
+    answers[Train] = [STARTED, EPOCH, ZeroDivisionError("division by zero")]
+    notices = heard(workspace)
+    workspace.train(Train())
+    until(workspace, lambda: workspace.training is None)
+    assert (workspace.history.name, workspace.history.state) == (STARTED.run, "failed")
+    assert "division by zero" in workspace.problem
+    (notice,) = notices
+    assert (notice.title, notice.severity) == ("run x failed", "error")
+
+
+def test_a_damaged_run_opens_with_a_warning(workspace: Workspace) -> None:
+    run = stopped(workspace.root, "damaged")
+    (run.path / "request.json").write_bytes(b"{")
+    notices = heard(workspace)
+    workspace.open(run)
+    assert (workspace.run, workspace.history.epoch, workspace.variant) == (run, 1, "")
+    assert workspace.damage == notices[0].words
+    assert "request.json cannot be read" in workspace.damage
+    workspace.resume(run)
+    assert workspace.training is None
+    assert notices[-1].severity == "error"
+    shutil.rmtree(run.path)
+    assert not workspace.attempt(lambda: workspace.open(run))
+    again = Workspace(workspace.root, stopped(workspace.root, "damaged"))
+    assert again.damage == ""
+
+
+def test_the_name_in_the_header_follows_the_note(workspace: Workspace) -> None:
+    run = made(workspace.root, "20260101-000000-cnn", Train(), [0.9])
+    workspace.open(run)
+    changes: list[bool] = []
+    workspace.on_change = changes.append
+    workspace.look_around()
+    assert changes == []
+    write_note(run, "wider kernels #sweep")
+    workspace.look_around()
+    assert changes == [False]
+    assert words(workspace.facts())[0] == "wider kernels #sweep"
+    write_note(run, "")
+    workspace.look_around()
+    assert words(workspace.facts())[0] == "1 Jan 00:00:00"
+
+
+def test_a_speed_is_only_told_while_it_is_reached(workspace: Workspace, answers: Answers) -> None:
+    workspace.open(pretrained("cnn"))
+    workspace.engine = EngineLoaded(device="cpu", device_name="2 threads", torch="2")
+    assert words(workspace.place()) == ["cpu 2 threads"]
+    workspace.training = job = Job(Train(), OPERATIONS[Train])
+    told = []
+    for event in (STARTED, BATCH, EPOCH):
+        workspace._take(job, event)
+        told.append(words(workspace.place())[1:])
+    assert told == [[], ["1,000 img/s"], ["1 img/s"]]
+    assert words(workspace.place())[0] == "cpu"  # that of the run, not of the app
+    workspace._take(job, FINISHED)
+    assert words(workspace.place()) == ["cpu 2 threads"]
+
+
+def test_a_run_has_its_request_from_the_first_moment(workspace: Workspace, answers: Answers) -> None:
+    answers[Train] = [STARTED, EPOCH, FINISHED]
+    workspace.open(pretrained("cnn"))
+    workspace.train(Train(seed=8, learning_rate=3e-4))
+    assert words(workspace.facts()) == ["new run", "seed 8", "cnn", "learning rate 0.0003"]
+    until(workspace, lambda: workspace.training is None)
+    assert words(workspace.facts()) == ["x", "seed 8", "cnn", "learning rate 0.0003", "epoch 1/1", "test 50.00 %"]
+    values = {known.label: known.value for group in workspace.about() for known in group}
+    assert (values["learning rate"], values["device"], values["took"]) == ("0.0003", "cpu", "2 s for 1 epoch")
+
+
 def test_what_was_open_stays_open_where_no_run_comes(workspace: Workspace, answers: Answers) -> None:
     answers[Train] = [RequestError("there is no such data set: choose another one")]
     notices = heard(workspace)
@@ -197,12 +341,12 @@ def test_pytorch_is_loaded_once(workspace: Workspace, answers: Answers, monkeypa
         return submit(request)
 
     monkeypatch.setattr(workspace.lab, "submit", noted)
-    assert workspace.place() == ("loading PyTorch",)
+    assert words(workspace.place()) == ["loading PyTorch"]
     workspace.prepare()
     workspace.prepare()
     assert asked == [WarmUp()]
     until(workspace, lambda: workspace.engine is not None)
-    assert workspace.place() == ("cpu 2 threads",)
+    assert words(workspace.place()) == ["cpu 2 threads"]
 
 
 def test_what_came_of_a_figure_is_told(workspace: Workspace, answers: Answers) -> None:
@@ -237,4 +381,4 @@ def test_exports_go_into_a_run_of_ours(workspace: Workspace, tmp_path: Path) -> 
     run = made(tmp_path / "runs", "a", Train(), [0.9])
     workspace.open(run)
     assert workspace.figures_folder == run.figures_folder
-    assert workspace.facts()[:2] == ("cnn", "epoch 1/1")
+    assert words(workspace.facts())[-2:] == ["epoch 1/1", "test 90.00 %"]

@@ -29,7 +29,7 @@ from engine.training.events import (
     RunFinished,
     RunStarted,
 )
-from engine.words import readable, shown
+from engine.words import percent, readable, shown
 from tui.cli import saving
 from tui.cli.arguments import Output
 from tui.cli.descriptors import output_to_ourselves
@@ -180,11 +180,12 @@ class _People:
                 for caution in event.cautions:
                     self.console.print(f"caution: {caution}", soft_wrap=True)
                 if event.resumed_from is not None:
-                    self.console.print(f"resuming after epoch {event.resumed_from}")
+                    done = f"after epoch {event.resumed_from}" if event.resumed_from else "in its first epoch"
+                    self.console.print(f"resuming {done}")
                 self.console.print(
                     f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
-                    f"train {event.train_size:,}  val {event.val_size:,}  test {event.test_size:,} images "
-                    f"of {list(event.image_shape)}\n\n"
+                    f"{event.train_size:,} training, {event.val_size:,} validation and {event.test_size:,} test images "
+                    f"of {'x'.join(map(str, event.image_shape[1:]))} pixels\n\n"
                     "epoch   train loss   val loss   val acc   test acc      time"
                 )
             case Progress():
@@ -193,15 +194,16 @@ class _People:
                 seconds = event.train_seconds + event.eval_seconds
                 self.console.print(
                     f"{event.epoch:>5}{event.train_loss:>13.4f}{event.val_loss:>11.4f}"
-                    f"{event.val_accuracy:>10.2%}{event.test_accuracy:>11.2%}{seconds:>8.1f} s"
+                    f"{percent(event.val_accuracy):>10}{percent(event.test_accuracy):>11}{seconds:>8.1f} s"
                 )
             case RunFinished():
                 self.console.print(
-                    f"\nbest validation loss {event.best_val_loss:.4f} in epoch {event.best_epoch}, whose test "
-                    f"accuracy is {event.test_accuracy:.2%} (after the last epoch: {event.last_test_accuracy:.2%})"
+                    f"\nbest validation loss {event.best_val_loss:.4f} in epoch {event.best_epoch}, with test accuracy "
+                    f"{percent(event.test_accuracy)} (after the last epoch: {percent(event.last_test_accuracy)})"
                 )
             case RunCancelled():
-                self.console.print(f"\nstopped after epoch {event.epoch}: mnist-tui resume {event.run} resumes it")
+                when = f"after epoch {event.epoch}" if event.epoch else "before the end of its first epoch"
+                self.console.print(f"\nstopped {when}: mnist-tui resume {event.run} resumes it")
             case WeightsRead():
                 for note in event.notes:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)

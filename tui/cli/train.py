@@ -18,6 +18,7 @@ from tui.cli.arguments import Output, TrainOutput, parse
 from tui.cli.detach import Detached
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from tui.cli.runner import report
+from tui.drawing.about import worded
 
 _BOTH = ["--batch-norm", "both"]
 
@@ -98,7 +99,7 @@ def _folder(events: Sequence[Event]) -> str:
 
 
 def _told(request: Train, axes: Iterable[str]) -> str:
-    changed = [f"{name.replace('_', ' ')} {getattr(request, name)}" for name in axes]
+    changed = [f"{name.replace('_', ' ')} {worded(getattr(request, name))}" for name in axes]
     return ", ".join([*changed, f"seed {request.seed}"])
 
 

@@ -15,6 +15,10 @@ TRUECOLOR = {"alacritty", "contour", "direct", "foot", "ghostty", "iterm2", "kit
 """Words in the `TERM` of terminals with 24-bit colour. SSH forwards `TERM`, but not `COLORTERM`."""
 
 
+ESCAPE_DELAY = 25
+"""Milliseconds to wait after an escape character for the rest of a sequence: without one, it is the key `esc`."""
+
+
 @dataclass(frozen=True)
 class Glyphs:
     """The characters to draw with."""
@@ -98,9 +102,20 @@ def _terminfo_colours(term: str) -> int:
         return 0
 
 
+def escape_delay(environment: Mapping[str, str] = os.environ) -> int:
+    """How long to wait after an escape character, in milliseconds: as `ESCDELAY` says, as for other programs.
+
+    ESCAPE_DELAY where that is not a whole number from 0 to a minute.
+    """
+    wanted = environment.get("ESCDELAY", "").strip()
+    known = wanted.isascii() and wanted.isdecimal() and len(wanted) <= 5 and int(wanted) <= 60_000
+    return int(wanted) if known else ESCAPE_DELAY
+
+
 def prepare(terminal: int, environment: MutableMapping[str, str] = os.environ) -> None:
     """Set up `environment` for an app on the file descriptor `terminal`; call this before Textual is imported."""
     environment.setdefault("TEXTUAL_COLOR_SYSTEM", colour_system(environment))
+    environment["ESCDELAY"] = str(escape_delay(environment))
     if all(os.get_terminal_size(terminal)):
         # If a shell exported them, the app would not notice when the terminal is resized.
         for name in ("COLUMNS", "LINES"):

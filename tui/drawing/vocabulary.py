@@ -39,6 +39,6 @@ def beta_answer(event: BetaSwept) -> list[str]:
     works = "no beta keeps" if event.works_from is None else f"beta {event.works_from:g} or more keeps"
     fails = "" if event.fails_from is None else f"; {event.fails_from:g} or more stops the attack"
     return [
-        f"the notebook's beta of 1e-5 changes L2 by a fraction of {change:.0e}{nothing}",
+        f"the notebook's beta of 1e-5 changes L2 by {100 * change:.1g} %{nothing}",
         f"{works} the image closer{fails}",
     ]

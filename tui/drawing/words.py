@@ -36,9 +36,9 @@ def remark(run: RunSummary) -> str:
     return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))
 
 
-def damaged_lines(count: int) -> str:
+def damaged_lines(number: int) -> str:
     """The number of damaged lines as a phrase; empty for 0."""
-    return f"{count:,} damaged event line{'s' if count > 1 else ''} skipped" if count else ""
+    return f"{counted(number, 'damaged event line')} skipped" if number else ""
 
 
 def cut(name: str, most: int) -> str:

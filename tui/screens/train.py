@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.widget import Widget
 
 from engine.data.events import DownloadAdvanced
@@ -13,6 +14,7 @@ from engine.figures.requests import DrawFigure
 from engine.request import RequestError
 from engine.runs.history import RunHistory
 from engine.runs.sweeps import sweep
+from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
 from tui.drawing.terminal import glyphs
@@ -22,6 +24,7 @@ from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
 from tui.widgets.chart import Chart, Curve
+from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.table import EpochTable
@@ -29,6 +32,14 @@ from tui.widgets.traces import RunTraces
 
 BETWEEN_PARTS = 0.001
 """Seconds between two parts of a long run's curves, so that keys are handled in between."""
+
+FORM_ROWS = 20
+"""Rows of the form, with its help; what is known of the open run has the others."""
+
+
+BOTH = 64
+"""Columns that what is known of the open run and the form need side by side; where there are fewer, only the form is
+shown."""
 
 
 class TrainScreen(LabScreen):
@@ -45,9 +56,11 @@ class TrainScreen(LabScreen):
         """The curves of the open run."""
 
     def body(self) -> Iterable[Widget]:
-        """Charts beside the form, which is hidden where there is no room for both."""
+        """Charts beside what is open and the form, which are hidden where there is no room for both."""
         with Horizontal(id="desk"):
-            yield RequestForm(Train, "next experiment", id="experiment")
+            with Vertical(id="requests"):
+                yield Facts(FORM_ROWS, id="this-run")
+                yield RequestForm(Train, "next", id="experiment")
             with Vertical(id="results"):
                 yield Chart("loss", empty="no epoch yet: press r to train", id="loss")
                 yield Chart("accuracy %", empty="", id="accuracy")
@@ -56,6 +69,9 @@ class TrainScreen(LabScreen):
 
     def on_mount(self) -> None:
         self.query_one(RequestForm).leave = self.action_leave
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.width < BOTH, "-cramped")
 
     async def complete(self) -> None:
         """Give the table of epochs the keys that scroll."""
@@ -72,6 +88,7 @@ class TrainScreen(LabScreen):
         else:
             self.set_timer(BETWEEN_PARTS, self.update)
         self.query_one(EpochTable).show(history)
+        self._show_facts()
         self._show_progress(history)
         if self.workspace.draft:
             self.call_after_refresh(self._take_draft)
@@ -118,6 +135,12 @@ class TrainScreen(LabScreen):
     def _epoch_range(history: RunHistory) -> tuple[float, float]:
         return 0.0, float(max(1, history.total_epochs))
 
+    def _show_facts(self) -> None:
+        workspace, facts = self.workspace, self.query_one(Facts)
+        groups = workspace.about()
+        facts.set_class(not groups, "-empty")
+        facts.show("this run" if workspace.run or workspace.training else "this file", groups)
+
     def _show_progress(self, history: RunHistory) -> None:
         line = self.query_one(ProgressLine)
         job, now, other = self.workspace.training, history.progress, self.workspace.preparing
@@ -145,29 +168,31 @@ class TrainScreen(LabScreen):
         elif self.workspace.vanished:
             line.show(f"the folder of run {history.name} is gone: press 8 for a list of runs", tone="error")
         else:
-            damaged = damaged_lines(history.damaged_lines)
-            line.show(*filter(None, (damaged, self._standing(history))), tone="quiet")
+            damage = self.workspace.damage or damaged_lines(history.damaged_lines)
+            words, hint = self._standing(history)
+            line.show(*filter(None, (damage, words)), tone="quiet", hint=hint)
 
-    def _standing(self, history: RunHistory) -> str:
-        dot = f" {glyphs().dot} "
+    def _standing(self, history: RunHistory) -> tuple[str, str]:
+        """How the open run stands, and what can be done about it; the second is left out where there is no room."""
+        ready = "" if self.workspace.engine else f" {glyphs().dot} loading PyTorch"
         if waits := self.workspace.waiting:
-            return f"run {waits.name} was not finished: R resumes it{dot}r trains the experiment in the form"
+            return f"run {waits.name} was not finished: R resumes it", "r trains the experiment in the form"
         match history.state:
             case "failed":
-                return f"failed: {history.reason}"
+                diverged = f"diverged{history.reason.removeprefix(DIVERGED)}"
+                return diverged if history.diverged else f"failed: {history.reason}", ""
             case "stopped" | "interrupted":
-                return f"{history.state} after epoch {history.epoch}{dot}R resumes {history.name}"
+                ended = "stopped" if history.state == "stopped" else "its process ended"
+                return f"{ended} {_when(history)}: R resumes it", ""
             case "running" | "paused" if watched := self.workspace.watched:
-                done = f"epoch {history.epoch} finished"
-                return f"{watched} trains this run: {done}{dot}{history.state}{dot}x stops it"
+                done = f"epoch {history.epoch} finished" if history.epoch else "no epoch finished yet"
+                paused = ", paused" if history.state == "paused" else ""
+                return f"{watched} trains this run: {done}{paused}", "x stops it"
             case "finished" if (best := history.best) and history.finished:
-                return (
-                    f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}{dot}"
-                    f"its test accuracy {percent(best.test_accuracy)}{dot}r trains another"
-                )
+                words = f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}"
+                return f"{words}, with test accuracy {percent(best.test_accuracy)}", f"r trains another{ready}"
             case _:
-                ready = "" if self.workspace.engine else f"{dot}loading PyTorch"
-                return f"r trains the experiment in the form{ready}"
+                return f"r trains the experiment in the form{ready}", ""
 
     # Keys
 
@@ -271,3 +296,9 @@ class TrainScreen(LabScreen):
             self.workspace.draft = None
             self.query_one(RequestForm).fill(request)
             self.add_class("-form")
+
+
+def _when(history: RunHistory) -> str:
+    """When a run ended that is not finished."""
+    done, total = history.epoch, history.total_epochs
+    return f"after epoch {done} of {total}" if done else "before the end of its first epoch"

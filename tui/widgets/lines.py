@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 from textual.events import Click
 
 from tui.drawing.cells import Cell, cells, clipped, spread
+from tui.drawing.fitting import Fact, cut_between_words, fitted
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.keys import COMMANDS, SCREENS, Command
+from tui.opened import PROGRAM
 from tui.widgets.cells import CellWidget
+
+GAP = 3
+"""Cells between two facts of the header."""
 
 
 class Header(CellWidget):
@@ -18,27 +23,25 @@ class Header(CellWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts: tuple[str, ...] = ()
-        self.place: tuple[str, ...] = ()
+        self.facts: tuple[Fact, ...] = ()
+        self.place: tuple[Fact, ...] = ()
 
-    def show(self, facts: tuple[str, ...], place: tuple[str, ...]) -> None:
-        """Show `facts` about what is open on the left; on the right `place`, the device and the throughput.
-
-        If there is no room for all of `place`, its first parts are left out.
-        """
+    def show(self, facts: tuple[Fact, ...], place: tuple[Fact, ...]) -> None:
+        """Show `facts` about what is open on the left; on the right `place`, the device and the throughput."""
         self.facts, self.place = facts, place
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row."""
+        """One row. Where it is too narrow, facts are shortened and left out by their ranks, never cut within a word."""
         text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
-        left = cells((" mnist-tui   ", ink(self.app, "primary", bold=True)))
-        for number, fact in enumerate(self.facts):
-            left += cells((f" {glyphs().dot} ", quiet) if number else ("", text), (fact, text))
-        parts = list(self.place)
-        while len(parts) > 1 and len(left) + len("   ".join(parts)) + 2 > width:
-            parts.pop(0)
-        return [spread(left, cells(("   ".join(parts) + " ", quiet)), width, (" ", text))]
+        name, facts, place = fitted([[Fact("mnist-tui", PROGRAM)], self.facts, self.place], width - 2, GAP)
+        if len(facts) == 1 and not place:  # even that may be too wide
+            facts = [Fact(cut_between_words(facts[0].words, width - 2), PROGRAM)]
+        row = cells(("".join(f" {fact.words}  " for fact in name), ink(self.app, "primary", bold=True)))
+        for number, fact in enumerate(facts):
+            row += cells((f" {glyphs().dot} " if number else " ", quiet), (fact.words, text))
+        right = (" " * GAP).join(fact.words for fact in place)
+        return [spread(row, cells((f"{right} ", quiet)) if right else [], width, (" ", text))]
 
 
 class Tabs(CellWidget):
@@ -126,11 +129,12 @@ class ProgressLine(CellWidget):
         super().__init__(id=id)
         self.parts: tuple[str | Bar, ...] = ()
         self.tone = "foreground"
+        self.hint = ""
 
-    def show(self, *parts: str | Bar, tone: str = "foreground") -> None:
-        """Show `parts` from left to right, in the theme colour `tone`."""
-        if (parts, tone) != (self.parts, self.tone):
-            self.parts, self.tone = parts, tone
+    def show(self, *parts: str | Bar, tone: str = "foreground", hint: str = "") -> None:
+        """Show `parts` from left to right, in the theme colour `tone`; after them `hint`, if all of it fits."""
+        if (parts, tone, hint) != (self.parts, self.tone, self.hint):
+            self.parts, self.tone, self.hint = parts, tone, hint
             self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
@@ -149,4 +153,7 @@ class ProgressLine(CellWidget):
                 row += cells((glyphs().bar_empty * (room - full), rest), (f" {part.share * 100:3.0f} %  ", text))
             else:
                 row += cells((f" {part}  ", text))
-        return [clipped(row, width, text)]
+        hint = cells((f"{glyphs().dot} {self.hint}", text)) if self.hint else []
+        if row and len(row) - 1 + len(hint) <= width:
+            row = row[:-1] + hint
+        return [clipped(row or hint, width, text)]

@@ -23,6 +23,20 @@ COLUMNS = (
     ("img/s", 9),
 )
 """Title and width in cells, including the space before it."""
+DROPPED = ("img/s", "time", "train loss", "val acc")
+"""The columns that are left out where the table is too narrow, in this order: the mark of the best epoch stays."""
+
+
+def fitting(width: int) -> tuple[list[str], str]:
+    """The titles of the columns that fit into `width` cells, and the mark of the best epoch."""
+    star = f"  {glyphs().best}"
+    for number in range(len(DROPPED) + 1):
+        titles = [title for title, _ in COLUMNS if title not in DROPPED[:number]]
+        room = width - sum(size for title, size in COLUMNS if title in titles)
+        for mark in (f"{star} best", star):
+            if len(mark) <= room:
+                return titles, mark
+    return titles, star
 
 
 class EpochTable(CellWidget, can_focus=True):
@@ -78,13 +92,14 @@ class EpochTable(CellWidget, can_focus=True):
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The column titles, then as many epochs as fit."""
         quiet = ink(self.app, "primary" if self.has_focus else "quiet")
-        head = cells(*((title.rjust(size), quiet) for title, size in COLUMNS))
+        titles, mark = fitting(width)
+        head = cells(*((title.rjust(size), quiet) for title, size in COLUMNS if title in titles))
         end = len(self.history.epochs) - self._back
         visible = self.history.epochs[max(0, end - (height - 1)) : end] if height > 1 else []
         best = self.history.best
-        return [head, *(self._row(epoch, best is epoch) for epoch in visible)]
+        return [head, *(self._row(epoch, titles, mark if best is epoch else "") for epoch in visible)]
 
-    def _row(self, epoch: EpochFinished, best: bool) -> list[Cell]:
+    def _row(self, epoch: EpochFinished, titles: list[str], mark: str) -> list[Cell]:
         texts = (
             f"{epoch.epoch}/{epoch.epochs}",
             f"{epoch.train_loss:.4f}",
@@ -94,6 +109,6 @@ class EpochTable(CellWidget, can_focus=True):
             f"{epoch.train_seconds + epoch.eval_seconds:.1f} s",
             f"{epoch.images_per_second:,.0f}",
         )
-        text = ink(self.app, "foreground", bold=best)
-        row = cells(*((value.rjust(size), text) for value, (_, size) in zip(texts, COLUMNS, strict=True)))
-        return row + cells((f"  {glyphs().best} best", ink(self.app, "curve-val"))) if best else row
+        text = ink(self.app, "foreground", bold=bool(mark))
+        columns = ((value, size) for value, (title, size) in zip(texts, COLUMNS, strict=True) if title in titles)
+        return cells(*((value.rjust(size), text) for value, size in columns), (mark, ink(self.app, "curve-val")))

@@ -1,0 +1,137 @@
+"""What is known of a run or a weights file, as labelled values: its request, the machine, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.network.requests import Architecture
+from engine.request import parameters
+from engine.runs.folder import RunRecord
+from engine.runs.history import RunHistory
+from engine.training.requests import Train
+from tui.drawing.words import counted, duration
+
+if TYPE_CHECKING:
+    from engine.network.events import WeightsOpened
+
+Tone = Literal["plain", "usual", "unusual", "wrong"]
+"""Of a parameter: whether it has its default value. `wrong` is for what could not be read."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value and what it is of."""
+
+    label: str
+    """Empty where the value speaks for itself."""
+    value: str
+    tone: Tone = "plain"
+    brief: bool = False
+    """Whether it may be cut to one line: it stands elsewhere in full."""
+
+
+_TOLD = ("batch_norm", "seed", "epochs", "device", "threads")
+
+Group = list[Known]
+"""Values that belong together."""
+
+
+def worded(value: Any) -> str:
+    """The value of a parameter in words: `on`, `0.001`, `50,000`, `mnist`, `conv1, conv2`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return f"{value:,}" if value >= 10_000 else str(value)  # commas also separate the values of a list
+    if isinstance(value, tuple):
+        return ", ".join(map(worded, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def differing(request: Train) -> list[str]:
+    """The parameters that are not at their defaults, such as `learning rate 0.0003`.
+
+    Without those that are told anyway, and those that do not matter to the result.
+    """
+    fields = (field for field in parameters(Train) if field.name not in _TOLD)
+    values = ((field, getattr(request, field.name)) for field in fields)
+    return [f"{field.label} {worded(value)}" for field, value in values if value != field.default]
+
+
+def about_request(request: Train, record: RunRecord | None) -> list[Group]:
+    """The parameters of training, then those of the network, as in the form.
+
+    With the `record` of a run, device and threads are those that it had. Imported weights were not trained here, so
+    only their network is known.
+    """
+    had = {"device": record.device, "threads": record.threads} if record else {}
+    training, network = Group(), Group()
+    for field in parameters(Train):
+        value = getattr(request, field.name)
+        if field.name == "threads" and record and record.device == "cpu" and record.device_name:
+            continue  # its name says how many
+        of_network = field.name in Architecture.__struct_fields__
+        if (field.fixed and value == field.default) or (record and record.imported and not of_network):
+            continue
+        tone: Tone = "usual" if value == field.default else "unusual"
+        group = network if of_network and field.name != "batch_norm" else training
+        group.append(Known(field.label, worded(had.get(field.name, value)), tone))
+    return [training, network]
+
+
+def about_run(
+    history: RunHistory,
+    request: Train | None,
+    record: RunRecord | None = None,
+    *,
+    name: str = "",
+    note: str = "",
+    problem: str = "",
+) -> list[Group]:
+    """All that is known of a run: of a damaged one, what its events tell.
+
+    `record` is None for a run that has just been asked for; `request`, too, where it cannot be read, and `problem` says
+    why.
+    """
+    groups = [[Known("", name)] if name else [], [Known("", note, brief=True)] if note else []]
+    groups.append([Known("", problem, "wrong")] if problem else [])
+    started = history.started
+    groups += about_request(request, record) if request else [_told(history)]
+    if started:
+        groups[-1].append(Known("parameters", f"{started.parameters:,}"))
+    if ran := record or started:
+        programs = [Known(program, version) for program, version in ran.versions.items()]
+        groups.append([*([Known("", ran.device_name)] if ran.device_name else []), *programs])
+    groups.append(_course(history))
+    return [group for group in groups if group]
+
+
+def _told(history: RunHistory) -> Group:
+    """What the events of a run tell of its request."""
+    known = [Known("epochs", worded(history.total_epochs))] if history.total_epochs else []
+    if started := history.started:
+        known += [Known("train size", worded(started.train_size)), Known("device", started.device)]
+    return known
+
+
+def _course(history: RunHistory) -> Group:
+    known = []
+    if history.begun:
+        known.append(Known("started", history.begun[:16].replace("T", " ")))
+    if history.epochs:
+        known.append(Known("took", f"{duration(history.seconds)} for {counted(len(history.epochs), 'epoch')}"))
+        known.append(Known("speed", f"{history.epochs[-1].images_per_second:,.0f} img/s"))
+    return known
+
+
+def about_weights(file: Path, opened: WeightsOpened | None, notes: Iterable[str]) -> list[Group]:
+    """All that is known of a weights file: its network and its size, and what reading it had to assume."""
+    groups = [[Known("", str(file))]]
+    if opened:
+        groups.append([Known("network", opened.variant), Known("parameters", f"{opened.parameters:,}")])
+        if opened.damaged:
+            groups.append([Known("", f"{counted(opened.damaged, 'weight')} not finite", "wrong")])
+        groups.append([Known("", "a weights file: how it was trained is not recorded", "usual")])
+    return [*groups, *([Known("", note)] for note in notes)]
