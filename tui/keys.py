@@ -66,6 +66,8 @@ MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 DRAWN = (*MAPS, "attack", "universal")
 """Pages with maps; all pages of the occlusion screen; all pages with pictures."""
+CHARTED, CHARTS = (TRAIN, ATTACKS, RUNS), ("attack", "curve", "compare")
+"""Screens, and their pages, with charts that can be enlarged."""
 
 COMMANDS = (
     Command("r", "run", "run", "train the experiment in the form, in a new run folder", (TRAIN,)),
@@ -125,8 +127,11 @@ COMMANDS = (
     Command("m", "rename", "rename", "rename this run", (RUNS,), pages=("list",)),
     Command("d", "delete", "delete", "move to the trash folder, or remove from the queue", (RUNS,), pages=("list",)),
     Command("u", "undo", "undo", "restore the last deleted run", (RUNS,), pages=("list",)),
-    Command("minus", "earlier_turn", "earlier", "move up in the queue", (RUNS,), "-", ("list",)),
-    Command("plus", "later_turn", "", "move down in the queue", (RUNS,), "+", ("list",)),
+    Command("K", "earlier_turn", "earlier", "move up in the queue", (RUNS,), pages=("list",)),
+    Command("J", "later_turn", "", "move down in the queue", (RUNS,), pages=("list",)),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, "+", CHARTS),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, "-", CHARTS),
+    Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, pages=CHARTS),
     Command("enter", "zoom", "zoom", "enlarge the selection", PICTURES, pages=(*MAPS, "attack")),
     Command("escape", "back", "", "go back from the enlarged selection, or to the first page", PICTURES, "esc"),
     Command("e", "export", "png", "export the figure as a PNG and copy its path", (TRAIN, MODEL, *PICTURES, RUNS)),
@@ -171,7 +176,10 @@ COMMANDS = (
 )
 
 MOVES = {
-    TRAIN: (("tab, up, down", "move between fields"), ("left, right", "change a choice")),
+    TRAIN: (
+        ("tab, up, down", "move between fields"),
+        ("left, right", "change a choice; outside the form, read the curves at an epoch"),
+    ),
     RUNS: (("arrows, jk", "move the cursor"), ("page up, home", "move it far; page down and end too")),
 } | dict.fromkeys(
     PICTURES, (("arrows, hjkl", "move the cursor"), ("page up, home", "move it far; page down and end too"))

@@ -111,7 +111,7 @@ _ANY = (-math.inf, math.inf)
 
 
 def _grid(low: float, high: float, rows: int, limits: tuple[float, float] = _ANY, finest: float = 0.0) -> _Grid:
-    """The grid of at least two ticks that contains `low` to `high` with the least waste; its step is `finest` or more."""
+    """The grid with the least waste that contains `low` to `high` and two ticks; its step is `finest` or more."""
     least = (high - low) / (rows - 0.25)
     best: _Grid | None = None
     for step in _round(max(least, finest), max(high - low, finest) * 20):
@@ -177,7 +177,7 @@ def _logarithmic(low: float, high: float, rows: int) -> Scale:
 
 
 def _beside(dots: int, base: int, rows: int) -> tuple[tuple[float, ...], int, float]:
-    """The 1-2-5 numbers near the middle of a row, the number of the others, and the mean distance of the first, in dots."""
+    """The 1-2-5 numbers near the middle of a row, the number of others, and the mean distance of the first, in dots."""
     kept: dict[int, float] = {}
     lost, off = 0, 0.0
     for value in _round(10 ** ((base - 0.49) / dots), 10 ** ((base + rows * DOWN - 0.51) / dots)):

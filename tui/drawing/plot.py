@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from tui.drawing.axis import ACROSS, DOWN, Across, Mark, Scale, labels, marks, scale
@@ -143,7 +144,7 @@ class Plot:
         return max(0, math.floor(math.log2((high - low) / 2 if self.whole else _CLOSEST))) if high > low else 0
 
     def view(self, cursor: float | None, zoom: int) -> tuple[float, float]:
-        """The part of the horizontal axis in view: halved `zoom` times around the cursor or, without one, at its end."""
+        """The part of the horizontal axis in view: halved `zoom` times around the cursor, or at its end without one."""
         low, high = self.x_range
         zoom = min(zoom, self.deepest)
         if not zoom:
@@ -258,10 +259,10 @@ class _Canvas:
         for y in range(self.height):
             row: list[Mote] = []
             for x in range(self.columns):
-                ground, upper, lower = bands.get((x, y), ("", False, False))
+                ground, upper, lower, thin = bands.get((x, y), ("", False, False, False))
                 behind = ground if self.tints else ""
                 if owned := curves.get((x, y)):
-                    row.append((*owned, behind))
+                    row.append((*owned, behind if (upper and lower) or thin else ""))
                 elif x == here:
                     row.append((g.wall, "quiet", behind if upper and lower else ""))
                 elif not ground:
@@ -326,18 +327,22 @@ class _Canvas:
             return character(bits)
         return g.point if marked else g.faint if curve.layer == "back" else g.curve
 
-    def _shade(self, bands: Iterable[Band]) -> dict[Spot, tuple[str, bool, bool]]:
-        """The ink of the band over each cell, and whether it covers its upper and its lower half."""
-        over: dict[Spot, list[tuple[str, bool, bool]]] = {}
+    def _shade(self, bands: Iterable[Band]) -> dict[Spot, tuple[str, bool, bool, bool]]:
+        """The ink of the band over each cell, whether it covers its upper half, its lower half, and only one of them here.
+
+        The last is so where a band is thinner than a cell, whose curve would hide it if it did not tint the whole cell.
+        """
+        over: dict[Spot, list[tuple[str, bool, bool, bool]]] = {}
         for band in bands:
             halves: Counter[tuple[int, int]] = Counter()
             for x, top, bottom in self._columns(band):
                 for half in range(max(top, 0) // 2, min(bottom, self.height * DOWN - 1) // 2 + 1):
                     halves[x // ACROSS, half] += min(bottom, 2 * half + 1) - max(top, 2 * half) + 1
             covered = {place for place, count in halves.items() if count > 1}
-            for spot in {(x, half // 2) for x, half in covered}:
-                upper, lower = ((spot[0], 2 * spot[1] + part) in covered for part in (0, 1))
-                over.setdefault(spot, []).append((band.ink, upper, lower))
+            for x, y in {(x, half // 2) for x, half in covered}:
+                above, upper, lower, below = ((x, 2 * y + part) in covered for part in (-1, 0, 1, 2))
+                thin = not (above and upper) and not (lower and below)
+                over.setdefault((x, y), []).append((band.ink, upper, lower, thin))
         return {spot: each[sum(spot) % len(each)] for spot, each in over.items()}
 
     def _columns(self, band: Band) -> Iterator[tuple[int, int, int]]:
@@ -346,7 +351,7 @@ class _Canvas:
             (self.across.dot(x), self.down.dot(high), self.down.dot(low))
             for x, low, high in zip(band.xs, band.low, band.high, strict=True)
         ]
-        for (x0, top0, bottom0), (x1, top1, bottom1) in zip(dots, dots[1:], strict=False):
+        for (x0, top0, bottom0), (x1, top1, bottom1) in pairwise(dots):
             for x in range(max(x0, 0), min(x1, self.columns * ACROSS)):
                 share = (x - x0) / (x1 - x0)
                 yield x, round(top0 + share * (top1 - top0)), round(bottom0 + share * (bottom1 - bottom0))

@@ -112,7 +112,7 @@ class Chart(CellWidget):
         return rows
 
     def _style(self, name: str, ground: str) -> Style:
-        """The style of ink over a band, either of which may be missing: half blocks are a part of the band themselves."""
+        """The style of ink over a band, either of which may be missing; without ink, it is that of the band itself."""
         if not ground:
             return ink(self.app, name) if name else self.rich_style
         colours = self.app.theme_variables
