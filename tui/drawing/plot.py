@@ -328,7 +328,7 @@ class _Canvas:
         return g.point if marked else g.faint if curve.layer == "back" else g.curve
 
     def _shade(self, bands: Iterable[Band]) -> dict[Spot, tuple[str, bool, bool, bool]]:
-        """The ink of the band over each cell, whether it covers its upper half, its lower half, and only one of them here.
+        """The ink of the band over each cell; whether it covers the upper half, the lower half, and only one of them.
 
         The last is so where a band is thinner than a cell, whose curve would hide it if it did not tint the whole cell.
         """
