@@ -150,11 +150,11 @@ class Plot:
         if not zoom:
             return low, high
         width = (high - low) / 2**zoom
-        start = min(max((high if cursor is None else cursor) - width / 2, low), high - width)
-        if not self.whole:
-            return start, start + width
-        first = math.floor(start)
-        return float(first), float(min(first + max(2, round(width)), math.ceil(high)))
+        if self.whole:
+            width = float(max(2, round(width)))
+        start = (high if cursor is None else cursor) - width / 2
+        start = min(max(float(math.floor(start + 0.5)) if self.whole else start, low), high - width)
+        return start, start + width
 
     def span(self, view: tuple[float, float]) -> tuple[float, float]:
         """The range of the values in view."""

@@ -10,9 +10,9 @@ from textual.theme import Theme
 if TYPE_CHECKING:
     from textual.app import App
 
-# The curves have the colours of Okabe and Ito, which colour-blind people can tell apart, each in its role in figures, but
-# lighter in the dark theme and darker in the light one. They also differ clearly in 256 colours and, as far as possible,
-# in 16 colours.
+# The curves have the colours of Okabe and Ito, which colour-blind people can tell apart, each in its role in figures,
+# but lighter in the dark theme and darker in the light one. They also differ clearly in 256 colours and, as far as
+# possible, in 16 colours.
 DARK = Theme(
     name="mnist-dark",
     primary="#56b4e9",
