@@ -169,9 +169,9 @@ async def test_the_queue(still_app: MakeApp) -> None:
         ]
         screen = await opened(pilot, 0)
         assert "queued, 4" in words(screen.list.rows)
-        await pilot.press("plus")
+        await pilot.press("J")
         assert [each.seed for each in app.workspace.queue[:2]] == [1, 0]
-        await pilot.press("minus", "minus", "d")
+        await pilot.press("K", "K", "d")
         assert [(each.batch_norm, each.seed) for each in app.workspace.queue] == [(False, 1), (True, 0), (True, 1)]
         assert "queued: d removes it" in progress(app)
 
@@ -240,7 +240,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert "anecdote" in words(comparison.rows)
         app.workspace.training, app.workspace.queue[:] = FakeJob(), [SMALL]  # the queue is waiting
         screen.list.rows.key = app.workspace.queue[0]  # the list is not shown, so keys have no effect on its lines
-        await pilot.press("d", "x", "c", "u", "R", "plus")
+        await pilot.press("d", "x", "c", "u", "R", "J")
         assert (app.workspace.queue, app.screen) == ([SMALL], screen)
         screen.list.rows.key = "plain-0"
         await pilot.press("d", "x", "c", "u", "R")
@@ -248,7 +248,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert not list(root.glob("*/resume/stop"))
         assert app.screen is screen
         await pilot.press("y")
-        assert "test accuracy %" in words(chart)
+        assert "test accuracy (%)" in words(chart)
         assert [f"{y:.1f}" for y in chart.curves[-1].ys] == ["90.0", "95.0", "96.0"]
         await pilot.press("left")
         assert "at epoch 2" in words(comparison.rows)

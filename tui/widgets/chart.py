@@ -59,12 +59,16 @@ class Chart(CellWidget):
 
     def move_cursor(self, by: int) -> None:
         """Move the cursor by this many points; after the last one there is none, and the latest values are shown."""
+        self.look(self.beside(by), self.zoom)
+
+    def beside(self, by: int) -> float | None:
+        """The place of the point that is so many points from the cursor; None after the last one."""
         places = self.plot.places
         now = len(places)
         if self.cursor is not None:
             now = next((number for number, place in enumerate(places) if place >= (self.cursor or 0.0)), now)
         at = max(0, now + by)
-        self.look(places[at] if at < len(places) else None, self.zoom)
+        return places[at] if at < len(places) else None
 
     def zoom_in(self) -> None:
         """Halve the horizontal axis, around the cursor."""

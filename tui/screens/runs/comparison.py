@@ -115,13 +115,11 @@ class ComparisonPage(Page):
 
     def move_cursor(self, by: int) -> None:
         """Move the cursor of the chart by this many epochs."""
-        chart = self.query_one(Chart)
-        if self.event is None:
-            return
-        chart.move_cursor(by)
-        at = self._last if chart.cursor is None else list(chart.plot.places).index(chart.cursor)
-        self.reading = replace(self.reading, at=at)
-        chart.look(chart.plot.places[at], chart.zoom)
+        if self.event:
+            chart = self.query_one(Chart)
+            place = chart.beside(by)
+            at = self._last if place is None else chart.plot.places.index(place)
+            self.reading = replace(self.reading, at=at)
 
     def action_zoom_in(self) -> None:
         self.query_one(Chart).zoom_in()
