@@ -286,14 +286,6 @@ def test_few_points_are_marked_and_many_are_not() -> None:
     assert thick(50) == 0
 
 
-def test_a_line_is_dashed_along_its_way() -> None:
-    points = [(0, 8), (399, 8)]
-    solid, dashed = line(points, 200, 4), line(points, 200, 4, (5, 8))
-    drawn = [sum(bits.bit_count() for bits in each.values()) for each in (solid, dashed)]
-    assert drawn == [400, 250]
-    assert all(dashed[spot] & ~solid[spot] == 0 for spot in dashed)
-
-
 @QUICK
 @given(st.lists(st.tuples(st.integers(-500, 500), st.integers(-500, 500)), max_size=8))
 def test_a_line_stays_inside_and_is_unbroken(points: list[tuple[int, int]]) -> None:
@@ -348,7 +340,7 @@ def test_without_colour_letters_and_points_tell_curves_apart() -> None:
     axis = scale(0.0, 1.0, 18)
     assert rows[axis.row(0.2)].partition("┤")[2] or "A" * 50 in rows[axis.row(0.2)]
     assert sum(ord(character) > BLANK for character in rows[axis.row(0.8)]) == 2
-    assert [curve.sample(colour=False) for curve in plot.curves] == ["A", "•"]
+    assert [curve.sample(colour=False) for curve in plot.curves] == ["A", "⠶"]
 
 
 # Zoom

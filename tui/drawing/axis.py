@@ -136,7 +136,7 @@ def _from(wanted: int) -> Callable[[int], int]:
 
 def _crowding(apart: float) -> float:
     """How bad ticks are that are `apart` rows apart."""
-    return abs(math.log(apart / APART)) * 0.3 + (0.5 if apart < 1.5 else 0.0)
+    return abs(math.log(apart / APART)) * 0.3 + (0.2 if apart < 1.5 else 0.0)
 
 
 def _round(low: float, high: float) -> Iterator[float]:

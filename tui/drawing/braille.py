@@ -30,15 +30,10 @@ def blot(row: int) -> int:
     return sum(bit for pair in _BITS[upper : upper + 2] for bit in pair)
 
 
-def line(points: Iterable[Point], columns: int, rows: int, dash: tuple[int, int] = (1, 1)) -> Dots:
-    """A line through points, clipped to `columns` by `rows` cells; a single point is one dot.
-
-    Of each `dash[1]` dots along the line, the first `dash[0]` are drawn.
-    """
+def line(points: Iterable[Point], columns: int, rows: int) -> Dots:
+    """A line through points, clipped to `columns` by `rows` cells; a single point is one dot."""
     right, bottom = columns * ACROSS - 1, rows * DOWN - 1
     found: Dots = {}
-    on, period = dash
-    along = 0
     before: Point | None = None
     end: Point | None = None
     for point in points:
@@ -50,12 +45,10 @@ def line(points: Iterable[Point], columns: int, rows: int, dash: tuple[int, int]
         across, down = x1 - x0, y1 - y0
         steps = max(abs(across), abs(down))
         for step in range(int(end == (x0, y0)), steps + 1):  # the last line has drawn the dot that it shares with this
-            if along % period < on:
-                column = x0 + (2 * step * across + steps) // (2 * steps) if steps else x0
-                row = y0 + (2 * step * down + steps) // (2 * steps) if steps else y0
-                spot = column // ACROSS, row // DOWN
-                found[spot] = found.get(spot, 0) | _BITS[row % DOWN][column % ACROSS]
-            along += 1
+            column = x0 + (2 * step * across + steps) // (2 * steps) if steps else x0
+            row = y0 + (2 * step * down + steps) // (2 * steps) if steps else y0
+            spot = column // ACROSS, row // DOWN
+            found[spot] = found.get(spot, 0) | _BITS[row % DOWN][column % ACROSS]
         end = x1, y1
     return found
 

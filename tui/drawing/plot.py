@@ -16,13 +16,10 @@ from tui.drawing.braille import Dots, Spot, blot, character, line
 from tui.drawing.terminal import UNICODE, glyphs
 
 Layer = Literal["back", "middle", "front"]
-Dash = Literal["solid", "dashed", "dotted"]
 Mote = tuple[str, str, str]
 """A character, the theme colour of its ink, and the theme colour of the band behind it; either may be empty. Without
 ink, the character itself is a part of the band."""
 
-_DASHES = {"solid": (1, 1), "dashed": (5, 8), "dotted": (1, 4)}
-"""Drawn dots, and the dots from one dash to the next."""
 _SPARSE = 3
 """Minimum mean distance of measured points, in cells, for each of them to be marked."""
 _CLOSEST = 64
@@ -47,7 +44,6 @@ class Curve:
     layer: Layer = "middle"
     """In a cell that several curves share, one in front is drawn rather than those in the middle, which take turns, and
     those rather than one in the back, which has no markers either."""
-    dash: Dash = "solid"
     scattered: bool = False
     """Where there is no colour, draw only its points, to tell it from others."""
     letter: str = ""
@@ -73,9 +69,7 @@ class Curve:
         g = glyphs()
         if not colour and (self.letter or self.scattered):
             return self.letter or g.point
-        if g is not UNICODE:
-            return g.faint * 2 if self.layer == "back" else g.curve * 2
-        return {"solid": g.curve * 2, "dashed": f"{g.curve} ", "dotted": "⠂⠂"}[self.dash]
+        return (g.faint if self.layer == "back" else g.curve) * 2
 
 
 @dataclass(frozen=True)
@@ -262,7 +256,8 @@ class _Canvas:
                 ground, upper, lower, thin = bands.get((x, y), ("", False, False, False))
                 behind = ground if self.tints else ""
                 if owned := curves.get((x, y)):
-                    row.append((*owned, behind if (upper and lower) or thin else ""))
+                    tinted = (upper and lower) or thin or owned[1] == ground
+                    row.append((*owned, behind if tinted else ""))
                 elif x == here:
                     row.append((g.wall, "quiet", behind if upper and lower else ""))
                 elif not ground:
@@ -310,7 +305,7 @@ class _Canvas:
         marked = {spot for spot in map(_spot, points) if self._inside(spot)} if few or scattered else set()
         dots = {}
         if not scattered:
-            dots = line(points, self.columns, self.height, _DASHES[curve.dash] if self.colour else (1, 1))
+            dots = line(points, self.columns, self.height)
         for point in points if marked else ():
             if self._inside(spot := _spot(point)):
                 dots[spot] = dots.get(spot, 0) | blot(point[1])

@@ -113,9 +113,10 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         notes.append("hollow: a weaker attack or a smaller epsilon fools more")
     figure = page(height, f"Accuracy under attack, in the {NORMS[event.norm]} norm", small_print(event, *notes))
     axes = panel(figure, 0.6, 0.1, 4.4, chart)
-    for network, attack in event.curves:
+    enough = len(event.curves) <= len(SERIES)  # if not, a colour for each network: their curves differ in their dashes
+    for number, (network, attack) in enumerate(event.curves):
         points = event.curve(network, attack)
-        colour = SERIES[event.networks.index(network) % len(SERIES)]
+        colour = SERIES[(number if enough else event.networks.index(network)) % len(SERIES)]
         across = [point.epsilon for point in points]
         words = f"{network}, {ATTACK_TITLES[attack]}"
         axes.plot(across, [100 * p.accuracy for p in points], _DASHES[attack], color=colour, label=words)

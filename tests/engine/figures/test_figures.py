@@ -701,7 +701,7 @@ def test_drawing_needs_no_torch_no_pyplot_and_no_terminal_and_says_nothing(tmp_p
     """With a home that cannot be written, where Matplotlib would complain of its cache."""
     code = (
         "import sys, engine.figures.export\n"
-        "print(sorted({'torch', 'matplotlib.pyplot', 'textual', 'rich', 'plotext', 'tui'} & set(sys.modules)))"
+        "print(sorted({'torch', 'matplotlib.pyplot', 'textual', 'rich', 'tui'} & set(sys.modules)))"
     )
     home = tmp_path / "file"
     home.write_text("")

@@ -204,13 +204,11 @@ class AttackPage(OptionsPage):
         rest = [each.tolist() for number, each in enumerate(history) if number != at]
         curves = []
         if 0 < len(rest) <= len(GALLERY):
-            curves += [
-                Curve(f"{len(rest)} others", "curve-running", across, each, form="", layer="back") for each in rest
-            ]
+            curves += [Curve(f"{len(rest)} others", "curve-running", across, each, form="") for each in rest]
         curves.append(Curve(name, "curve-train", across, history[at].tolist(), form="{:.2f}", layer="front"))
         chart.cursor = float(min(step, len(across) - 1)) if step < shown.done else None
         end = float(shown.steps if self.job else max(1, shown.done))
-        plot = Plot(curves, (0.0, end), (float(history.min()), float(history.max())), unit="step {}")
+        plot = Plot(curves, (0.0, end), unit="step {}")
         chart.show(plot, f"logit of class {wanted}" if shown.measure == "logit" else "margin in logits, fooled above 0")
 
     def show_status(self, line: ProgressLine) -> bool:

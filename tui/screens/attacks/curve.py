@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.requests import ATTACK_TITLES, MeasureRobustness
 from engine.words import percent
-from tui.drawing.plot import Band, Curve, Dash, Plot
+from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.words import cut, padded
@@ -20,7 +20,6 @@ from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
 CURVE_ATTACKS: dict[str, tuple[str, ...]] = {"linf": ("random", "fgsm", "pgd"), "l2": ("fgsm", "deepfool", "pgd", "cw")}
-_DASHES: dict[str, Dash] = {"pgd": "solid", "cw": "solid", "fgsm": "dashed", "deepfool": "dashed", "random": "dotted"}
 _NORMS = {"linf": "L-inf", "l2": "L2"}
 
 
@@ -71,13 +70,13 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         return [*notes, f"% correct by class: {shares}"]
 
     def _draw_chart(self, found: RobustnessMeasured) -> None:
-        """Draw every curve of the table: the colour is the network's, the dashes are the attack's."""
+        """Draw every curve of the table, that of the cursor in front with its interval."""
         here = found.points[min(self.table.cursor, len(found.points) - 1)]
         curves, bands = [], []
         for number, (name, attack) in enumerate(found.curves):
             points = found.curve(name, attack)
             xs, chosen = [p.epsilon for p in points], (name, attack) == (here.name, here.attack)
-            colour = SERIES[found.networks.index(name) % len(SERIES)]
+            colour = SERIES[number % len(SERIES)]
             curves.append(
                 Curve(
                     f"{name.removeprefix('pretrained:')} {ATTACK_TITLES[attack].removeprefix('random ')}",
@@ -86,7 +85,6 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
                     [100 * p.accuracy for p in points],
                     form="{:.1f}",
                     layer="front" if chosen else "middle",
-                    dash=_DASHES[attack],
                     letter=chr(ord("A") + number),
                 )
             )
