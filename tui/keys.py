@@ -117,8 +117,8 @@ DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal")
 """All pages with pictures."""
 ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack")
 """Pages about a digit."""
-CURVES = ("attack", "curve", "beta", "compare")
-"""Pages with a chart that can be zoomed."""
+CHARTED, CHARTS = (ATTACKS, RUNS), ("attack", "curve", "compare")
+"""Screens, and their pages, with charts that can be enlarged."""
 
 COMMANDS = (
     # Work.
@@ -296,12 +296,12 @@ COMMANDS = (
         "choose",
     ),
     Command("v", "view", "view", "draw in 24-bit colour, 256 colours, or without colour", PICTURES, DRAWN, "choose"),
-    Command("plus", "zoom_in", "", "zoom into the curves", (TRAIN,), (), "look"),
-    Command("minus", "zoom_out", "", "zoom out of the curves", (TRAIN,), (), "look"),
-    Command("0", "zoom_reset", "", "show the whole curves", (TRAIN,), (), "look"),
-    Command("plus", "zoom_in", "", "zoom into the curves", (RUNS,), ("compare",), "look"),
-    Command("minus", "zoom_out", "", "zoom out of the curves", (RUNS,), ("compare",), "look"),
-    Command("0", "zoom_reset", "", "show the whole curves", (RUNS,), ("compare",), "look"),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
+    Command("0", "zoom_reset", "", "show the whole horizontal axis", (TRAIN,), (), "look"),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
+    Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),
     # The rest.
     Command("Q", "queue", "queue", "add this experiment, or a sweep over it, to the queue", (TRAIN,), (), "work"),
     Command(

@@ -28,7 +28,14 @@ def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None
         raise RequestError(f"{request.path} must end in .png, since figures are written as PNG files")
     # A run is read here, in a lane, so that a front end does not wait for a long one.
     subject = request.subject.history() if isinstance(request.subject, RunFolder) else request.subject
-    png = png_of(figure_of(subject, layer=request.layer, colours=request.colours, shared_range=request.shared_range))
+    figure = figure_of(
+        subject,
+        layer=request.layer,
+        colours=request.colours,
+        shared_range=request.shared_range,
+        logarithmic=request.logarithmic,
+    )
+    png = png_of(figure)
     if request.path:
         path = Path(request.path)
         _write(path, png)

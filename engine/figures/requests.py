@@ -21,3 +21,4 @@ class DrawFigure(Request, frozen=True, tag="draw-figure"):
     layer: Annotated[LayerName, Meta(description="convolution to draw, where the event holds both")] = "conv1"
     colours: Annotated[ColourMapName, Meta(description="colour map")] = "gray"
     shared_range: Annotated[bool, Meta(description="the same value range for all images of the figure")] = True
+    logarithmic: Annotated[bool, Meta(description="a logarithmic axis for losses, rather than a linear one")] = True

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum")
-FRONT_END = ("textual", "rich", "plotext", "tui", "tyro")
+FRONT_END = ("textual", "rich", "tui", "tyro")
 
 
 SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion", "attacks")]

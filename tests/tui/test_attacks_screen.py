@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attacks.requests import (
+    ATTACK_TITLES,
     GALLERY,
     AttackDeepFool,
     AttackNoise,
@@ -289,7 +290,19 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         assert "10 of 10 digits, linf" in text(screen, Rows)
         await press(pilot, screen, "end")
         last = found.points[-1]
-        assert f"cnn-bn PGD {100 * last.accuracy:.1f} %" in text(screen, Chart, "curve-chart")
+        chart = text(screen, Chart, "curve-chart")
+        assert f"cnn-bn PGD {100 * last.accuracy:.1f} " in chart
+        for network, name in found.curves:  # each one in the table is in the chart, at the epsilon under the cursor
+            (here,) = (p for p in found.curve(network, name) if p.epsilon == last.epsilon)
+            short = f"{network.removeprefix('pretrained:')} {ATTACK_TITLES[name].removeprefix('random ')}"
+            assert f"{short} {100 * here.accuracy:.1f} " in chart
+        assert "epsilon 0.3" in chart
+        assert "accuracy (%) under attack by epsilon (L-inf)" in chart
+        assert "95 % interval" in chart
+        await press(pilot, screen, "plus")
+        assert "zoom 2x" in text(screen, Chart, "curve-chart")
+        await press(pilot, screen, "0")
+        assert "zoom" not in text(screen, Chart, "curve-chart")
         assert "first fooled by PGD" in text(screen, Rows)
         await adjust(pilot, screen, "norm", "right")  # the results were for the other norm
         assert measured(screen, "curve") is None

@@ -160,7 +160,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys\nfrom tui.cli.main import main\n"
         "for words in (['--help'], ['train', '--help'], ['activations', '--help']):\n"
         "    try: main(words)\n    except SystemExit: pass\n"
-        "print([m for m in ('torch', 'numpy', 'textual', 'plotext', 'matplotlib') if m in sys.modules])"
+        "print([m for m in ('torch', 'numpy', 'textual', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

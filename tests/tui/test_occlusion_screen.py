@@ -373,7 +373,7 @@ async def test_do_they_tell_the_truth(still_app: MakeApp, monkeypatch: pytest.Mo
         assert "+conv1" in table
         assert f"{measured.faithfulness[0].change:.2f}" in table
         names = [curve.name for curve in screen.query_one("#deletion", Chart).curves]
-        assert names == ["random", "spread", "spread", "occlusion"]
+        assert names == ["random order", "occlusion"]
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is trust_page(screen).faithfulness

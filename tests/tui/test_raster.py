@@ -227,6 +227,18 @@ def test_sequential_maps_grow_brighter(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES[:2])
+@pytest.mark.parametrize("dark", [True, False])
+@every_map
+def test_a_ramp_begins_at_the_paper(name: ColourMapName, dark: bool, mode: Mode) -> None:
+    colours = palette(name, mode, ACCENT)
+    steps = [luminance(colours.rgb[colours.from_paper(share, dark=dark)]) for share in np.linspace(0, 1, 21)]
+    assert steps == sorted(steps, reverse=not dark)
+    assert abs(steps[-1] - steps[0]) > 0.5
+    if name == "gray":
+        assert steps[0] == pytest.approx(0 if dark else 1)
+
+
+@pytest.mark.parametrize("mode", MODES[:2])
 def test_the_diverging_map_is_brightest_in_its_middle(mode: Mode) -> None:
     steps = [luminance(rgb) for rgb in colours_of("diverging", mode)]
     middle = len(steps) // 2

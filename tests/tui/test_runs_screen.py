@@ -248,7 +248,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert not list(root.glob("*/resume/stop"))
         assert app.screen is screen
         await pilot.press("y")
-        assert "test accuracy %" in words(chart)
+        assert "test accuracy (%)" in words(chart)
         assert [f"{y:.1f}" for y in chart.curves[-1].ys] == ["90.0", "95.0", "96.0"]
         await pilot.press("left")
         assert "at epoch 2" in words(comparison.rows)

@@ -314,6 +314,51 @@ async def test_numbers_can_be_pasted_into_a_field(still_app: MakeApp) -> None:
         assert form.values["epochs"] == 40
 
 
+async def test_a_cursor_reads_both_charts_at_an_epoch(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        screen = train_screen(app)
+        charts = [screen.query_one(name, Chart) for name in ("#loss", "#accuracy")]
+        epochs = app.workspace.history.epochs
+        await pilot.press("right", "escape")
+        assert [chart.cursor for chart in charts] == [None, None]  # in the form, right changes a choice
+        await pilot.press("left", "h", "left", "l")
+        here = epochs[-2]
+        assert f"epoch {here.epoch} " in words(charts[0])
+        assert f"train {here.train_loss:.4f}  ⠒⠒ val {here.val_loss:.4f}" in words(charts[0])
+        assert f"val {100 * here.val_accuracy:.2f} %  ⠒⠒ test {100 * here.test_accuracy:.2f} %" in words(charts[1])
+        await pilot.press("plus", "plus", "minus")
+        assert [chart.zoom for chart in charts] == [1, 1]
+        await pilot.press("0", "right", "right")
+        assert [(chart.cursor, chart.zoom) for chart in charts] == [(None, 0), (None, 0)]
+        assert f"val {epochs[-1].val_loss:.4f}" in words(charts[0])
+
+
+async def test_a_figure_has_the_axis_of_the_screen(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        figures = [train_screen(app).figure()]
+        await pilot.press("y")
+        figures.append(train_screen(app).figure())
+        assert [figure.logarithmic for figure in figures if figure] == [False, True]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_legends_name_every_curve(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        for keys in ((), ("escape", "left"), ("y", "plus")):
+            await pilot.press(*keys)
+            for name, curves in (("#loss", ("running", "train", "val")), ("#accuracy", ("val", "test"))):
+                shown = words(train_screen(app).query_one(name, Chart))
+                assert all(f" {curve} " in shown for curve in curves)
+                assert "epoch 15" in shown  # the last epoch, with the unit of the axis
+                assert {"#loss": "(nats)", "#accuracy": "(%)"}[name] in shown
+
+
 async def test_form_folds_away_on_a_narrow_terminal(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -136,6 +136,17 @@ class Palette:
             return "▄", Style.from_color(lower)
         return "▀", Style.from_color(upper, lower)
 
+    def from_paper(self, share: float, *, dark: bool) -> int:
+        """The step for a share from 0 to 1 of the largest count: from the colour of the paper to the most striking one.
+
+        The paper is black if `dark`, or else white. Counts have no sign: of the diverging map, they take the half that
+        is for positive values.
+        """
+        last = self.count - 1
+        first = self.count // 2 if self.name == "diverging" else 0
+        rising = self.name != "diverging"  # in luminance, away from black
+        return round(first + (share if rising is dark else 1 - share) * (last - first))
+
     def writing(self, level: int) -> Style:
         """The style of text on a background of this step; plain if there is no colour or no pixel."""
         if level < 0 or not self.colours:

@@ -38,9 +38,7 @@ class Glyphs:
     """A piece of a thick bar."""
     ellipsis: str
     curve: str
-    """plotext's name of the marker for curves."""
-    solid: str
-    """A sample of a curve, for legends."""
+    """A curve, in legends and where there is no braille."""
     point: str
     """A single measurement on a chart."""
     arrow: str
@@ -49,13 +47,32 @@ class Glyphs:
     """An inconspicuous zero."""
     spread: str
     """Between a mean and its standard deviation."""
+    faint: str
+    """A curve in the background, where there is no braille."""
+    band: str
+    """The area between two curves, where there is no colour."""
+    upper: str
+    lower: str
+    """A cell whose upper or lower half such an area covers, in colour."""
+    wall: str
+    tick: str
+    corner: str
+    floor: str
+    foot: str
+    """The axes of a chart: the vertical one with a tick, the corner, the horizontal one with a tick."""
 
 
 PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
-"""Characters of pictures, and of curves that plotext draws."""
+"""Characters of pictures and of curves."""
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "braille", "⠒⠒", "•", "→", "·", "±")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", ".", "..", "o", ">", ".", "+-")
+UNICODE = Glyphs(
+    *("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "⠒", "⠶", "→", "·", "±"),
+    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬"),
+)
+ASCII = Glyphs(
+    *("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", "*", "o", ">", ".", "+-"),
+    *(".", ".", " ", " ", "|", "|", "+", "-", "+"),
+)
 
 
 def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = None) -> Glyphs:

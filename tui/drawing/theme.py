@@ -10,8 +10,9 @@ from textual.theme import Theme
 if TYPE_CHECKING:
     from textual.app import App
 
-# The curves have the Okabe-Ito colours, which colour-blind people can tell apart, darkened for the light theme. They
-# also differ clearly in 256 colours and, as far as possible, in 16 colours.
+# The curves have the colours of Okabe and Ito, which colour-blind people can tell apart, each in its role in figures,
+# but lighter in the dark theme and darker in the light one. They also differ clearly in 256 colours and, as far as
+# possible, in 16 colours.
 DARK = Theme(
     name="mnist-dark",
     primary="#56b4e9",
@@ -27,14 +28,15 @@ DARK = Theme(
     dark=True,
     variables={
         "curve-running": "#6b7280",
-        "curve-train": "#56b4e9",
-        "curve-val": "#e69f00",
-        "curve-test": "#3fbf8f",
+        "curve-train": "#3a9ff0",
+        "curve-val": "#f5793a",
+        "curve-test": "#2fbf8f",
         "curve-4": "#e58fc0",
-        "curve-5": "#f0e442",
-        "curve-6": "#ff7f5e",
-        "curve-7": "#a99cff",
-        "curve-8": "#d4d7dd",
+        "curve-5": "#f2bc1d",
+        "curve-6": "#9bdcff",
+        "curve-7": "#e8eaee",
+        "curve-8": "#8c8f96",
+        "curve-9": "#c2557f",
         "quiet": "#8a919e",
         "rule": "#4b5361",
         "strong": "#ffffff",
@@ -56,19 +58,22 @@ LIGHT = Theme(
     variables={
         "curve-running": "#9aa0a9",
         "curve-train": "#0069a6",
-        "curve-val": "#b85f00",
-        "curve-test": "#00704e",
-        "curve-4": "#a0457f",
-        "curve-5": "#7a6a00",
-        "curve-6": "#b3261e",
-        "curve-7": "#5443c9",
-        "curve-8": "#22262d",
+        "curve-val": "#c24e00",
+        "curve-test": "#00795a",
+        "curve-4": "#b0588f",
+        "curve-5": "#a67400",
+        "curve-6": "#3f97c9",
+        "curve-7": "#16181c",
+        "curve-8": "#7f848c",
+        "curve-9": "#822255",
         "quiet": "#5c636e",
         "rule": "#b4b9c1",
         "strong": "#000000",
     },
 )
 THEMES = (DARK, LIGHT)
+SERIES = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
+"""The colours of curves that have no role, in order: in figures, these are the same colours of Okabe and Ito."""
 
 
 def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:

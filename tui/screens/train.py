@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
@@ -17,13 +20,14 @@ from engine.runs.sweeps import sweep
 from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
+from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
 from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
@@ -32,6 +36,8 @@ from tui.widgets.traces import RunTraces
 
 BETWEEN_PARTS = 0.001
 """Seconds between two parts of a long run's curves, so that keys are handled in between."""
+EPOCH = "epoch {}"
+"""A number of the horizontal axes, with its unit."""
 
 FORM_ROWS = 20
 """Rows of the form, with its help; what is known of the open run has the others."""
@@ -46,7 +52,11 @@ class TrainScreen(LabScreen):
     """The form on the left; curves and a table of epochs on the right; progress at the bottom."""
 
     mode = "train"
-    BINDINGS = bindings("train")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings("train"),
+        Binding("left,h", "read(-1)", show=False),
+        Binding("right,l", "read(1)", show=False),
+    ]
     logarithmic: State[bool] = State(False)
     """Whether the loss axis is logarithmic."""
 
@@ -62,8 +72,8 @@ class TrainScreen(LabScreen):
                 yield Facts(FORM_ROWS, id="this-run")
                 yield RequestForm(Train, "next", id="experiment")
             with Vertical(id="results"):
-                yield Chart("loss", empty="no epoch yet: press r to train", id="loss")
-                yield Chart("accuracy %", empty="", id="accuracy")
+                yield Chart("loss (nats)", empty="no epoch yet: press r to train", id="loss")
+                yield Chart("accuracy (%)", empty="", id="accuracy")
                 yield EpochTable(id="epochs")
         yield ProgressLine(id="progress")
 
@@ -100,36 +110,34 @@ class TrainScreen(LabScreen):
             share = now.step / now.steps / len(now.running_loss)
             xs += [now.epoch - 1 + (i + 1) * share for i in range(len(now.running_loss))]
             ys += now.running_loss
-        chart = self.query_one("#loss", Chart)
-        latest = history.epochs[-1] if history.epochs else None
         curves = [
-            Curve("running", "curve-running", xs, ys, f"{ys[-1]:.4f}" if ys and not latest else ""),
-            self._curve("train", "train_loss", f"{latest.train_loss:.4f}" if latest else ""),
-            self._curve("val", "val_loss", f"{latest.val_loss:.4f}" if latest else "", points=True),
+            Curve("running", "curve-running", xs, ys, form="{:.4f}", layer="back"),
+            self._curve("train", "train_loss"),
+            self._curve("val", "val_loss", scattered=True),
         ]
-        span = self._loss_range(curves, self.logarithmic)
-        chart.show(curves, self._epoch_range(history), span, logarithmic=self.logarithmic)
+        plot = Plot(
+            curves,
+            self._epoch_range(history),
+            logarithmic=self.logarithmic,
+            from_zero=True,
+            limits=(0.0, math.inf),
+            unit=EPOCH,
+        )
+        self.query_one("#loss", Chart).show(plot)
 
-    def _curve(self, name: str, field: str, latest: str, *, points: bool = False, scale: float = 1.0) -> Curve:
+    def _curve(
+        self, name: str, field: str, *, form: str = "{:.4f}", scale: float = 1.0, scattered: bool = False
+    ) -> Curve:
         xs, ys = self.traces.fields[field].points()
-        return Curve(name, f"curve-{name}", xs, [y * scale for y in ys], latest, points)
-
-    @staticmethod
-    def _loss_range(curves: list[Curve], logarithmic: bool) -> tuple[float, float] | None:
-        # The running loss starts at 2.3: once there are finished epochs, their losses set the range.
-        values = [y for curve in curves[1:] for y in curve.ys] or list(curves[0].ys)
-        if not values:
-            return None
-        return (min(values) * 0.8, max(values) * 1.25) if logarithmic else (0.0, max(values) * 1.1)
+        return Curve(name, f"curve-{name}", xs, [y * scale for y in ys], form=form, scattered=scattered)
 
     def _show_accuracy(self, history: RunHistory) -> None:
-        latest = history.epochs[-1] if history.epochs else None
-        val, test = (percent(latest.val_accuracy), percent(latest.test_accuracy)) if latest else ("", "")
         curves = [
-            self._curve("val", "val_accuracy", val, points=True, scale=100),
-            self._curve("test", "test_accuracy", test, scale=100),
+            self._curve("val", "val_accuracy", form="{:.2f} %", scale=100, scattered=True),
+            self._curve("test", "test_accuracy", form="{:.2f} %", scale=100),
         ]
-        self.query_one("#accuracy", Chart).show(curves, self._epoch_range(history))
+        plot = Plot(curves, self._epoch_range(history), limits=(0.0, 100.0), unit=EPOCH)
+        self.query_one("#accuracy", Chart).show(plot)
 
     @staticmethod
     def _epoch_range(history: RunHistory) -> tuple[float, float]:
@@ -214,7 +222,7 @@ class TrainScreen(LabScreen):
         if not history.epochs:
             return None
         still = replace(history, epochs=list(history.epochs))  # the run continues while the lane draws
-        return DrawFigure(subject=still, folder=str(self.workspace.figures_folder))
+        return DrawFigure(subject=still, folder=str(self.workspace.figures_folder), logarithmic=self.logarithmic)
 
     def action_run(self) -> None:
         """Train the experiment in the form."""
@@ -289,6 +297,31 @@ class TrainScreen(LabScreen):
 
     def action_log_axis(self) -> None:
         self.logarithmic = not self.logarithmic
+
+    def action_read(self, by: int) -> None:
+        """Move the cursor of both charts by this many epochs."""
+        self._charts(lambda chart: chart.move_cursor(by))
+
+    def action_earlier(self) -> None:
+        self.action_read(-1)
+
+    def action_later(self) -> None:
+        self.action_read(1)
+
+    def action_zoom_in(self) -> None:
+        self._charts(Chart.zoom_in)
+
+    def action_zoom_out(self) -> None:
+        self._charts(Chart.zoom_out)
+
+    def action_zoom_reset(self) -> None:
+        self._charts(Chart.zoom_reset)
+
+    def _charts(self, act: Callable[[Chart], None]) -> None:
+        """Do it with the chart of the losses; that of the accuracies shows the same epochs."""
+        loss, accuracy = self.query_one("#loss", Chart), self.query_one("#accuracy", Chart)
+        act(loss)
+        accuracy.look(loss.cursor, loss.zoom)
 
     async def _take_draft(self) -> None:
         """Load the workspace's draft into the form."""

@@ -11,7 +11,6 @@ from engine.geometry import CLASSES
 from engine.inspection.events import SplitEvaluated
 from engine.words import percent
 from tui.drawing.cells import Cell, cells
-from tui.drawing.raster import Span, quantise
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.drawing.view import View
@@ -112,5 +111,5 @@ class Confusion(CellWidget):
         palette = self.view.palette(self.app)
         if not palette.colours:
             return ink(self.app, "foreground", bold=True)
-        share = np.log1p(count) / np.log1p(most)
-        return palette.writing(int(quantise(np.array([share]), Span(0.0, 1.0), palette.count)[0]))
+        share = float(np.log1p(count) / np.log1p(most))
+        return palette.writing(palette.from_paper(share, dark=self.app.current_theme.dark))

@@ -11,10 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attacks.requests import ATTACK_TITLES
 from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, show
-from engine.figures.drawing.page import BLUE, FAINT, GREEN, SMALL, VERMILLION, WIDTH, page, panel, small_print
+from engine.figures.drawing.page import BLUE, FAINT, GREEN, SERIES, SMALL, VERMILLION, WIDTH, page, panel, small_print
 from engine.words import percent
 
-_PALETTE = (VERMILLION, BLUE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 _DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
@@ -114,9 +113,10 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
         notes.append("hollow: a weaker attack or a smaller epsilon fools more")
     figure = page(height, f"Accuracy under attack, in the {NORMS[event.norm]} norm", small_print(event, *notes))
     axes = panel(figure, 0.6, 0.1, 4.4, chart)
-    for network, attack in event.curves:
+    enough = len(event.curves) <= len(SERIES)  # if not, a colour for each network: their curves differ in their dashes
+    for number, (network, attack) in enumerate(event.curves):
         points = event.curve(network, attack)
-        colour = _PALETTE[event.networks.index(network) % len(_PALETTE)]
+        colour = SERIES[(number if enough else event.networks.index(network)) % len(SERIES)]
         across = [point.epsilon for point in points]
         words = f"{network}, {ATTACK_TITLES[attack]}"
         axes.plot(across, [100 * p.accuracy for p in points], _DASHES[attack], color=colour, label=words)

@@ -30,7 +30,7 @@ _COLOURS = {
     "grad-cam-conv1": "#CC79A7",
     "grad-cam-conv2": "#882255",
     "guided-backprop": "#D55E00",
-    "random": "#888888",
+    "random": "#8C8C8C",
 }
 _CHART = 1.75
 """Side of the curves' panels, in inches."""

@@ -7,20 +7,21 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from engine.figures.drawing.page import SMALL, TOP, joined, page, panel, shortened
+from engine.figures.drawing.page import SERIES, SMALL, TOP, joined, page, panel, shortened
 from engine.figures.drawing.training import number_epochs, scale_losses
 from engine.runs.comparison import sentence
 from engine.runs.events import RunGroup, RunsCompared
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
-"""The palette of Okabe and Ito, without the yellow, which is not visible on white."""
 DASHES: tuple[object, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
-MOST = len(PALETTE)
+MOST = len(SERIES)
 """Maximum number of groups, which colours can distinguish; further ones are left out."""
 
 
-def comparison_figure(event: RunsCompared) -> Figure:
-    """Validation loss and test accuracy by epoch, and the test accuracy of each run; at most MOST groups."""
+def comparison_figure(event: RunsCompared, *, logarithmic: bool = True) -> Figure:
+    """Validation loss and test accuracy by epoch, and the test accuracy of each run; at most MOST groups.
+
+    The axis of the losses is logarithmic or linear.
+    """
     groups = event.groups[:MOST]
     shown = [each for each in event.contrasts if each.measure in ("test accuracy", "seconds per epoch")][:4]
     legend = 0.17 * math.ceil(len(groups) / 2)
@@ -36,14 +37,15 @@ def comparison_figure(event: RunsCompared) -> Figure:
         _draw(losses, group, number, "val_loss", 1.0)
         _draw(accuracies, group, number, "test_accuracy", 100.0)
         values = [100 * value for value in group.values["test accuracy"]]
-        results.plot([number] * len(values), values, "o", color=PALETTE[number], alpha=0.6)
+        results.plot([number] * len(values), values, "o", color=SERIES[number], alpha=0.6)
         spread = group.results["test accuracy"]
         if not math.isnan(spread.low):
             half = 50 * (spread.high - spread.low)
             results.errorbar(
-                [number + 0.25], [100 * spread.mean], yerr=[half], fmt="_", color=PALETTE[number], capsize=2
+                [number + 0.25], [100 * spread.mean], yerr=[half], fmt="_", color=SERIES[number], capsize=2
             )
-    scale_losses(losses, [each.mean for group in groups for each in group.curves["val_loss"]])
+    means = [each.mean for group in groups for each in group.curves["val_loss"]]
+    scale_losses(losses, means, logarithmic=logarithmic)
     low, high = losses.get_ylim()
     losses.set_yticks([tick for tick in losses.get_yticks() if low <= tick <= high])
     last = max(group.epochs[-1] for group in groups)
@@ -70,8 +72,8 @@ def _draw(axes: Axes, group: RunGroup, number: int, field: str, factor: float) -
     curve = group.curves[field]
     means = [factor * each.mean for each in curve]
     label = f"{shortened(group.label)} ({len(group.runs)})"
-    axes.plot(group.epochs, means, color=PALETTE[number], linestyle=DASHES[number % len(DASHES)], label=label)
+    axes.plot(group.epochs, means, color=SERIES[number], linestyle=DASHES[number % len(DASHES)], label=label)
     if len(group.runs) > 1:
         halves = [0.0 if math.isnan(each.deviation) else factor * each.deviation for each in curve]
         low, high = ([m + sign * h for m, h in zip(means, halves, strict=True)] for sign in (-1, 1))
-        axes.fill_between(group.epochs, low, high, color=PALETTE[number], alpha=0.18, linewidth=0)
+        axes.fill_between(group.epochs, low, high, color=SERIES[number], alpha=0.18, linewidth=0)

@@ -34,19 +34,25 @@ from engine.runs.history import RunHistory
 
 
 def figure_of(  # noqa: PLR0912 (a case for each event)
-    subject: object, *, layer: LayerName = "conv1", colours: ColourMapName = "gray", shared_range: bool = False
+    subject: object,
+    *,
+    layer: LayerName = "conv1",
+    colours: ColourMapName = "gray",
+    shared_range: bool = False,
+    logarithmic: bool = True,
 ) -> Figure:
     """The figure of an event or of a run's history.
 
-    `layer` is for events that hold both convolutions, `colours` for images, and `shared_range` for maps and kernels (a
-    common range, or one for each). Raises RequestError where there is no such figure, or nothing to draw.
+    `layer` is for events that hold both convolutions, `colours` for images, `shared_range` for maps and kernels (a
+    common range, or one for each), and `logarithmic` for the axis of losses. Raises RequestError where there is no such
+    figure, or nothing to draw.
     """
     with look():
         match subject:
             case RunHistory():
-                figure = curves_figure(subject)
+                figure = curves_figure(subject, logarithmic=logarithmic)
             case RunsCompared():
-                figure = comparison_figure(subject)
+                figure = comparison_figure(subject, logarithmic=logarithmic)
             case NetworkSummarised():
                 figure = layers_figure(subject)
             case SplitEvaluated():

@@ -29,8 +29,12 @@ BOTTOM = 0.3
 SMALL = 6.5
 """Font size of the small print, in points."""
 
-VERMILLION, BLUE, GREEN = "#D55E00", "#0072B2", "#009E73"
-"""Colours of the palette of Okabe and Ito, which is safe for colour-blind readers."""
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+SERIES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+"""Colours of curves, in order: those of Okabe and Ito, which are safe for colour-blind readers, except for the yellow,
+which is not visible on white. The screen uses the same ones in the same order."""
+ROLES = {"train": BLUE, "val": VERMILLION, "test": GREEN, "running": "#8C8C8C"}
+"""Colours of what is measured during training."""
 FAINT = "#666666"
 
 FONT = "DejaVu Sans"  # included in Matplotlib, so that figures look the same everywhere

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from engine.figures.drawing.page import BLUE, GREEN, TOP, VERMILLION, joined, page, panel, shortened
+from engine.figures.drawing.page import ROLES, TOP, joined, page, panel, shortened
 from engine.request import RequestError
 from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished
@@ -18,8 +18,11 @@ _FEW = 50
 """Up to so many epochs, their markers, and the losses within epochs, are distinguishable."""
 
 
-def curves_figure(history: RunHistory) -> Figure:
-    """Losses and accuracies by epoch, also for a running run. Raises RequestError before its first epoch is done."""
+def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
+    """Losses, on a logarithmic axis or a linear one, and accuracies by epoch, also for a running run.
+
+    Raises RequestError before its first epoch is done.
+    """
     epochs, progress = list(history.epochs), history.progress  # a snapshot, since the run may continue meanwhile
     if not epochs:
         raise RequestError("nothing to draw yet: wait until the first epoch is done")
@@ -31,14 +34,14 @@ def curves_figure(history: RunHistory) -> Figure:
     losses, accuracies = (panel(figure, left, 0.46 - TOP, 2.75, 2.2) for left in (0.65, 4.2))
     if len(epochs) <= _FEW:
         x, y = _running(epochs, progress)
-        losses.plot(x, y, color=VERMILLION, alpha=0.35, linewidth=0.6, label="within epochs")
-    _plot(losses, epochs, "train_loss", (VERMILLION, "o"))
-    _plot(losses, epochs, "val_loss", (BLUE, "s"))
-    scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)])
+        losses.plot(x, y, color=ROLES["running"], alpha=0.6, linewidth=0.6, label="within epochs")
+    _plot(losses, epochs, "train_loss", "o")
+    _plot(losses, epochs, "val_loss", "s")
+    scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)], logarithmic=logarithmic)
     losses.set_title(f"loss vs epoch{variant}", pad=15)
     losses.set_ylabel("Loss (cross-entropy, nats)")
-    _plot(accuracies, epochs, "test_accuracy", (GREEN, "^"), 100)
-    _plot(accuracies, epochs, "val_accuracy", (BLUE, "s"), 100)
+    _plot(accuracies, epochs, "test_accuracy", "^", 100)
+    _plot(accuracies, epochs, "val_accuracy", "s", 100)
     accuracies.set_title(f"Acc vs epoch{variant}", pad=15)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
@@ -63,16 +66,22 @@ def _running(epochs: Sequence[EpochFinished], progress: BatchTrained | None) -> 
     return [x for x, _ in points], [loss for _, loss in points]
 
 
-def _plot(axes: Axes, epochs: Sequence[EpochFinished], field: str, style: tuple[str, str], factor: float = 1.0) -> None:
+def _plot(axes: Axes, epochs: Sequence[EpochFinished], field: str, marker: str, factor: float = 1.0) -> None:
     values = [factor * getattr(epoch, field) for epoch in epochs]
-    colour, marker = style if len(epochs) <= _FEW else (style[0], "")
+    colour = ROLES[field.partition("_")[0]]
+    marker = marker if len(epochs) <= _FEW else ""
     axes.plot([e.epoch for e in epochs], values, color=colour, marker=marker, label=field.replace("_", " "))
 
 
-def scale_losses(axes: Axes, losses: list[float]) -> None:
-    """A logarithmic scale over the epochs' losses: those of the first steps are a hundred times higher."""
+def scale_losses(axes: Axes, losses: list[float], *, logarithmic: bool = True) -> None:
+    """A logarithmic scale over the epochs' losses, or a linear one from 0: those of the first steps are much higher."""
     finite = [loss for loss in losses if math.isfinite(loss)]
-    if not finite or min(finite) <= 0:
+    if not finite:
+        return
+    if not logarithmic:
+        axes.set_ylim(0.0, max(finite) * 1.1 or 1.0)
+        return
+    if min(finite) <= 0:
         return
     axes.set_yscale("log")
     axes.set_ylim(min(finite) / 1.6, max(finite) * 1.6)  # wide enough to contain a tick at 1, 2 or 5

@@ -28,7 +28,7 @@ from engine.attribution.events import (
 from engine.attribution.requests import Attribute, Occlude
 from engine.data.datasets import Dataset
 from engine.figures.drawing.figure import figure_of, stem_of
-from engine.figures.drawing.page import VERMILLION, png_of
+from engine.figures.drawing.page import ROLES, VERMILLION, png_of
 from engine.figures.events import FigureSaved
 from engine.figures.export import draw_figure
 from engine.figures.requests import ColourMapName, DrawFigure
@@ -508,6 +508,15 @@ def test_curves(variant: str, words: str) -> None:
     running = [loss for e in history.epochs for loss in e.running_loss]
     np.testing.assert_array_equal(lines["within epochs"].get_ydata(), running)
     assert np.asarray(lines["within epochs"].get_xdata())[-1] == 15
+    roles = {"train loss": "train", "val loss": "val", "val accuracy": "val", "test accuracy": "test"}
+    assert {label: lines[label].get_color() for label in roles} == {label: ROLES[role] for label, role in roles.items()}
+
+
+def test_the_axis_of_losses_is_the_one_asked_for(history: RunHistory) -> None:
+    for logarithmic, scale in ((True, "log"), (False, "linear")):
+        losses = figure_of(history, logarithmic=logarithmic).axes[0]
+        assert losses.get_yscale() == scale
+        assert (losses.get_ylim()[0] == 0) is not logarithmic
 
 
 def test_curves_of_a_run_under_way(history: RunHistory) -> None:
@@ -529,6 +538,7 @@ def test_curves_of_any_numbers(history: RunHistory, loss: float, count: int) -> 
     figure = figure_of(RunHistory("elsewhere", "stopped", epochs=epochs))
     assert figure.axes[0].get_title() == "loss vs epoch"
     png_of(figure)
+    png_of(figure_of(RunHistory("elsewhere", "stopped", epochs=epochs), logarithmic=False))
 
 
 def test_a_history_without_an_epoch_is_nothing_to_draw(history: RunHistory) -> None:
@@ -701,7 +711,7 @@ def test_drawing_needs_no_torch_no_pyplot_and_no_terminal_and_says_nothing(tmp_p
     """With a home that cannot be written, where Matplotlib would complain of its cache."""
     code = (
         "import sys, engine.figures.export\n"
-        "print(sorted({'torch', 'matplotlib.pyplot', 'textual', 'rich', 'plotext', 'tui'} & set(sys.modules)))"
+        "print(sorted({'torch', 'matplotlib.pyplot', 'textual', 'rich', 'tui'} & set(sys.modules)))"
     )
     home = tmp_path / "file"
     home.write_text("")

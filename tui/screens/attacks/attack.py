@@ -20,6 +20,7 @@ from engine.lab import Job
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.words import percent
+from tui.drawing.plot import Curve, Plot
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted
@@ -29,7 +30,7 @@ from tui.screens.pages import PagedScreen
 from tui.screens.state import State
 from tui.setting import Setting
 from tui.widgets.bars import Bars
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -168,7 +169,7 @@ class AttackPage(OptionsPage):
             for part in ("original", "result", "difference"):
                 self.query_one(f"#attack-{part}", Raster).show(part, "", None, self.view)
             self.query_one("#attack-answers", Bars).show("", [], -1, -1)
-            self.query_one("#attack-history", Chart).show([], (0.0, 1.0))
+            self.query_one("#attack-history", Chart).show(Plot())
             self.desk.query_one(Legend).show(self.view, None)
             return
         images, probabilities, step = self._moment(shown)
@@ -213,21 +214,19 @@ class AttackPage(OptionsPage):
         self._draw_history(shown, at, step)
 
     def _draw_history(self, shown: Attack, at: int, step: int) -> None:
-        chart = self.query_one("#attack-history", Chart)
-        history = shown.history
+        chart, history = self.query_one("#attack-history", Chart), shown.history
         across = list(range(history.shape[1]))
-        chart.title = f"logit of {shown.targets[at]}" if shown.measure == "logit" else "margin (fooled above 0)"
-        low, high = float(history.min()), float(history.max())
-        room = 0.05 * (high - low) or 1.0
-        others = [Curve("others", "rule", across, each.tolist()) for n, each in enumerate(history) if n != at]
-        curves = others if len(others) <= len(GALLERY) else []
-        if step < shown.done:
-            curves.append(Curve("", "curve-val", [step, step], [low - room, high + room]))
-        now = float(history[at, min(step, len(across) - 1)])
-        curves.append(Curve("", "curve-train", across, history[at].tolist(), f"{now:.2f}"))
-        last = float(shown.steps if self.job else max(1, shown.done))
-        chart.show(curves, (0.0, last), (low - room, high + room))
-        chart.redraw()
+        noise, wanted = shown.attack == "noise", shown.targets[at]
+        name = f"class {wanted}" if noise else f"digit {shown.indices[at]}"
+        rest = [each.tolist() for number, each in enumerate(history) if number != at]
+        curves = []
+        if 0 < len(rest) <= len(GALLERY):
+            curves += [Curve(f"{len(rest)} others", "curve-running", across, each, form="") for each in rest]
+        curves.append(Curve(name, "curve-train", across, history[at].tolist(), form="{:.2f}", layer="front"))
+        chart.cursor = float(min(step, len(across) - 1)) if step < shown.done else None
+        end = float(shown.steps if self.job else max(1, shown.done))
+        plot = Plot(curves, (0.0, end), unit="step {}")
+        chart.show(plot, f"logit of class {wanted}" if shown.measure == "logit" else "margin in logits, fooled above 0")
 
     def show_status(self, line: ProgressLine) -> bool:
         job, inquiry = self.job, self.desk.inquiry
@@ -337,6 +336,15 @@ class AttackPage(OptionsPage):
             last = len(shown.frames) - 1
             at = min(max((last if self.frame is None else self.frame) + by, 0), last)
             self.frame = None if at == last else at
+
+    def action_zoom_in(self) -> None:
+        self.query_one("#attack-history", Chart).zoom_in()
+
+    def action_zoom_out(self) -> None:
+        self.query_one("#attack-history", Chart).zoom_out()
+
+    def action_zoom_reset(self) -> None:
+        self.query_one("#attack-history", Chart).zoom_reset()
 
     def action_digit(self) -> None:
         """Ask for a digit, which is then attacked alone."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from engine.attacks.events import BetaSweepAdvanced, BetaSwept
 from engine.attacks.requests import SweepBeta
 from engine.words import percent
+from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import beta_answer
 from tui.screens.attacks.measurement import MeasurementPage
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
 
@@ -24,16 +28,16 @@ class BetaPage(MeasurementPage[BetaSwept]):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="beta-charts"):
-            yield Chart("success", empty="", id="beta-success")
-            yield Chart("L2", empty="", id="beta-l2")
+            yield Chart("success by beta (%)", empty="", id="beta-success")
+            yield Chart("L2 by beta (pixel values)", empty="", id="beta-l2")
         yield Rows(empty="r runs the targeted attack with increasing beta\nuntil it fails", id="beta-table")
 
     def draw(self) -> None:
         found = self.measured
         success, l2 = self.query_one("#beta-success", Chart), self.query_one("#beta-l2", Chart)
         if found is None:
-            success.show([], (0.0, 1.0))
-            l2.show([], (0.0, 1.0))
+            success.show(Plot())
+            l2.show(Plot())
             self.table.show("", "", ())
             return
         plus = glyphs().spread
@@ -53,16 +57,13 @@ class BetaPage(MeasurementPage[BetaSwept]):
     def _draw_charts(found: BetaSwept, success: Chart, l2: Chart) -> None:
         xs = [float(n) for n in range(len(found.points))]
         names = ["0", *(f"{p.beta:.0e}".replace("e-0", "e-").replace("e+0", "e") for p in found.points[1:])]
-        reach = (0.0, max(1.0, xs[-1]))
-        success.title, l2.title = "success by beta", "L2 by beta"
-        success.x_names = l2.x_names = names
-        values = [100 * p.success for p in found.points]
-        success.show([Curve("", "curve-val", xs, values, f"{values[-1]:.0f} %")], reach, (0.0, 100.0))
-        sizes = [p.l2 for p in found.points]
-        edges = [[max(0.0, p.l2 + sign * p.l2_spread) for p in found.points] for sign in (-1, 1)]
-        bands = [Curve("", "rule", xs, edge) for edge in edges]
-        curve = Curve("", "curve-train", xs, sizes, f"{sizes[-1]:.2f}")
-        l2.show([*bands, curve], reach, (0.0, max(edges[1]) * 1.05 or 1.0))
+        empty = Plot(x_range=(0.0, max(1.0, xs[-1])), unit="beta {}", names=names)
+        reached = Curve("success", "curve-val", xs, [100 * p.success for p in found.points], form="{:.0f} %")
+        success.show(replace(empty, curves=[reached], y_range=(0.0, 100.0), limits=(0.0, 100.0)))
+        low, high = ([max(0.0, p.l2 + sign * p.l2_spread) for p in found.points] for sign in (-1, 1))
+        band = Band("curve-train", xs, low, high, "standard deviation")
+        size = Curve("mean", "curve-train", xs, [p.l2 for p in found.points], form="{:.2f}")
+        l2.show(replace(empty, curves=[size], bands=[band], from_zero=True, limits=(0.0, math.inf)))
 
     def sentence(self) -> str:
         found = self.measured

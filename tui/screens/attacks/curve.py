@@ -11,14 +11,16 @@ from textual.app import ComposeResult
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.requests import ATTACK_TITLES, MeasureRobustness
 from engine.words import percent
+from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
+from tui.drawing.theme import SERIES
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
 CURVE_ATTACKS: dict[str, tuple[str, ...]] = {"linf": ("random", "fgsm", "pgd"), "l2": ("fgsm", "deepfool", "pgd", "cw")}
-_INKS = ("curve-train", "curve-val", "curve-test", "curve-running")
+_NORMS = {"linf": "L-inf", "l2": "L2"}
 
 
 class CurvePage(MeasurementPage[RobustnessMeasured]):
@@ -30,7 +32,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
     hidden = frozenset({"indices", "others", "attack", "epsilons"})
 
     def compose(self) -> ComposeResult:
-        yield Chart("accuracy", empty="", whole=False, id="curve-chart")
+        yield Chart("accuracy under attack", empty="", id="curve-chart")
         yield Rows(
             empty="r measures accuracy under attack, of this network\nand of the bundled network of the other variant"
         )
@@ -42,7 +44,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
     def draw(self) -> None:
         found = self.measured
         if found is None:
-            self.query_one(Chart).show([], (0.0, 1.0))
+            self.query_one(Chart).show(Plot())
             self.table.show("", "", ())
             return
         head = f"{'network':<18} {'attack':<14}{'epsilon':>8}{'accuracy':>11}   95 % interval"
@@ -67,26 +69,41 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         return [*notes, f"% correct by class: {shares}"]
 
     def _draw_chart(self, found: RobustnessMeasured) -> None:
-        """Draw the curve under the cursor with its interval, and each network's curve under the strongest attack."""
+        """Draw every curve of the table, that of the cursor in front with its interval."""
         here = found.points[min(self.table.cursor, len(found.points) - 1)]
-        wanted = [(name, found.fallen_by) for name in found.networks]
-        if (here.name, here.attack) not in wanted:
-            wanted.append((here.name, here.attack))
-        curves = []
-        for bound in ("low", "high"):
-            points = found.curve(here.name, here.attack)
-            curves.append(Curve("", "rule", [p.epsilon for p in points], [100 * getattr(p, bound) for p in points]))
-        for (name, attack), colour in zip(wanted, _INKS, strict=False):
+        curves, bands = [], []
+        for number, (name, attack) in enumerate(found.curves):
             points = found.curve(name, attack)
-            values = [100 * p.accuracy for p in points]
-            at = next((100 * p.accuracy for p in points if p.epsilon == here.epsilon), values[-1])
-            short = f"{name.removeprefix('pretrained:')} {ATTACK_TITLES[attack]}"
-            told = self.desk.has_class("-wide") or (name, attack) == (here.name, here.attack)
-            curves.append(Curve(short, colour, [p.epsilon for p in points], values, f"{at:.1f} %" if told else ""))
+            xs, chosen = [p.epsilon for p in points], (name, attack) == (here.name, here.attack)
+            colour = SERIES[number % len(SERIES)]
+            curves.append(
+                Curve(
+                    f"{name.removeprefix('pretrained:')} {ATTACK_TITLES[attack].removeprefix('random ')}",
+                    colour,
+                    xs,
+                    [100 * p.accuracy for p in points],
+                    form="{:.1f}",
+                    layer="front" if chosen else "middle",
+                    letter=chr(ord("A") + number),
+                )
+            )
+            if chosen:
+                low, high = [100 * p.low for p in points], [100 * p.high for p in points]
+                bands.append(Band(colour, xs, low, high, "95 % interval"))
         chart = self.query_one(Chart)
-        chart.title = f"accuracy at {here.epsilon:g}"
-        chart.show(curves, (0.0, max(p.epsilon for p in found.points) or 1.0), (0.0, 100.0))
-        chart.redraw()
+        chart.cursor = here.epsilon
+        most = max(p.epsilon for p in found.points) or 1.0
+        plot = Plot(curves, (0.0, most), (0.0, 100.0), bands, limits=(0.0, 100.0), whole=False, unit="epsilon {}")
+        chart.show(plot, f"accuracy (%) under attack by epsilon ({_NORMS[found.norm]})")
+
+    def action_zoom_in(self) -> None:
+        self.query_one(Chart).zoom_in()
+
+    def action_zoom_out(self) -> None:
+        self.query_one(Chart).zoom_out()
+
+    def action_zoom_reset(self) -> None:
+        self.query_one(Chart).zoom_reset()
 
     def on_rows_moved(self) -> None:
         self.desk.update()

@@ -13,14 +13,27 @@ from engine.attribution.requests import METHOD_TITLES, Attribute
 from engine.figures.requests import DrawFigure
 from engine.network.events import NetworkEvent
 from engine.request import Request
+from tui.drawing.plot import Band, Curve, Layer, Plot
 from tui.screens.inspect import Movable
 from tui.screens.occlusion.patch import PatchPage
 from tui.screens.occlusion.trust_table import TrustTable
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 
 MEASURED = 50
 """Number of digits that the mean curves are averaged over."""
 QUESTION = "are the maps faithful?"
+INKS = {
+    "occlusion": "curve-7",
+    "saliency": "curve-6",
+    "gradient-x-input": "curve-test",
+    "integrated-gradients": "curve-train",
+    "smoothgrad": "curve-5",
+    "grad-cam-conv1": "curve-4",
+    "grad-cam-conv2": "curve-9",
+    "guided-backprop": "curve-val",
+    "random": "curve-8",
+}
+"""The colour of each method, as in its figure."""
 
 
 class TrustPage(PatchPage):
@@ -35,8 +48,8 @@ class TrustPage(PatchPage):
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="trust-charts"):
-            yield Chart("deletion", empty="no curves yet", id="deletion")
-            yield Chart("insertion", empty="", id="insertion")
+            yield Chart("deletion: probability", empty="no curves yet", id="deletion")
+            yield Chart("insertion: probability", empty="", id="insertion")
         yield TrustTable(id="trust")
 
     def wanted(self) -> Sequence[Request]:
@@ -79,18 +92,18 @@ class TrustPage(PatchPage):
         shown, here = self.shown_many() or self.attributions, self.table.here
         measured: Sequence[Faithfulness] = shown.faithfulness if shown else ()
         xs = [100 * share for share in shown.shares] if shown else []
-        chance = next((each for each in measured if each.method == "random"), None)
+        chance = next((each for each in measured if each.method == "random" and each is not here), None)
         for chart in self.query(Chart):
-            curves = []
-            if chance and chance is not here:
-                one = getattr(chance, str(chart.id))
-                curves.append(Curve("random", "curve-running", xs, one.values, f"{one.area:.3f}", points=True))
-            if here:
-                one = getattr(here, str(chart.id))
-                if one.spread:
-                    curves += [Curve("spread", "rule", xs, edge) for edge in one.band()]
-                curves.append(Curve(METHOD_TITLES[here.method].short, "curve-train", xs, one.values, f"{one.area:.3f}"))
-            chart.show(curves, (0.0, 100.0), (0.0, 1.0))
+            curves, bands = [], []
+            for each in filter(None, (chance, here)):
+                one, colour, chosen = getattr(each, str(chart.id)), INKS[each.method], each is here
+                words = METHOD_TITLES[each.method].short, f"area {one.area:.3f}"
+                layer: Layer = "front" if chosen else "middle"
+                curves.append(Curve(words[0], colour, xs, one.values, words[1], layer=layer, scattered=not chosen))
+                if chosen and one.spread:
+                    low, high = one.band()
+                    bands.append(Band(colour, xs, low, high, "standard deviation"))
+            chart.show(Plot(curves, (0.0, 100.0), (0.0, 1.0), bands, limits=(0.0, 1.0), unit="{} % of pixels"))
 
     def sentence(self) -> str:
         """The answer: the best method of each kind, and how a random order of pixels does."""

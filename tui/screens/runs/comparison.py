@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,23 +18,23 @@ from engine.lab import Job
 from engine.runs.comparison import differences, sentence
 from engine.runs.events import RunGroup, RunsCompared
 from engine.runs.requests import OverlayRuns
+from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import UNICODE, glyphs
+from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import with_spread
 from tui.drawing.words import cut, padded
 from tui.screens.pages import Page, PagedScreen
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.state import State
 from tui.setting import Setting
-from tui.widgets.chart import Chart, Curve
+from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
-INKS = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
-"""Colours of the groups, which colour-blind people can distinguish; of more groups, only the first are drawn."""
 FIELDS = {
-    "val_loss": "validation loss",
-    "test_accuracy": "test accuracy %",
-    "val_accuracy": "validation accuracy %",
-    "train_loss": "training loss",
+    "val_loss": "validation loss (nats)",
+    "test_accuracy": "test accuracy (%)",
+    "val_accuracy": "validation accuracy (%)",
+    "train_loss": "training loss (nats)",
 }
 SMOOTHING = (1, 3, 5, 9)
 """Number of epochs that each point is averaged over."""
@@ -41,7 +43,8 @@ NAME = 22
 TOLD, MOST_TOLD = ("test accuracy", "seconds per epoch"), 4
 """The measures whose contrasts are also given as sentences, and the maximum number of sentences."""
 FEW = 3
-"""Maximum number of groups that are drawn with bands: more would be unreadable."""
+"""Maximum number of groups that are drawn with bands and with a legend of their own: more would be unreadable, and the
+table below has a legend too."""
 
 
 @dataclass(frozen=True)
@@ -129,20 +132,35 @@ class ComparisonPage(Page):
 
     def move_cursor(self, by: int) -> None:
         """Move the cursor of the chart by this many epochs."""
-        if last := self._last:
-            at = last if self.reading.at < 0 else min(self.reading.at, last)
-            self.reading = replace(self.reading, at=min(max(at + by, 0), last))
+        if self.event:
+            chart = self.query_one(Chart)
+            place = chart.beside(by)
+            at = self._last if place is None else chart.plot.places.index(place)
+            self.reading = replace(self.reading, at=at)
+
+    def action_zoom_in(self) -> None:
+        self.query_one(Chart).zoom_in()
+
+    def action_zoom_out(self) -> None:
+        self.query_one(Chart).zoom_out()
+
+    def action_zoom_reset(self) -> None:
+        self.query_one(Chart).zoom_reset()
 
     def sentence(self) -> str:
         """What the keys do."""
         return "left and right read the curves at an epoch, y shows another curve, s changes the settings"
 
     def figure(self) -> DrawFigure | None:
-        return DrawFigure(subject=self.event, folder=str(self.workspace.figures_folder)) if self.event else None
+        if self.event is None:
+            return None
+        return DrawFigure(subject=self.event, folder=str(self.workspace.figures_folder), logarithmic=False)
 
     @property
     def _last(self) -> int:
-        return max((len(group.epochs) for group in self.event.groups[: len(INKS)]), default=1) - 1 if self.event else 0
+        return (
+            max((len(group.epochs) for group in self.event.groups[: len(SERIES)]), default=1) - 1 if self.event else 0
+        )
 
     # Drawing
 
@@ -152,45 +170,53 @@ class ComparisonPage(Page):
             return
         self._drawn = now
         if event is None:
-            chart.show([], (0.0, 1.0))
+            chart.show(Plot())
             self.rows.show("", "", ())
             return
-        reading, groups = self.reading, event.groups[: len(INKS)]
+        reading, groups = self.reading, event.groups[: len(SERIES)]
         at = self._last if reading.at < 0 else min(reading.at, self._last)
-        curves = list(self._curves(groups))
-        values = [y for curve in curves for y in curve.ys]
-        room = 0.05 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 1.0
-        low, high = min(values) - room, max(values) + room
-        across = max(group.seconds[-1] if reading.by_seconds else float(group.epochs[-1]) for group in groups)
+        xs = [self._xs(group) for group in groups]
         longest = max(groups, key=lambda group: len(group.epochs))
-        x = self._xs(longest)[at]
-        chart.title = FIELDS[reading.field] + (f", mean of {reading.smoothing}" if reading.smoothing > 1 else "")
-        chart.whole = not reading.by_seconds
-        cursor = Curve("", "rule", [x, x], [low, high])
-        begins = min(curve.xs[0] for curve in curves)
-        chart.show([cursor, *curves], (begins if begins < across else 0.0, across), (low, high))
-        chart.redraw()
+        stops = self._xs(longest)
+        accuracy, begins, across = "accuracy" in reading.field, min(x[0] for x in xs), max(x[-1] for x in xs)
+        plot = Plot(
+            list(self._curves(groups)),
+            (begins if begins < across else 0.0, across),
+            bands=list(self._bands(groups)),
+            limits=(0.0, 100.0 if accuracy else math.inf),
+            whole=not reading.by_seconds,
+            unit="{} s" if reading.by_seconds else "epoch {}",
+            stops=stops,
+        )
+        x = chart.cursor = stops[at]
+        chart.legend = len(groups) <= FEW
+        words = f", mean of {reading.smoothing}" if reading.smoothing > 1 else ""
+        chart.show(plot, FIELDS[reading.field] + words)
         unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
         head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time per epoch':>18}"
-        lines = [self._row(number, group, longest.epochs[at]) for number, group in enumerate(groups)]
+        lines = [self._row(number, group, longest.epochs[at], x) for number, group in enumerate(groups)]
         title = f"{sum(len(group.runs) for group in event.groups)} runs in {len(event.groups)} groups"
         self.rows.show(title, head, lines, self._notes(event))
 
     def _notes(self, event: RunsCompared) -> list[str]:
-        said = [f"{name}: {', '.join(values[: len(INKS)])}" for name, values in differences(event)]
+        said = [f"{name}: {', '.join(values[: len(SERIES)])}" for name, values in differences(event)]
         said += [sentence(each) for each in event.contrasts if each.measure in TOLD][:MOST_TOLD]
         return [line for each in said for line in textwrap.wrap(each, max(20, self.size.width - 2))]
 
-    def _row(self, number: int, group: RunGroup, epoch: int) -> Row:
-        factor, digits = (100.0, 2) if "accuracy" in self.reading.field else (1.0, 4)
-        ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
+    def _row(self, number: int, group: RunGroup, epoch: int, x: float) -> Row:
+        """The line of a group, with its value in `epoch` or, on an axis of seconds, in the last epoch before `x`."""
+        digits = 2 if "accuracy" in self.reading.field else 4
+        ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
         here = "not yet" if epoch > group.epochs[-1] else "lost"  # from the event log
-        if epoch in group.epochs:
+        if self.reading.by_seconds:
+            before = bisect_right(group.seconds, x)
+            here = f"{ys[before - 1]:.{digits}f}" if before else "not yet"
+        elif epoch in group.epochs:
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
         accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds per epoch"))
-        sample = chr(ord("A") + number) if self._colourless else glyphs().solid[:1]
+        sample = chr(ord("A") + number) if self._colourless else glyphs().curve
         text = f"{padded(cut(group.label, NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
-        return Row(text, sample=(sample, INKS[number]))
+        return Row(text, sample=(sample, SERIES[number]))
 
     @property
     def _colourless(self) -> bool:
@@ -199,17 +225,29 @@ class ComparisonPage(Page):
     def _xs(self, group: RunGroup) -> list[float]:
         return list(group.seconds) if self.reading.by_seconds else [float(epoch) for epoch in group.epochs]
 
+    @property
+    def _factor(self) -> float:
+        """From the unit of the event to that of the chart."""
+        return 100.0 if "accuracy" in self.reading.field else 1.0
+
     def _curves(self, groups: Sequence[RunGroup]) -> Iterable[Curve]:
-        factor = 100.0 if "accuracy" in self.reading.field else 1.0
-        for group in groups if len(groups) <= FEW else ():
-            if len(group.runs) > 1:
-                spreads = group.curves[self.reading.field]
-                for sign in (-1, 1):
-                    ys = [factor * (s.mean + sign * (s.deviation if s.count > 1 else 0.0)) for s in spreads]
-                    yield Curve("", "rule", self._xs(group), self._smooth(ys))
+        form = "{:.2f} %" if "accuracy" in self.reading.field else "{:.4f}"
         for number, group in enumerate(groups):
-            ys = self._smooth([factor * each.mean for each in group.curves[self.reading.field]])
-            yield Curve(group.label, INKS[number], self._xs(group), ys, marker=chr(ord("A") + number))
+            ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
+            letter = chr(ord("A") + number)
+            yield Curve(cut(group.label, NAME), SERIES[number], self._xs(group), ys, form=form, letter=letter)
+
+    def _bands(self, groups: Sequence[RunGroup]) -> Iterable[Band]:
+        for number, group in enumerate(groups if len(groups) <= FEW else ()):
+            if len(group.runs) > 1:
+                low, high = (
+                    self._smooth(
+                        [self._factor * (s.mean + sign * (s.deviation if s.count > 1 else 0.0)) for s in spreads]
+                    )
+                    for sign in (-1, 1)
+                    for spreads in (group.curves[self.reading.field],)
+                )
+                yield Band(SERIES[number], self._xs(group), low, high, "standard deviation")
 
     def _smooth(self, ys: list[float]) -> list[float]:
         """Moving averages over the chosen number of values up to each one; later values do not contribute."""
