@@ -328,7 +328,7 @@ class Workspace:
             raise RequestError("a run is under way here and stays open: stop it to open another one")
         variant = run.read_record().request.variant
         with self.changing():
-            self._open, self.problem = Opened(run, variant=variant), ""
+            self._open, self.problem = Opened(run, variant=variant, bundled=run.bundled), ""
             self._follow(Tail(run))
 
     def resume(self, run: RunFolder) -> None:
@@ -422,6 +422,7 @@ class Workspace:
             self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
 
     def _take(self, job: Job, event: Event) -> None:
+        self.queue.hear(job.request, event)
         match event:
             case EngineLoaded():
                 self.engine = event

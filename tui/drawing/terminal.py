@@ -41,13 +41,20 @@ class Glyphs:
     """An inconspicuous zero."""
     spread: str
     """Between a mean and its standard deviation."""
+    marked: str
+    """In front of a line that is marked."""
+    opened: str
+    """In front of the line of what is open."""
+    ascending: str
+    descending: str
+    """At the head of the column that lines are sorted by."""
 
 
 PICTURES = "▀▄⣿"
 """Characters of pictures, and of curves that plotext draws."""
 
-UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·", "±")
-ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".", "+-")
+UNICODE = Glyphs("─", "━", "╌", "·", "‹", "›", "★", "…", "braille", "⠒⠒", "•", "→", "·", "±", "✓", "▸", "▲", "▼")
+ASCII = Glyphs("-", "#", "-", "|", "<", ">", "*", "...", ".", "..", "o", ">", ".", "+-", "x", ">", "^", "v")
 
 
 def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = None) -> Glyphs:

@@ -6,6 +6,7 @@ import math
 
 from engine.attacks.events import BetaSwept
 from engine.runs.events import Spread
+from tui.drawing.terminal import glyphs
 
 NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
@@ -16,7 +17,9 @@ def with_spread(measure: str, value: Spread) -> str:
     if measure == "seconds per epoch":
         digits, unit = 2, " s"
     mean = f"{factor * value.mean:.{digits}f}"
-    return f"{mean}{unit}" if math.isnan(value.deviation) else f"{mean} +- {factor * value.deviation:.{digits}f}{unit}"
+    if math.isnan(value.deviation):
+        return f"{mean}{unit}"
+    return f"{mean} {glyphs().spread} {factor * value.deviation:.{digits}f}{unit}"
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

@@ -28,7 +28,12 @@ def remark(run: RunSummary) -> str:
 
 def damaged_lines(count: int) -> str:
     """The number of damaged lines as a phrase; empty for 0."""
-    return f"{count:,} damaged event line{'s' if count > 1 else ''} skipped" if count else ""
+    return f"{counted(count, 'damaged event line')} skipped" if count else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, for example `1 run` or `2 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def cut(name: str, most: int) -> str:

@@ -12,6 +12,7 @@ from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured,
 from engine.attacks.requests import ATTACK_TITLES
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, table_of
+from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import beta_answer
 
 
@@ -39,7 +40,7 @@ def attack(event: AttackFinished) -> list[RenderableType]:
 
 def beta(event: BetaSwept) -> list[RenderableType]:
     """Success and distances by beta."""
-    table = table_of("beta", "success", "L2", "+-", "Linf", "+-", "closer")
+    table = table_of("beta", "success", "L2", glyphs().spread, "Linf", glyphs().spread, "closer")
     for p in event.points:
         numbers = (f"{value:.4f}" for value in (p.l2, p.l2_spread, p.linf, p.linf_spread))
         table.add_row(f"{p.beta:g}", percent(p.success), *numbers, f"{p.closer:.4f}")

@@ -18,6 +18,7 @@ from engine.attribution.events import (
 )
 from engine.words import percent
 from tui.cli.tables.layout import number, table_of
+from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import NO_NUMBERS
 
 
@@ -95,5 +96,6 @@ def _faithfulness_table(measured: Sequence[Faithfulness]) -> Table:
     table = table_of(*columns, *(["change"] if changes else []), left=1)
     for each in measured:
         change = [number(each.change)] if changes else []
-        table.add_row(each.method, each.deletion.summary("+-"), each.insertion.summary("+-"), *change)
+        areas = (area.summary(glyphs().spread) for area in (each.deletion, each.insertion))
+        table.add_row(each.method, *areas, *change)
     return table

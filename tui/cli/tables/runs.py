@@ -12,6 +12,7 @@ from engine.runs.comparison import differences, sentence
 from engine.runs.events import RunsCompared, RunsListed
 from engine.words import percent, shown
 from tui.cli.tables.layout import NOTHING, table_of
+from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import with_spread
 from tui.drawing.words import duration, remark
 
@@ -47,5 +48,6 @@ def compared(event: RunsCompared) -> list[RenderableType]:
     for name, values in differences(event):
         asked.add_row(name, *values)
     both: list[RenderableType] = [table, "", asked] if event.differing else [table]
-    notes = ["mean +- standard deviation over seeds; test accuracy is from the epoch with the lowest validation loss"]
+    means = f"mean {glyphs().spread} standard deviation over seeds"
+    notes = [f"{means}; test accuracy is from the epoch with the lowest validation loss"]
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
