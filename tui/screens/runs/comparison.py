@@ -184,8 +184,8 @@ class ComparisonPage(Page):
             title += f": the curves of the first {len(INKS)}"
         most = self.size.height - min(CHART, self.size.height // 3)
         notes = self._wrapped(self._sentences(event))
-        for name, values in differences(event):  # the table names them too, so they are worth less than its rows
-            line = self._wrapped([f"{name}: {', '.join(values)}"])
+        for field, values in differences(event):  # the table names them too, so they are worth less than its rows
+            line = self._wrapped([f"{field}: {', '.join(values)}"])
             if self.rows.height_of(len(rows), len(notes) + len(line)) <= most:
                 notes += line
         self.rows.styles.height = max(1, min(self.rows.height_of(len(rows), len(notes)), most))
