@@ -60,9 +60,12 @@ class Rows(CellWidget):
         self.lost = False
         """Whether that line has disappeared. Then no line has the cursor until the user moves it, so that a key press
         never acts on a line that took its position."""
+        self._drawn: tuple[int, bool] | None = None
+        """The cursor as it was drawn last."""
 
     def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = (), *, facts: str = "") -> None:
         """Show these lines, and `facts` to the right of the title. The cursor stays on the line with its key."""
+        same = lines is self.lines and (title, facts, head, notes) == (self.title, self.facts, self.head, self.notes)
         self.title, self.facts, self.head, self.lines, self.notes = title, facts, head, lines, notes
         self.cursor = min(self.cursor, max(0, len(lines) - 1))
         at = None if self.key is None else next((n for n, line in enumerate(lines) if _same(line.key, self.key)), None)
@@ -71,7 +74,8 @@ class Rows(CellWidget):
             self.cursor = at
         elif lines and not self.lost:
             self.key = lines[self.cursor].key
-        self.redraw()
+        if not same or self._drawn != (self.cursor, self.lost):  # `go_to` has drawn it already
+            self.redraw()
 
     def settle(self, line: int | None = None) -> None:
         """At the next `show`, put the cursor on `line`, or keep its position, regardless of its key."""
@@ -130,6 +134,7 @@ class Rows(CellWidget):
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """As many lines as fit, around the cursor."""
+        self._drawn = (self.cursor, self.lost)
         quiet, error = ink(self.app, "quiet"), ink(self.app, "error")
         rows = [title_row(self, self.title, cells((f" {self.facts} ", quiet)) if self.facts else [], width)]
         if not self.lines:

@@ -9,6 +9,7 @@ from textual.timer import Timer
 from engine.event import Event, JobFailed
 from engine.lab import Job
 from engine.runs.events import RunRead, RunSummary
+from engine.runs.folder import RunFolder
 from engine.runs.requests import ReadRun
 from tui.workspace import Workspace
 
@@ -22,18 +23,22 @@ class CloserLook:
     """Reads runs one at a time, the one selected last first, and keeps what it has read."""
 
     def __init__(
-        self, workspace: Workspace, later: Callable[[float, Callable[[], None]], Timer], told: Callable[[], None]
+        self,
+        workspace: Workspace,
+        later: Callable[[float, Callable[[], None]], Timer],
+        folder_of: Callable[[RunSummary], RunFolder],
+        told: Callable[[], None],
     ) -> None:
         """`later` sets a timer, and `told` is called when a run has been read."""
-        self._workspace, self._later, self._told = workspace, later, told
+        self._workspace, self._later, self._folder_of, self._told = workspace, later, folder_of, told
         self._kept: dict[RunSummary, RunRead | str] = {}
         """What was read, or why it could not be, by the run as the list had it; the latest last."""
         self._wanted: RunSummary | None = None
         self._timer: Timer | None = None
         self._job: Job | None = None
 
-    def want(self, run: RunSummary | None, what: str) -> None:
-        """Select a run, whose name in requests is `what`, or none. It is read unless it is known as it is now."""
+    def want(self, run: RunSummary | None) -> None:
+        """Select a run, or none. It is read unless it is known as it is now."""
         if run == self._wanted:
             return
         self._wanted = run
@@ -41,7 +46,7 @@ class CloserLook:
             self._timer.stop()
         self._timer = None
         if run is not None and run not in self._kept and run.state != "damaged":
-            self._timer = self._later(REST, lambda: self._ask(run, what))
+            self._timer = self._later(REST, lambda: self._ask(run))
 
     def of(self, run: RunSummary) -> RunRead | str | None:
         """What was read of a run, or why it could not be; None if it has not been read. Of a run that has changed
@@ -52,7 +57,7 @@ class CloserLook:
         same = (what for old, what in reversed(self._kept.items()) if (old.name, old.began) == (run.name, run.began))
         return next(same, None)
 
-    def _ask(self, run: RunSummary, what: str) -> None:
+    def _ask(self, run: RunSummary) -> None:
         self._timer = None
         if self._job:
             self._job.cancel()
@@ -64,4 +69,4 @@ class CloserLook:
                 del self._kept[next(iter(self._kept))]
             self._told()
 
-        self._job = self._workspace.ask(ReadRun(what=what), heard)
+        self._job = self._workspace.ask(ReadRun(what=self._folder_of(run).what), heard)

@@ -140,9 +140,7 @@ class Layout:
 
     def line(self, run: RunSummary, note: str) -> str:
         """The values of a run, and its note."""
-        texts = {**cells_of(run), "note": note}
-        parts = ((cut(texts[name], width), width, COLUMNS[name].right) for name, width in self.widths)
-        return (" " * GAP).join(padded(text, width, right=right) for text, width, right in parts).rstrip()
+        return _line(self, run, note)
 
     def at(self, x: int) -> str:
         """The name of the column at a position in the head, in cells."""
@@ -152,6 +150,13 @@ class Layout:
             if x < end:
                 return name
         return self.widths[-1][0]
+
+
+@lru_cache(maxsize=4096)
+def _line(layout: Layout, run: RunSummary, note: str) -> str:
+    texts = {**cells_of(run), "note": note}
+    parts = ((cut(texts[name], width), width, COLUMNS[name].right) for name, width in layout.widths)
+    return (" " * GAP).join(padded(text, width, right=right) for text, width, right in parts).rstrip()
 
 
 @lru_cache(maxsize=4096)

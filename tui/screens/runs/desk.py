@@ -33,6 +33,8 @@ class RunsDesk(PagedScreen):
         super().__init__()
         self.bundled: list[RunSummary] = []
         """The bundled networks, in a state of their own."""
+        self._open: tuple[RunFolder | None, str] = (None, "")
+        """The open run, and its name in the list."""
         self._looking: Job | None = None
         self._again = False
         self.reporting: Job | None = None
@@ -60,7 +62,9 @@ class RunsDesk(PagedScreen):
     def open_run(self) -> str:
         """The name, as the list has it, of the run or bundled network that is open; empty if there is none."""
         run = self.workspace.run
-        return "" if run is None else run.what if run.bundled else run.path.name
+        if run is not self._open[0]:
+            self._open = (run, "" if run is None else run.what if run.bundled else run.name)
+        return self._open[1]
 
     def folder_of(self, run: RunSummary) -> RunFolder:
         """The folder of a run or of a bundled network."""

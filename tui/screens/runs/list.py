@@ -46,6 +46,9 @@ class ListPage(RunCommands):
         """While a filter is typed: the filter before it, and the key of the line that had the cursor."""
         self._layout = Layout((("name", 1),))
         self._room: tuple[str, int] = ("", 0)
+        self._found: tuple[object, list[RunSummary]] = (None, [])
+        self._drawn: tuple[object, list[Row]] = (None, [])
+        """The runs that match, and the lines of the list, each with what they depend on."""
         self.closer: CloserLook | None = None
         """What is known about the selected run; None before the page is mounted."""
 
@@ -58,7 +61,7 @@ class ListPage(RunCommands):
             yield FilterLine(id="filter-line")
 
     def on_mount(self) -> None:  # Textual calls that of the base too
-        self.closer = CloserLook(self.workspace, self.set_timer, self.desk.update)
+        self.closer = CloserLook(self.workspace, self.set_timer, self.desk.folder_of, self.desk.update)
 
     def on_resize(self) -> None:
         self.desk.update()
@@ -66,14 +69,23 @@ class ListPage(RunCommands):
     @property
     def shown(self) -> list[RunSummary]:
         """The runs that match the filter, in order."""
-        runs = [run for run in self.desk.everything if self._matches(f"{run.name} {run.variant} {run.state}", run)]
-        return ordered(runs, self.order, backwards=self.backwards)
+        basis = (self.desk.runs, self.desk.bundled, self.filter, self.order, self.backwards, self._turns)
+        if basis != self._found[0]:
+            texts = (
+                (run, f"{run.name} {run.variant} {run.state} {run.dataset} {self._remark(run)}")
+                for run in self.desk.everything
+            )
+            runs = [run for run, text in texts if self._matches(text)]
+            self._found = (basis, ordered(runs, self.order, backwards=self.backwards))
+        return self._found[1]
 
-    def _matches(self, text: str, run: RunSummary | None = None) -> bool:
-        if run:
-            text = f"{text} {run.dataset} {self._remark(run)}"
-        text = text.lower()
-        return all(word in text for word in self.filter.lower().split())
+    def _matches(self, text: str) -> bool:
+        return all(word in text.lower() for word in self.filter.lower().split())
+
+    @property
+    def _turns(self) -> tuple[object, ...]:
+        """What the list shows of the queue's experiments that have started."""
+        return tuple((turn, turn.run, turn.outcome, turn.words) for turn in self.workspace.queue.turns)
 
     def _remark(self, run: RunSummary) -> str:
         """The remark on a run: whether it is of the queue, its damaged lines, if any, and its note."""
@@ -105,27 +117,33 @@ class ListPage(RunCommands):
     def draw(self) -> None:
         self._arrange()
         self._follow_the_queue()
-        queue, found, marked = self.workspace.queue, self.shown, self.desk.marked
+        found = self.shown
         place, taken = self._room
-        remarks = {run.name: self._remark(run) for run in self.desk.everything}
         width = self.size.width - (taken + 1 if place == "-beside" else 0)
+        basis = (found, width, self.desk.marked, self.desk.open_run, self._turns, [*map(id, self.workspace.queue)])
+        if basis != self._drawn[0]:  # hundreds of lines take long, and the arrow keys change none of them
+            self._drawn = (basis, self._lines(found, width))
+        head = " " * GUTTER + self._layout.head(self.order, backwards=self.backwards)
+        self.rows.empty = "no run matches the filter"
+        title, facts = self._title(found, width)
+        self.rows.show(title, head, self._drawn[1], facts=facts)
+        self._describe()
+
+    def _lines(self, found: list[RunSummary], width: int) -> list[Row]:
+        remarks = {run.name: self._remark(run) for run in self.desk.everything}
         # Of all runs, so that columns stay where they are while a filter is typed.
         self._layout = layout(self.desk.everything, remarks.values(), max(0, width - GUTTER - 2))
-        open_run = self.desk.open_run
         lines = [
             *(self._queued(turn.outcome, turn.number, turn.request, turn, turn.words) for turn in self._without_run),
-            *(self._queued("queued", n, each, each) for n, each in enumerate(queue, 1)),
+            *(self._queued("queued", n, each, each) for n, each in enumerate(self.workspace.queue, 1)),
         ]
         lines = [line for line in lines if self._matches(line.text)]
+        marked, open_run = self.desk.marked, self.desk.open_run
         for run in found:
             mark = glyphs().marked if run.name in marked else " "
             sample = f"{mark}{glyphs().opened if run.name == open_run else ' '}"
             lines.append(Row(self._layout.line(run, remarks[run.name]), sample=(sample, "primary"), key=run.name))
-        head = " " * GUTTER + self._layout.head(self.order, backwards=self.backwards)
-        self.rows.empty = "no run matches the filter"
-        title, facts = self._title(found, width)
-        self.rows.show(title, head, lines, facts=facts)
-        self._describe()
+        return lines
 
     def _queued(self, state: str, number: int, request: Train, key: object, reason: str = "") -> Row:
         name = padded(f"{'starting' if state == 'running' else state}, {number}", self._layout.name + GAP)
@@ -177,7 +195,7 @@ class ListPage(RunCommands):
         """Show the details of what is under the cursor."""
         here, run = self.here, self.run
         assert self.closer is not None
-        self.closer.want(run, self.desk.folder_of(run).what if run else "")
+        self.closer.want(run)
         if not self._room[0]:
             return
         details, read = self.query_one(Details), self.closer.of(run) if run else None
