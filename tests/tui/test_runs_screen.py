@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.pilot import Pilot
-from textual.widgets import Input
 
 from engine.attacks.requests import AttackNoise
 from engine.runs import catalogue
@@ -22,44 +20,14 @@ from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.driving import changed, progress, show, tap, until, words
+from tests.tui.listing import here, listed, live, opened, typed
 from tui.app import MnistTui
-from tui.screens.dialogs import LineScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.runs.details import Sheet
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
 
 SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
-
-
-async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
-    """Screen 8, after it has read the folder."""
-    await pilot.press("8")
-    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.runs is not None)
-    screen = pilot.app.screen
-    assert isinstance(screen, RunsScreen)
-    assert len(screen.runs or ()) == count
-    return screen
-
-
-async def typed(pilot: Pilot[int], text: str) -> None:
-    """Enter `text` in the dialog and confirm it."""
-    await until(pilot, lambda: isinstance(pilot.app.screen, LineScreen) and bool(pilot.app.screen.query(Input)))
-    dialog = pilot.app.screen
-    dialog.query_one(Input).value = text
-    await pilot.press("enter")
-    await until(pilot, lambda: pilot.app.screen is not dialog or dialog.query_one("#line-hint").has_class("wrong"))
-
-
-def live(screen: RunsScreen) -> set[str]:
-    """The names of the enabled commands."""
-    return {command.name for command in screen.live_commands()}
-
-
-def listed(screen: RunsScreen) -> list[str]:
-    """The names of the user's runs, in the order of the list."""
-    keys = [row.key for row in screen.list.rows.lines]
-    return [key for key in keys if isinstance(key, str) and not key.startswith("pretrained:")]
 
 
 async def test_no_runs(still_app: MakeApp) -> None:
@@ -185,6 +153,22 @@ async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPa
         assert app.workspace.queue == []
         screen = await opened(pilot, 2)
         assert [run.state for run in screen.runs or ()] == ["finished", "finished"]
+        assert "queue: 2 finished, 1 failed" in words(screen.list.rows)
+        assert {run.name: screen.list._remark(run) for run in screen.runs or ()} == {
+            app.workspace.queue.turns[0].run: "queue 1",
+            app.workspace.queue.turns[2].run: "queue 3",
+        }
+        await pilot.press("down")
+        assert "this session's queue: finished best validation loss" in " ".join(words(screen.query_one(Sheet)).split())
+        await pilot.press("home")
+        assert words(screen.list.rows).splitlines()[2].startswith("    failed, 2")
+        assert "memory" in progress(app)
+        await pilot.press("slash", *"queue", "enter")
+        assert len(listed(screen)) == 2
+        await pilot.press("slash", *["backspace"] * 5, "enter", "home", "D")
+        assert "queue: 2 finished" in words(screen.list.rows)
+        assert "failed" not in words(screen.list.rows)
+        assert len(screen.runs or ()) == 2
     assert app.workspace.lab.close()
 
 
@@ -298,12 +282,6 @@ async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> N
         await pilot.press("y", "left", "left", "b", "w", "e")
         assert app.is_running
         assert "10 groups" in words(screen.comparison.rows)
-
-
-def here(screen: RunsScreen) -> str:
-    """The name of the run under the cursor."""
-    assert isinstance(screen.list.here, RunSummary)
-    return screen.list.here.name
 
 
 async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ class Layout:
             at = start + (width - len(title) if right else 0)
             row[at : at + len(title)] = title
             if name == order:
-                row[at - 1 if right else at + len(title)] = arrow  # in the gap, so that titles stay above their values
+                beside = at - 1 if right else at + len(title)  # in the gap, so that titles stay above their values
+                row[beside : beside + 1] = arrow
             start += width + GAP
         return "".join(row).rstrip()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.binding import Binding
-from textual.message import Message
 from textual.widgets import Input
 
 
@@ -16,27 +17,33 @@ class FilterLine(Input):
         Binding("tab,shift+tab", "submit", show=False),
     ]
 
-    class Cancelled(Message):
-        """The text is given up."""
-
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, keep: Callable[[], None], give_up: Callable[[], None], *, id: str) -> None:
+        """`keep` and `give_up` are called at once: a message would be overtaken by the next key of a burst."""
         super().__init__(
             placeholder="words in the name, variant, state, data set or note",
             compact=True,
             id=id,
             select_on_focus=False,
         )
+        self._keep, self._give_up = keep, give_up
         self.cursor_blink = False  # each blink would be sent over a remote connection
 
+    async def action_submit(self) -> None:
+        self._keep()
+
     def action_cancel(self) -> None:
-        self.post_message(self.Cancelled())
+        self._give_up()
 
     async def _on_key(self, event: events.Key) -> None:
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            # At once, as characters are taken: bindings otherwise run only after the key has travelled up to the app,
-            # and the next key of a burst would overtake it.
+        bound = self._bindings.key_to_bindings.get(event.key)
+        if self.screen.focused is not self:  # the key before it has closed the line
             event.stop()
             event.prevent_default()
-            await self.run_action(binding.action)
-            return
-        await super()._on_key(event)
+            self.app.post_message(events.Key(event.key, event.character))
+        elif bound:
+            # At once, as characters are taken: bindings otherwise run only after the key has travelled up to the app.
+            event.stop()
+            event.prevent_default()
+            await self.run_action(bound[0].action)
+        else:
+            await super()._on_key(event)

@@ -58,7 +58,7 @@ class ListPage(RunCommands):
             yield Details(id="run-details")
         with Horizontal(id="filter-row"):
             yield Static("filter", id="filter-label")
-            yield FilterLine(id="filter-line")
+            yield FilterLine(self.keep_filter, self.give_up_filter, id="filter-line")
 
     def on_mount(self) -> None:  # Textual calls that of the base too
         self.closer = CloserLook(self.workspace, self.set_timer, self.desk.folder_of, self.desk.update)
@@ -302,16 +302,16 @@ class ListPage(RunCommands):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter by what has been typed so far. The cursor returns to its run whenever that matches."""
         event.stop()
+        self._take_filter()
+
+    def _take_filter(self) -> None:
         if self._before is not None:
-            self._filter_by(" ".join(event.value.split()), self._before[1])
+            self._filter_by(" ".join(self.query_one(FilterLine).value.split()), self._before[1])
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
-        event.stop()
+    def keep_filter(self) -> None:
+        """Keep what has been typed."""
+        self._take_filter()  # its last characters may not have been reported yet
         self._close_line()
-
-    def on_filter_line_cancelled(self) -> None:
-        self.give_up_filter()
 
     def give_up_filter(self) -> None:
         """Restore what was shown before the filter was typed."""
