@@ -19,7 +19,7 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
-from tests.tui.driving import changed, progress, show, tap, until, words
+from tests.tui.driving import changed, drawn, progress, show, tap, until, words
 from tests.tui.listing import here, listed, live, opened, typed
 from tui.app import MnistTui
 from tui.screens.runs.details import Sheet
@@ -398,3 +398,52 @@ async def test_a_comparison_is_drawn_when_something_changed(
         assert drawn == []
         await pilot.press("left")
         assert len(drawn) == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 60)])
+@pytest.mark.parametrize("channels", [1, 8])
+async def test_the_answer_never_falls_off(
+    still_app: MakeApp, tmp_path: Path, size: tuple[int, int], channels: int
+) -> None:
+    for seed in (0, 1):
+        for normed in (True, False):
+            for count in range(1, channels + 1):
+                request = Train(batch_norm=normed, seed=seed, channels=count)
+                name = f"{'bn' if normed else 'plain'}-{count}-{seed}"
+                made(tmp_path / "runs", name, request, [0.9, 0.95 + 0.001 * seed + 0.01 * normed, 0.96])
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, 4 * channels)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        await drawn(pilot)
+        table = screen.comparison.rows
+        text = " ".join(words(table).split())
+        assert "test accuracy: " in text
+        assert "95 % interval" in text
+        assert "significant difference" in text
+        assert "±" in text
+        assert "+-" not in text
+        lines = words(table).splitlines()
+        assert sum("±" in line for line in lines) >= min(2 * channels, 3)
+        chart = screen.comparison.query_one(Chart)
+        assert chart.size.height >= 6
+        assert len(lines) + chart.size.height == screen.comparison.size.height
+        assert lines[-1].strip()  # no room is wasted below it
+        await pilot.press("down", "end", "up", "left", "right")
+        assert app.is_running
+
+
+async def test_more_groups_than_colours_are_all_in_the_table(still_app: MakeApp, tmp_path: Path) -> None:
+    for n in range(10):
+        made(tmp_path / "runs", f"r{n}", Train(channels=n + 1), [0.9])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 10)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        await drawn(pilot)
+        text = words(screen.comparison.rows)
+        assert "10 runs in 10 groups: the curves of the first 8" in text
+        await pilot.press("end")
+        assert len(screen.comparison.rows.lines) == 10
