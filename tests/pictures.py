@@ -42,7 +42,7 @@ PICTURES = {
     "robustness": ("7", "g", "o", "p", "p", "p", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys to press for it."""
-OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "g", "y")}
+OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
 
 
 async def _ready(pilot: Pilot[int], app: MnistTui) -> None:

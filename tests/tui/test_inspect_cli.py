@@ -197,7 +197,7 @@ def test_attributions_and_what_they_are_worth(call: Call) -> None:
     for each in event["faithfulness"]:
         assert [each["method"], f"{each['deletion']['area']:.3f}", f"{each['insertion']['area']:.3f}"] in rows
     for each in mean["faithfulness"]:
-        first = [each["method"], f"{each['deletion']['area']:.3f}", "+-", f"{each['deletion']['area_spread']:.2f}"]
+        first = [each["method"], f"{each['deletion']['area']:.3f}", "±", f"{each['deletion']['area_spread']:.2f}"]
         (row,) = (row for row in rows if row[:4] == first)
         change = each["change"]
         assert row[7:] == ([] if each["method"] == "random" else ["-" if change is None else f"{change:.2f}"])

@@ -21,7 +21,7 @@ class Alone(App[None]):
 
 @pytest.mark.parametrize(
     ("height", "lines", "notes"),
-    [(24, 9, 4), (15, 8, 4), (11, 4, 4), (10, 3, 4), (9, 3, 4), (7, 3, 2), (5, 3, 0), (3, 1, 0)],
+    [(24, 9, 4), (16, 9, 4), (15, 9, 4), (11, 5, 4), (10, 4, 4), (9, 3, 4), (7, 3, 2), (5, 3, 0), (3, 1, 0)],
 )
 async def test_notes_stay_while_lines_scroll(height: int, lines: int, notes: int) -> None:
     app = Alone()

@@ -47,7 +47,9 @@ async def read(pilot: Pilot[int], screen: RunsScreen) -> RunRead:
 
 
 @pytest.mark.parametrize(("size", "place"), [((160, 40), "-beside"), ((120, 40), "-below"), ((80, 40), "-below")])
-async def test_what_is_known_of_a_run(still_app: MakeApp, tmp_path: Path, size: tuple[int, int], place: str) -> None:
+async def test_what_is_known_of_a_run(
+    still_app: MakeApp, tmp_path: Path, size: tuple[int, int], place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder,) = copies(tmp_path / "runs", 1)
     write_note(folder, "the first #baseline")
     other = made(tmp_path / "runs", "other", Train(learning_rate=3e-4, epochs=4, seed=7), [0.9, 0.95, 0.96, 0.955])
@@ -67,9 +69,12 @@ async def test_what_is_known_of_a_run(still_app: MakeApp, tmp_path: Path, size: 
         loss, accuracy = screen.query_one("#run-loss", Chart), screen.query_one("#run-accuracy", Chart)
         assert [curve.name for curve in loss.curves] == ["train", "val"]
         assert list(accuracy.curves[1].ys) == pytest.approx([90, 95, 96, 95.5])
+        monkeypatch.setattr(closer, "REST", 3600.0)
         await pilot.press("down")
         assert here(screen) == folder.name
         assert loss.curves == []  # those of another run would mislead
+        monkeypatch.setattr(closer, "REST", 0.01)
+        await pilot.press("up", "down")
         await read(pilot, screen)
         text = told(screen)
         for part in ("finished, 15 of 15 epochs", "device cpu 2 threads", "torch", "note the first #baseline"):

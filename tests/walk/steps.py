@@ -31,7 +31,7 @@ TEXTS = (
 )
 PASTES = (*TEXTS, "one\ntwo\r\nthree", "\t\t", "q\nq\n", "\x00\x07", "\x1b[2J", "x" * 5_000, "8xddd\r")
 DIALOGS = (
-    *(("8", "slash"), ("8", "n"), ("8", "m"), ("1", "Q"), ("5", "i"), ("6", "i"), ("7", "i"), ("1", "f", "tab")),
+    *(("8", "slash"), ("8", "N"), ("8", "M"), ("1", "Q"), ("5", "i"), ("6", "i"), ("7", "i"), ("1", "f", "tab")),
     ("ctrl+p",),
 )
 """Keys that lead to a text input."""

@@ -125,7 +125,8 @@ class Rows(CellWidget):
         room = max(1, height - (2 if self.head else 1))
         lines = min(len(self.lines), FEWEST, room)
         notes = min(len(self.notes), max(0, room - lines))
-        return max(lines, room - notes - 1) if notes else room, notes
+        left = room - notes
+        return left - 1 if notes and left > len(self.lines) else left, notes
 
     def _top(self, height: int) -> int:
         """Index of the first visible line."""

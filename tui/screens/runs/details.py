@@ -51,7 +51,7 @@ class Sheet(CellWidget):
         """As much as fits; of the parameters that have their defaults, only what the others leave."""
         text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
         room = max(8, width - LABEL - 2)
-        wrapped = [(label, textwrap.wrap(shown(words), room) or [""]) for label, words in self.facts]
+        wrapped = [(label, _wrapped(shown(words), room)) for label, words in self.facts]
         over = sum(len(lines) for _, lines in wrapped) - (height - 1)
         rows = [title_row(self, cut(self.title, max(8, width - 4)), [], width)]
         for label, lines in wrapped:
@@ -64,6 +64,12 @@ class Sheet(CellWidget):
                 row = cells((f" {label if n == 0 else '':<{LABEL}}", quiet), (line, style))
                 rows.append(clipped(row, width, quiet))
         return rows
+
+
+def _wrapped(words: str, room: int) -> list[str]:
+    """Lines of at most `room` characters; no number is parted from its unit."""
+    joined = words.replace(" %", "\N{NO-BREAK SPACE}%")
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(joined, room)] or [""]
 
 
 class Details(Container):

@@ -82,7 +82,11 @@ class RunsScreen(RunsDesk):
         self.update()
 
     def live_commands(self) -> tuple[Command, ...]:
-        """Leave out `stop` where there is nothing to stop; a report can be stopped on each page."""
+        """Leave out `stop` where there is nothing to stop; a report can be stopped on each page. None while a filter is
+        typed, since all keys go there.
+        """
+        if self.list.filtering:
+            return ()
         return tuple(each for each in super().live_commands() if each.name != "stop" or self.list.can_stop())
 
     # Keys
