@@ -181,7 +181,7 @@ class ListPage(RunCommands):
         if self.detailed is not False and width >= WIDE:
             place, size = "-beside", max(52, min(76, width * 36 // 100))
         elif self.detailed or (self.detailed is None and height >= TALL):
-            lines = len(self.desk.everything) + len(self.workspace.queue) + 3
+            lines = len(self.desk.everything) + len(self.workspace.queue) + len(self._without_run) + 3
             most, least = (height * 5 // 8, height * 3 // 8) if height >= TALL else (height // 2, height // 2)
             place, size = "-below", max(least, min(most, height - lines))
         if (place, size) != self._room:
