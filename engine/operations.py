@@ -22,6 +22,7 @@ from engine.network.requests import OpenWeights, WarmUp
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request
 from engine.runs.requests import (
+    BrowseRuns,
     CompareRuns,
     DeleteRun,
     Export,
@@ -30,6 +31,7 @@ from engine.runs.requests import (
     ListRuns,
     NoteRun,
     OverlayRuns,
+    ReadRun,
     RenameRun,
     RestoreRun,
     Resume,
@@ -59,6 +61,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     ListRuns: Entry("files", "engine.runs.catalogue:list_runs", computes=False),
+    BrowseRuns: Entry("files", "engine.runs.catalogue:browse_runs", computes=False),
+    ReadRun: Entry("files", "engine.runs.details:read_run", computes=False),
     FindUnfinished: Entry("files", "engine.runs.catalogue:find_unfinished", computes=False),
     NoteRun: Entry("files", "engine.runs.catalogue:note_run", writes=True, computes=False),
     RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),

@@ -296,6 +296,7 @@ COMMANDS = (
         "choose",
     ),
     Command("v", "view", "view", "draw in 24-bit colour, 256 colours, or without colour", PICTURES, DRAWN, "choose"),
+    Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", (TRAIN,), (), "look"),

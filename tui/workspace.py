@@ -430,6 +430,7 @@ class Workspace:
             self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
 
     def _take(self, job: Job, event: Event) -> None:
+        self.queue.hear(job.request, event)
         match event:
             case EngineLoaded():
                 self.engine = event

@@ -16,10 +16,10 @@ from engine.paths import stamp, write_whole
 from engine.reading import read_json
 from engine.request import RequestError
 from engine.runs.events import RunDeleted, RunNoted, RunRenamed, RunRestored, RunsListed, RunSummary, UnfinishedFound
-from engine.runs.finding import folders, unfinished
+from engine.runs.finding import PRETRAINED, folders, pretrained, unfinished
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
-from engine.runs.requests import DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
+from engine.runs.requests import BrowseRuns, DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
 from engine.words import shown
 
 TRASH = ".trash"
@@ -45,6 +45,15 @@ class _Note(Struct):
 def list_runs(_: ListRuns, root: Path) -> Generator[Event, None, None]:
     """All runs under `root`, the most recent first. Raises RequestError where `root` cannot be read."""
     yield RunsListed(folder=str(root), runs=tuple(summaries(root)))
+
+
+def browse_runs(_: BrowseRuns, root: Path) -> Generator[Event, None, None]:
+    """The runs as `list_runs` has them, then the bundled networks, under the names that requests use for them."""
+    found = {folder.what: summary(folder) for folder in map(pretrained, PRETRAINED)}
+    bundled = [msgspec.structs.replace(each, name=what, state="bundled") for what, each in found.items() if each]
+    # No request can name a folder that has the name of a bundled network.
+    runs = [run for run in summaries(root) if run.name not in found]
+    yield RunsListed(folder=str(root), runs=(*runs, *bundled))
 
 
 def find_unfinished(request: FindUnfinished, root: Path) -> Generator[Event, None, None]:

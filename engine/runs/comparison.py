@@ -20,7 +20,7 @@ from engine.request import RequestError, parameters
 from engine.runs.events import Contrast, RunGroup, RunsCompared, Spread
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
-from engine.runs.history import RunHistory
+from engine.runs.history import FIELDS, RunHistory
 from engine.runs.requests import CompareRuns
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
@@ -34,8 +34,6 @@ MEASURES: dict[str, Callable[[RunHistory], float]] = {
 """The measures that are compared. The first is that of the epoch with the lowest validation loss, so no choice depends
 on test images. For the second it does: it is often quoted, but too high.
 """
-FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
-"""The fields of an epoch that have curves."""
 MOST = 2000
 """Maximum number of epochs in a curve: more than a terminal or a page can resolve."""
 
@@ -94,7 +92,7 @@ def _group(
 ) -> RunGroup:
     histories = [history for _, history in runs]
     settings = {name: getattr(request, name) for name in differing}
-    names = tuple(folder.name for folder, _ in runs)
+    names = tuple(folder.what if folder.bundled else folder.name for folder, _ in runs)
     label = ", ".join(_setting(name, value) for name, value in settings.items())
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
     told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost

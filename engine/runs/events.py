@@ -7,6 +7,8 @@ from typing import Any
 from msgspec import Struct
 
 from engine.event import Event
+from engine.training.events import EpochFinished
+from engine.training.requests import Train
 
 
 class RunSummary(Struct, frozen=True, kw_only=True):
@@ -14,7 +16,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
 
     name: str
     state: str
-    """new, running, paused, finished, stopped, failed, interrupted (its process died), imported, damaged."""
+    """new, running, paused, finished, stopped, failed, interrupted (its process died), imported, damaged, bundled."""
     variant: str = ""
     dataset: str = ""
     seed: int = 0
@@ -48,6 +50,33 @@ class RunsListed(Event, frozen=True):
 
     folder: str
     runs: tuple[RunSummary, ...]
+
+
+class RunRead(Event, frozen=True):
+    """The folder of a run was read."""
+
+    run: str
+    """Its name, or `pretrained:` and the name of a bundled network."""
+    request: Train
+    device: str
+    """The device that it was started on, or last resumed."""
+    device_name: str
+    threads: int
+    """Number of CPU threads that PyTorch used."""
+    versions: dict[str, str]
+    """Versions of Python, PyTorch and this program."""
+    begun: str
+    """When it was first started, ISO 8601; empty if that is not known."""
+    best: EpochFinished | None
+    """The epoch with the lowest validation loss; None before the first epoch is finished."""
+    last: EpochFinished | None
+    """The last finished epoch."""
+    reason: str
+    """Why it failed, in one line; empty if it did not."""
+    epochs: tuple[int, ...]
+    """The epochs in the curves; of many, some at equal intervals, the best and the last."""
+    curves: dict[str, tuple[float, ...]]
+    """train_loss, val_loss, val_accuracy and test_accuracy after each of these epochs."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):

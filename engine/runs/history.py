@@ -20,6 +20,9 @@ from engine.training.events import (
     RunStarted,
 )
 
+FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
+"""The fields of an epoch that have curves."""
+
 RunState = Literal["new", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 
 

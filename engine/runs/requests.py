@@ -35,6 +35,16 @@ class ListRuns(Request, frozen=True, tag="list-runs"):
     """List the runs, the most recent first."""
 
 
+class BrowseRuns(ListRuns, frozen=True, tag="browse-runs"):
+    """List the runs on a screen: after them the bundled networks, which are no runs of the user's."""
+
+
+class ReadRun(Request, frozen=True, tag="read-run"):
+    """Read the request, the results and the curves of a run."""
+
+    what: Annotated[str, Meta(description="folder or name of a run, pretrained:cnn or pretrained:cnn-bn")] = ""
+
+
 class CompareRuns(Request, frozen=True, tag="compare-runs"):
     """Compare runs side by side; runs that differ only in their seed become one, with its spread."""
 

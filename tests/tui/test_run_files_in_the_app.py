@@ -11,6 +11,7 @@ from tests.tui.conftest import MakeApp
 from tests.tui.driving import progress, until, words
 from tui.screens.dialogs import LineScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.runs.details import Sheet
 from tui.widgets.chart import Chart
 
 
@@ -58,7 +59,8 @@ async def test_names_and_notes_of_others(still_app: MakeApp, tmp_path: Path) -> 
         screen = app.screen
         assert isinstance(screen, RunsScreen)
         await until(pilot, lambda: "a\\x1b[31m[red]b" in words(screen.list.rows))
-        assert "\\x1b[2J[/] \\u202e" in words(screen.list.rows)
+        assert "\\x1b[2J[/] \\u202e" in progress(app)
+        assert "a\\x1b[31m[red]b" in words(screen.query_one(Sheet))
         for key in ("N", "M"):
             await pilot.press(key)
             await until(pilot, lambda: isinstance(app.screen, LineScreen))

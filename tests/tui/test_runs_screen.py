@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from textual.pilot import Pilot
-from textual.widgets import Input
 
 from engine.attacks.requests import AttackNoise
 from engine.runs import catalogue
@@ -21,10 +19,10 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
-from tests.tui.driving import adjust, changed, progress, show, tap, until, words
+from tests.tui.driving import adjust, changed, drawn, progress, show, tap, until, words
+from tests.tui.listing import here, listed, live, opened, typed
 from tui.app import MnistTui
-from tui.screens.dialogs import LineScreen
-from tui.screens.runs import RunsScreen
+from tui.screens.runs.details import Sheet
 from tui.screens.train import TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.form import RequestForm
@@ -32,40 +30,12 @@ from tui.widgets.form import RequestForm
 SMALL = Train(epochs=2, train_size=640, threads=1, channels=4, hidden=16)
 
 
-async def opened(pilot: Pilot[int], count: int) -> RunsScreen:
-    """Screen 8, after it has read the folder."""
-    await pilot.press("8")
-    await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen) and pilot.app.screen.runs is not None)
-    screen = pilot.app.screen
-    assert isinstance(screen, RunsScreen)
-    assert len(screen.runs or ()) == count
-    return screen
-
-
-async def typed(pilot: Pilot[int], text: str) -> None:
-    """Enter `text` in the dialog and confirm it."""
-    await until(pilot, lambda: isinstance(pilot.app.screen, LineScreen) and bool(pilot.app.screen.query(Input)))
-    dialog = pilot.app.screen
-    dialog.query_one(Input).value = text
-    await pilot.press("enter")
-    await until(pilot, lambda: pilot.app.screen is not dialog or dialog.query_one("#line-hint").has_class("wrong"))
-
-
-def live(screen: RunsScreen) -> set[str]:
-    """The names of the enabled commands."""
-    return {command.name for command in screen.live_commands()}
-
-
-def listed(screen: RunsScreen) -> list[str]:
-    return [row.text.split()[0] for row in screen.list.rows.lines]
-
-
 async def test_no_runs(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, 0)
         assert "no run yet: r on screen 1 trains one" in words(screen.list.rows)
-        await pilot.press("enter", "N", "M", "D", "C", "u", "R", "x", "o", "e", "down", "end")
+        await pilot.press("u", "x", "o", "O", "e", "J", "K", "down", "end")
         assert app.is_running
         assert app.screen is screen
 
@@ -82,16 +52,13 @@ async def test_notes_filter_and_order(still_app: MakeApp, tmp_path: Path) -> Non
         await until(pilot, lambda: "the second #good" in words(screen.list.rows))
         assert catalogue.read_note(second) == "the second #good"
         assert "the second #good" in progress(app)
-        await pilot.press("slash")
-        await typed(pilot, "#GOOD finished")
+        await pilot.press("slash", *"#GOOD", "space", *"finished", "enter")
         assert listed(screen) == [second.name]
-        assert "1 of 3" not in words(screen.list.rows).splitlines()[1]
-        assert "1 of 3 runs with #GOOD finished" in words(screen.list.rows)
-        await pilot.press("slash")
-        await typed(pilot, "")
+        assert "1 of 3 runs matches '#GOOD finished'" in words(screen.list.rows)
+        await pilot.press("slash", *["backspace"] * 14, "enter")
         # The cursor stayed on its run.
         assert screen.list.here == next(run for run in screen.runs or () if run.name == second.name)
-        await pilot.press("o", "o")
+        await pilot.press(*"ooooo")
         assert "by validation loss" in words(screen.list.rows)
         losses = [run.val_loss or 9.0 for run in screen.list.shown]
         assert losses == sorted(losses)
@@ -131,9 +98,7 @@ async def test_open_and_copy(still_app: MakeApp, tmp_path: Path) -> None:
         await pilot.press("enter")
         assert app.workspace.what == str(folder.path)
         assert not app.workspace.bundled
-        await until(
-            pilot, lambda: "20260101-000000-cnn*" in words(screen.list.rows).replace("★", "*").replace("•", "*")
-        )
+        await until(pilot, lambda: "▸ 20260101-000000-cnn" in words(screen.list.rows))
         await pilot.press("C")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.ready)
         form = app.screen.query_one(RequestForm)
@@ -188,6 +153,22 @@ async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPa
         assert app.workspace.queue == []
         screen = await opened(pilot, 2)
         assert [run.state for run in screen.runs or ()] == ["finished", "finished"]
+        assert "queue: 2 finished, 1 failed" in words(screen.list.rows)
+        assert {run.name: screen.list._remark(run) for run in screen.runs or ()} == {
+            app.workspace.queue.turns[0].run: "queue 1",
+            app.workspace.queue.turns[2].run: "queue 3",
+        }
+        await pilot.press("down")
+        assert "this session's queue: finished best validation loss" in " ".join(words(screen.query_one(Sheet)).split())
+        await pilot.press("home")
+        assert words(screen.list.rows).splitlines()[2].startswith("    failed, 2")
+        assert "memory" in progress(app)
+        await pilot.press("slash", *"queue", "enter")
+        assert len(listed(screen)) == 2
+        await pilot.press("slash", *["backspace"] * 5, "enter", "home", "D")
+        assert "queue: 2 finished" in words(screen.list.rows)
+        assert "failed" not in words(screen.list.rows)
+        assert len(screen.runs or ()) == 2
     assert app.workspace.lab.close()
 
 
@@ -301,12 +282,6 @@ async def test_more_groups_than_colours(still_app: MakeApp, tmp_path: Path) -> N
         await pilot.press("y", "left", "left", "s", "right", "escape", "e")
         assert app.is_running
         assert "10 groups" in words(screen.comparison.rows)
-
-
-def here(screen: RunsScreen) -> str:
-    """The name of the run under the cursor."""
-    assert isinstance(screen.list.here, RunSummary)
-    return screen.list.here.name
 
 
 async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -> None:
@@ -423,3 +398,52 @@ async def test_a_comparison_is_drawn_when_something_changed(
         assert drawn == []
         await pilot.press("left")
         assert len(drawn) == 1
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 60)])
+@pytest.mark.parametrize("channels", [1, 8])
+async def test_the_answer_never_falls_off(
+    still_app: MakeApp, tmp_path: Path, size: tuple[int, int], channels: int
+) -> None:
+    for seed in (0, 1):
+        for normed in (True, False):
+            for count in range(1, channels + 1):
+                request = Train(batch_norm=normed, seed=seed, channels=count)
+                name = f"{'bn' if normed else 'plain'}-{count}-{seed}"
+                made(tmp_path / "runs", name, request, [0.9, 0.95 + 0.001 * seed + 0.01 * normed, 0.96])
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await opened(pilot, 4 * channels)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        await drawn(pilot)
+        table = screen.comparison.rows
+        text = " ".join(words(table).split())
+        assert "test accuracy: " in text
+        assert "95 % interval" in text
+        assert "significant difference" in text
+        assert "±" in text
+        assert "+-" not in text
+        lines = words(table).splitlines()
+        assert sum("±" in line for line in lines) >= min(2 * channels, 3)
+        chart = screen.comparison.query_one(Chart)
+        assert chart.size.height >= 6
+        assert len(lines) + chart.size.height == screen.comparison.size.height
+        assert lines[-1].strip()  # no room is wasted below it
+        await pilot.press("down", "end", "up", "left", "right")
+        assert app.is_running
+
+
+async def test_more_groups_than_colours_are_all_in_the_table(still_app: MakeApp, tmp_path: Path) -> None:
+    for n in range(10):
+        made(tmp_path / "runs", f"r{n}", Train(channels=n + 1), [0.9])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 10)
+        await pilot.press("tab")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        await drawn(pilot)
+        text = words(screen.comparison.rows)
+        assert "10 runs in 10 groups: the curves of the first 8" in text
+        await pilot.press("end")
+        assert len(screen.comparison.rows.lines) == 10

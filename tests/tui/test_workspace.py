@@ -144,6 +144,37 @@ def test_what_is_no_training_is_told_while_it_lasts(workspace: Workspace, answer
     assert seen == [download, None, None, evaluated, None]
 
 
+def test_what_became_of_the_queue(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However an experiment ends, the next one starts, and the queue remembers it."""
+    ends: dict[int, list[Event]] = {
+        1: [STARTED, RunFailed(run="x", reason="no room on the disk")],
+        2: [JobFailed(reason="too large", bad_request=True)],
+        3: [STARTED, EPOCH, RunCancelled(run="x", epoch=1)],
+        4: [],
+        5: [STARTED, EPOCH, FINISHED],
+    }
+
+    def perform(request: Request, _root: Path) -> Iterator[Event]:
+        yield from ends[request.seed] if isinstance(request, Train) else []
+
+    monkeypatch.setattr("engine.operations.perform", perform)
+    assert workspace.queue.told() == ""
+    workspace.enqueue([Train(seed=seed) for seed in ends])
+    assert workspace.queue.told() == "queue: 4 waiting, 1 running"
+    until(workspace, lambda: workspace.training is None and not workspace.queue)
+    assert workspace.queue.told() == "queue: 1 finished, 2 failed, 2 stopped"
+    assert [(turn.number, turn.run, turn.outcome) for turn in workspace.queue.turns] == [
+        (1, "x", "failed"),
+        (2, "", "failed"),
+        (3, "x", "stopped"),
+        (4, "", "stopped"),
+        (5, "x", "finished"),
+    ]
+    words = [turn.words for turn in workspace.queue.turns]
+    assert words[:3] == ["no room on the disk", "too large", "after epoch 1"]
+    assert words[4] == "best validation loss 0.1000 in epoch 1, test 90.00 %"
+
+
 def test_the_queue_goes_on_after_each_run(workspace: Workspace, answers: Answers) -> None:
     answers[Train] = [STARTED, FINISHED]
     workspace.enqueue([Train(seed=1), Train(seed=2), Train(seed=3)])

@@ -60,6 +60,13 @@ class Glyphs:
     floor: str
     foot: str
     """The axes of a chart: the vertical one with a tick, the corner, the horizontal one with a tick."""
+    marked: str
+    """In front of a line that is marked."""
+    opened: str
+    """In front of the line of what is open."""
+    ascending: str
+    descending: str
+    """At the head of the column that lines are sorted by."""
 
 
 PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
@@ -67,11 +74,11 @@ PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
 
 UNICODE = Glyphs(
     *("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "⠒", "⠶", "→", "·", "±"),
-    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬"),
+    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼"),
 )
 ASCII = Glyphs(
     *("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", "*", "o", ">", ".", "+-"),
-    *(".", ".", " ", " ", "|", "|", "+", "-", "+"),
+    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v"),
 )
 
 

@@ -10,7 +10,7 @@ from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.fitting import Fact, cut_between_words, fitted
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
-from tui.keys import COMMANDS, SCREENS, Command
+from tui.keys import SCREENS, Command
 from tui.opened import PROGRAM
 from tui.widgets.cells import CellWidget
 
@@ -68,9 +68,6 @@ class Tabs(CellWidget):
             self.app.switch_mode(mode)
 
 
-HELP = next(command for command in COMMANDS if command.name == "help")
-
-
 class KeyBar(CellWidget):
     """The keys that currently do something on this screen."""
 
@@ -96,7 +93,9 @@ class KeyBar(CellWidget):
         return [row]
 
     def _shown(self, width: int) -> list[Command]:
-        *entries, last = [command for command in self.commands if command.label] or [HELP]
+        if not self.commands:
+            return []
+        *entries, last = [command for command in self.commands if command.label]
         shown = [*entries, last]
         while entries and self._width(shown) > width:
             entries.pop()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from textual.events import Click
+from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
 from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.widgets.cells import CellWidget, title_row
+
+FEWEST = 3
+"""Number of lines that notes below them leave room for."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,27 @@ class Row:
 
 
 class Rows(CellWidget):
-    """A title, column heads, lines with a cursor, and notes below them."""
+    """A title, column heads, lines with a cursor, and notes below them.
+
+    Where there is no room for all, the lines scroll and the notes stay.
+    """
 
     DEFAULT_CSS = "Rows { height: 1fr; }"
 
     class Moved(Message):
         """The cursor moved to another line."""
 
+    class HeadClicked(Message):
+        """The column heads were clicked."""
+
+        def __init__(self, x: int) -> None:
+            """`x` is the position in `head`, in cells."""
+            super().__init__()
+            self.x = x
+
     def __init__(self, *, empty: str, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.empty, self.title, self.head = empty, "", ""
+        self.empty, self.title, self.facts, self.head = empty, "", "", ""
         self.lines: Sequence[Row] = ()
         self.notes: Sequence[str] = ()
         self.cursor = 0
@@ -45,10 +60,13 @@ class Rows(CellWidget):
         self.lost = False
         """Whether that line has disappeared. Then no line has the cursor until the user moves it, so that a key press
         never acts on a line that took its position."""
+        self._drawn: tuple[int, bool] | None = None
+        """The cursor as it was drawn last."""
 
-    def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = ()) -> None:
-        """Show these lines. The cursor stays on the line with its key."""
-        self.title, self.head, self.lines, self.notes = title, head, lines, notes
+    def show(self, title: str, head: str, lines: Sequence[Row], notes: Sequence[str] = (), *, facts: str = "") -> None:
+        """Show these lines, and `facts` to the right of the title. The cursor stays on the line with its key."""
+        same = lines is self.lines and (title, facts, head, notes) == (self.title, self.facts, self.head, self.notes)
+        self.title, self.facts, self.head, self.lines, self.notes = title, facts, head, lines, notes
         self.cursor = min(self.cursor, max(0, len(lines) - 1))
         at = None if self.key is None else next((n for n, line in enumerate(lines) if _same(line.key, self.key)), None)
         self.lost = self.key is not None and at is None
@@ -56,7 +74,8 @@ class Rows(CellWidget):
             self.cursor = at
         elif lines and not self.lost:
             self.key = lines[self.cursor].key
-        self.redraw()
+        if not same or self._drawn != (self.cursor, self.lost):  # `go_to` has drawn it already
+            self.redraw()
 
     def settle(self, line: int | None = None) -> None:
         """At the next `show`, put the cursor on `line`, or keep its position, regardless of its key."""
@@ -83,30 +102,49 @@ class Rows(CellWidget):
             self.post_message(self.Moved())
 
     def on_click(self, event: Click) -> None:
+        """Select a line, or report a click on the heads."""
         first = 2 if self.head else 1
         if event.y >= first:
-            self.go_to(self._top(self.size.height) + event.y - first)
+            if event.y - first < self._rooms(self.size.height)[0]:
+                self.go_to(self._top(self.size.height) + event.y - first)
+        elif event.y == 1:
+            self.post_message(self.HeadClicked(event.x - 1))
 
-    def _room(self, height: int) -> int:
-        below = len(self.notes) + 1 if self.notes and height > len(self.notes) + 6 else 0
-        return max(1, height - (2 if self.head else 1) - below)
+    def on_mouse_scroll_up(self, _event: MouseScrollUp) -> None:
+        self.move(0, -3)
+
+    def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:
+        self.move(0, 3)
+
+    def height_of(self, lines: int, notes: int) -> int:
+        """The height at which this number of lines and of notes are all visible."""
+        return 2 + lines + (notes + 1 if notes else 0)
+
+    def _rooms(self, height: int) -> tuple[int, int]:
+        """Number of lines and of notes that are visible. A few lines come first, then the notes, then more lines."""
+        room = max(1, height - (2 if self.head else 1))
+        lines = min(len(self.lines), FEWEST, room)
+        notes = min(len(self.notes), max(0, room - lines))
+        left = room - notes
+        return left - 1 if notes and left > len(self.lines) else left, notes
 
     def _top(self, height: int) -> int:
         """Index of the first visible line."""
-        room = self._room(height)
+        room, _ = self._rooms(height)
         return min(max(0, self.cursor - room // 2), max(0, len(self.lines) - room))
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """As many lines as fit, around the cursor."""
+        self._drawn = (self.cursor, self.lost)
         quiet, error = ink(self.app, "quiet"), ink(self.app, "error")
-        rows = [title_row(self, self.title, [], width)]
+        rows = [title_row(self, self.title, cells((f" {self.facts} ", quiet)) if self.facts else [], width)]
         if not self.lines:
             words = [cells((line.center(width), quiet)) for line in self.empty.split("\n")]
             return [*rows, *[[] for _ in range(max(0, (height - 1 - len(words)) // 2))], *words]
         if self.head:
             rows.append(cells((f" {self.head}", quiet)))
-        top = self._top(height)
-        for number, line in enumerate(self.lines[top : top + self._room(height)], start=top):
+        top, (room, told) = self._top(height), self._rooms(height)
+        for number, line in enumerate(self.lines[top : top + room], start=top):
             here = number == self.cursor and not self.lost
             # Without colour, bold alone is hard to see.
             style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
@@ -114,8 +152,11 @@ class Rows(CellWidget):
             first = [(f" {sample}", ink(self.app, colour))] if sample else []
             row = cells(*first, (f" {line.text}", style), *([(f"  {line.mark}", error)] if line.mark else []))
             rows.append(clipped(row, width, quiet))
-        if self.notes and height > len(self.notes) + 6:
-            rows += [[], *(clipped(cells((f" {note}", quiet)), width, quiet) for note in self.notes)]
+        if told:
+            gap: list[list[Cell]] = [[]] if len(rows) + told < height else []
+            more = [f" {glyphs().ellipsis}" if told < len(self.notes) and n == told - 1 else "" for n in range(told)]
+            said = (f" {note}{rest}" for note, rest in zip(self.notes, more, strict=False))
+            rows += [*gap, *(clipped(cells((note, quiet)), width, quiet) for note in said)]
         return rows
 
 

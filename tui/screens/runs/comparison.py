@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
+from msgspec import structs
+from rich.cells import cell_len
 from textual.app import ComposeResult
 
 from engine.event import Event, JobFailed
@@ -22,7 +24,7 @@ from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import with_spread
-from tui.drawing.words import cut, padded
+from tui.drawing.words import counted, cut, padded
 from tui.screens.pages import Page, PagedScreen
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.state import State
@@ -39,7 +41,14 @@ FIELDS = {
 SMOOTHING = (1, 3, 5, 9)
 """Number of epochs that each point is averaged over."""
 NAME = 22
-"""Maximum width of a group's name, in cells."""
+"""Width of a group's name, in cells, that is worth more than another measure."""
+RUNS, HERE, MEASURE = 6, 13, 18
+"""Widths of the columns of the number of runs, of the value under the cursor, and of a measure."""
+MEASURES = ("test accuracy", "seconds per epoch", "validation loss", "highest test accuracy")
+"""The measures in the table; where there is no room for all, the first ones."""
+HEADS = {"seconds per epoch": "time per epoch", "highest test accuracy": "highest test"}
+CHART = 6
+"""Height of the chart, in rows, that it keeps even if the table has to scroll."""
 TOLD, MOST_TOLD = ("test accuracy", "seconds per epoch"), 4
 """The measures whose contrasts are also given as sentences, and the maximum number of sentences."""
 FEW = 3
@@ -56,6 +65,11 @@ class Reading:
     smoothing: int = 1
     at: int = -1
     """The index, from 0, of the epoch under the cursor; -1 for the last."""
+
+
+def letter(number: int) -> str:
+    """The letter of a group, counted from 0; after Z, a number."""
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
 
 
 class ComparisonPage(Page):
@@ -79,9 +93,8 @@ class ComparisonPage(Page):
         if self.desk.page is not self:
             return
         # The oldest first: the others are compared with the first one.
-        names = tuple(run.name for run in reversed(self.desk.runs or ()) if run.name in self.desk.marked)
-        if names:
-            paths = tuple(str(self.workspace.root / name) for name in names)
+        paths = tuple(self.desk.folder_of(run).what for run in self.desk.chosen)
+        if paths:
             self.workspace.ask(OverlayRuns(what=paths), self._compared)
         else:
             self.desk.problem, self.event = "", None
@@ -193,17 +206,51 @@ class ComparisonPage(Page):
         words = f", mean of {reading.smoothing}" if reading.smoothing > 1 else ""
         chart.show(plot, FIELDS[reading.field] + words)
         unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
-        head = f"  {'group':<23}{'runs':>5}{'at ' + unit:>12}{'test accuracy':>18}{'time per epoch':>18}"
-        lines = [self._row(number, group, longest.epochs[at], x) for number, group in enumerate(groups)]
-        title = f"{sum(len(group.runs) for group in event.groups)} runs in {len(event.groups)} groups"
-        self.rows.show(title, head, lines, self._notes(event))
+        self._tabulate(event, longest.epochs[at], x, unit)
 
-    def _notes(self, event: RunsCompared) -> list[str]:
-        said = [f"{name}: {', '.join(values[: len(SERIES)])}" for name, values in differences(event)]
-        said += [sentence(each) for each in event.contrasts if each.measure in TOLD][:MOST_TOLD]
+    def _tabulate(self, event: RunsCompared, epoch: int, x: float, unit: str) -> None:
+        """Show the table, with the curves' values in `epoch`, or `x` seconds after the start.
+
+        The chart gets the height that the table leaves.
+        """
+        room = self.size.width - 3 - RUNS - HERE
+        label = max(len("group"), *(cell_len(group.label) for group in event.groups))
+        # At first, columns are worth more than long names.
+        measures = MEASURES[: max(1, (room - min(label, NAME)) // MEASURE)]
+        name = max(1, min(label, room - MEASURE * len(measures)))
+        head = f"  {padded('group', name)}{'runs':>{RUNS}}{'at ' + unit:>{HERE}}"
+        head += "".join(f"{HEADS.get(measure, measure):>{MEASURE}}" for measure in measures)
+        rows = [self._row(number, group, epoch, x, name, measures) for number, group in enumerate(event.groups)]
+        title = f"{counted(sum(len(group.runs) for group in event.groups), 'run')} in {counted(len(rows), 'group')}"
+        if len(rows) > len(SERIES):
+            title += f": the curves of the first {len(SERIES)}"
+        most = self.size.height - min(CHART, self.size.height // 3)
+        notes = self._wrapped(self._sentences(event))
+        for field, values in differences(event):  # the table names them too, so they are worth less than its rows
+            line = self._wrapped([f"{field}: {', '.join(values)}"])
+            if self.rows.height_of(len(rows), len(notes) + len(line)) <= most:
+                notes += line
+        self.rows.styles.height = max(1, min(self.rows.height_of(len(rows), len(notes)), most))
+        self.rows.show(title, head, rows, notes)
+
+    def _sentences(self, event: RunsCompared) -> list[str]:
+        """What the comparison found; the measure that matters most comes first."""
+        told = [each for measure in TOLD for each in event.contrasts if each.measure == measure]
+        if self._lettered(event):
+            letters = {group.label: letter(number) for number, group in enumerate(event.groups)}
+            told = [structs.replace(each, first=letters[each.first], second=letters[each.second]) for each in told]
+        return [sentence(each) for each in told[:MOST_TOLD]]
+
+    def _wrapped(self, said: Iterable[str]) -> list[str]:
         return [line for each in said for line in textwrap.wrap(each, max(20, self.size.width - 2))]
 
-    def _row(self, number: int, group: RunGroup, epoch: int, x: float) -> Row:
+    def _lettered(self, event: RunsCompared) -> bool:
+        """Whether the groups have letters: where colours cannot tell them apart, or their names are long."""
+        return self._colourless or any(cell_len(group.label) > NAME for group in event.groups)
+
+    def _row(  # noqa: PLR0917
+        self, number: int, group: RunGroup, epoch: int, x: float, name: int, measures: Sequence[str]
+    ) -> Row:
         """The line of a group, with its value in `epoch` or, on an axis of seconds, in the last epoch before `x`."""
         digits = 2 if "accuracy" in self.reading.field else 4
         ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
@@ -213,10 +260,11 @@ class ComparisonPage(Page):
             here = f"{ys[before - 1]:.{digits}f}" if before else "not yet"
         elif epoch in group.epochs:
             here = f"{ys[group.epochs.index(epoch)]:.{digits}f}"
-        accuracy, seconds = (with_spread(name, group.results[name]) for name in ("test accuracy", "seconds per epoch"))
-        sample = chr(ord("A") + number) if self._colourless else glyphs().curve
-        text = f"{padded(cut(group.label, NAME), 23)}{len(group.runs):>5}{here:>12}{accuracy:>18}{seconds:>18}"
-        return Row(text, sample=(sample, SERIES[number]))
+        drawn = number < len(SERIES)
+        sample = letter(number) if self.event and self._lettered(self.event) else glyphs().curve if drawn else " "
+        text = f"{padded(cut(group.label, name), name)}{len(group.runs):>{RUNS}}{here:>{HERE}}"
+        text += "".join(f"{with_spread(measure, group.results[measure]):>{MEASURE}}" for measure in measures)
+        return Row(text, sample=(sample, SERIES[number] if drawn else "quiet"))
 
     @property
     def _colourless(self) -> bool:

@@ -13,8 +13,7 @@ from engine.lab import Job
 from engine.report.events import ReportWritten
 from engine.report.requests import Report
 from engine.request import RequestError
-from engine.runs.events import RunSummary
-from tui.keys import bindings
+from tui.keys import Command, bindings
 from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.runs.list import ListPage
@@ -85,6 +84,10 @@ class RunsScreen(RunsDesk):
         """Also `stop` where there is nothing to stop; a report can be stopped on each page."""
         return super().unused() | (set() if self.list.can_stop() else {"stop"})
 
+    def live_commands(self) -> tuple[Command, ...]:
+        """None while a filter is typed, since all keys go there."""
+        return () if self.list.filtering else super().live_commands()
+
     # Keys
 
     def action_move(self, by: int) -> None:
@@ -104,15 +107,18 @@ class RunsScreen(RunsDesk):
         return self.comparison if self.page is self.comparison else self.list
 
     def turned(self, target: str) -> None:
-        if target == "compare" and not self.marked:  # if none is marked, take all that match the filter
-            names = frozenset(run.name for run in self.list.shown if run.epoch)
-            self.set_reactive(RunsDesk.marked, names)
+        if target == "compare" and not self.marked:  # if none is marked, take all runs that match the filter
+            found = [run for run in self.list.shown if run.epoch]
+            runs = [run for run in found if run.state != "bundled"] or found
+            self.set_reactive(RunsDesk.marked, frozenset(run.name for run in runs))
         self.set_reactive(RunsDesk.problem, "")
         self.call_later(self.look)
 
     async def action_back(self) -> None:
-        """Return to the list; on the list, remove all marks."""
-        if self.page is self.list:
+        """Return to the list; on the list, give up the filter that is being typed, or remove all marks."""
+        if self.page is self.list and self.list.filtering:
+            self.list.give_up_filter()
+        elif self.page is self.list:
             self.marked = frozenset()
         else:
             await super().action_back()
@@ -128,13 +134,12 @@ class RunsScreen(RunsDesk):
 
     def action_export_second(self) -> None:
         """Write a report on the marked runs, or on the one under the cursor."""
-        names = [run.name for run in reversed(self.runs or ()) if run.name in self.marked]
-        if not names and isinstance(here := self.list.here, RunSummary):
-            names = [here.name]
+        runs = self.chosen or ([self.list.run] if self.list.run else [])
         try:
-            folders = [self.workspace.root / name for name in names]
-            out = str(folders[-1] / "report") if folders else "report"
-            request = Report(what=tuple(map(str, folders)), out=out)
+            folders = [self.folder_of(run) for run in runs]
+            own = [folder for folder in folders if not folder.bundled]
+            out = str(own[-1].path / "report") if own else "report"
+            request = Report(what=tuple(folder.what for folder in folders), out=out)
         except RequestError as error:
             self.workspace.tell(Notice(f"{error}: mark runs with space", severity="warning"))
             return
