@@ -108,7 +108,7 @@ async def test_it_opens_on_the_notebooks_gallery(still_app: MakeApp) -> None:
         assert "actual 0" in text(screen, Raster, "attack-original")
         assert f"5 ({first.probability:.2%})".replace("%", " %") in text(screen, Raster, "attack-result")
         assert f"up to {first.linf:.3f}" in text(screen, Raster, "attack-difference")
-        assert "logit of 5" in text(screen, Chart, "attack-history")
+        assert "logit of class 5" in text(screen, Chart, "attack-history")
         assert "change" in words(screen.query_one(Legend))
         await press(pilot, screen, "right", "right")
         assert "test 1: not fooled, L-inf" in status(screen)  # a digit stays a 2, or becomes a 1
