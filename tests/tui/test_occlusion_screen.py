@@ -159,7 +159,7 @@ async def test_the_keys_change_the_experiment_and_the_map_follows(still_app: Mak
         await press(pilot, screen, *"fffff")
         assert whole(screen).baseline == "0.5"
         assert (whole(screen).covers == 0.5).all()
-        assert "of 0.5, stride 2" in text(screen, Maps)
+        assert "filled with 0.5, stride 2" in text(screen, Maps)
         screen.patch = replace(screen.patch, patch_size=26, stride=26)
         await press(pilot, screen, "p", "p")
         await adjust(pilot, screen, "stride", "right", "right")
@@ -460,7 +460,7 @@ async def test_without_colour_the_words_say_which_signs(still_app: MakeApp, monk
         assert "for 8" in legend
         assert "≡≡══──╌╌0░░▒▒▓▓██" in legend
         seen = words(methods_page(screen).grid)
-        assert not set(seen) & set("@%#*")
+        assert not set(seen) & set("@#*")  # a title has a per cent sign
         assert set(seen) & set("░▒▓█")
         assert set(seen) & set("≡═╌")
 
