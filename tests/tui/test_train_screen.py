@@ -46,7 +46,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Header, KeyBar
-from tui.widgets.table import COLUMNS, EpochTable, fitting
+from tui.widgets.table import COLUMNS, EpochTable, fitting, loss_in_words
 
 
 def train_screen(app: MnistTui) -> TrainScreen:
@@ -715,6 +715,16 @@ async def test_the_star_is_for_the_best_epoch_alone(still_app: MakeApp) -> None:
         assert lines.count(glyphs().best) == 1
         (line,) = (line for line in words(table).splitlines() if glyphs().best in line)
         assert line.split()[0] == "5/15"
+
+
+def test_a_loss_of_any_size_fits_its_column() -> None:
+    assert [loss_in_words(loss) for loss in (0.0, 0.05, 999.9999, 65886323.2, 1e39)] == [
+        "0.0000",
+        "0.0500",
+        "999.9999",
+        "6.59e+07",
+        "1.00e+39",
+    ]
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])

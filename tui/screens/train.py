@@ -176,9 +176,9 @@ class TrainScreen(LabScreen):
         elif self.workspace.vanished:
             line.show(f"the folder of run {history.name} is gone: press 8 for a list of runs", tone="error")
         else:
-            damage = self.workspace.damage or damaged_lines(history.damaged_lines)
+            damage = self.workspace.damage.partition(" (")[0]  # the reason stands above the form
             words, hint = self._standing(history)
-            line.show(*filter(None, (damage, words)), tone="quiet", hint=hint)
+            line.show(*filter(None, (damage, words, damaged_lines(history.damaged_lines))), tone="quiet", hint=hint)
 
     def _standing(self, history: RunHistory) -> tuple[str, str]:
         """How the open run stands, and what can be done about it; the second is left out where there is no room."""

@@ -39,6 +39,11 @@ def fitting(width: int) -> tuple[list[str], str]:
     return titles, star
 
 
+def loss_in_words(loss: float) -> str:
+    """A loss with four decimals, or, where it is about to diverge, with its order of magnitude: at most 8 cells."""
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.2e}"
+
+
 class EpochTable(CellWidget, can_focus=True):
     """One row per epoch. The arrow keys scroll."""
 
@@ -102,8 +107,8 @@ class EpochTable(CellWidget, can_focus=True):
     def _row(self, epoch: EpochFinished, titles: list[str], mark: str) -> list[Cell]:
         texts = (
             f"{epoch.epoch}/{epoch.epochs}",
-            f"{epoch.train_loss:.4f}",
-            f"{epoch.val_loss:.4f}",
+            loss_in_words(epoch.train_loss),
+            loss_in_words(epoch.val_loss),
             percent(epoch.val_accuracy),
             percent(epoch.test_accuracy),
             f"{epoch.train_seconds + epoch.eval_seconds:.1f} s",
