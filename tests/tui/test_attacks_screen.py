@@ -287,7 +287,7 @@ async def test_accuracy_under_attack(still_app: MakeApp) -> None:
         found = measured(screen, "curve")
         assert type(found) is RobustnessMeasured
         assert found.networks == (CNN, *others)
-        assert "10 of 10 digits, linf" in text(screen, Rows)
+        assert "10 of 10 digits, L-inf" in text(screen, Rows)
         await press(pilot, screen, "end")
         last = found.points[-1]
         chart = text(screen, Chart, "curve-chart")

@@ -480,7 +480,14 @@ def test_npz_of_the_mean_map_has_both(call: Call, tmp_path: Path) -> None:
 def test_npz_of_no_digits_keeps_its_shapes() -> None:
     fields: dict[str, Any] = {"name": "n", "variant": "cnn", "epoch": None, "dataset": "mnist", "split": "test"}
     event = DigitsShown(
-        **fields, order="mistakes", digit=7, seed=0, matching=0, digits=(), images=np.zeros((0, 28, 28), np.float32)
+        **fields,
+        order="mistakes",
+        digit=7,
+        predicted=-1,
+        seed=0,
+        matching=0,
+        digits=(),
+        images=np.zeros((0, 28, 28), np.float32),
     )
     found = result_arrays(event)
     assert found["probabilities"].shape == (0, 10)

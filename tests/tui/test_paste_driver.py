@@ -109,7 +109,7 @@ def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("quit")
         app.send("8")
-        app.wait_for("by newest")
+        app.wait_for("newest first")
         app.send("Drx Md\rR\rD now")
         app.wait_for("pasted text is ignored")
         app.send(f"{START}DD")

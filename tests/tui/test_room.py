@@ -28,7 +28,7 @@ PAGES = {
     "activations": ("5",),
     "a channel": ("5", "enter"),
     "occlusion": ("6",),
-    "methods": ("6", "g"),
+    "methods": ("6", "tab"),
     "a method": ("6", "g", "right", "enter"),
     "trust": ("6", "d"),
     "attack": ("7",),
@@ -107,7 +107,7 @@ async def test_numbers_keep_their_units(still_app: MakeApp, size: tuple[int, int
 async def test_pictures_grow_to_whole_multiples(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=LARGE) as pilot:
-        screen = await opened(pilot, ("6", "g"))
+        screen = await opened(pilot, ("6", "tab"))
         assert isinstance(screen, OcclusionScreen)
         labels = screen.query_one("#methods", RasterGrid).sheet.labels
         assert {"Grad-CAM conv1", "Grad-CAM conv2"} <= set(labels)  # there is room for both

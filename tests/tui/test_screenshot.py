@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from engine.paths import write_whole
-from tests.tui.conftest import MakeApp
+from tests.tui.conftest import MakeApp, under_way
 from tui.drawing.screenshot import CELL_HEIGHT, CELL_WIDTH, Look, Piece, Screenshot, png, save, screenshot, svg
 from tui.drawing.shapes import shape_of
 from tui.drawing.terminal import PICTURES
-from tui.screens.dialogs import HelpScreen
+from tui.screens.dialogs import QuitScreen
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 
@@ -160,9 +160,10 @@ def test_both_files_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_what_is_on_top_is_in_the_picture(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("question_mark")
+        under_way(app)
+        await pilot.press("q")
         await pilot.pause()
-        assert isinstance(app.screen, HelpScreen)
+        assert isinstance(app.screen, QuitScreen)
         taken = screenshot(app)
     assert (taken.columns, taken.rows) == (80, 24)
     seen = "\n".join(piece.text for piece in taken.pieces)

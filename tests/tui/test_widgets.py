@@ -13,10 +13,11 @@ from textual.widget import Widget
 from engine.inspection.events import LayerSummary, NetworkSummarised
 from engine.inspection.requests import Summarise
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, words
+from tests.tui.driving import drawn, go, until, words
 from tui.drawing.cells import cells
 from tui.drawing.raster import Span
 from tui.drawing.view import View
+from tui.screens.filters import FiltersScreen
 from tui.screens.model import ModelScreen
 from tui.widgets.bars import Bars
 from tui.widgets.layers import LayerTable, explained
@@ -137,37 +138,30 @@ def test_a_layers_numbers_are_explained() -> None:
 @pytest.mark.usefixtures("exact_engine", "quick_keys")
 async def test_the_cursor_goes_over_the_layers_and_opens_convolutions(still_app: MakeApp) -> None:
     app = still_app()
-    heard: list[object] = []
-    async with app.run_test(size=(80, 24), message_hook=heard.append) as pilot:
+    async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "2", ModelScreen)
         table = screen.query_one(LayerTable)
-
-        def opened() -> list[str]:
-            events = {id(event): event for event in heard}.values()  # each is heard by several widgets
-            return [event.layer for event in events if isinstance(event, LayerTable.Opened)]
-
         assert table.here is not None
         assert table.here.name == "conv1"
-        table.open()
-        await pilot.press("down")
-        table.open()
+        await pilot.press("down", "enter")
         await drawn(pilot)
         assert table.here.name == "maxpool1"
-        assert opened() == ["conv1"]  # a pooling layer has no filters
-        await pilot.press("j")
-        assert table.here.name == "conv2"
+        assert app.screen is screen  # a pooling layer has no filters
         await pilot.press("end")
         assert table.here.name == "fc2"
         await pilot.press("down", "pageup", "up")
         assert table.here.name == "conv1"
-        table.go_to(2)
-        await drawn(pilot)
+        await pilot.press("down", "j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, FiltersScreen))
+        filters = app.screen
+        assert isinstance(filters, FiltersScreen)
+        assert filters.layer == "conv2"
+        await go(pilot, "2", ModelScreen)
         await pilot.click(LayerTable, offset=(5, 2))
         assert table.here.name == "conv1"
         await pilot.click(LayerTable, offset=(5, 2))
-        await drawn(pilot)
-        assert opened() == ["conv1", "conv1"]
-        assert sum(isinstance(event, LayerTable.Moved) for event in heard) >= 5
+        await until(pilot, lambda: app.screen is filters)
+        assert filters.layer == "conv1"
 
 
 @pytest.mark.usefixtures("exact_engine", "quick_keys")

@@ -10,6 +10,8 @@ from tui.drawing.terminal import glyphs
 
 BASELINES = {"zero": "0", "mean": "its mean", "one": "1"}
 """What a patch is filled with, by the name of the baseline; other names, and grays, as they are."""
+NORMS = {"linf": "L-inf", "l2": "L2"}
+"""The norms as people write them."""
 NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
 

@@ -37,6 +37,7 @@ def digits_figure(event: DigitsShown, colours: ColourMapName) -> Figure:
         notes.append(f"first {len(digits)} of {len(event.digits):,}")
     title = _TITLES.get(event.order, "{} images").format(event.split)
     title += f", class {event.digit}" if event.digit >= 0 else ""
+    title += f", predicted as {event.predicted}" if event.predicted >= 0 else ""
     figure = page(label + mosaic.height + 0.12, title, small_print(event, *notes))
     span = (-1.0 if colours == "diverging" else 0.0, 1.0)
     axes, _ = mosaic.draw(figure, ((WIDTH - mosaic.width) / 2, label), span, colours)

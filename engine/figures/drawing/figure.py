@@ -100,7 +100,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case SplitEvaluated():
             parts = ("confusion", subject.split)
         case DigitsShown():
-            parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "")
+            taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
+            parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
         case FiltersShown():
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():

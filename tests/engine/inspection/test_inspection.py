@@ -311,6 +311,18 @@ def test_one_class_alone(mnist: Dataset) -> None:
     assert shown.matching == int((mnist.test.labels == 7).sum())
 
 
+def test_one_predicted_class_alone() -> None:
+    request = ShowDigits(what="pretrained:cnn", predicted=7, count=10_000, device="cpu")
+    evaluated = result(Evaluate(what=request.what, device="cpu"), SplitEvaluated)
+    shown = result(request, DigitsShown)
+    assert {digit.predicted for digit in shown.digits} == {7}
+    assert shown.matching == len(shown.digits) == sum(row[7] for row in evaluated.confusion)
+    assert shown.digits != result(replace_in(request, seed=1), DigitsShown).digits  # in random order
+    twos = result(replace_in(request, digit=2, order="mistakes"), DigitsShown)
+    assert {(digit.actual, digit.predicted) for digit in twos.digits} == {(2, 7)}
+    assert twos.matching == evaluated.confusion[2][7]
+
+
 @both_variants
 def test_mistakes_are_all_the_errors_the_surest_first(mnist: Dataset, outputs: dict[str, Tensor], variant: str) -> None:
     request = ShowDigits(what=f"pretrained:{variant}", order="mistakes", count=10_000, device="cpu")

@@ -13,7 +13,7 @@ from engine.attacks.requests import ATTACK_TITLES
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, table_of
 from tui.drawing.terminal import glyphs
-from tui.drawing.vocabulary import beta_answer
+from tui.drawing.vocabulary import NORMS, beta_answer
 from tui.drawing.words import counted
 
 
@@ -57,7 +57,7 @@ def robustness(event: RobustnessMeasured) -> list[RenderableType]:
         flag = Text(f"beaten by {p.beaten_by}", "red") if p.beaten_by else ""
         interval = f"{percent(p.low)} to {percent(p.high)}"
         table.add_row(Text(p.name), ATTACK_TITLES[p.attack], f"{p.epsilon:g}", percent(p.accuracy), interval, flag)
-    lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {event.norm}:", "", table]
+    lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {NORMS[event.norm]}:", "", table]
     for name, value in event.median_l2.items():
         lines += [
             "",
@@ -91,7 +91,7 @@ def transfer(event: TransferMeasured) -> list[RenderableType]:
     table = table_of("made on", *event.networks, "L2", left=1)
     for name, row, size in zip(event.networks, event.success, event.l2, strict=True):
         table.add_row(Text(name), *map(percent, row), f"{size:.3f}")
-    bound = "" if event.epsilon is None else f", {event.norm} {event.epsilon:g}"
+    bound = "" if event.epsilon is None else f", {NORMS[event.norm]} {event.epsilon:g}"
     over = f"{event.averaged:,} digits that all networks classify correctly"
     return [f"{ATTACK_TITLES[event.attack]}{bound}, {over}; share that fools each network:", "", table]
 

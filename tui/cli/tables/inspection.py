@@ -70,6 +70,7 @@ def evaluation(event: SplitEvaluated) -> list[RenderableType]:
 def digits(event: DigitsShown) -> list[RenderableType]:
     """Digits with their predictions."""
     alone = f", class {event.digit} only" if event.digit >= 0 else ""
+    alone += f", predicted as {event.predicted}" if event.predicted >= 0 else ""
     count = f"{len(event.digits):,} of {event.matching:,}{alone}: {ORDERS.get(event.order, event.order)}"
     if not event.digits:
         return [count]

@@ -41,7 +41,7 @@ class BetaPage(MeasurementPage[BetaSwept]):
             self.table.show("", "", ())
             return
         plus = glyphs().spread
-        head = f"{'beta':>8}{'success':>11}{'L2':>20}{'Linf':>22}{'closer by':>12}"
+        head = f"{'beta':>8}{'success':>11}{'L2':>20}{'L-inf':>22}{'closer by':>12}"
         lines = [
             Row(
                 f"{p.beta:>8g}{percent(p.success):>11}{f'{p.l2:.4f} {plus} {p.l2_spread:.4f}':>20}"
@@ -69,5 +69,5 @@ class BetaPage(MeasurementPage[BetaSwept]):
         found = self.measured
         if self.asked and found and not isinstance(found, BetaSweepAdvanced):
             free = found.points[0]
-            return f"without a penalty, {found.steps} steps of {found.step_size:g} end at Linf {free.linf:.3f}"
+            return f"without a penalty, {found.steps} steps of {found.step_size:g} end at L-inf {free.linf:.3f}"
         return super().sentence()

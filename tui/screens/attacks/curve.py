@@ -14,13 +14,13 @@ from engine.words import percent
 from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
+from tui.drawing.vocabulary import NORMS
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
 CURVE_ATTACKS: dict[str, tuple[str, ...]] = {"linf": ("random", "fgsm", "pgd"), "l2": ("fgsm", "deepfool", "pgd", "cw")}
-_NORMS = {"linf": "L-inf", "l2": "L2"}
 
 
 class CurvePage(MeasurementPage[RobustnessMeasured]):
@@ -54,7 +54,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name} {ATTACK_TITLES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, f"beaten by {ATTACK_TITLES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
-        title = f"{found.points[0].count:,} of {found.asked:,} digits, {found.norm}"
+        title = f"{found.points[0].count:,} of {found.asked:,} digits, {NORMS[found.norm]}"
         self.table.show(title, head, lines, self._notes(found))
         self._draw_chart(found)
 
@@ -94,7 +94,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         chart.cursor = here.epsilon
         most = max(p.epsilon for p in found.points) or 1.0
         plot = Plot(curves, (0.0, most), (0.0, 100.0), bands, limits=(0.0, 100.0), whole=False, unit="epsilon {}")
-        chart.show(plot, f"accuracy (%) under attack by epsilon ({_NORMS[found.norm]})")
+        chart.show(plot, f"accuracy (%) under attack by epsilon ({NORMS[found.norm]})")
 
     def action_zoom_in(self) -> None:
         self.query_one(Chart).zoom_in()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from engine.request import Parameter, Request, RequestError, parameters
+from tui.drawing.vocabulary import NORMS
 from tui.screens.inspect_pages import InspectPage
 from tui.screens.pages import PagedScreen
 from tui.screens.state import State
@@ -153,4 +154,6 @@ def _shown(name: str, value: Any) -> str:
         return "all"
     if name == "step_size" and value == 0:
         return "auto"
+    if name == "norm":
+        return NORMS[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from engine.attacks.events import TransferMeasured
 from engine.attacks.requests import ATTACK_TITLES, MeasureTransfer
 from engine.words import percent
+from tui.drawing.vocabulary import NORMS
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.widgets.rows import Row, Rows
@@ -42,6 +43,6 @@ class TransferPage(MeasurementPage[TransferMeasured]):
             Row(padded(name, 20) + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")
             for name, row, size in zip(names, found.success, found.l2, strict=True)
         ]
-        bound = "" if found.epsilon is None else f" {found.norm} {found.epsilon:g}"
+        bound = "" if found.epsilon is None else f" {NORMS[found.norm]} {found.epsilon:g}"
         title = f"{ATTACK_TITLES[found.attack]}{bound}: share that fools each network"
         self.table.show(title, head, lines, [f"over {found.averaged:,} digits that all networks classify correctly"])
