@@ -155,13 +155,13 @@ async def test_the_cursor_goes_over_the_layers_and_opens_convolutions(still_app:
         await until(pilot, lambda: isinstance(app.screen, FiltersScreen))
         filters = app.screen
         assert isinstance(filters, FiltersScreen)
-        assert filters.layer == "conv2"
+        assert filters.front == "conv2"
         await go(pilot, "2", ModelScreen)
         await pilot.click(LayerTable, offset=(5, 2))
         assert table.here.name == "conv1"
         await pilot.click(LayerTable, offset=(5, 2))
         await until(pilot, lambda: app.screen is filters)
-        assert filters.layer == "conv1"
+        assert filters.front == "conv1"
 
 
 @pytest.mark.usefixtures("exact_engine", "quick_keys")
