@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from engine.runs.catalogue import write_note
+from engine.runs.events import RunRead
 from engine.runs.processes import Process
 from engine.training.requests import Train
 from tests.runs import copies
@@ -80,6 +81,10 @@ async def settle(pilot: Pilot[int]) -> None:
     await until(pilot, lambda: not isinstance(pilot.app.screen, LabScreen) or pilot.app.screen.ready)
     if isinstance(screen := pilot.app.screen, InspectScreen):
         await settled(pilot, screen)
+    if isinstance(screen, RunsScreen) and screen.front == "list" and screen.list.run:
+        look = screen.list.closer
+        assert look is not None
+        await until(pilot, lambda: screen.list.run is None or isinstance(look.of(screen.list.run), RunRead))
     await drawn(pilot)
 
 
