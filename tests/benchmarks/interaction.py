@@ -23,6 +23,8 @@ from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
 
+LOGARITHMIC = b" log"
+"""What arrives when the loss axis becomes logarithmic."""
 HINT = 22
 """Number of leading characters of a help text that are never wrapped and that tell all fields apart."""
 
@@ -73,8 +75,22 @@ def _fill(app: PtyApp, size: int, epochs: int) -> None:
         while (before := _field(app)) != name:
             app.send("j")
             app.wait_for(lambda a, before=before: _field(a) not in ("", before))  # type: ignore[misc]
-        app.send(f"{value}\r")
-        app.wait_for(f"{value}")
+        app.send(str(value))
+        app.wait_for("takes it")
+        app.send("\r")  # by itself: with the number it would be taken for a paste
+        app.wait_for(lambda a: "takes it" not in a.text)
+
+
+def _until(app: PtyApp, words: bytes, patience: float = 5.0) -> float:
+    """Seconds until `words` arrive; the screen is not emulated, since that would take much of a core from the app."""
+    began = time.perf_counter()
+    received = b""
+    while words not in received:
+        data = app._receive(began + patience)
+        if not data:
+            raise TimeoutError(f"{words!r} did not arrive within {patience} s")
+        received += data
+    return time.perf_counter() - began
 
 
 def keys(cwd: Path, presses: int) -> list[float]:
@@ -84,14 +100,14 @@ def keys(cwd: Path, presses: int) -> list[float]:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
         app.send("r")
         app.wait_for("img/s   run", 60)
-        linear = True
         for press in range(presses):
-            app.read(0.15 + press % 7 * 0.02)
-            linear = not linear
+            app.read(0.15 + press % 7 * 0.02, emulate=False)
             app.send("y")
-            delays.append(app.wait_for(lambda a, log=not linear: ("loss log" in a.text) == log, 5) * 1000)  # type: ignore[misc]
+            delays.append(_until(app, LOGARITHMIC) * 1000)
+            app.read(0.1, emulate=False)
+            app.send("y")  # back
         app.send("x")
-        app.wait_for("R resumes")
+        app.count_until(lambda: any(b"RunCancelled" in log.read_bytes() for log in cwd.glob("runs/*/events.jsonl")))
         app.send("q")
         app.wait()
     return sorted(delays)

@@ -84,8 +84,9 @@ class TrainScreen(LabScreen):
         self.set_class(event.size.width < BOTH, "-cramped")
 
     async def complete(self) -> None:
-        """Give the table of epochs the keys that scroll."""
-        self.query_one(EpochTable).focus()
+        """Give the table of epochs the keys that scroll, unless the user is elsewhere already."""
+        if self.focused is None:
+            self.set_focus(self.query_one(EpochTable))
 
     # What is shown
 
