@@ -13,6 +13,7 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 
+from engine.inspection.requests import LayerName
 from engine.paths import asset
 from engine.runs.folder import RunFolder
 from tui import garbage, signals
@@ -22,7 +23,6 @@ from tui.keys import SCREENS, bindings
 from tui.palette import Palette, PaletteScreen
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
-from tui.screens.links import ShowChannel, ShowLayer
 from tui.screens.train import TrainScreen
 from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
@@ -128,21 +128,21 @@ class MnistTui(SturdyApp):
 
     # From screen to screen
 
-    async def on_show_layer(self, message: ShowLayer) -> None:
+    def show_filters(self, layer: LayerName) -> None:
         """Show the filters of a convolution on screen 4."""
         from tui.screens.filters import FiltersScreen
 
-        await self.switch_mode("filters")
+        self.switch_mode("filters")
         if isinstance(screen := self.screen, FiltersScreen):
-            screen.show_layer(message.layer)
+            screen.show_layer(layer)
 
-    async def on_show_channel(self, message: ShowChannel) -> None:
-        """Show the activations of a channel on screen 5."""
+    def show_channel(self, layer: LayerName, channel: int) -> None:
+        """Show the map of a channel on screen 5."""
         from tui.screens.activations import ActivationsScreen
 
-        await self.switch_mode("activations")
+        self.switch_mode("activations")
         if isinstance(screen := self.screen, ActivationsScreen):
-            screen.show_channel(message.layer, message.channel)
+            screen.show_channel(layer, channel)
 
     # Keys of every screen
 

@@ -304,7 +304,9 @@ COMMANDS = (
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),
     # The rest.
-    Command("Q", "queue", "queue", "add this experiment, or a sweep over it, to the queue", (TRAIN,), (), "work"),
+    Command(
+        "Q", "queue", "queue", "add this experiment, or a sweep over it, to the queue", (TRAIN,), (), "work", "writes"
+    ),
     Command(
         "R",
         "resume",

@@ -17,11 +17,12 @@ from engine.event import Event
 from engine.lab import Job
 from engine.request import RequestError
 from engine.runs.events import RunsListed, RunSummary
+from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
-from engine.runs.requests import ListRuns
+from engine.runs.requests import BrowseRuns
 from engine.words import shown
-from tui.keys import ACTIVATIONS, DIGITWISE, SCREENS, Command, commands
-from tui.workspace import Workspace
+from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command, commands
+from tui.workspace import Notice, Workspace
 
 DIGIT = re.compile(r"(?:digit\s+)?(?:(train|val|test)\s+)?(\d{1,9})")
 """What a search for a digit looks like: `2130`, `digit 2130`, `train 61`."""
@@ -41,6 +42,9 @@ class Stage(Protocol):
 
     async def turn_to(self, name: str) -> None:
         """Switch to a page."""
+
+    def unused(self) -> set[str]:
+        """The names of commands that currently do nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Palette(Provider):
             answered.set()
 
         try:
-            self._workspace.ask(ListRuns(), heard)
+            self._workspace.ask(BrowseRuns(), heard)
             await asyncio.wait_for(answered.wait(), PATIENCE)
         except (RequestError, TimeoutError):
             pass  # without runs, the rest can still be chosen
@@ -126,22 +130,32 @@ class Palette(Provider):
         if not command.screens:
             await self.app.run_action(command.action_on(""), self.app)
             return
-        if mode != self._mode:
+        elsewhere = mode != self._mode
+        if elsewhere:
             await self.app.switch_mode(mode)
         screen = self.app.screen
         stage = cast(Stage, screen)
         pages = [name for name in stage.page_titles() if name in command.pages]
         if command.pages and stage.front not in command.pages and pages:
             await stage.turn_to(pages[0])
-        await self.app.run_action(command.action_on(mode), screen)
+        if elsewhere and command.effect == "changes":  # what it would change was not in view
+            self._workspace.tell(Notice(f"{command.keys} here: {command.help}", command.title))
+        elif command.name in stage.unused():
+            self._workspace.tell(Notice(f"{command.title} does nothing here now", severity="warning"))
+        else:
+            await self.app.run_action(command.action_on(mode), screen)
 
     def _open(self, run: RunSummary) -> None:
-        workspace = self._workspace
-        workspace.attempt(lambda: workspace.open(RunFolder(workspace.root / run.name)))
+        workspace, name = self._workspace, run.name.removeprefix("pretrained:")
+        folder = pretrained(name) if run.state == "bundled" else RunFolder(workspace.root / run.name)
+        workspace.attempt(lambda: workspace.open(folder))
 
     async def _go_to(self, split: SplitName, index: int) -> None:
         if self._mode not in DIGITWISE:
             await self.app.switch_mode(ACTIVATIONS)
+        stage = cast(Stage, self.app.screen)
+        if stage.front not in ONE_DIGIT:
+            await stage.turn_to(next(iter(stage.page_titles())))
         go = getattr(self.app.screen, "go_to", None)
         if go:
             go((split, index))

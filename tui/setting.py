@@ -47,6 +47,11 @@ class Setting:
         """The value as shown to the user."""
         return self.show(self.value)
 
+    @property
+    def text(self) -> str:
+        """The value as it would be typed, with all its digits."""
+        return repr(self.value).removesuffix(".0") if isinstance(self.value, float) else str(self.value)
+
     def change(self, by: int) -> None:
         """Take the next value (by 1) or the previous one (by -1): choices wrap around, numbers stop at their ends."""
         if self.step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from textual import events
 from textual.app import App
@@ -10,7 +11,7 @@ from textual.driver import Driver
 from textual.geometry import Size
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widget import AwaitMount
+from textual.widget import AwaitMount, Widget
 from textual.widgets import Input
 
 from engine.words import shown, shown_lines
@@ -26,13 +27,19 @@ class SturdyApp(App[int]):
     leaving = False
     """Whether the app has been asked to exit."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._sent: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
+        """The screen and the widget that had the keys when a key that travels was sent."""
+
     async def on_event(self, event: events.Event) -> None:
         """Pass on what the terminal sends, with three exceptions.
 
         Keys are handled one after the other. Textual hands a key to the focused widget, and runs its binding when it
         has travelled back up to the app; by then the next key of a burst, as from a slow connection, may have been
         handed to another widget: the `D` of a new note, right after the key that asks for one, would delete a run.
-        Only what is typed into a line of text still travels.
+        Only what is typed into a line of text still travels, and keys for a screen that is being set up; if another
+        screen or widget has the keys when they come back, they are dropped.
 
         A terminal smaller than `SMALLEST` is treated as that size: some of Textual's widgets cannot be narrower. The
         mouse on a widget that was removed since the last layout, such as a notification clicked twice, does nothing:
@@ -50,13 +57,16 @@ class SturdyApp(App[int]):
         await super().on_event(event)
 
     async def _press(self, event: events.Key) -> bool:
-        """Handle a key at once; False to leave it to Textual."""
+        """Handle a key at once; False to let it travel."""
         focused = self.focused
+        if event.is_forwarded:
+            return self._sent.pop(event, None) != (self.screen, focused)
         if isinstance(focused, Input) or not self.screen.is_mounted:
+            self._sent[event] = self.screen, focused
             return False
-        if isinstance(focused, Fields) and focused.press(event.key, event.character):
-            return True
-        return await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)
+        if not (isinstance(focused, Fields) and focused.press(event.key, event.character)):
+            _ = await self._check_bindings(event.key, priority=True) or await self._check_bindings(event.key)
+        return True
 
     async def action_switch_mode(self, mode: str) -> None:
         """Switch to another screen, and wait until it takes keys."""

@@ -10,7 +10,9 @@ from textual import events
 from textual.keys import _character_to_key, key_to_character
 from textual.pilot import Pilot
 
+from engine.request import Request
 from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
 from tests.tui.conftest import MakeApp
 from tests.tui.driving import until
 from tui.app import MnistTui
@@ -96,6 +98,29 @@ async def test_what_is_typed_right_after_its_key_is_no_command(still_app: MakeAp
             await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         assert run.is_dir()
         assert app.is_running
+
+
+@pytest.mark.usefixtures("quick_keys")
+async def test_a_key_is_for_the_screen_that_was_in_front(still_app: MakeApp, tmp_path: Path) -> None:
+    """A key that means nothing there does nothing, though the next one goes to a screen where it would."""
+    run = tmp_path / "runs" / "a run"
+    shutil.copytree(pretrained("cnn").path, run)
+    app = still_app(empty=True)
+    asked: list[Request] = []
+    app.workspace.train = asked.append  # type: ignore[method-assign, assignment]
+    async with app.run_test(size=(120, 40)) as pilot:
+        burst(app, "8")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        burst(app, "1", "D", "8")
+        await _taken_in(pilot)
+        burst(app, "3", "r", "1")
+        await _taken_in(pilot)
+        assert run.is_dir()
+        assert asked == []
+        copied = RunFolder(run).read_record().request
+        burst(app, "8", "home", "C", "r")  # what was just copied is trained
+        await until(pilot, lambda: bool(asked))
+        assert asked == [copied]
 
 
 @pytest.mark.usefixtures("quick_keys")

@@ -426,6 +426,7 @@ async def test_a_cell_of_the_matrix_leads_to_its_digits(still_app: MakeApp, size
         assert {(d.actual, d.predicted) for d in screen.shown.digits} == {(9, 9)}
         await pilot.press("escape")
         await settled(pilot, screen)
+        assert (screen.front, screen.order) == ("matrix", "random")  # as before the first cell
         assert (screen.shown.digit, screen.shown.predicted) == (-1, -1)
 
 

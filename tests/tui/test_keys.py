@@ -45,6 +45,7 @@ def test_what_deletes_or_renames_says_so() -> None:
     assert {"delete", "rename", "note", "undo", "resume", "stop"} <= changing
     assert {command.name for command in COMMANDS if command.effect == "writes"} == {
         "run",
+        "queue",
         "export",
         "export_second",
         "screenshot",
@@ -152,6 +153,12 @@ async def test_the_palette_finds_actions_screens_runs_and_digits(still_app: Make
         await until(pilot, lambda: isinstance(app.screen, FiltersScreen))
         await choose("wide kernels")
         await until(pilot, lambda: app.workspace.what == str(a_run))
+        await choose("runs delete")  # what it would delete is not in view
+        await until(pilot, lambda: getattr(app.screen, "mode", "") == "runs")
+        assert "D here: move to the trash folder" in list(app._notifications)[-1].message
+        assert a_run.is_dir()
+        await choose("pretrained:cnn-bn")
+        await until(pilot, lambda: app.workspace.bundled and app.workspace.variant == "cnn-bn")
         await choose("digits mistakes")  # an action of another screen
         await until(pilot, lambda: getattr(app.screen, "mode", "") == "digits")
         screen = app.screen

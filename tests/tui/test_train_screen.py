@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from msgspec.structs import replace
-from textual.events import MouseScrollDown, MouseScrollUp, Paste
+from textual.events import AppBlur, AppFocus, MouseScrollDown, MouseScrollUp, Paste
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -285,6 +285,54 @@ async def test_a_field_is_edited_after_enter_or_a_digit_and_left_by_enter_or_esc
         assert form.values["learning_rate"] == 0.0005
         assert form.values["seed"] == 1
         assert app.focused is not form
+
+
+async def test_what_is_typed_stays_in_its_field(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+        await pilot.press("s", "down", "6")
+        app.post_message(AppBlur())  # another window is in front for a while
+        await drawn(pilot)
+        assert form.values["epochs"] == 15
+        app.post_message(AppFocus())
+        await until(pilot, lambda: app.focused is form)
+        await pilot.press("4")
+        assert form.text == "64"
+        await pilot.click(RequestForm, offset=(20, 3))  # the next field
+        await drawn(pilot)
+        assert (form.values["epochs"], form.values["batch_size"]) == (64, 64)
+        assert not form.editing
+        await pilot.press("enter", "escape", "down", "enter")  # nothing was typed
+        form.fill(Train(learning_rate=0.00012345678))
+        await pilot.press("enter", "enter")
+        assert form.values["learning_rate"] == 0.00012345678
+
+
+async def test_a_click_on_another_place_only_selects(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+        await pilot.click(RequestForm, offset=(20, 1))
+        await drawn(pilot)
+        assert (app.focused, form.values["batch_norm"]) == (form, False)
+        await pilot.click(RequestForm, offset=(20, 1))
+        await drawn(pilot)
+        assert form.values["batch_norm"]
+
+
+async def test_another_run_is_seen_whole(still_app: MakeApp, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press("left", "plus", "plus")
+        loss = train_screen(app).query_one("#loss", Chart)
+        assert (loss.cursor, loss.zoom) == (15, 2)
+        app.workspace.open(made(tmp_path / "runs", "mine", Train(), [0.9, 0.95]))
+        await until(pilot, lambda: loss.cursor is None)
+        assert loss.zoom == 0
 
 
 async def test_digits_go_to_screens_unless_a_number_is_selected(still_app: MakeApp) -> None:

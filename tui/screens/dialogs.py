@@ -33,7 +33,7 @@ class HelpScreen(Dialog[None]):
     """Lists every key of the screen behind it."""
 
     BINDINGS = [
-        ("escape,question_mark,enter", "dismiss", "close"),
+        ("escape", "dismiss", "close"),
         ("up", "scroll(-1)", "up"),
         ("down", "scroll(1)", "down"),
         ("pageup", "scroll(-10)", "far up"),
@@ -58,9 +58,15 @@ class HelpScreen(Dialog[None]):
                 yield Static(self._table(""), id="keys")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """List only the keys that match."""
+        """List only the keys that match; the key that opened the help closes it."""
+        if event.value == "?":
+            self.dismiss()
+            return
         self.query_one("#keys", Static).update(self._table(event.value.lower().strip()))
         self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def on_input_submitted(self) -> None:
+        self.dismiss()
 
     def action_scroll(self, lines: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)

@@ -51,6 +51,8 @@ class DigitsScreen(InspectScreen):
     matrix: State[bool] = State(False)
     """Whether the cursor is in the matrix, which replaces the grid where there is no room for both."""
     _export_matrix = False
+    _before: tuple[DigitOrder, int, int] | None = None
+    """What was listed before a cell of the matrix was opened; None unless its digits are listed."""
 
     def body(self) -> Iterable[Widget]:
         """The grid; beside it the digit under the cursor and the confusion matrix."""
@@ -132,10 +134,11 @@ class DigitsScreen(InspectScreen):
 
     def _draw_legend(self) -> None:
         span, words = self._span(), "pixel"
-        if self._matrix_in_front() and self.evaluated:
+        counts = self.matrix and self.evaluated is not None
+        if counts and self.evaluated:
             errors = (n for a, row in enumerate(self.evaluated.confusion) for p, n in enumerate(row) if a != p)
             span, words = Span(0.0, float(max(errors))), "errors (log)"
-        self.query_one(Legend).show(self.view, span, words)
+        self.query_one(Legend).show(self.view, span, words, counts=counts)
 
     def _sheet(self, shown: DigitsShown) -> Sheet:
         sign = glyphs().arrow
@@ -241,11 +244,16 @@ class DigitsScreen(InspectScreen):
     def action_zoom(self) -> None:
         """Show only the digit and its probabilities, or go back; in the matrix, show the digits that a cell counts."""
         if self.matrix:
-            self.digit, self.predicted = self.query_one(Confusion).at
-            self.order = "most-certain" if self.digit == self.predicted else "mistakes"
+            self._before = self._before or (self.order, self.digit, self.predicted)
+            actual, predicted = self.query_one(Confusion).at
+            self._list("most-certain" if actual == predicted else "mistakes", actual, predicted)
             self.matrix = False
         else:
             super().action_zoom()
+
+    def on_bars_chosen(self, message: Bars.Chosen) -> None:
+        """Show only the digits of the clicked class."""
+        self.digit = message.number
 
     def on_confusion_opened(self) -> None:
         self.matrix = True
@@ -255,8 +263,18 @@ class DigitsScreen(InspectScreen):
         """Go back step by step: from the enlarged digit, from the matrix, from the digits of a cell or a class."""
         if self.zoomed or self.matrix:
             self.zoomed = self.matrix = False
+        elif self._before:
+            self._list(*self._before)
+            self._before, self.matrix = None, True
         else:
-            self.digit = self.predicted = -1
+            self._list(self.order, -1, -1)
+
+    def _list(self, order: DigitOrder, digit: int, predicted: int) -> None:
+        """List these digits, in one request."""
+        self.set_reactive(DigitsScreen.order, order)
+        self.set_reactive(DigitsScreen.digit, digit)
+        self.set_reactive(DigitsScreen.predicted, predicted)
+        self.update()
 
     def action_previous_digit(self) -> None:
         self.grid.move(-1, 0)

@@ -16,7 +16,6 @@ from engine.request import Request, RequestError
 from tui.drawing.raster import Span
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
-from tui.screens.links import ShowChannel
 from tui.screens.state import State
 from tui.setting import Setting
 from tui.widgets.lines import ProgressLine
@@ -137,7 +136,8 @@ class FiltersScreen(InspectScreen):
 
     def show_layer(self, layer: LayerName) -> None:
         """Show the kernels of a convolution."""
-        self.grid.cursor = 0
+        for grid in self.query(RasterGrid):  # before the first visit there is none
+            grid.cursor = 0
         self.layer = layer
 
     def settings(self) -> Sequence[Setting]:
@@ -166,7 +166,8 @@ class FiltersScreen(InspectScreen):
     def _epoch_of(self, text: str) -> int:
         epochs = self.shown.epochs if self.shown else ()
         if not text.isdecimal() or int(text) not in epochs:
-            raise RequestError(f"this run keeps filters of epochs {epochs[0]} to {epochs[-1]}, not of {text!r}")
+            kept = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch yet"
+            raise RequestError(f"this run keeps filters of {kept}, not of {text!r}")
         return int(text)
 
     def figure(self) -> DrawFigure | None:
@@ -202,4 +203,4 @@ class FiltersScreen(InspectScreen):
             super().action_zoom()
             return
         rows, columns = self._order(self.shown)
-        self.post_message(ShowChannel(self.layer, rows[self.grid.cursor // len(columns)]))
+        self.host.show_channel(self.layer, rows[self.grid.cursor // len(columns)])

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
+from engine.inspection.requests import LayerName
 from tui.keys import PAGED, Command, commands
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
@@ -24,6 +25,12 @@ class Host(Protocol):
     workspace: Workspace
     leaving: bool
     """Whether the app has been asked to exit."""
+
+    def show_filters(self, layer: LayerName) -> None:
+        """Show the filters of a convolution on screen 4."""
+
+    def show_channel(self, layer: LayerName, channel: int) -> None:
+        """Show the map of a channel on screen 5."""
 
 
 class LabScreen(Screen[None]):
@@ -94,8 +101,11 @@ class LabScreen(Screen[None]):
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         for row in self.query(Settings):
-            row.leave, row.warn = self.leave_settings, self._warn
+            row.leave, row.warn, row.turn = self.leave_settings, self._warn, self._turn_to_place
         self.update()
+
+    def _turn_to_place(self, place: int) -> None:
+        self.call_later(self.turn_to, list(self.page_titles())[place])
 
     def _warn(self, problem: str) -> None:
         self.workspace.tell(Notice(problem, severity="warning"))
@@ -111,10 +121,10 @@ class LabScreen(Screen[None]):
         if self.ready and self in self.app.screen_stack:
             self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
             self.query_one(KeyBar).show(self.live_commands())
-            titles = self.page_titles()
-            for row in self.query(Settings):
-                row.show(list(titles.values()), list(titles).index(self.front), self.settings())
             self.draw()
+            titles = self.page_titles()
+            for row in self.query(Settings):  # after the drawing, which forgets what belongs to another network
+                row.show(list(titles.values()), list(titles).index(self.front), self.settings())
 
     def draw(self) -> None:
         """Draw the widgets between the settings and the key bar."""

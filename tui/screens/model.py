@@ -14,7 +14,6 @@ from engine.network.events import NetworkEvent
 from engine.request import Request
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen
-from tui.screens.links import ShowLayer
 from tui.widgets.layers import LayerTable
 from tui.widgets.lines import ProgressLine
 
@@ -57,13 +56,16 @@ class ModelScreen(InspectScreen):
         self.update()
 
     def on_layer_table_opened(self, message: LayerTable.Opened) -> None:
-        """Show the filters of a convolution."""
-        if layer := next((known for known in CONVOLUTIONS if known == message.layer), None):
-            self.post_message(ShowLayer(layer))
+        self._open(message.layer)
 
     def action_open_layer(self) -> None:
         """Show the filters of the layer under the cursor, if it is a convolution."""
-        self.query_one(LayerTable).open()
+        if here := self.query_one(LayerTable).here:
+            self._open(here.name)
+
+    def _open(self, layer: str) -> None:
+        if known := next((name for name in CONVOLUTIONS if name == layer), None):
+            self.host.show_filters(known)
 
     def figure(self) -> DrawFigure | None:
         return self.as_drawn(self.summary)

@@ -64,6 +64,8 @@ class TrainScreen(LabScreen):
         super().__init__()
         self.traces = RunTraces()
         """The curves of the open run."""
+        self._seen: RunHistory | None = None
+        """The history that was drawn last."""
 
     def body(self) -> Iterable[Widget]:
         """Charts beside what is open and the form, which are hidden where there is no room for both."""
@@ -93,6 +95,9 @@ class TrainScreen(LabScreen):
     def draw(self) -> None:
         """Draw the open run; the curves of a long one are prepared in parts, and drawn once they are complete."""
         history = self.workspace.history
+        if history is not self._seen:  # another run, which need not have the epochs that were looked at
+            self._seen = history
+            self._charts(lambda chart: chart.look(None, 0))
         if self.traces.follow(history):
             self._show_loss(history)
             self._show_accuracy(history)
@@ -102,7 +107,7 @@ class TrainScreen(LabScreen):
         self._show_facts()
         self._show_progress(history)
         if self.workspace.draft:
-            self.call_after_refresh(self._take_draft)
+            self._take_draft()
 
     def _show_loss(self, history: RunHistory) -> None:
         xs, ys = self.traces.running.points()
@@ -231,11 +236,12 @@ class TrainScreen(LabScreen):
             self.notify("a run is under way: x stops it", severity="warning")
             return
         if request := self._experiment():
-            self.remove_class("-form")
+            self.action_leave()
             self.workspace.train(request)
 
     def _experiment(self) -> Train | None:
         """The experiment in the form; None, after a notification, if it is invalid."""
+        self._take_draft()  # in a burst, the screen has not been drawn since the experiment was copied
         form = self.query_one(RequestForm)
         try:
             request = form.request()
@@ -288,13 +294,14 @@ class TrainScreen(LabScreen):
 
     def action_settings(self) -> None:
         """Go to the form; on a narrow terminal, show it instead of the charts."""
+        self._take_draft()
         self.add_class("-form")
         self.query_one(RequestForm).step_in()
 
     def action_leave(self) -> None:
         """Leave the form for the table of epochs."""
         self.remove_class("-form")
-        self.query_one(EpochTable).focus()
+        self.set_focus(self.query_one(EpochTable))
 
     def action_log_axis(self) -> None:
         self.logarithmic = not self.logarithmic
@@ -324,7 +331,7 @@ class TrainScreen(LabScreen):
         act(loss)
         accuracy.look(loss.cursor, loss.zoom)
 
-    async def _take_draft(self) -> None:
+    def _take_draft(self) -> None:
         """Load the workspace's draft into the form."""
         if (request := self.workspace.draft) and self.ready:
             self.workspace.draft = None

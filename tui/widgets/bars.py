@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+from textual.events import Click
+from textual.message import Message
+
 from tui.drawing.cells import Cell, cells
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
@@ -31,6 +34,18 @@ class Bars(CellWidget):
         """Show the probabilities `shares`, each from 0 to 1; `role` is what the class `actual` is called."""
         self.title, self.shares, self.actual, self.predicted, self.role = title, shares, actual, predicted, role
         self.redraw()
+
+    class Chosen(Message):
+        """A class was chosen with the mouse."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
+    def on_click(self, event: Click) -> None:
+        """Choose the clicked class."""
+        if (number := self.class_at(event.y)) is not None:
+            self.post_message(self.Chosen(number))
 
     def class_at(self, y: int) -> int | None:
         """The class whose bar is on line `y` of the widget; None if there is none."""

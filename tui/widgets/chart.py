@@ -126,7 +126,7 @@ class Chart(CellWidget):
     def _title(self) -> list[Cell]:
         g, quiet = glyphs(), ink(self.app, "quiet")
         facts = ["log"] if self.plot.logarithmic else []
-        facts += [f"zoom {2**self.zoom}x"] if self.zoom else []
+        facts += [f"zoom {2 ** min(self.zoom, self.plot.deepest)}x"] if self.zoom else []
         row = cells((g.rule + " ", ink(self.app, "rule")), (self.title, ink(self.app, "foreground", bold=True)))
         return row + cells(*((f" {fact}", quiet) for fact in facts), (" ", quiet))
 

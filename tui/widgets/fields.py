@@ -15,8 +15,8 @@ from tui.widgets.cells import CellWidget
 
 TYPED = frozenset("0123456789.-+eE")
 """The characters of numbers."""
-BEGINS = frozenset("0123456789.-")
-"""The characters that begin a new number in the selected field."""
+BEGINS = frozenset("0123456789")
+"""The characters that begin a new number in the selected field; `-` and `.` mean something on most screens."""
 
 
 class Fields(CellWidget, can_focus=True):
@@ -38,6 +38,8 @@ class Fields(CellWidget, can_focus=True):
         """Index in `text` of the next character."""
         self.problem = ""
         """Why the typed or chosen value is not possible; empty if it is."""
+        self._fresh = False
+        """Whether it got the focus and has not been clicked since."""
         self.leave: Callable[[], None] = lambda: None
         """Called when the user leaves the fields."""
         self.warn: Callable[[str], None] = lambda _problem: None
@@ -50,6 +52,8 @@ class Fields(CellWidget, can_focus=True):
             self.text, self.problem = None, ""
         at = next((n for n, each in enumerate(settings) if each.name == name), min(self.at, len(settings) - 1))
         self.settings, self.at = settings, max(0, at)
+        if not settings and self.has_focus:
+            self.leave()
         self.redraw()
 
     @property
@@ -68,7 +72,7 @@ class Fields(CellWidget, can_focus=True):
 
     def step_in(self) -> None:
         """Take the focus; if the fields have it already, select the next one."""
-        if self.has_focus:
+        if self.screen.focused is self:
             self._select((self.at + 1) % len(self.settings))
         else:
             self.screen.set_focus(self)  # at once, while `focus` would wait
@@ -91,7 +95,7 @@ class Fields(CellWidget, can_focus=True):
                 self._attempt(lambda: setting.change(1 if key in ("right", "l") else -1))
             case "enter":
                 if setting.parse:
-                    self._edit(setting.shown)
+                    self._edit(setting.text)
                 else:
                     self._attempt(lambda: setting.change(1))
             case "escape":
@@ -159,7 +163,8 @@ class Fields(CellWidget, can_focus=True):
         """Take the typed value; False, with the reason in `problem`, if it is not possible."""
         text, setting = self.text or "", self.settings[self.at]
         self.text = None
-        if self._attempt(lambda: setting.enter(text)):
+        if text == setting.text or self._attempt(lambda: setting.enter(text)):
+            self._stop()
             return True
         problem = self.problem
         self._edit(text)
@@ -197,8 +202,14 @@ class Fields(CellWidget, can_focus=True):
     # Focus and mouse
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """When the focus goes, take what was typed if it is possible, and forget it otherwise."""
+        """When the focus goes, take what was typed if it is possible, and forget it otherwise.
+
+        Another window in front of the terminal changes nothing: the user goes on typing afterwards.
+        """
         super().watch_has_focus(has_focus)
+        self._fresh = has_focus
+        if not self.app.app_focus:
+            return
         if not has_focus and self.text is not None and not self._enter():
             self._stop()
         self.edited()
@@ -207,9 +218,12 @@ class Fields(CellWidget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """Select the clicked setting; a click on the selected one changes it, or begins to edit it."""
         at = self.field_at(event.x, event.y)
+        fresh, self._fresh = self._fresh, False  # this very click may have given it the focus
         if at is None:
             return
-        if at == self.at and self.has_focus:
+        if self.editing and at != self.at and not self._enter():
+            self._stop()
+        if at == self.at and self.has_focus and not fresh and not self.editing:
             self.press("enter", None)
         else:
             self._select(at)
@@ -221,7 +235,7 @@ class Fields(CellWidget, can_focus=True):
     # Drawing
 
     def value_cells(self, number: int) -> list[Cell]:
-        """The value of a setting: between angles if it is selected, with a caret while it is edited."""
+        """The value of a setting; if it is selected, between angles, or between brackets where it can be typed."""
         setting, g = self.settings[number], glyphs()
         if number != self.at or not self.has_focus:
             return cells((f" {setting.shown} ", ink(self.app, "foreground")))
@@ -233,4 +247,5 @@ class Fields(CellWidget, can_focus=True):
             character, style = row[1 + self.caret]
             row[1 + self.caret] = (character, style + ink(self.app, "primary", reverse=True))
             return row
-        return cells((f"{g.left}{setting.shown}{g.right}", bright))
+        left, right = ("[", "]") if setting.parse else (g.left, g.right)
+        return cells((f"{left}{setting.shown}{right}", bright))

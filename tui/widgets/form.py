@@ -32,6 +32,8 @@ class RequestForm(Fields):
         self.kind, self.title = request, title
         self.fields = [field for field in parameters(request) if not field.fixed]
         self.values: dict[str, Any] = {field.name: field.default for field in self.fields}
+        self._top = 0
+        """Index of the first visible field."""
         self.settings = self._settings()
 
     def _settings(self) -> list[Setting]:
@@ -84,7 +86,8 @@ class RequestForm(Fields):
         help_ = self._help() if self.has_focus else ""
         words = _wrapped(problem or help_, width - 1)[: max(0, height - 4)]
         room = height - 1 - (len(words) + 1 if words else 0)
-        for number in range(self._top(room), min(self._top(room) + room, len(self.fields))):
+        self._top = min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
+        for number in range(self._top, min(self._top + room, len(self.fields))):
             here = number == self.at and self.has_focus
             name = cells(
                 (f" {self.settings[number].label:<{LABEL - 1}}", ink(self.app, "foreground" if here else "quiet"))
@@ -92,10 +95,6 @@ class RequestForm(Fields):
             rows.append(clipped(name + self.value_cells(number), width, quiet))
         style = ink(self.app, "error" if problem else "quiet")
         return rows + ([[], *(cells((f" {line}", style)) for line in words)] if words else [])
-
-    def _top(self, room: int) -> int:
-        """Index of the first visible field."""
-        return min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
 
     def _help(self) -> str:
         field = self.fields[self.at]
@@ -108,7 +107,7 @@ class RequestForm(Fields):
         self.redraw()
 
     def field_at(self, x: int, y: int) -> int | None:
-        number = y - 1 + self._top(self.size.height - 1)
+        number = y - 1 + self._top
         return number if 0 <= number < len(self.fields) and y >= 1 else None
 
 

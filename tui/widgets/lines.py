@@ -96,11 +96,11 @@ class KeyBar(CellWidget):
         if not self.commands:
             return []
         *entries, last = [command for command in self.commands if command.label]
-        shown = [*entries, last]
-        while entries and self._width(shown) > width:
+        last = replace(last, label="more" if len(entries) + 1 < len(self.commands) else last.label)
+        while entries and self._width([*entries, last]) > width:
             entries.pop()
-            shown = [*entries, replace(last, label="more")]
-        return shown
+            last = replace(last, label="more")
+        return [*entries, last]
 
     @staticmethod
     def _width(entries: list[Command]) -> int:

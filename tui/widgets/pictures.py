@@ -425,12 +425,23 @@ class Legend(CellWidget):
         self.view: View | None = None
         self.words = ""
         self.sides = ("", "")
+        self.counts = False
 
-    def show(self, view: View, span: Span | None, words: str = "", sides: tuple[str, str] = ("", "")) -> None:
+    def show(
+        self,
+        view: View,
+        span: Span | None,
+        words: str = "",
+        sides: tuple[str, str] = ("", ""),
+        *,
+        counts: bool = False,
+    ) -> None:
         """Show the colours of `view` over `span`.
 
-        `words` say what the values are; `sides`, what negative and positive ones mean in the diverging map.
+        `words` say what the values are; `sides`, what negative and positive ones mean in the diverging map; `counts`
+        are coloured from the paper on, as in the confusion matrix.
         """
+        self.counts = counts
         self.view, self.span, self.words = view, span, words
         self.sides = sides if view.colours == "diverging" else ("", "")
         self.redraw()
@@ -460,9 +471,13 @@ class Legend(CellWidget):
 
     def _gradient(self, colours: Palette, width: int) -> list[Cell]:
         size = max(8, min(32, width // 6)) // 2 * 2 + 1  # odd, so that zero has a cell
-        sample = quantise(np.linspace(0, 1, size)[None, :].repeat(2, axis=0), Span(0, 1), colours.count)
-        painted = paint(sample, colours)[0]
-        if colours.name == "diverging":
+        shares = np.linspace(0, 1, size)
+        sample = quantise(shares, Span(0, 1), colours.count)
+        if self.counts:
+            dark = self.app.current_theme.dark
+            sample = np.array([colours.from_paper(share, dark=dark) for share in shares.tolist()], np.int16)
+        painted = paint(sample[None, :].repeat(2, axis=0), colours)[0]
+        if colours.name == "diverging" and not self.counts:
             painted[size // 2] = ("0", colours.writing(colours.count // 2))
         return self._between(painted)
 

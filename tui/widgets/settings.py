@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from rich.cells import cell_len
+from textual import events
 
 from tui.drawing.cells import Cell, cells, clipped, trimmed
 from tui.drawing.terminal import glyphs
@@ -25,6 +28,10 @@ class Settings(Fields):
         self.front = 0
         self._ends: list[tuple[int, int, int]] = []
         """Row, and first and last column of each setting."""
+        self._titles: list[tuple[int, int]] = []
+        """First and last column of each title of a page; empty where only one is shown."""
+        self.turn: Callable[[int], None] = lambda _place: None
+        """Called with the index of a page whose title was clicked."""
 
     def show(self, pages: Sequence[str], front: int, settings: Sequence[Setting]) -> None:
         """Show these; `front` is the index of the page in front."""
@@ -46,9 +53,13 @@ class Settings(Fields):
     def _pages(self, *, short: bool = False) -> list[Cell]:
         """The titles of the pages; `short`: only that of the page in front, with its place."""
         quiet, bold = ink(self.app, "quiet"), ink(self.app, "primary", bold=True, reverse=True)
+        self._titles = []
         if short and self.pages:
             return cells((f" {self.pages[self.front]} ", bold), (f" {self.front + 1}/{len(self.pages)} ", quiet))
         parts = [(f" {title} ", bold if number == self.front else quiet) for number, title in enumerate(self.pages)]
+        for text, _ in parts:
+            begin = self._titles[-1][1] if self._titles else 0
+            self._titles.append((begin, begin + cell_len(text)))
         return cells(*parts, *([(" ", quiet)] if parts else []))
 
     def _settings(self) -> tuple[list[Cell], list[tuple[int, int]]]:
@@ -67,7 +78,7 @@ class Settings(Fields):
         quiet = ink(self.app, "quiet")
         mark = cells((glyphs().ellipsis, quiet))
         fits = len(trimmed(row, 0)) <= width
-        shift = 0 if fits or not self.has_focus else max(0, ends[self.at][1] - (width - len(mark)))
+        shift = 0 if fits or not ends or not self.has_focus else max(0, ends[self.at][1] - (width - len(mark)))
         self._ends = [(line, begin - shift, end - shift) for begin, end in ends]
         if not shift:
             return clipped(row, width, quiet)
@@ -75,6 +86,14 @@ class Settings(Fields):
         if rest and not rest[0][0]:  # the second half of a wide character
             rest[0] = (" ", quiet)
         return (mark + clipped(rest, width - len(mark), quiet))[:width]
+
+    def on_click(self, event: events.Click) -> None:
+        """Turn to the page whose title was clicked, or select or change a setting."""
+        page = next((n for n, (begin, end) in enumerate(self._titles) if event.y == 0 and begin <= event.x < end), None)
+        if page is None:
+            super().on_click(event)
+        else:
+            self.turn(page)
 
     def field_at(self, x: int, y: int) -> int | None:
         return next((n for n, (row, begin, end) in enumerate(self._ends) if row == y and begin <= x < end), None)

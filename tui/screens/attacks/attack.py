@@ -18,7 +18,7 @@ from engine.event import Event, JobFailed
 from engine.figures.requests import DrawFigure
 from engine.lab import Job
 from engine.network.events import NetworkEvent
-from engine.request import Request
+from engine.request import Request, RequestError
 from engine.words import percent
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.raster import Span
@@ -33,6 +33,7 @@ from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.workspace import Notice
 
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
 PIXEL = Span(0.0, 1.0)
@@ -129,6 +130,8 @@ class AttackPage(OptionsPage):
 
     def anew(self) -> None:
         self.step = 0
+        for chart in self.query(Chart):
+            chart.look(None, 0)
         self.set_reactive(AttackPage.frame, None)
         self.set_reactive(AttackPage.halted, False)
 
@@ -275,6 +278,14 @@ class AttackPage(OptionsPage):
         return unused
 
     # Keys
+
+    def on_bars_chosen(self, message: Bars.Chosen) -> None:
+        """Attack towards the clicked class, if the attack has a target."""
+        if (target := self._target()) and target.name == "target":
+            try:
+                target.apply(message.number)
+            except RequestError as error:
+                self.workspace.tell(Notice(str(error), severity="warning"))
 
     def on_raster_grid_moved(self) -> None:
         if self.shown and self.shown.attack == self.attack_name:

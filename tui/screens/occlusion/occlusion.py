@@ -215,6 +215,10 @@ class OcclusionPage(PatchPage):
 
     # Keys
 
+    def on_bars_chosen(self, message: Bars.Chosen) -> None:
+        """Watch the clicked class."""
+        self.desk.watch_class(message.number)
+
     def on_maps_moved(self) -> None:
         if self.occlusion:
             self._draw_patched()

@@ -90,6 +90,10 @@ class PatchScreen(InspectPages):
     def action_next_baseline(self) -> None:
         self._step("baseline", 1)
 
+    def watch_class(self, number: int) -> None:
+        """Watch the probability of a class."""
+        self._change("watch", str(number))
+
     def action_next_class(self) -> None:
         """Watch the next class: true, predicted, 0, 1 and so on."""
         self._step("watch", 1)
