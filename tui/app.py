@@ -60,6 +60,8 @@ class MnistTui(SturdyApp):
         super().__init__()
         self.workspace = Workspace(root, run, weights, wake=self._wake)
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
+        self.came_from: dict[str, str] = {}
+        """The screens that led to others, by the mode of these."""
         self._drawing: Timer | None = None
         self._drawn_at = 0.0
         self._reader: Timer | None = None
@@ -132,6 +134,7 @@ class MnistTui(SturdyApp):
         """Show the filters of a convolution on screen 4."""
         from tui.screens.filters import FiltersScreen
 
+        self.came_from["filters"] = self.current_mode
         self.switch_mode("filters")
         if isinstance(screen := self.screen, FiltersScreen):
             screen.show_layer(layer)
@@ -140,9 +143,15 @@ class MnistTui(SturdyApp):
         """Show the map of a channel on screen 5."""
         from tui.screens.activations import ActivationsScreen
 
+        self.came_from["activations"] = self.current_mode
         self.switch_mode("activations")
         if isinstance(screen := self.screen, ActivationsScreen):
             screen.show_channel(layer, channel)
+
+    def go_back(self, mode: str) -> None:
+        """Return from the screen `mode` to the one that led there, once."""
+        if before := self.came_from.pop(mode, None):
+            self.switch_mode(before)
 
     # Keys of every screen
 

@@ -142,6 +142,7 @@ COMMANDS = (
     Command("enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack"), "look"),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
+    Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),
     Command("shift+tab", "previous_page", "", "go to the previous page", PAGED, (), "page"),
     Command("s", "settings", "settings", "go to the form, or to its next field", (TRAIN,), (), "page"),
     Command(
@@ -155,7 +156,7 @@ COMMANDS = (
     ),
     Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),
     Command("escape", "back", "", "go back from the enlarged selection, or to the first page", PICTURES, (), "page"),
-    Command("escape", "back", "", "go back to the list; there, remove all marks", (RUNS,), (), "page"),
+    Command("escape", "back", "", "go back to the list; there, remove the filter, then all marks", (RUNS,), (), "page"),
     # Settings with a key of their own.
     Command("y", "log_axis", "log loss", "switch the loss axis between logarithmic and linear", (TRAIN,), (), "choose"),
     Command(
@@ -299,7 +300,7 @@ COMMANDS = (
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
-    Command("0", "zoom_reset", "", "show the whole horizontal axis", (TRAIN,), (), "look"),
+    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), (), "look"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),

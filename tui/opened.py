@@ -124,6 +124,8 @@ class Opened:
             facts.append(Fact("imported", EPOCH))
         if history.total_epochs:
             facts.append(Fact(f"epoch {history.epoch}/{history.total_epochs}", EPOCH))
+        if trained and not history.epochs and history.state in ("stopped", "interrupted", "failed"):
+            facts.append(Fact("untrained", EPOCH))
         if history.epochs:
             facts.append(Fact(f"test {percent(history.epochs[-1].test_accuracy)}", ACCURACY))
         return tuple(facts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast, get_args
+from typing import Protocol, cast, get_args, runtime_checkable
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
@@ -22,6 +23,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.requests import BrowseRuns
 from engine.words import shown
 from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command, commands
+from tui.opened import short_name
 from tui.workspace import Notice, Workspace
 
 DIGIT = re.compile(r"(?:digit\s+)?(?:(train|val|test)\s+)?(\d{1,9})")
@@ -47,6 +49,17 @@ class Stage(Protocol):
         """The names of commands that currently do nothing."""
 
 
+@runtime_checkable
+class Digitwise(Protocol):
+    """A screen about the current digit."""
+
+    def go_to(self, digit: tuple[SplitName, int]) -> None:
+        """Make the digit at this split and index the current one."""
+
+    def digits_in_split(self) -> int:
+        """The number of digits in the split; 0 while unknown."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """Something to choose."""
@@ -60,6 +73,8 @@ class Palette(Provider):
     """Provides everything that can be chosen to Textual's command palette."""
 
     _runs: tuple[RunSummary, ...] = ()
+    _listed: asyncio.Event
+    """Set once the runs are known, or cannot be."""
 
     @property
     def _workspace(self) -> Workspace:
@@ -70,19 +85,18 @@ class Palette(Provider):
         return str(getattr(self.screen, "mode", ""))
 
     async def startup(self) -> None:
-        """Read the list of runs."""
-        answered = asyncio.Event()
+        """Ask for the list of runs, and do not wait: Textual would cancel that with the next character."""
+        self._listed = listed = asyncio.Event()
 
         def heard(_job: Job, event: Event) -> None:
             if isinstance(event, RunsListed):
                 self._runs = event.runs
-            answered.set()
+            listed.set()
 
         try:
             self._workspace.ask(BrowseRuns(), heard)
-            await asyncio.wait_for(answered.wait(), PATIENCE)
-        except (RequestError, TimeoutError):
-            pass  # without runs, the rest can still be chosen
+        except RequestError:
+            listed.set()  # without runs, the rest can still be chosen
 
     def _own(self) -> Iterator[Entry]:
         """The actions of the screen behind the palette, and of the program."""
@@ -100,7 +114,7 @@ class Palette(Provider):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
         for run in self._runs:
             note = f"  {run.note}" if run.note else ""
-            words = f"run {shown(run.name)}{shown(note)}"
+            words = f"run {shown(run.name)}  {short_name(run.name)}{shown(note)}"
             yield Entry(words, "open this run on all screens", partial(self._open, run))
 
     def _action(self, command: Command, mode: str, title: str) -> Entry:
@@ -117,11 +131,17 @@ class Palette(Provider):
             split = next((name for name in SPLITS if name == found[1]), self._workspace.digit[0])
             index = int(found[2])
             yield Hit(
-                1.0, f"digit {split} {index}", lambda: self._go_to(split, index), help="make it the current digit"
+                1.0,
+                f"digit {split} {index}",
+                lambda: self._go_to(split, index),
+                help="make it the current digit",
             )
         matcher = self.matcher(query)
-        for own, entries in ((1.0, self._own()), (0.9, self._rest())):
-            for entry in entries:
+        for own, find in ((1.0, self._own), (0.9, self._rest)):
+            if find == self._rest:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._listed.wait(), PATIENCE)
+            for entry in find():
                 if (score := matcher.match(f"{entry.title} {entry.help}")) > 0:
                     words = matcher.highlight(entry.title)
                     yield Hit(score * own, words, entry.perform, help=entry.help)
@@ -156,9 +176,13 @@ class Palette(Provider):
         stage = cast(Stage, self.app.screen)
         if stage.front not in ONE_DIGIT:
             await stage.turn_to(next(iter(stage.page_titles())))
-        go = getattr(self.app.screen, "go_to", None)
-        if go:
-            go((split, index))
+        screen = self.app.screen
+        if isinstance(screen, Digitwise):
+            count = screen.digits_in_split() if split == self._workspace.digit[0] else 0
+            if count and index >= count:
+                self._workspace.tell(Notice(f"the {split} split has digits 0 to {count - 1}", severity="warning"))
+            else:
+                screen.go_to((split, index))
 
 
 class PaletteScreen(CommandPalette):

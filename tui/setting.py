@@ -10,16 +10,10 @@ from typing import Any
 import msgspec
 
 from engine.request import Parameter, RequestError
+from tui.drawing.words import worded
 
 UNIT_STEPS = tuple(factor * 10.0**power for power in range(-6, 7) for factor in (1, 2, 5))
 """What numbers without a ladder of their own step through if they have a fraction: 1, 2 or 5 times a power of ten."""
-
-
-def plain(value: Any) -> str:
-    """A value as people read it: `on` and `off`, numbers without trailing zeros."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ class Setting:
     """The value after (1) or before (-1) another; None to step through `choices`."""
     parse: Callable[[str], Any] | None = None
     """The value of a typed text, raising RequestError; None where nothing can be typed."""
-    show: Callable[[Any], str] = plain
+    show: Callable[[Any], str] = worded
     """The value as shown to the user."""
     help: str = ""
     """One line: a noun phrase with the unit."""
@@ -78,7 +72,7 @@ def of_parameter(
     ladder: Sequence[float] = (),
     label: str = "",
     choices: Sequence[Any] = (),
-    show: Callable[[Any], str] = plain,
+    show: Callable[[Any], str] = worded,
 ) -> Setting:
     """The setting of a request's parameter.
 

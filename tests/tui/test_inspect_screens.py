@@ -440,7 +440,8 @@ async def test_a_filter_leads_to_its_activations(still_app: MakeApp) -> None:
         assert isinstance(screen, ActivationsScreen)
         await settled(pilot, screen)
         assert (screen.layer, screen.grid.cursor) == ("conv1", 3)
-        await go(pilot, "4", FiltersScreen)
+        await pilot.press("escape")  # back to where it came from, once
+        await until(pilot, lambda: app.screen is filters)
         await pilot.press("escape", "tab")
         await settled(pilot, filters)
         await pilot.press("down", "down", "enter", "enter")

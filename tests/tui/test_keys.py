@@ -74,7 +74,6 @@ def test_the_pages_are_those_of_the_screen(mode: str) -> None:
     ("key", "name"),
     [
         ("tab", "next_page"),
-        ("shift+tab", "previous_page"),
         ("e", "export"),
         ("v", "view"),
         ("c", "colours"),

@@ -18,7 +18,8 @@ from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
 from engine.training.requests import Train
 from tests.runs import EPOCH, STARTED, made, written
-from tui.drawing.about import Group, Known, about_run, differing, worded
+from tui.drawing.about import Group, Known, about_run, differing
+from tui.drawing.words import worded
 from tui.opened import Opened, short_name
 from tui.widgets.facts import NARROWEST, aligned, flowing, spaced
 

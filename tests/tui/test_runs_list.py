@@ -14,8 +14,9 @@ from engine.runs.folder import RunFolder
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import progress, until, words
+from tests.tui.driving import drawn, progress, until, words
 from tests.tui.listing import here, listed, live, opened
+from tui.screens.dialogs import LineScreen
 from tui.screens.runs.columns import GAP, NEWEST, layout, ordered
 from tui.screens.train import TrainScreen
 from tui.widgets.form import RequestForm
@@ -230,3 +231,42 @@ async def test_a_filter_on_a_tiny_terminal(still_app: MakeApp, tmp_path: Path, s
         assert listed(screen) == ["empty"]
         assert screen.query(Input)
         assert app.is_running
+
+
+async def test_escape_removes_the_filter_then_the_marks(still_app: MakeApp, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        made(tmp_path / "runs", name, Train(), [0.9])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 2)
+        await pilot.press("space")
+        marked = set(screen.marked)
+        assert len(marked) == 1
+        assert {here(screen)} == marked  # the cursor stays on what was marked
+        await pilot.press("slash", *"two", "enter")
+        await until(pilot, lambda: listed(screen) == ["two"])
+        await pilot.press("escape")
+        await until(pilot, lambda: set(listed(screen)) >= {"one", "two"})
+        assert screen.marked == marked
+        await pilot.press("escape")
+        assert not screen.marked
+
+
+async def test_a_name_that_is_taken_stays_in_its_line(still_app: MakeApp, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        made(tmp_path / "runs", name, Train(), [0.9])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await opened(pilot, 2)
+        before = here(screen)
+        other = {"one": "two", "two": "one"}[before]
+        await pilot.press("M")
+        for wrong, reason in ((other, "already: choose another name"), ("a/b", "name")):
+            await until(pilot, lambda: isinstance(app.screen, LineScreen))
+            app.screen.query_one(Input).value = wrong
+            await pilot.press("enter")
+            await drawn(pilot)
+            assert reason in str(app.screen.query_one("#line-hint").render())
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert here(screen) == before

@@ -207,7 +207,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 4)
-        await pilot.press("space", "space", "space")
+        await pilot.press("space", "down", "space", "down", "space")
         assert screen.marked == {"plain-1", "plain-0", "bn-1"}
         comparison = screen.comparison
         await pilot.press("tab")
@@ -289,7 +289,7 @@ async def test_the_cursor_stays_on_its_run(still_app: MakeApp, tmp_path: Path) -
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 3)
-        await pilot.press("down", "space", "up")
+        await pilot.press("down", "space")
         assert here(screen) == second.name
         shutil.copytree(first.path, first.path.with_name("20270101-000000-cnn"))
         screen.look()

@@ -102,9 +102,9 @@ def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) ->
         app.send("4000")  # shorter epochs than with all of MNIST
         app.wait_for("takes it")
         app.send("\r")
-        app.wait_for("‹4000›")
+        app.wait_for("[4000]")
         app.send("\x1b")
-        app.wait_for(lambda a: "‹4000›" not in a.text)  # at once, `r` would belong to the escape
+        app.wait_for(lambda a: "[4000]" not in a.text)  # at once, `r` would belong to the escape
         folder = _train(app, tmp_path)
         # Nothing is read from here on: the app's writer fills the pseudo-terminal and blocks, as with a stalled
         # connection.

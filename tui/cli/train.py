@@ -18,7 +18,7 @@ from tui.cli.arguments import Output, TrainOutput, parse
 from tui.cli.detach import Detached
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from tui.cli.runner import report
-from tui.drawing.about import worded
+from tui.drawing.words import worded
 
 _BOTH = ["--batch-norm", "both"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.network.requests import Architecture
 from engine.request import parameters
 from engine.runs.folder import RunRecord
 from engine.runs.history import RunHistory
 from engine.training.requests import Train
-from tui.drawing.words import counted, duration
+from tui.drawing.words import counted, duration, worded
 
 if TYPE_CHECKING:
     from engine.network.events import WeightsOpened
@@ -39,25 +39,19 @@ Group = list[Known]
 """Values that belong together."""
 
 
-def worded(value: Any) -> str:
-    """The value of a parameter in words: `on`, `0.001`, `50,000`, `mnist`, `conv1, conv2`."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, int):
-        return f"{value:,}" if value >= 10_000 else str(value)  # commas also separate the values of a list
-    if isinstance(value, tuple):
-        return ", ".join(map(worded, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def told(request: Train, *, usual: bool, without: Sequence[str] = ()) -> list[str]:
+    """The parameters at their defaults (`usual`), or the others, such as `learning rate 0.0003`."""
+    fields = (field for field in parameters(Train) if field.name not in without and not (usual and field.fixed))
+    values = ((field, getattr(request, field.name)) for field in fields)
+    return [f"{field.label} {worded(value)}" for field, value in values if (value == field.default) is usual]
 
 
 def differing(request: Train) -> list[str]:
-    """The parameters that are not at their defaults, such as `learning rate 0.0003`.
+    """The parameters that are not at their defaults.
 
     Without those that are told anyway, and those that do not matter to the result.
     """
-    fields = (field for field in parameters(Train) if field.name not in _TOLD)
-    values = ((field, getattr(request, field.name)) for field in fields)
-    return [f"{field.label} {worded(value)}" for field, value in values if value != field.default]
+    return told(request, usual=False, without=_TOLD)
 
 
 def about_request(request: Train, record: RunRecord | None) -> list[Group]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
@@ -29,6 +29,17 @@ def counted(count: int, what: str) -> str:
 def place(row: int, column: int) -> str:
     """A position in a picture, counted from 0: `row 9, column 11`."""
     return f"row {row}, column {column}"
+
+
+def worded(value: Any) -> str:
+    """The value of a parameter in words: `on`, `0.001`, `50,000`, `mnist`, `conv1, conv2`."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return f"{value:,}" if value >= 10_000 else str(value)  # commas also separate the values of a list
+    if isinstance(value, tuple):
+        return ", ".join(map(worded, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def remark(run: RunSummary) -> str:

@@ -218,7 +218,8 @@ class ActivationsScreen(InspectScreen):
             self.zoomed = True
 
     async def action_back(self) -> None:
-        self.zoomed = self.second = False
+        self.second = False
+        await super().action_back()
 
     def action_order(self) -> None:
         self.by_strength = not self.by_strength

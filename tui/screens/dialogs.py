@@ -72,25 +72,31 @@ class HelpScreen(Dialog[None]):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def _table(self, wanted: str) -> Table:
-        """The keys whose name, help or key contains `wanted`, in groups."""
+        """The keys whose name, label, help or key contains `wanted`, in groups."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style=ink(self.app, "primary", bold=True), no_wrap=True)
         table.add_column(style=ink(self.app, "foreground"))
         quiet = ink(self.app, "quiet")
 
-        def add(title: str, rows: Iterable[tuple[str, str]]) -> None:
+        def add(title: str, rows: Iterable[tuple[str, ...]]) -> None:
             shown_rows = [row for row in rows if wanted in " ".join((title, *row)).lower()]
             if shown_rows:
                 if table.row_count:
                     table.add_row("", "")
                 table.add_row("", title, style=quiet)
-            for keys, words in shown_rows:
+            for keys, words, *_ in shown_rows:
                 table.add_row(keys, words)
 
-        moves = ("move", [*self.moves, ("esc", "close this")])
-        groups = [(title, [(c.all_keys, c.help) for c in own]) for title, own in grouped(self.here)]
-        far = [(c.all_keys, f"{c.help} ({', '.join(p for p in self.pages if p in c.pages)})") for c in self.elsewhere]
-        for title, rows in (*groups[:2], moves, *groups[2:], ("on its other pages", far)):
+        groups: list[tuple[str, list[tuple[str, ...]]]] = [
+            (title, [(c.all_keys, c.help, c.title, c.label) for c in own]) for title, own in grouped(self.here)
+        ]
+        far: list[tuple[str, ...]] = [
+            (c.all_keys, f"{c.help} ({', '.join(p for p in self.pages if p in c.pages)})", c.title, c.label)
+            for c in self.elsewhere
+        ]
+        groups.insert(2, ("move", [*self.moves, ("esc", "close this")]))
+        groups.append(("on its other pages", far))
+        for title, rows in groups:
             add(title, rows)
         if not table.row_count:
             table.add_row("", f"no key matches {shown(wanted)!r}")
@@ -136,11 +142,12 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
             field = Input(placeholder=f"{self.split} {self.index}", compact=True)
             field.cursor_blink = False  # each blink would be sent over a remote connection
             yield field
-            yield Static("its number in the split, such as 61, or with another split: train 61", id="digit-hint")
+            hint = f"its number in the {self.split} split, such as 61, or with a split: train 61"
+            yield Static(hint, id="digit-hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Close with the digit, or show what is wrong with the input."""
-        *before, last = event.value.split() or [""]
+        *before, last = event.value.lower().removeprefix("digit").split() or [""]
         split = before[0] if before else self.split
         known = next((name for name in self.SPLITS if name == split), None)
         if not last:

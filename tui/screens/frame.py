@@ -29,6 +29,9 @@ class Host(Protocol):
     def show_filters(self, layer: LayerName) -> None:
         """Show the filters of a convolution on screen 4."""
 
+    def go_back(self, mode: str) -> None:
+        """Return from the screen `mode` to the one that led there, if one did."""
+
     def show_channel(self, layer: LayerName, channel: int) -> None:
         """Show the map of a channel on screen 5."""
 
@@ -102,6 +105,7 @@ class LabScreen(Screen[None]):
         draw_on_change(self, self.update)
         for row in self.query(Settings):
             row.leave, row.warn, row.turn = self.leave_settings, self._warn, self._turn_to_place
+            row.said = self.draw_status
         self.update()
 
     def _turn_to_place(self, place: int) -> None:
@@ -175,6 +179,13 @@ class LabScreen(Screen[None]):
         """Go to the settings of the page, or to the next of them."""
         if self.settings():
             self.query_one(Settings).step_in()
+
+    def settings_words(self) -> str:
+        """What the selected setting is and how to change it; empty unless the settings have the keys."""
+        return next((row.words() for row in self.query(Settings)), "")
+
+    def draw_status(self) -> None:
+        """Draw the status line; called also when another setting is selected or edited."""
 
     def leave_settings(self) -> None:
         """Called when the user leaves the settings: the keys go to the screen again."""

@@ -136,7 +136,9 @@ class InspectScreen(LabScreen):
     def draw_status(self) -> None:
         """Draw the status line: the progress of the work, an error, or a sentence."""
         line, now, inquiry = self.query_one(ProgressLine), self.inquiry.progress, self.inquiry
-        if not self.workspace.what:
+        if words := self.settings_words():
+            line.show(words, tone="foreground")
+        elif not self.workspace.what:
             line.show("nothing is open: train a network on screen 1", tone="quiet")
         elif not self.workspace.engine:
             line.show("loading PyTorch", tone="quiet")
@@ -183,7 +185,11 @@ class InspectScreen(LabScreen):
         self.zoomed = not self.zoomed
 
     async def action_back(self) -> None:
-        self.zoomed = False
+        """Leave the enlarged selection, or return to the screen that led here."""
+        if self.zoomed:
+            self.zoomed = False
+        else:
+            self.host.go_back(self.mode)
 
     def on_raster_grid_opened(self) -> None:
         self.action_zoom()

@@ -124,7 +124,7 @@ class InspectPages(PagedScreen, InspectScreen):
         PagedScreen.draw(self)
 
     def draw_status(self) -> None:
-        if self.inquiry.problem or not self.page.show_status(self.query_one(ProgressLine)):
+        if self.settings_words() or self.inquiry.problem or not self.page.show_status(self.query_one(ProgressLine)):
             super().draw_status()
 
     # Delegated to the pages

@@ -43,6 +43,8 @@ FORM_ROWS = 20
 """Rows of the form, with its help; what is known of the open run has the others."""
 
 
+UNDER_WAY = ("running", "paused", "stopped", "interrupted")
+"""States of a run whose first epoch may still come."""
 BOTH = 64
 """Columns that what is known of the open run and the form need side by side; where there are fewer, only the form is
 shown."""
@@ -129,7 +131,10 @@ class TrainScreen(LabScreen):
             limits=(0.0, math.inf),
             unit=EPOCH,
         )
-        self.query_one("#loss", Chart).show(plot)
+        chart = self.query_one("#loss", Chart)
+        busy = self.workspace.training is not None
+        chart.empty = "no epoch yet" if busy or history.state in UNDER_WAY else "no epoch yet: press r to train"
+        chart.show(plot)
 
     def _curve(
         self, name: str, field: str, *, form: str = "{:.4f}", scale: float = 1.0, scattered: bool = False
@@ -298,6 +303,13 @@ class TrainScreen(LabScreen):
         self.add_class("-form")
         self.query_one(RequestForm).step_in()
 
+    async def action_next_page(self) -> None:
+        """Go to the form, or back to the table of epochs."""
+        if isinstance(self.focused, RequestForm):
+            self.action_leave()
+        else:
+            self.action_settings()
+
     def action_leave(self) -> None:
         """Leave the form for the table of epochs."""
         self.remove_class("-form")
@@ -323,7 +335,8 @@ class TrainScreen(LabScreen):
         self._charts(Chart.zoom_out)
 
     def action_zoom_reset(self) -> None:
-        self._charts(Chart.zoom_reset)
+        """Show the whole curves, with their latest values."""
+        self._charts(lambda chart: chart.look(None, 0))
 
     def _charts(self, act: Callable[[Chart], None]) -> None:
         """Do it with the chart of the losses; that of the accuracies shows the same epochs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 from textual.message import Message
 
@@ -15,6 +16,12 @@ from tui.widgets.cells import CellWidget, title_row
 
 FEWEST = 3
 """Number of lines that notes below them leave room for."""
+
+
+TWO = 150
+"""Width in cells from which lines may stand in two columns."""
+GAP = 4
+"""Cells between two columns of lines."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +112,10 @@ class Rows(CellWidget):
         """Select a line, or report a click on the heads."""
         first = 2 if self.head else 1
         if event.y >= first:
-            if event.y - first < self._rooms(self.size.height)[0]:
-                self.go_to(self._top(self.size.height) + event.y - first)
+            room, across = self._rooms(self.size.height)[0], self._across(*self.size)
+            if event.y - first < room:
+                column = min(event.x // (self.size.width // across), across - 1)
+                self.go_to(self._top(*self.size) + column * room + event.y - first)
         elif event.y == 1:
             self.post_message(self.HeadClicked(event.x - 1))
 
@@ -128,36 +137,56 @@ class Rows(CellWidget):
         left = room - notes
         return left - 1 if notes and left > len(self.lines) else left, notes
 
-    def _top(self, height: int) -> int:
+    def _across(self, width: int, height: int) -> int:
+        """Number of columns of lines: two if they show more, and the lines are short enough."""
+        if width < TWO or len(self.lines) <= self._rooms(height)[0]:
+            return 1
+        longest = max(cell_len(f"{line.sample[0]} {line.text}  {line.mark}") for line in self.lines)
+        return 2 if width >= 2 * (max(longest, cell_len(self.head)) + GAP) else 1
+
+    def _top(self, width: int, height: int) -> int:
         """Index of the first visible line."""
-        room, _ = self._rooms(height)
+        room = self._rooms(height)[0] * self._across(width, height)
         return min(max(0, self.cursor - room // 2), max(0, len(self.lines) - room))
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """As many lines as fit, around the cursor."""
         self._drawn = (self.cursor, self.lost)
-        quiet, error = ink(self.app, "quiet"), ink(self.app, "error")
+        quiet = ink(self.app, "quiet")
         rows = [title_row(self, self.title, cells((f" {self.facts} ", quiet)) if self.facts else [], width)]
         if not self.lines:
             words = [cells((line.center(width), quiet)) for line in self.empty.split("\n")]
             return [*rows, *[[] for _ in range(max(0, (height - 1 - len(words)) // 2))], *words]
+        top, (room, told), across = self._top(width, height), self._rooms(height), self._across(width, height)
         if self.head:
-            rows.append(cells((f" {self.head}", quiet)))
-        top, (room, told) = self._top(height), self._rooms(height)
-        for number, line in enumerate(self.lines[top : top + room], start=top):
-            here = number == self.cursor and not self.lost
-            # Without colour, bold alone is hard to see.
-            style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
-            sample, colour = line.sample
-            first = [(f" {sample}", ink(self.app, colour))] if sample else []
-            row = cells(*first, (f" {line.text}", style), *([(f"  {line.mark}", error)] if line.mark else []))
-            rows.append(clipped(row, width, quiet))
+            rows.append(self._side_by_side([cells((f" {self.head}", quiet))] * across, width))
+        for number in range(top, min(top + room, len(self.lines))):
+            parts = [self._line(at) for at in range(number, min(number + across * room, len(self.lines)), room)]
+            rows.append(self._side_by_side(parts[:across], width))
         if told:
             gap: list[list[Cell]] = [[]] if len(rows) + told < height else []
             more = [f" {glyphs().ellipsis}" if told < len(self.notes) and n == told - 1 else "" for n in range(told)]
             said = (f" {note}{rest}" for note, rest in zip(self.notes, more, strict=False))
             rows += [*gap, *(clipped(cells((note, quiet)), width, quiet) for note in said)]
         return rows
+
+    def _line(self, number: int) -> list[Cell]:
+        """A line, highlighted if it has the cursor."""
+        line, here = self.lines[number], number == self.cursor and not self.lost
+        # Without colour, bold alone is hard to see.
+        style = ink(self.app, "primary" if here else "foreground", bold=here, reverse=here and self.app.no_color)
+        sample, colour = line.sample
+        first = [(f" {sample}", ink(self.app, colour))] if sample else []
+        more = [(f"  {line.mark}", ink(self.app, "error"))] if line.mark else []
+        return cells(*first, (f" {line.text}", style), *more)
+
+    def _side_by_side(self, parts: Sequence[list[Cell]], width: int) -> list[Cell]:
+        """One line or two, each in its share of the width."""
+        quiet = ink(self.app, "quiet")
+        if len(parts) == 1:
+            return clipped(parts[0], width, quiet)
+        left = clipped(parts[0], width // 2, quiet)
+        return left + cells((" " * (width // 2 - len(left)), quiet)) + clipped(parts[1], width - width // 2, quiet)
 
 
 def _same(one: object, other: object) -> bool:

@@ -32,6 +32,8 @@ class Settings(Fields):
         """First and last column of each title of a page; empty where only one is shown."""
         self.turn: Callable[[int], None] = lambda _place: None
         """Called with the index of a page whose title was clicked."""
+        self.said: Callable[[], None] = lambda: None
+        """Called when another setting is selected or edited."""
 
     def show(self, pages: Sequence[str], front: int, settings: Sequence[Setting]) -> None:
         """Show these; `front` is the index of the page in front."""
@@ -86,6 +88,20 @@ class Settings(Fields):
         if rest and not rest[0][0]:  # the second half of a wide character
             rest[0] = (" ", quiet)
         return (mark + clipped(rest, width - len(mark), quiet))[:width]
+
+    def words(self) -> str:
+        """What the selected setting is and how to change it; empty without the focus."""
+        setting = self.selected
+        if setting is None:
+            return ""
+        what = setting.help or setting.label
+        if self.editing:
+            return self.problem or f"{what}: enter takes it, esc does not"
+        how = "left and right change it, a digit or enter types it" if setting.parse else "left and right change it"
+        return self.problem or f"{what}: {how}, s the next, esc leaves"
+
+    def edited(self) -> None:
+        self.said()
 
     def on_click(self, event: events.Click) -> None:
         """Turn to the page whose title was clicked, or select or change a setting."""

@@ -89,8 +89,8 @@ class AttackPage(OptionsPage):
         )  # fmt: skip
         on = Setting(
             "alone", "on", self.alone, self._attack_alone, (False, True),
-            show=lambda alone: f"digit {self.workspace.digit[1]}" if alone else "the notebook's ten",
-            help="the notebook's ten digits, or only the current digit",
+            show=lambda alone: "{} {}".format(*self.workspace.digit) if alone else "the notebook's digits",
+            help="the notebook's digits, one of each class but the target, or only the current one",
         )  # fmt: skip
         return [which, *([on] if self.attack_name != "noise" else []), *super().settings()]
 
@@ -220,7 +220,7 @@ class AttackPage(OptionsPage):
         chart, history = self.query_one("#attack-history", Chart), shown.history
         across = list(range(history.shape[1]))
         noise, wanted = shown.attack == "noise", shown.targets[at]
-        name = f"class {wanted}" if noise else f"digit {shown.indices[at]}"
+        name = f"class {wanted}" if noise else f"{shown.source.split()[-1]} {shown.indices[at]}"
         rest = [each.tolist() for number, each in enumerate(history) if number != at]
         curves = []
         if 0 < len(rest) <= len(GALLERY):

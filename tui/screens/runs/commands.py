@@ -8,7 +8,8 @@ from typing import cast
 from msgspec.structs import replace
 
 from engine.event import Event
-from engine.runs.catalogue import TRASH, read_note
+from engine.request import RequestError
+from engine.runs.catalogue import TRASH, check_name, read_note
 from engine.runs.events import RunDeleted, RunRenamed, RunSummary
 from engine.runs.folder import RunFolder
 from engine.runs.requests import DeleteRun, NoteRun, RenameRun, RestoreRun
@@ -110,8 +111,12 @@ class RunCommands(Page):
 
     def stop_run(self) -> None:
         """Stop the run under the cursor, even one that another process trains."""
-        if (folder := self.folder()) and self.can_stop():
+        if not (folder := self.folder()):
+            return
+        if self.can_stop():
             self.workspace.stop(folder)
+        else:
+            self.workspace.tell(Notice(f"{shown(folder.name)} is not running", severity="warning"))
 
     def action_note(self) -> None:
         if folder := self.own_folder("noted"):
@@ -131,7 +136,15 @@ class RunCommands(Page):
                 if text is not None and text.strip() != before:
                     self.desk.change(RenameRun(run=folder.name, name=text.strip()), self._renamed)
 
-            self.app.push_screen(LineScreen("rename the run", before, "new folder name"), named)
+            def wrong(text: str) -> str:
+                try:
+                    check_name(text.strip())
+                except RequestError as error:
+                    return str(error)
+                taken = text.strip() != before and (self.workspace.root / text.strip()).exists()
+                return f"there is a {text.strip()} already: choose another name" if taken else ""
+
+            self.app.push_screen(LineScreen("rename the run", before, "new folder name", wrong), named)
 
     def _renamed(self, event: Event) -> None:
         assert isinstance(event, RunRenamed)

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from engine.request import parameters
 from engine.runs.events import RunRead, RunSummary
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import percent, shown
+from tui.drawing.about import told
 from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
@@ -111,39 +111,18 @@ def _plot(read: RunRead, form: str, factor: float, **fields: str) -> Plot:
 
 # Words
 
-
-def value(name: str, of: object) -> str:
-    """A parameter and its value as text."""
-    label = name.replace("_", " ")
-    if isinstance(of, bool):
-        return f"{'with' if of else 'without'} {label}"
-    return f"{label} {of:g}" if isinstance(of, float) else f"{label} {of}"
-
-
-def changed(request: Train) -> list[str]:
-    """The parameters that differ from their defaults, as text; the variant and the seed are not among them."""
-    usual, own = Train(), ("batch_norm", "seed")
-    names = (p.name for p in parameters(Train) if p.name not in own)
-    return [value(name, getattr(request, name)) for name in names if getattr(request, name) != getattr(usual, name)]
+OWN = ("batch_norm", "seed")
+"""Parameters that are told apart from the others."""
 
 
 def experiment(request: Train) -> str:
     """The variant, the seed, and the parameters that differ from their defaults, as text."""
-    return ", ".join([request.variant, f"seed {request.seed}", *changed(request)])
-
-
-def defaults(request: Train) -> str:
-    """The parameters that have their defaults, as text."""
-    usual, own = Train(), ("batch_norm", "seed")
-    names = (p.name for p in parameters(Train) if p.name not in own and not p.fixed)
-    return ", ".join(
-        value(name, getattr(request, name)) for name in names if getattr(request, name) == getattr(usual, name)
-    )
+    return ", ".join([request.variant, f"seed {request.seed}", *told(request, usual=False, without=OWN)])
 
 
 def asked(request: Train) -> list[Fact]:
     """The facts about a request: first what differs from the defaults."""
-    return [("request", experiment(request)), (DEFAULTS, defaults(request))]
+    return [("request", experiment(request)), (DEFAULTS, ", ".join(told(request, usual=True, without=OWN)))]
 
 
 def best_words(best: EpochFinished) -> str:
@@ -206,7 +185,7 @@ def essentials(run: RunSummary, read: RunRead | None) -> list[str]:
     """The facts about a run for a single line."""
     if read is None:
         return [f"{run.variant} on {run.dataset}"] if run.variant else []
-    facts = [", ".join(changed(read.request)) or "all defaults"]
+    facts = [", ".join(told(read.request, usual=False, without=OWN)) or "all defaults"]
     if read.best:
         facts.append(f"best in epoch {read.best.epoch}")
     return [*facts, read.device] if read.device else facts

@@ -20,6 +20,7 @@ from tui.screens.runs.details import Details, asked, essentials, experiment, of_
 from tui.screens.runs.filter_line import FilterLine
 from tui.screens.state import State
 from tui.widgets.rows import Row, Rows
+from tui.workspace import Notice
 
 GUTTER = 3
 """Width of the marks in front of a name, with the blank after them."""
@@ -249,8 +250,9 @@ class ListPage(RunCommands):
 
     def action_mark(self) -> None:
         """Mark or unmark this run for the comparison."""
-        if run := self.run:
-            self.rows.move(0, 1)
+        if (run := self.run) and not run.epoch and run.name not in self.desk.marked:
+            self.workspace.tell(Notice(f"{run.name} has no finished epoch to compare yet", severity="warning"))
+        elif run:
             self.desk.marked ^= {run.name}
 
     def action_order(self) -> None:
@@ -316,6 +318,10 @@ class ListPage(RunCommands):
             words, key = self._before
             self._filter_by(words, key)
             self._close_line()
+
+    def clear_filter(self) -> None:
+        """List all runs again."""
+        self._filter_by("", self.rows.key)
 
     def _filter_by(self, words: str, key: object) -> None:
         self.set_reactive(ListPage.filter, words)

@@ -115,9 +115,11 @@ class RunsScreen(RunsDesk):
         self.call_later(self.look)
 
     async def action_back(self) -> None:
-        """Return to the list; on the list, give up the filter that is being typed, or remove all marks."""
+        """Return to the list; on the list, give up the filter that is being typed, then any filter, then all marks."""
         if self.page is self.list and self.list.filtering:
             self.list.give_up_filter()
+        elif self.page is self.list and self.list.filter:
+            self.list.clear_filter()
         elif self.page is self.list:
             self.marked = frozenset()
         else:
