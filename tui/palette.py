@@ -105,13 +105,16 @@ class Palette(Provider):
                 yield self._action(command, self._mode, f"{command.title}  ({command.all_keys})")
 
     def _rest(self) -> Iterator[Entry]:
-        """The screens, the actions of the other screens, and the runs."""
+        """The screens, and the actions of the other screens."""
         for key, title, mode in SCREENS:
             yield Entry(f"screen {key} {title}", f"go to {title}", partial(self.app.switch_mode, mode))
         for key, title, mode in SCREENS:
             for command in commands(mode) if mode != self._mode else ():
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
+
+    def _all_runs(self) -> Iterator[Entry]:
+        """The runs and the bundled networks, by name, start and note."""
         for run in self._runs:
             note = f"  {run.note}" if run.note else ""
             words = f"run {shown(run.name)}  {short_name(run.name)}{shown(note)}"
@@ -137,8 +140,8 @@ class Palette(Provider):
                 help="make it the current digit",
             )
         matcher = self.matcher(query)
-        for own, find in ((1.0, self._own), (0.9, self._rest)):
-            if find == self._rest:
+        for own, find in ((1.0, self._own), (0.9, self._rest), (0.9, self._all_runs)):
+            if find == self._all_runs:  # last, since a file server may be slow
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._listed.wait(), PATIENCE)
             for entry in find():

@@ -134,31 +134,35 @@ def a_run(tmp_path: Path) -> Path:
 async def test_the_palette_finds_actions_screens_runs_and_digits(still_app: MakeApp, a_run: Path) -> None:
     app = still_app()
 
-    async def choose(words: str) -> None:
+    async def choose(words: str, first: str) -> None:
+        def found() -> bool:  # what was found for the characters before the last one may still be listed
+            options = app.screen.query_one(CommandList)
+            return options.highlighted is not None and first in str(options.get_option_at_index(0).prompt)
+
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, PaletteScreen) and isinstance(app.focused, Input))
         await pilot.press(*["space" if each == " " else each for each in words])
-        await until(pilot, lambda: app.screen.query_one(CommandList).option_count > 0)
+        await until(pilot, found)
         await drawn(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: not isinstance(app.screen, PaletteScreen))
 
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
-        await choose("digit 213")
+        await choose("digit 213", "digit test 213")
         await until(pilot, lambda: app.workspace.digit == ("test", 213))
         await until(pilot, lambda: isinstance(app.screen, ActivationsScreen))
-        await choose("screen 4")
+        await choose("screen 4", "screen 4 Filters")
         await until(pilot, lambda: isinstance(app.screen, FiltersScreen))
-        await choose("wide kernels")
+        await choose("wide kernels", "wide kernels #try")
         await until(pilot, lambda: app.workspace.what == str(a_run))
-        await choose("runs delete")  # what it would delete is not in view
+        await choose("runs delete", "8 Runs: delete")  # what it would delete is not in view
         await until(pilot, lambda: getattr(app.screen, "mode", "") == "runs")
         assert "D here: move to the trash folder" in list(app._notifications)[-1].message
         assert a_run.is_dir()
-        await choose("pretrained:cnn-bn")
+        await choose("pretrained:cnn-bn", "run pretrained:cnn-bn")
         await until(pilot, lambda: app.workspace.bundled and app.workspace.variant == "cnn-bn")
-        await choose("digits mistakes")  # an action of another screen
+        await choose("digits mistakes", "3 Digits: mistakes")  # an action of another screen
         await until(pilot, lambda: getattr(app.screen, "mode", "") == "digits")
         screen = app.screen
         await until(pilot, lambda: getattr(screen, "order", "") == "mistakes")
