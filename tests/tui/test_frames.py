@@ -5,6 +5,8 @@ After looking at a change: `pytest tests/tui/test_frames.py --update-frames`.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "occlusion mean curves": ("6", "tab", "tab", "a"),
     "attacks": ("7",),
     "attacks a moment": ("7", "a", "a", "right", "[", "[", "enter"),
-    "attacks settings": ("7", "s", "s", "s", "1"),
+    "attacks settings": ("7", "s", "s", "s", "s", "1"),
     "attacks curve": ("7", "tab", "r", "end"),
     "attacks penalty": ("7", "tab", "tab", "r", "down"),
     "attacks transfer": ("7", "tab", "tab", "tab", "r"),
@@ -56,6 +58,16 @@ PAGES: dict[str, tuple[str, ...]] = {
 """The keys that lead to each page, by the name of its frames."""
 OTHERWISE = ("digits matrix", "filters conv1", "occlusion", "occlusion methods", "attacks", "attacks curve")
 """Pages that are also compared in other colours."""
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Show times as in Greenwich."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture(autouse=True)
