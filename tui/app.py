@@ -27,7 +27,7 @@ from tui.screens.train import TrainScreen
 from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
 
-DRAW_INTERVAL = 0.25
+DRAW_INTERVAL = 0.4
 """Minimum seconds between redraws of a run's progress: redrawing every 0.1 s epoch would leave no time for keys."""
 
 FOLLOW_INTERVAL = 0.5

@@ -231,7 +231,10 @@ class Workspace:
         return self._open.problem
 
     def place(self) -> tuple[Fact, ...]:
-        """The device of this process and, while it trains, the throughput, for the header."""
+        """The device of this process and, while it trains, the throughput, for the header.
+
+        The throughput has two digits: with more, the header would be sent again at each step.
+        """
         if not self.engine:
             return (Fact("loading PyTorch", DEVICE),)
         ran = self.history.started if self.training else None  # a run may ask for another device
@@ -241,7 +244,7 @@ class Workspace:
         if self.training:
             last = self.history.epochs[-1] if self.history.epochs else None
             if now := self.history.progress or last:
-                place.append(Fact(f"{now.images_per_second:,.0f} img/s", SPEED))
+                place.append(Fact(f"{float(f'{now.images_per_second:.2g}'):,.0f} img/s", SPEED))
         return tuple(place)
 
     # Requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
@@ -34,6 +35,8 @@ from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.table import EpochTable
 from tui.widgets.traces import RunTraces
 
+CURVES_INTERVAL = 2.0
+"""Minimum seconds between two drawings of the loss within an epoch: each is a few thousand bytes."""
 BETWEEN_PARTS = 0.001
 """Seconds between two parts of a long run's curves, so that keys are handled in between."""
 EPOCH = "epoch {}"
@@ -66,6 +69,9 @@ class TrainScreen(LabScreen):
         super().__init__()
         self.traces = RunTraces()
         """The curves of the open run."""
+        self._curves_of: object = None
+        """What the curves were drawn for, apart from the loss within the epoch."""
+        self._curves_at = 0.0
         self._seen: RunHistory | None = None
         """The history that was drawn last."""
 
@@ -101,8 +107,7 @@ class TrainScreen(LabScreen):
             self._seen = history
             self._charts(lambda chart: chart.look(None, 0))
         if self.traces.follow(history):
-            self._show_loss(history)
-            self._show_accuracy(history)
+            self._show_curves(history)
         else:
             self.set_timer(BETWEEN_PARTS, self.update)
         self.query_one(EpochTable).show(history)
@@ -110,6 +115,16 @@ class TrainScreen(LabScreen):
         self._show_progress(history)
         if self.workspace.draft:
             self._take_draft()
+
+    def _show_curves(self, history: RunHistory) -> None:
+        """Draw the curves; while only the loss within the epoch has changed, once a second at most."""
+        job = self.workspace.training
+        state = (id(history), len(history.epochs), history.progress is None, job and job.paused, self.logarithmic)
+        now = time.monotonic()
+        if state != self._curves_of or now - self._curves_at >= CURVES_INTERVAL:
+            self._curves_of, self._curves_at = state, now
+            self._show_loss(history)
+            self._show_accuracy(history)
 
     def _show_loss(self, history: RunHistory) -> None:
         xs, ys = self.traces.running.points()
