@@ -1,7 +1,7 @@
 """Make the pictures of the README from the real app: `python -m tests.pictures`.
 
-With a folder of runs as its argument, makes only the pictures of screen 8. The runs in the README are from
-`mnist-tui train --seeds 5 --batch-norm both --epochs 4`.
+With a folder of runs as its argument, makes only the pictures of screen 8. Those in the README are from
+`mnist-tui train --seeds 5 --batch-norm both --epochs 4 --train-size 10000`.
 """
 
 from __future__ import annotations
