@@ -108,6 +108,8 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowDigits, "order", "worst"),
     (ShowDigits, "digit", -2),
     (ShowDigits, "digit", 10),
+    (ShowDigits, "predicted", -2),
+    (ShowDigits, "predicted", 10),
     (ShowDigits, "seed", -1),
     (ShowFilters, "what", False),
     (ShowFilters, "device", "tpu"),
