@@ -17,7 +17,7 @@ from engine.runs.catalogue import write_note
 from engine.runs.events import RunRead
 from engine.runs.processes import Process
 from engine.training.requests import Train
-from tests.runs import copies
+from tests.runs import copies, made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import drawn, settled, until
 from tests.tui.frames import Frames
@@ -178,6 +178,22 @@ async def test_runs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path
             await press(pilot, "tab")
             await until(pilot, lambda: screen.comparison.event is not None)
         await frames(request, tmp_path, f"runs {page}").compare(pilot, lambda: settle(pilot))
+
+
+async def test_a_comparison_with_a_verdict(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    for number, batch_norm in enumerate((False, False, True, True)):
+        rise = 0.005 * number
+        experiment = Train(batch_norm=batch_norm, seed=number % 2, epochs=3)
+        made(tmp_path / "runs", f"run {number}", experiment, [0.9 + rise, 0.95 + rise, 0.96 + rise])
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8")
+        screen = app.screen
+        assert isinstance(screen, RunsScreen)
+        await until(pilot, lambda: bool(screen.runs))
+        await press(pilot, "tab")
+        await until(pilot, lambda: screen.comparison.event is not None)
+        await frames(request, tmp_path, "runs compared").compare(pilot, lambda: settle(pilot))
 
 
 async def test_dialogs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:

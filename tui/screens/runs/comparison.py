@@ -162,7 +162,7 @@ class ComparisonPage(Page):
 
     def sentence(self) -> str:
         """What the keys do."""
-        return "left and right read the curves at an epoch, y shows another curve, s changes the settings"
+        return "left and right read an epoch, y shows another curve, s the settings"
 
     def figure(self) -> DrawFigure | None:
         if self.event is None:
