@@ -17,6 +17,8 @@ from textual.strip import Strip
 FOLDER = Path(__file__).parent / "__frames__"
 SIZES = ((80, 24), (100, 30), (120, 40), (200, 60))
 """Columns and rows of the terminals that a screen is compared on."""
+STILL, MOST = 3, 200
+"""Looks in a row that must be the same, and looks at most."""
 CONTEXT = 1
 """Unchanged lines around a difference."""
 
@@ -40,7 +42,7 @@ class Frames:
             await pilot.resize_terminal(width, height)
             await settle()
             file = FOLDER / self.name / f"{width}x{height}.txt"
-            now = frame(pilot)
+            now = await _still(pilot)
             if self.update:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(now, encoding="utf-8")
@@ -59,6 +61,18 @@ def frame(pilot: Pilot[int]) -> str:
     """The screen in front: for each row a digest of its colours, and its text."""
     strips = pilot.app.screen._compositor.render_strips()
     return "".join(f"{_digest(strip)} {strip.text.rstrip()}\n" for strip in strips)
+
+
+async def _still(pilot: Pilot[int]) -> str:
+    """The screen once it no longer changes: a table that takes its height makes the chart above it draw again."""
+    now, same = frame(pilot), 0
+    for _ in range(MOST):
+        await pilot.pause(0.01)
+        before, now = now, frame(pilot)
+        same = same + 1 if now == before else 0
+        if same == STILL:
+            break
+    return now
 
 
 def _digest(strip: Strip) -> str:

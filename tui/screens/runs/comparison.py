@@ -109,6 +109,10 @@ class ComparisonPage(Page):
         yield Chart("", empty="", id="compared-curves")
         yield Rows(empty="mark runs in the list with space, then press tab", id="compared")
 
+    def on_resize(self) -> None:
+        """Lay out the table anew: its columns depend on the width."""
+        self.desk.update()
+
     @property
     def rows(self) -> Rows:
         """The table."""
