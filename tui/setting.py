@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -62,6 +63,21 @@ class Setting:
         if self.parse is None:
             raise RequestError(f"{self.label} has choices: left and right step through them")
         self.apply(self.parse(text))
+
+
+def of_state(
+    owner: object,
+    state: str,
+    label: str,
+    choices: Sequence[Any],
+    *,
+    name: str = "",
+    show: Callable[[Any], str] = worded,
+    help: str = "",
+) -> Setting:
+    """The setting of an attribute `state` of a screen or page, with its choices; its name is that of the attribute."""
+    apply = partial(setattr, owner, state)
+    return Setting(name or state, label, getattr(owner, state), apply, choices, show=show, help=help)
 
 
 def of_parameter(

@@ -67,7 +67,7 @@ async def test_another_screen_right_after_an_experiment_is_copied(still_app: Mak
     app = still_app(empty=True)
     async with app.run_test(size=(120, 40)) as pilot:
         burst(app, "8")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        await _runs_listed(pilot)
         assert isinstance(app.screen, RunsScreen)
         app.screen.list.action_duplicate()
         app.switch_mode("runs")
@@ -90,7 +90,7 @@ async def test_what_is_typed_right_after_its_key_is_no_command(still_app: MakeAp
         assert isinstance(app.screen, TrainScreen)  # `2` and `5` did not go to other screens
         assert app.screen.query_one(RequestForm).values["epochs"] == 25
         burst(app, "escape", "8")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        await _runs_listed(pilot)
         for key in ("N", "M", "?", "ctrl+p"):
             burst(app, key, "D", "u", "D")
             await _taken_in(pilot)
@@ -110,7 +110,7 @@ async def test_a_key_is_for_the_screen_that_was_in_front(still_app: MakeApp, tmp
     app.workspace.train = asked.append  # type: ignore[method-assign, assignment]
     async with app.run_test(size=(120, 40)) as pilot:
         burst(app, "8")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.ready and bool(app.screen.runs))
+        await _runs_listed(pilot)
         burst(app, "1", "D", "8")
         await _taken_in(pilot)
         burst(app, "3", "r", "1")
@@ -155,6 +155,16 @@ async def test_the_palette_goes_once(still_app: MakeApp) -> None:
         await _taken_in(pilot)
         assert isinstance(app.screen, LabScreen)
         assert app.is_running
+
+
+async def _runs_listed(pilot: Pilot[int]) -> None:
+    """Wait until screen 8 is in front with its runs."""
+
+    def listed() -> bool:
+        screen = pilot.app.screen
+        return isinstance(screen, RunsScreen) and screen.ready and bool(screen.runs)
+
+    await until(pilot, listed)
 
 
 async def _taken_in(pilot: Pilot[int]) -> None:

@@ -42,6 +42,11 @@ def worded(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def letter(number: int) -> str:
+    """The letter of a group, counted from 0; after Z, a number."""
+    return chr(ord("A") + number) if number < 26 else str(number + 1)
+
+
 def remark(run: RunSummary) -> str:
     """The remark on a run: the number of damaged lines, if any, and its note."""
     return ", ".join(filter(None, (damaged_lines(run.damaged_lines), run.note)))

@@ -19,9 +19,9 @@ from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted, place
 from tui.keys import bindings
-from tui.screens.inspect import InspectScreen
+from tui.screens.layers import LayerScreen
 from tui.screens.state import State
-from tui.setting import Setting
+from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
@@ -29,12 +29,11 @@ ENOUGH = 20
 """Maps in view; with room for more, they are drawn larger instead."""
 
 
-class ActivationsScreen(InspectScreen):
+class ActivationsScreen(LayerScreen):
     """The notebook's section 2.3, and the images that activate each channel most strongly."""
 
     mode = "activations"
     BINDINGS = bindings("activations")
-    layer: State[LayerName] = State("conv1")
     by_strength: State[bool] = State(False)
     second: State[bool] = State(False)
     """Whether the strongest images of the enlarged channel are in view, where there is no room for both."""
@@ -172,16 +171,6 @@ class ActivationsScreen(InspectScreen):
 
     # Pages and settings
 
-    def page_titles(self) -> dict[str, str]:
-        return {"conv1": "conv1", "conv2": "conv2"}
-
-    @property
-    def front(self) -> str:
-        return self.layer
-
-    async def turn_to(self, name: str) -> None:
-        self.layer = "conv2" if name == "conv2" else "conv1"
-
     def show_channel(self, layer: LayerName, channel: int) -> None:
         """Show the map of a channel, now or as soon as the maps have been computed."""
         self._channel = channel
@@ -189,14 +178,11 @@ class ActivationsScreen(InspectScreen):
         self.update()
 
     def settings(self) -> Sequence[Setting]:
-        order = Setting(
-            "order", "order", self.by_strength, self._sort, (False, True),
-            show=lambda strong: "strongest first" if strong else "by number", help="the order of the channels",
+        order = of_state(
+            self, "by_strength", "order", (False, True), name="order", help="the order of the channels",
+            show=lambda strong: "strongest first" if strong else "by number",
         )  # fmt: skip
         return [self.digit_setting(), order, self.range_setting()]
-
-    def _sort(self, by_strength: bool) -> None:
-        self.by_strength = by_strength
 
     def figure(self) -> DrawFigure | None:
         """All maps of the layer."""

@@ -22,7 +22,7 @@ from tui.drawing.words import counted
 from tui.keys import bindings
 from tui.screens.inspect import InspectScreen, Movable
 from tui.screens.state import State
-from tui.setting import Setting
+from tui.setting import Setting, of_state
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
@@ -193,19 +193,10 @@ class DigitsScreen(InspectScreen):
         if self.matrix:
             return ()
         classes = range(-1, CLASSES)
-        order = Setting("order", "order", self.order, self._sort, ORDERS, show=lambda name: name.replace("-", " "))
-        actual = Setting("class", "class", self.digit, self._of_class, classes, show=_class, help="actual class")
-        predicted = Setting("predicted", "predicted", self.predicted, self._as_class, classes, show=_class)
+        order = of_state(self, "order", "order", ORDERS, show=lambda name: name.replace("-", " "))
+        actual = of_state(self, "digit", "class", classes, name="class", show=_class, help="actual class")
+        predicted = of_state(self, "predicted", "predicted", classes, show=_class)
         return [order, actual, predicted]
-
-    def _sort(self, order: DigitOrder) -> None:
-        self.order = order
-
-    def _of_class(self, digit: int) -> None:
-        self.digit = digit
-
-    def _as_class(self, predicted: int) -> None:
-        self.predicted = predicted
 
     def figure(self) -> DrawFigure | None:
         """The digits, or the confusion matrix if that is in front or was requested."""

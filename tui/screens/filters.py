@@ -15,20 +15,19 @@ from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
 from tui.drawing.raster import Span
 from tui.keys import bindings
-from tui.screens.inspect import InspectScreen
+from tui.screens.layers import LayerScreen
 from tui.screens.state import State
-from tui.setting import Setting
+from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
-class FiltersScreen(InspectScreen):
+class FiltersScreen(LayerScreen):
     """The notebook's sections 2.1 and 2.2."""
 
     mode = "filters"
     BINDINGS = bindings("filters")
     colours = "diverging"
-    layer: State[LayerName] = State("conv1")
     epoch: State[int] = State(-1)
     """The chosen epoch; -1 follows the latest."""
     by_norm: State[bool] = State(False)
@@ -124,26 +123,16 @@ class FiltersScreen(InspectScreen):
 
     # Pages and settings
 
-    def page_titles(self) -> dict[str, str]:
-        return {"conv1": "conv1", "conv2": "conv2"}
-
-    @property
-    def front(self) -> str:
-        return self.layer
-
-    async def turn_to(self, name: str) -> None:
-        self.show_layer("conv2" if name == "conv2" else "conv1")
-
     def show_layer(self, layer: LayerName) -> None:
         """Show the kernels of a convolution."""
         for grid in self.query(RasterGrid):  # before the first visit there is none
             grid.cursor = 0
-        self.layer = layer
+        super().show_layer(layer)
 
     def settings(self) -> Sequence[Setting]:
-        order = Setting(
-            "order", "order", self.by_norm, self._sort, (False, True),
-            show=lambda by_norm: "largest norm first" if by_norm else "by number", help="the order of the channels",
+        order = of_state(
+            self, "by_norm", "order", (False, True), name="order", help="the order of the channels",
+            show=lambda by_norm: "largest norm first" if by_norm else "by number",
         )  # fmt: skip
         epochs = self.shown.epochs if self.shown else ()
         if len(epochs) < 2:
@@ -151,9 +140,6 @@ class FiltersScreen(InspectScreen):
         now = self.epoch if self.epoch in epochs else epochs[-1]
         epoch = Setting("epoch", "epoch", now, self._go_to_epoch, step=self._step_epoch, parse=self._epoch_of)
         return [epoch, order, self.range_setting()]
-
-    def _sort(self, by_norm: bool) -> None:
-        self.by_norm = by_norm
 
     def _go_to_epoch(self, epoch: int) -> None:
         """Show the filters of an epoch; the last one follows the run."""

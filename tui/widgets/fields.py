@@ -156,8 +156,7 @@ class Fields(CellWidget, can_focus=True):
                 parse(text)
         except RequestError as error:
             self.problem = str(error)
-        self.edited()
-        self.redraw()
+        self._changed()
 
     def _enter(self) -> bool:
         """Take the typed value; False, with the reason in `problem`, if it is not possible."""
@@ -169,14 +168,13 @@ class Fields(CellWidget, can_focus=True):
         problem = self.problem
         self._edit(text)
         self.problem = problem
-        self.edited()
+        self._changed()
         return False
 
     def _stop(self) -> None:
         """Give up what was typed."""
         self.text, self.problem = None, ""
-        self.edited()
-        self.redraw()
+        self._changed()
 
     def _attempt(self, change: Callable[[], None]) -> bool:
         self.problem = ""
@@ -185,14 +183,16 @@ class Fields(CellWidget, can_focus=True):
         except RequestError as error:
             self.problem = str(error)
             self.warn(self.problem)
-        self.edited()
-        self.redraw()
+        self._changed()
         return not self.problem
 
     def _select(self, at: int) -> None:
         at = min(max(at, 0), len(self.settings) - 1)
         if at != self.at:
             self.at, self.problem = at, ""
+        self._changed()
+
+    def _changed(self) -> None:
         self.edited()
         self.redraw()
 
@@ -212,8 +212,7 @@ class Fields(CellWidget, can_focus=True):
             return
         if not has_focus and self.text is not None and not self._enter():
             self._stop()
-        self.edited()
-        self.redraw()
+        self._changed()
 
     def on_click(self, event: events.Click) -> None:
         """Select the clicked setting; a click on the selected one changes it, or begins to edit it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from engine.request import Parameter, Request, RequestError, parameters
 from tui.drawing.cells import Cell, cells, clipped
+from tui.drawing.fitting import wrapped
 from tui.drawing.theme import ink
 from tui.setting import Setting, of_parameter
 from tui.widgets.cells import title_row
@@ -83,8 +83,8 @@ class RequestForm(Fields):
         quiet = ink(self.app, "quiet")
         rows = [title_row(self, self.title, [], width)]
         problem = self.problem or self.check()
-        help_ = self._help() if self.has_focus else ""
-        words = _wrapped(problem or help_, width - 1)[: max(0, height - 4)]
+        said = problem or (self._help() if self.has_focus else "")
+        words = wrapped(said, width - 1)[: max(0, height - 4)] if said else []
         room = height - 1 - (len(words) + 1 if words else 0)
         self._top = min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
         for number in range(self._top, min(self._top + room, len(self.fields))):
@@ -103,13 +103,6 @@ class RequestForm(Fields):
         how = "enter or a digit edits it" if self.settings[self.at].parse else "left and right change it"
         return f"{field.help}; {how}"
 
-    def edited(self) -> None:
-        self.redraw()
-
     def field_at(self, x: int, y: int) -> int | None:
         number = y - 1 + self._top
         return number if 0 <= number < len(self.fields) and y >= 1 else None
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(10, width)) if text else []

@@ -25,6 +25,7 @@ from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted
 from tui.screens.attacks.options import OptionsPage
+from tui.screens.charted import ChartedPage
 from tui.screens.inspect import Movable
 from tui.screens.pages import PagedScreen
 from tui.screens.state import State
@@ -39,7 +40,7 @@ KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_ar
 PIXEL = Span(0.0, 1.0)
 
 
-class AttackPage(OptionsPage):
+class AttackPage(OptionsPage, ChartedPage):
     """The attacks of the notebook's section 3, and standard ones from the literature."""
 
     page = "attack"
@@ -347,15 +348,6 @@ class AttackPage(OptionsPage):
             last = len(shown.frames) - 1
             at = min(max((last if self.frame is None else self.frame) + by, 0), last)
             self.frame = None if at == last else at
-
-    def action_zoom_in(self) -> None:
-        self.query_one("#attack-history", Chart).zoom_in()
-
-    def action_zoom_out(self) -> None:
-        self.query_one("#attack-history", Chart).zoom_out()
-
-    def action_zoom_reset(self) -> None:
-        self.query_one("#attack-history", Chart).zoom_reset()
 
     def action_digit(self) -> None:
         """Ask for a digit, which is then attacked alone."""

@@ -15,15 +15,16 @@ from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import NORMS
-from tui.drawing.words import cut, padded
+from tui.drawing.words import cut, letter, padded
 from tui.screens.attacks.measurement import MeasurementPage
+from tui.screens.charted import ChartedPage
 from tui.widgets.chart import Chart
 from tui.widgets.rows import Row, Rows
 
 CURVE_ATTACKS: dict[str, tuple[str, ...]] = {"linf": ("random", "fgsm", "pgd"), "l2": ("fgsm", "deepfool", "pgd", "cw")}
 
 
-class CurvePage(MeasurementPage[RobustnessMeasured]):
+class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
     """Accuracy under attack of this network, and of the bundled network of the other variant."""
 
     page = "curve"
@@ -84,7 +85,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
                     [100 * p.accuracy for p in points],
                     form="{:.1f}",
                     layer="front" if chosen else "middle",
-                    letter=chr(ord("A") + number),
+                    letter=letter(number),
                 )
             )
             if chosen:
@@ -95,15 +96,6 @@ class CurvePage(MeasurementPage[RobustnessMeasured]):
         most = max(p.epsilon for p in found.points) or 1.0
         plot = Plot(curves, (0.0, most), (0.0, 100.0), bands, limits=(0.0, 100.0), whole=False, unit="epsilon {}")
         chart.show(plot, f"accuracy (%) under attack by epsilon ({NORMS[found.norm]})")
-
-    def action_zoom_in(self) -> None:
-        self.query_one(Chart).zoom_in()
-
-    def action_zoom_out(self) -> None:
-        self.query_one(Chart).zoom_out()
-
-    def action_zoom_reset(self) -> None:
-        self.query_one(Chart).zoom_reset()
 
     def on_rows_moved(self) -> None:
         self.desk.update()

@@ -20,7 +20,7 @@ from tui.drawing.view import View
 from tui.screens.inspect import Movable
 from tui.screens.occlusion.patch import PROBABILITY, PatchPage
 from tui.screens.state import State
-from tui.setting import Setting
+from tui.setting import Setting, of_state
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
 
@@ -140,13 +140,8 @@ class MethodsPage(PatchPage):
             self.desk.draw_status()
 
     def settings(self) -> Sequence[Setting]:
-        cam = Setting(
-            "cam", "Grad-CAM of", self.cam, self._choose, ("conv2", "conv1"), help="the convolution that Grad-CAM shows"
-        )
+        cam = of_state(self, "cam", "Grad-CAM of", ("conv2", "conv1"), help="the convolution that Grad-CAM shows")
         return [*super().settings(), cam]
-
-    def _choose(self, cam: LayerName) -> None:
-        self.cam = cam
 
     def action_other_map(self) -> None:
         """Switch to Grad-CAM of the other convolution."""

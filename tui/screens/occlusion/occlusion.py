@@ -23,7 +23,7 @@ from tui.screens.inspect import Movable
 from tui.screens.occlusion.maps import Maps, Panel
 from tui.screens.occlusion.patch import PROBABILITY, PatchPage, positive
 from tui.screens.state import State
-from tui.setting import Setting
+from tui.setting import Setting, of_state
 from tui.widgets.bars import Bars
 from tui.widgets.pictures import Legend, Raster
 
@@ -225,14 +225,11 @@ class OcclusionPage(PatchPage):
             self.desk.draw_status()
 
     def settings(self) -> Sequence[Setting]:
-        second = Setting(
-            "second", "beside", self.drops, self._choose, (False, True),
-            show=lambda drops: "drop" if drops else "predicted class", help="what the second map shows",
+        second = of_state(
+            self, "drops", "beside", (False, True), name="second", help="what the second map shows",
+            show=lambda drops: "drop" if drops else "predicted class",
         )  # fmt: skip
         return [*super().settings(), second]
-
-    def _choose(self, drops: bool) -> None:
-        self.drops = drops
 
     def action_other_map(self) -> None:
         """Switch the second map; where only one map fits, step through the first, the predicted class and the drop."""

@@ -17,7 +17,7 @@ from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
-from tui.setting import Setting, of_parameter
+from tui.setting import Setting, of_parameter, of_state
 
 BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
 """What a key fills the patch with, in turn: the named baselines, then grays."""
@@ -115,11 +115,8 @@ class PatchPage(InspectPage):
         found = self.desk.patch_settings()
         if self.over_many:
             words = {False: "this digit", True: f"mean of {self.over_many}"}
-            found.append(Setting("many", "over", self.many, self._average, (False, True), show=words.__getitem__))
+            found.append(of_state(self, "many", "over", (False, True), show=words.__getitem__))
         return found
-
-    def _average(self, many: bool) -> None:
-        self.many = many
 
     def settled(self) -> bool:
         """Whether the page is in front, and all its requests have been answered for the network as it is now."""

@@ -24,8 +24,9 @@ from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import with_spread
-from tui.drawing.words import counted, cut, padded
-from tui.screens.pages import Page, PagedScreen
+from tui.drawing.words import counted, cut, letter, padded
+from tui.screens.charted import ChartedPage
+from tui.screens.pages import PagedScreen
 from tui.screens.runs.desk import RunsDesk
 from tui.screens.state import State
 from tui.setting import Setting
@@ -67,12 +68,7 @@ class Reading:
     """The index, from 0, of the epoch under the cursor; -1 for the last."""
 
 
-def letter(number: int) -> str:
-    """The letter of a group, counted from 0; after Z, a number."""
-    return chr(ord("A") + number) if number < 26 else str(number + 1)
-
-
-class ComparisonPage(Page):
+class ComparisonPage(ChartedPage):
     """The chart above the table, for the marked runs."""
 
     page = "compare"
@@ -154,15 +150,6 @@ class ComparisonPage(Page):
             place = chart.beside(by)
             at = self._last if place is None else chart.plot.places.index(place)
             self.reading = replace(self.reading, at=at)
-
-    def action_zoom_in(self) -> None:
-        self.query_one(Chart).zoom_in()
-
-    def action_zoom_out(self) -> None:
-        self.query_one(Chart).zoom_out()
-
-    def action_zoom_reset(self) -> None:
-        self.query_one(Chart).zoom_reset()
 
     def sentence(self) -> str:
         """What the keys do."""
@@ -286,8 +273,7 @@ class ComparisonPage(Page):
         form = "{:.2f} %" if "accuracy" in self.reading.field else "{:.4f}"
         for number, group in enumerate(groups):
             ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
-            letter = chr(ord("A") + number)
-            yield Curve(cut(group.label, NAME), SERIES[number], self._xs(group), ys, form=form, letter=letter)
+            yield Curve(cut(group.label, NAME), SERIES[number], self._xs(group), ys, form=form, letter=letter(number))
 
     def _bands(self, groups: Sequence[RunGroup]) -> Iterable[Band]:
         for number, group in enumerate(groups if len(groups) <= FEW else ()):
