@@ -39,9 +39,10 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
-from engine.training.loop import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
+from engine.training.loop import TrainingFailed, train
 from engine.training.memory import check_fits, free_memory, training_need
 from engine.training.requests import Train
+from engine.training.state import Sums, TrainingState, steps_an_epoch
 
 
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
@@ -240,8 +241,8 @@ class _Run:
         if self._before is None:
             folder.write_record(self.record)
         if not state.epoch and not folder.convolutions_file(0).exists():
-            save_weights(folder.model_file, state.model)
-            save_convolutions(folder.convolutions_file(0), state.model)
+            save_weights(folder.model_file, state.result)
+            save_convolutions(folder.convolutions_file(0), state.result)
         if self._untold and not state.sums.step:
             self._finish(self._untold)
         elif self._untold:  # its weights are on disk, and the model has been trained further
@@ -270,7 +271,7 @@ class _Run:
 
     def _finish(self, event: EpochFinished) -> None:
         """Write the results of an epoch: the weights before the event."""
-        folder, model = self.folder, self.state.model
+        folder, model = self.folder, self.state.result
         self.history.add(event)
         if self.history.best is event:
             save_weights(folder.best_file, model)
