@@ -16,6 +16,7 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
+from engine.training.recipes import BEYOND
 from engine.training.requests import Train
 from tests.runs import EPOCH, STARTED, made, written
 from tui.drawing.about import Group, Known, about_run, differing
@@ -116,7 +117,7 @@ def test_what_differs_from_the_defaults_stands_out() -> None:
     assert {label for label, tone in tones.items() if tone == "unusual"} == {"learning rate", "seed", "threads"}
     assert known(groups)["device"] == "cuda:0"
     assert known(groups)["threads"] == "16"
-    shown = {field.label for field in parameters(Train) if not field.fixed}
+    shown = {field.label for field in parameters(Train) if not field.fixed and field.name not in BEYOND}
     assert shown <= tones.keys()
 
 
