@@ -102,8 +102,8 @@ def _group(
     if "recipe" in settings:
         settings["recipe"] = recipe_words(request)
     names = tuple(folder.what if folder.bundled else folder.name for folder, _ in runs)
-    told = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
-    label = ", ".join(setting_words(name, getattr(request, name)) for name in told)
+    named = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
+    label = ", ".join(setting_words(name, getattr(request, name)) for name in named)
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
     told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost
     ends = [

@@ -36,7 +36,7 @@ def train(arguments: Sequence[str]) -> int:
         del words[at : at + 2]
         axes["batch_norm"] = [False, True]
     given = _given(words)
-    recipe = next((name for name in NAMES if name == given.get("recipe")), "notebook")  # the parser refuses others
+    recipe = next((name for name in NAMES if name == given.get("recipe")), NAMES[0])  # the parser refuses others
     request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
     axes |= dict(map(parse_axis, output.sweep))
     requests = expand(request, output.seeds, axes, given)

@@ -12,7 +12,7 @@ from tui.setting import Setting, of_parameter
 from tui.widgets.cells import title_row
 from tui.widgets.fields import Fields
 
-LABEL = 15
+LABEL = 16
 """Width of the names, in cells."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "epochs": (1, 2, 3, 4, 5, 10, 15, 20, 30, 50, 100, 200, 500, 1000),

@@ -84,8 +84,8 @@ def test_the_need_is_what_a_run_takes(batch_norm: bool, channels: int, batch: in
         [sys.executable, "-c", PEAK, str(batch_norm), str(channels), str(batch), json.dumps(others)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    fields = {"batch_size": batch, "channels": channels, "batch_norm": batch_norm, "train_size": 3 * batch}
-    need = training_need(Train(**fields, **others))
+    size = 3 * batch
+    need = training_need(Train(batch_norm=batch_norm, batch_size=batch, train_size=size, channels=channels, **others))
     assert 0.8 < (need.on_gpu - need.data) / int(done.stdout) < 1.25
 
 
