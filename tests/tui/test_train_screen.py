@@ -27,6 +27,7 @@ from engine.runs.folder import RunFolder, ask_to_stop
 from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFailed, RunFinished
+from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from engine.words import percent
 from tests import notebook
@@ -790,3 +791,71 @@ def test_the_mark_of_the_best_epoch_is_never_cut_off(monkeypatch: pytest.MonkeyP
         assert sum(sizes[title] for title in titles) + len(mark) <= width
         assert {"epoch", "val loss", "test acc"} <= set(titles)
         assert (len(titles) == len(COLUMNS)) == (width >= 72)
+
+
+async def test_a_recipe_fills_the_form_until_a_field_is_changed(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = {"batch_norm": True, "epochs": 2, "batch_size": 256, "shift": 1}
+    monkeypatch.setitem(RECIPES, "fast", fast)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+
+        async def recipe() -> str:
+            await drawn(pilot)
+            return (
+                next(line for line in words(form).splitlines() if line.startswith(" recipe"))
+                .split(maxsplit=1)[1]
+                .strip()
+            )
+
+        form.fill(Train(seed=5, channels=8))
+        await pilot.press("s", "down")
+        assert await recipe() == "‹notebook›"
+        await pilot.press("right")
+        assert await recipe() == "‹fast›"
+        assert form.request() == with_recipe(Train(seed=5, channels=8), "fast")
+        await pilot.press("down", "5", "enter")
+        assert await recipe() == "fast, changed"
+        assert form.values["epochs"] == 5
+        await pilot.press("2", "enter")
+        assert await recipe() == "fast"
+        form.select("average")
+        await pilot.press("0", ".", "9", "enter")
+        form.select("recipe")
+        assert await recipe() == "‹fast, changed›"
+        await pilot.press("left")
+        assert await recipe() == "‹notebook›"
+        assert form.request() == Train(seed=5, channels=8)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40)])
+async def test_every_field_of_the_form_is_in_view_with_its_help(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+        await pilot.press("s")
+        for setting in form.settings:
+            form.select(setting.name)
+            shown = "\n".join(form_lines(form))
+            assert f" {setting.label}" in shown
+            assert setting.help[:20] in " ".join(shown.split())
+            assert ("left and right change it" if not setting.parse else "edits it") in " ".join(shown.split())
+
+
+def form_lines(form: RequestForm) -> list[str]:
+    """What the form shows in its size."""
+    return ["".join(text for text, _ in row) for row in form.draw(*form.size)[: form.size.height]]
+
+
+async def test_the_legend_says_that_the_training_loss_is_not_comparable(still_app: MakeApp, tmp_path: Path) -> None:
+    run = made(tmp_path / "runs", "mine", Train(shift=1, label_smoothing=0.1), [0.9, 0.95])
+    app = still_app(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        loss = train_screen(app).query_one("#loss", Chart)
+        await until(pilot, lambda: "train (augmented, smoothed labels) " in words(loss))
+        assert "shift 1" in " ".join(this_run(app).split())
+        assert "recipe" not in this_run(app)  # it is the notebook's

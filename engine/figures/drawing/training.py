@@ -33,8 +33,9 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
     note = [f"training loss: {asked_for.loss_note}"] if asked_for and asked_for.loss_note else []
     figure = page(2.64, "", joined(shortened(history.name), done, *state, *note))
     variant = {"cnn": " without batch_norm", "cnn-bn": " with batch_norm"}.get(history.variant, "")
+    size = None
     if asked_for and asked_for.recipe != "notebook":
-        variant += f", {recipe_words(asked_for)}"
+        variant, size = f"{variant}, {recipe_words(asked_for)}", 7.5  # smaller, as there is no room for more
 
     losses, accuracies = (panel(figure, left, 0.46 - TOP, 2.75, 2.2) for left in (0.65, 4.2))
     if len(epochs) <= _FEW:
@@ -43,11 +44,11 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
     _plot(losses, epochs, "train_loss", "o")
     _plot(losses, epochs, "val_loss", "s")
     scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)], logarithmic=logarithmic)
-    losses.set_title(f"loss vs epoch{variant}", pad=15)
+    losses.set_title(f"loss vs epoch{variant}", pad=15, fontsize=size)
     losses.set_ylabel("Loss (cross-entropy, nats)")
     _plot(accuracies, epochs, "test_accuracy", "^", 100)
     _plot(accuracies, epochs, "val_accuracy", "s", 100)
-    accuracies.set_title(f"Acc vs epoch{variant}", pad=15)
+    accuracies.set_title(f"Acc vs epoch{variant}", pad=15, fontsize=size)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
         number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))

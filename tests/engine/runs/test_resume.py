@@ -479,6 +479,7 @@ def test_within_an_epoch_with_everything_that_training_has(tmp_path: Path) -> No
     work = train_run(request, tmp_path / "halves")
     next(event for event in work if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 3))
     assert isinstance(work.throw(Cancelled()), RunCancelled)
+    assert list(work) == []
     folder = only(tmp_path / "halves")
     started, *_, finished = resumed(folder)
     assert isinstance(started, RunStarted)
