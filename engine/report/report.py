@@ -159,7 +159,7 @@ def _histories(made: _Report) -> list[tuple[str, RunHistory]]:
     return [(name, run.history()) for name, run in runs if run is not None]
 
 
-def _beyond(request: Train | None) -> str:
+def beyond_notebook(request: Train | None) -> str:
     """A sentence on what training used that the notebook does not have; empty where it used nothing of that."""
     if request is None:
         return ""
@@ -182,7 +182,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
         document.words(
             f"{name}: the lowest validation loss, {best.val_loss:.4f}, is after epoch {best.epoch}, with a test "
             f"accuracy of {100 * best.test_accuracy:.2f} %; after the last, epoch {history.epochs[-1].epoch}, it is "
-            f"{100 * history.epochs[-1].test_accuracy:.2f} %.{_beyond(history.request)}"
+            f"{100 * history.epochs[-1].test_accuracy:.2f} %.{beyond_notebook(history.request)}"
         )
     for name, network in zip(made.names, made.networks, strict=True):
         if network.run is None:

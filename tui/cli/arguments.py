@@ -52,7 +52,8 @@ class TrainOutput(FigureOutput):
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Number of runs, one after the other, with random seeds from --seed upwards."""
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
-    """Train once for each value of a field, such as learning-rate=1e-3,3e-4; --batch-norm both works too."""
+    """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
+    --batch-norm both works too."""
 
 
 @dataclass(frozen=True)

@@ -291,9 +291,7 @@ class TrainScreen(LabScreen):
             if text is not None:
                 self.workspace.enqueue(sweep(request, text))
 
-        hint = (
-            "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; empty for the form alone"
-        )
+        hint = "seeds and fields, for example: seeds=5 recipe=notebook,fast batch-norm=no,yes; empty for the form alone"
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:
