@@ -20,6 +20,7 @@ from engine.runs.finding import PRETRAINED, folders, pretrained, unfinished
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
 from engine.runs.requests import BrowseRuns, DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
+from engine.training.recipes import recipe_words
 from engine.words import shown
 
 TRASH = ".trash"
@@ -125,6 +126,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         name=folder.name,
         state="imported" if imported else history.state,
         variant=request.variant,
+        recipe="" if request.recipe == "notebook" else recipe_words(request),
         dataset=request.dataset,
         seed=request.seed,
         epoch=history.epoch,

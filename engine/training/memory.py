@@ -1,4 +1,4 @@
-"""The peak memory of a training run, and the memory available. Without PyTorch, since it is needed before a run."""
+"""The peak memory of a training run, estimated before it allocates anything, and the memory available."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.network.batches import EVALUATION_BATCH
 from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
+from engine.training.augmentation import Augmentation
 from engine.training.requests import Train
 
 IMAGES: dict[DatasetName, int] = {
@@ -31,8 +32,14 @@ _FILES = {
 _FLOAT, _INDEX = 4, 8
 _COPIES = 4
 """Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
+_AVERAGES = 2
+"""Further copies of the weights where they are averaged: the average, and that of the last good epoch."""
 _SAVED = 3
-"""Additional copies of the weights while a run is saved: the weights and both moments."""
+"""Additional copies of the weights while a run is saved: the weights and both moments; one more of averages."""
+_SHIFTED = 5 * _FLOAT
+"""Bytes per pixel while an image is shifted: a wider image, and the index of each pixel."""
+_SAMPLED = 9 * _FLOAT
+"""Bytes per pixel while an image is sampled anew: homogeneous coordinates, and three grids of two coordinates."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -46,7 +53,7 @@ class Need:
     weights: int
     """The weights and their copies."""
     step: int
-    """Added by a training step: the maps of a batch, and all gradients."""
+    """Added by a training step: the maps of a batch, all gradients, and the numbers that augment an epoch's images."""
     evaluation: int
     """Added by an evaluation instead of a step."""
     saving: int
@@ -90,14 +97,22 @@ def training_need(request: Train) -> Need:
     forward = image + kept * (maps1 + maps2) + pools + connected
     backward = kept * max(maps1, maps2) + pooled1 * _FLOAT
     batch = min(a.batch_size, a.train_size)
+    averaged = bool(a.average)
+    augmentation = Augmentation.of(a)
+    # The changed image is kept for the backward pass; where it is sampled from is known before and forgotten.
+    places = _SAMPLED if augmentation and augmentation.samples else _SHIFTED
+    changing = 2 * image + places * IMAGE_SIZE**2 if augmentation else 0
+    numbers = _FLOAT * augmentation.drawn * min(a.train_size, IMAGES[a.dataset]) if augmentation else 0
+    one = max(forward + backward + (image if augmentation else 0), changing)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
     evaluated = EVALUATION_BATCH * (image + maps1 + max(halves, maps2) + connected)
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
-        weights=_COPIES * weights,
-        step=int(_HOLES * batch * (forward + backward)) + weights,
+        weights=(_COPIES + _AVERAGES * averaged) * weights,
+        # While the numbers are drawn, there are two copies of them.
+        step=numbers + max(int(_HOLES * batch * one) + weights, numbers),
         evaluation=int(_HOLES * evaluated),
-        saving=_SAVED * weights,
+        saving=(_SAVED + averaged) * weights,
     )
 
 

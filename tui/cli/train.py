@@ -12,6 +12,7 @@ from engine.event import Event, to_json
 from engine.request import DeviceFailed, RequestError
 from engine.runs.sweeps import expand, parse_axis
 from engine.training.events import RunCancelled, RunFailed, RunStarted
+from engine.training.recipes import NAMES, with_recipe
 from engine.training.requests import Train
 from engine.words import shown
 from tui.cli.arguments import Output, TrainOutput, parse
@@ -34,9 +35,11 @@ def train(arguments: Sequence[str]) -> int:
     if at is not None:  # --batch-norm is a flag that takes no other value
         del words[at : at + 2]
         axes["batch_norm"] = [False, True]
-    request, output = parse(Train, TrainOutput, "mnist-tui train", words)
+    given = _given(words)
+    recipe = next((name for name in NAMES if name == given.get("recipe")), NAMES[0])  # the parser refuses others
+    request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
     axes |= dict(map(parse_axis, output.sweep))
-    requests = expand(request, output.seeds, axes)
+    requests = expand(request, output.seeds, axes, given)
     if len(requests) > 1 and output.png:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.detach:
@@ -46,6 +49,16 @@ def train(arguments: Sequence[str]) -> int:
     if len(requests) == 1:
         return report(request, output)
     return _sweep([(_told(each, axes), each) for each in requests], output)
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    """The options on a command line by the names of their fields, with the word after them; the last one counts."""
+    found = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--"):
+            name, equals, value = word.removeprefix("--").removeprefix("no-").partition("=")
+            found[name.replace("-", "_")] = value if equals else following
+    return found
 
 
 def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:

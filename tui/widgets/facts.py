@@ -18,7 +18,7 @@ from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.widgets.cells import CellWidget, title_row
 
-LABELS = 15
+LABELS = 16
 """Width of the column of labels, in cells: that of the form."""
 NARROWEST = 20
 """The width in cells below which nothing is drawn."""

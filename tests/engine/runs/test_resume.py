@@ -467,3 +467,22 @@ def test_real_kills(tmp_path: Path) -> None:
     outcome = kill_and_resume.trial(2, tmp_path, seed=1)
     assert outcome.identical == outcome.killed == 2
     assert outcome.lost_epochs == 0
+
+
+def test_within_an_epoch_with_everything_that_training_has(tmp_path: Path) -> None:
+    request = replace(
+        SHORT,
+        epochs=2, precision="bf16", schedule="cosine", weight_decay=0.1, label_smoothing=0.1,
+        shift=1, rotate=10.0, scale=0.1, elastic=1.0, average=0.9,
+    )  # fmt: skip
+    list(train_run(request, tmp_path / "whole"))
+    work = train_run(request, tmp_path / "halves")
+    next(event for event in work if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 3))
+    assert isinstance(work.throw(Cancelled()), RunCancelled)
+    assert list(work) == []
+    folder = only(tmp_path / "halves")
+    started, *_, finished = resumed(folder)
+    assert isinstance(started, RunStarted)
+    assert started.differences == ()
+    assert isinstance(finished, RunFinished)
+    assert_same(folder, only(tmp_path / "whole"))
