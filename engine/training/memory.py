@@ -32,7 +32,7 @@ _FLOAT, _INDEX = 4, 8
 _COPIES = 4
 """Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
 _SAVED = 3
-"""Additional copies of the weights while a run is saved: the weights and both moments."""
+"""Copies of the weights that are being written: the weights and both moments, while the next epoch is trained."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -50,7 +50,7 @@ class Need:
     evaluation: int
     """Added by an evaluation instead of a step."""
     saving: int
-    """Added by saving the state instead of a step, in host memory wherever the run trains."""
+    """The copy of the state that is being written during the next epoch, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
@@ -60,7 +60,7 @@ class Need:
     @property
     def peak(self) -> int:
         """Peak in host memory for a run on the CPU, in bytes."""
-        return max(self.on_gpu, self.data + self.weights + self.saving)
+        return self.on_gpu + self.saving
 
 
 def parameter_count(architecture: Architecture) -> int:
