@@ -271,8 +271,8 @@ class _Run:
             save_convolutions(folder.convolutions_file(0), state.model.state_dict())
         if self._untold and not state.sums.step:
             self.history.add(self._untold)
-            best, model = self.history.best is self._untold, state.model
-            write_epoch(folder, self._untold, model.architecture, model.state_dict(), best)
+            improves, weights = self.history.best is self._untold, state.model.state_dict()
+            write_epoch(folder, self._untold, state.model.architecture, weights, improves)
         elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
             folder.append(self._untold)

@@ -110,12 +110,9 @@ def test_the_next_epoch_is_trained_meanwhile(tmp_path: Path, whole: RunFolder) -
             assert all((tensors[f"model.{key}"] == weights[key]).all() for key in weights)
         told.append(event)
     places = [at for at, event in enumerate(told) if isinstance(event, EpochFinished)]
-    for at in places[:-1]:  # it came when the run began to wait
-        steps = told[at - STEPS : at]
-        assert [(e.epoch, e.step) for e in steps if isinstance(e, BatchTrained)] == [
-            (told[at].epoch + 1, step)
-            for step in range(1, STEPS + 1)  # type: ignore[attr-defined]
-        ]
+    for epoch, at in enumerate(places[:-1], 1):  # it came when the run began to wait
+        steps = [(e.epoch, e.step) for e in told[at - STEPS : at] if isinstance(e, BatchTrained)]
+        assert steps == [(epoch + 1, step) for step in range(1, STEPS + 1)]
         assert isinstance(told[at + 1], BatchEvaluated)
     assert kinds(told[places[-1] :]) == [EpochFinished, RunFinished]
     assert files(only(tmp_path)) == files(whole)
