@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch.nn.functional import conv2d
@@ -112,13 +112,17 @@ def compute_exactly() -> None:
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
 
-def precision(name: PrecisionName) -> contextlib.AbstractContextManager[None]:
-    """A context in which matrix products and convolutions of float32 are computed in `name`.
+def precision(name: PrecisionName, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """A context in which matrix products and convolutions of float32 are computed in `name` on a GPU.
 
-    TF32 keeps 10 of the 23 mantissa bits of the factors. The setting is global, so only one thread at a time may
-    compute.
+    TF32 keeps 10 of the 23 mantissa bits of the factors, bf16 (by autocast) 7. The setting of TF32 is global, so only
+    one thread at a time may compute. On a CPU nothing changes: its kernels are told the precision.
     """
-    return _tf32() if name == "tf32" else contextlib.nullcontext()
+    if name == "tf32":
+        return _tf32()
+    if name == "bf16" and device.type != "cpu":
+        return cast(contextlib.AbstractContextManager[None], torch.autocast(device.type, torch.bfloat16))
+    return contextlib.nullcontext()
 
 
 def check_precision(name: PrecisionName, device: torch.device) -> None:
@@ -131,7 +135,7 @@ def check_precision(name: PrecisionName, device: torch.device) -> None:
 
 def precision_modes(name: PrecisionName = "fp32") -> dict[str, str]:
     """CUDA's modes for float32 in a run whose precision is `name`: `ieee`, `tf32`, or `none` for its default."""
-    with precision(name):
+    with _tf32() if name == "tf32" else contextlib.nullcontext():
         return {
             "cuda products": torch.backends.cuda.matmul.fp32_precision,
             "cudnn convolutions": torch.backends.cudnn.conv.fp32_precision,  # type: ignore[attr-defined]

@@ -17,17 +17,21 @@ from torch.nn.functional import batch_norm, conv2d, max_pool2d, relu
 
 from engine.geometry import POOL
 from engine.network.model import CNN
+from engine.network.requests import PrecisionName
 
 _aten = torch.ops.aten
 _POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride, padding, dilation, ceil_mode
 
 
-def training_logits(model: CNN, images: Tensor) -> Tensor:
+def training_logits(model: CNN, images: Tensor, precision: PrecisionName = "fp32") -> Tensor:
     """Logits (B, 10) of images (B, 1, 28, 28) on a CPU, as `model` in training mode; updates its running means.
 
     Biases of convolutions that batch norm cancels get no gradient (`bias.grad` stays None): it would be zero up to
     rounding.
     """
+    if precision == "bf16":
+        with torch.autocast("cpu", torch.bfloat16):
+            return cast(Tensor, model(images))
     maps = _block(model.conv2, _block(model.conv1, model.inputs(images)))
     hidden = _Linear.apply(maps.flatten(1), model.fc[1].weight, model.fc[1].bias)
     for layer in model.fc[2:]:

@@ -10,7 +10,7 @@ from engine.data.requests import DatasetName
 from engine.geometry import GeometryError, block_sizes
 from engine.request import OF_FILES, Request, RequestError
 
-PrecisionName = Literal["fp32", "tf32"]
+PrecisionName = Literal["fp32", "bf16", "tf32"]
 
 
 NormedLayer = Literal["conv1", "conv2", "fc1", "logits"]

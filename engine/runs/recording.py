@@ -41,9 +41,10 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
-from engine.training.loop import Sums, TrainingFailed, TrainingState, steps_an_epoch, train
+from engine.training.loop import TrainingFailed, train
 from engine.training.memory import check_fits, free_memory, training_need
 from engine.training.requests import Train
+from engine.training.state import Sums, TrainingState, steps_an_epoch
 
 
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
@@ -267,11 +268,11 @@ class _Run:
         if self._before is None:
             folder.write_record(self.record)
         if not state.epoch and not folder.convolutions_file(0).exists():
-            save_weights(folder.model_file, state.model)
-            save_convolutions(folder.convolutions_file(0), state.model.state_dict())
+            save_weights(folder.model_file, state.result)
+            save_convolutions(folder.convolutions_file(0), state.result.state_dict())
         if self._untold and not state.sums.step:
             self.history.add(self._untold)
-            improves, weights = self.history.best is self._untold, state.model.state_dict()
+            improves, weights = self.history.best is self._untold, state.result.state_dict()
             write_epoch(folder, self._untold, state.model.architecture, weights, improves)
         elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
@@ -307,10 +308,10 @@ class _Run:
         folder, architecture, before = self.folder, self.state.model.architecture, self.history.best
         best = event if before is None or event.val_loss < before.val_loss else before
         tensors, metadata = self.state.tensors(), self._metadata(event, best)
+        prefix = "average." if self.state.average else "model."  # those of `state.result`
 
         def write() -> EpochFinished:
             save_tensors(folder.state_file, tensors, metadata)
-            prefix = "model."
             weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
             write_epoch(folder, event, architecture, weights, best is event)
             return event

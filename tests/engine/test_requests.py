@@ -34,6 +34,19 @@ BAD_VALUES = [
     ("train_size", 1_000_001),
     ("device", "tpu"),
     ("precision", "fp8"),
+    ("recipe", "best"),
+    ("schedule", "step"),
+    ("weight_decay", -1e-4),
+    ("weight_decay", 11.0),
+    ("label_smoothing", 0.95),
+    ("shift", 15),
+    ("shift", 0.5),
+    ("rotate", 181.0),
+    ("scale", -0.1),
+    ("scale", 1.0),
+    ("elastic", 15.0),
+    ("elastic", float("nan")),
+    ("average", 1.0),
     ("threads", -1),
     ("threads", 1025),
     ("batch_norm", "yes"),
@@ -174,7 +187,7 @@ def test_message_gives_bounds_and_choices() -> None:
         Train(learning_rate=-1)
     with pytest.raises(RequestError, match=r"^device must be auto, cpu, cuda or cuda:N, not 'tpu'$"):
         Train(device="tpu")
-    with pytest.raises(RequestError, match=r"^precision must be one of fp32, tf32, not 'fp8'$"):
+    with pytest.raises(RequestError, match=r"^precision must be one of fp32, bf16, tf32, not 'fp8'$"):
         Train(precision="fp8")  # type: ignore[arg-type]
 
 

@@ -97,8 +97,8 @@ def training_step(batch_norm: bool, root: Path) -> TrainingStep:
     """A step in the middle of an epoch, where the loss is read only after two or more steps."""
     from engine.operations import perform
     from engine.training.events import BatchTrained
-    from engine.training.loop import RUNNING_POINTS
     from engine.training.requests import Train
+    from engine.training.state import RUNNING_POINTS
 
     root.mkdir()
     size = 2

@@ -14,7 +14,7 @@ from engine.data.datasets import Dataset
 from engine.network.kernels import training_logits
 from engine.network.model import CNN, inference_network, seeded_cnn
 from engine.network.requests import Architecture
-from engine.training.loop import _adam_step
+from engine.training.adam import Adam
 
 pytestmark = pytest.mark.numeric
 
@@ -100,22 +100,27 @@ def test_inference_network_is_the_model(mnist: Dataset, fields: dict[str, Any], 
         assert torch.equal(value, untouched.state_dict()[key])
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
 @both_variants
-def test_adam_takes_the_optimizers_own_steps(mnist: Dataset, batch_norm: bool) -> None:
+def test_adam_takes_the_optimizers_own_steps(mnist: Dataset, batch_norm: bool, decay: float) -> None:
     ours, theirs = (model.float() for model in twins({"hidden": 20}, batch_norm))
-    my_optimizer, optimizer = (torch.optim.Adam(model.parameters(), lr=0.01, fused=True) for model in (ours, theirs))
-    step = _adam_step(my_optimizer)
+    for model in (ours, theirs):
+        for bias in model.cancelled_biases():
+            bias.requires_grad_(False)
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    optimizer = kind([p for p in theirs.parameters() if p.requires_grad], lr=0.01, weight_decay=decay, fused=True)
+    adam = Adam([p for p in ours.parameters() if p.requires_grad], decay)
     for batch in torch.split(torch.arange(96), 32):
         for model in (ours, theirs):
             torch.autograd.backward(
                 cross_entropy(training_logits(model, mnist.val.images[batch]), mnist.val.labels[batch])
             )
-        step()
+        adam.step(0.01)
         optimizer.step()
         optimizer.zero_grad()
     assert all(parameter.grad is None for parameter in ours.parameters())
     for key, value in ours.state_dict().items():
         assert torch.equal(value, theirs.state_dict()[key]), key
-    mine, others = my_optimizer.state_dict()["state"], optimizer.state_dict()["state"]
-    assert mine.keys() == others.keys()
-    assert all(torch.equal(mine[number][name], others[number][name]) for number in others for name in others[number])
+    others = optimizer.state_dict()["state"]
+    assert len(others) == len(adam.parameters)
+    assert all(torch.equal(adam.moments(n)[name], others[n][name]) for n in others for name in others[n])

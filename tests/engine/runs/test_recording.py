@@ -262,7 +262,7 @@ def test_diverging_run_fails_with_its_last_good_weights(
     until(run, EpochFinished)
     folder = only(tmp_path)
     before = folder.model_file.read_bytes()
-    monkeypatch.setattr("engine.training.loop.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
+    monkeypatch.setattr("engine.training.step.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
     assert "learning rate" in failure(list(run))
     assert folder.model_file.read_bytes() == before
     assert folder.history().state == "failed"

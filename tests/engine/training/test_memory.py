@@ -21,7 +21,8 @@ import sys, torch
 from engine.allocator import give_back_freed_memory
 from engine.data.datasets import Dataset, Split
 from engine.training.requests import Train
-from engine.training.loop import TrainingState, train
+from engine.training.loop import train
+from engine.training.state import TrainingState
 
 def status(name):
     return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))

@@ -3,18 +3,21 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-import engine.training.loop
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.batches import EVALUATION_BATCH
 from engine.network.model import seeded_cnn
+from engine.training.adam import Adam
+from engine.training.evaluation import evaluate
 from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
-from engine.training.loop import RUNNING_POINTS, Sums, TrainingFailed, TrainingState, evaluate, train
+from engine.training.loop import TrainingFailed, train
 from engine.training.requests import Train
+from engine.training.state import RUNNING_POINTS, Sums, TrainingState
 from tests import notebook
 from tests.conftest import returned
 
@@ -75,7 +78,9 @@ def test_an_epoch_with_batch_norm_is_the_notebooks_where_rounding_is_small(small
     data = Dataset("mnist", *(Split(one.images.double(), one.labels) for one in (small.train, small.val, small.test)))
     request = Train(train_size=300, epochs=1, seed=4, batch_norm=True)
     ours = seeded_cnn(request, 4).double().to(memory_format=torch.channels_last)
-    state = TrainingState(ours, torch.optim.Adam(ours.parameters(), lr=1e-3, fused=True))
+    for bias in ours.cancelled_biases():
+        bias.requires_grad_(False)
+    state = TrainingState(ours, Adam([each for each in ours.parameters() if each.requires_grad]))
     _, (epoch,) = run(request, data, state)
 
     model = notebook.network(True).double()
@@ -157,15 +162,15 @@ def test_a_loss_that_is_no_number_keeps_the_last_epoch(
     good: dict[str, Tensor] = {}
     plain = nn.functional.cross_entropy
 
-    def broken(logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
-        loss = plain(logits, labels, reduction=reduction)
-        return loss * math.nan if (reduction == "mean") == (when == "training") else loss
+    def broken(logits: Tensor, labels: Tensor, **options: Any) -> Tensor:
+        return plain(logits, labels, **options) * math.nan
 
     with pytest.raises(TrainingFailed) as caught:  # noqa: PT012
         for event in train(request, small, state):
             if isinstance(event, EpochFinished):
                 good = weights(state)
-                monkeypatch.setattr(engine.training.loop, "cross_entropy", broken)
+                module = {"training": "step", "validation": "evaluation"}[when]
+                monkeypatch.setattr(f"engine.training.{module}.cross_entropy", broken)
     assert state.epoch == 1
     assert same(weights(state), good)
     assert "epoch 2" in str(caught.value)

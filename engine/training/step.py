@@ -1,0 +1,48 @@
+"""One training step: augmentation, forward pass, loss, backward pass, Adam, averaging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from engine.network.gpu import precision
+from engine.network.kernels import training_logits
+from engine.training.augmentation import Augmentation
+from engine.training.requests import Train
+from engine.training.state import TrainingState
+
+
+class Step:
+    """The step of a run; its weights, moments and averages are those of `state`, changed in place."""
+
+    def __init__(self, request: Train, state: TrainingState, device: torch.device) -> None:
+        self._state = state
+        self._precision = request.precision
+        self._smoothing = request.label_smoothing
+        self._augment = Augmentation.of(request)
+        self._logits: Callable[[Tensor], Tensor] = state.model
+        if device.type == "cpu":
+            self._logits = lambda images: training_logits(state.model, images, request.precision)
+        state.model.train()
+        for parameter in state.model.parameters():
+            parameter.grad = None  # of a step that was interrupted
+
+    def __call__(self, images: Tensor, labels: Tensor, numbers: Tensor | None, rate: float, step: int) -> Tensor:
+        """Take `step` (from 1, counted over the whole run) on a batch; returns its mean loss, in nats, on the device.
+
+        `images` is (B, 1, 28, 28), `labels` (B,), `numbers` what their augmentation drew, (B, drawn), `rate` the
+        learning rate.
+        """
+        state = self._state
+        if self._augment and numbers is not None:
+            images = self._augment(images, numbers)
+        with precision(self._precision, images.device):
+            loss = cross_entropy(self._logits(images), labels, label_smoothing=self._smoothing)
+        torch.autograd.backward(loss)
+        state.adam.step(rate)
+        if state.average:
+            state.average.add(step)
+        return loss.detach()
