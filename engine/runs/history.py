@@ -38,7 +38,7 @@ class RunHistory:
     started: RunStarted | None = None
     epochs: list[EpochFinished] = field(default_factory=list)
     progress: BatchTrained | None = None
-    """Progress of the current epoch; None between epochs."""
+    """Progress of the current epoch, which may begin before the last one is among `epochs`; None between epochs."""
     finished: RunFinished | None = None
     reason: str = ""
     """The reason of a failure."""
@@ -73,7 +73,9 @@ class RunHistory:
                     self.epochs.pop()
                 del self._bests[len(self.epochs) :]
                 self.epochs.append(event)
-                self.state, self.progress = "running", None
+                self.state = "running"
+                if self.progress and self.progress.epoch <= event.epoch:  # else the next epoch has begun
+                    self.progress = None
             case DamagedLine():
                 self.damaged_lines += 1
             case RunPaused():

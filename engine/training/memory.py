@@ -35,7 +35,8 @@ _COPIES = 4
 _AVERAGES = 2
 """Further copies of the weights where they are averaged: the average, and that of the last good epoch."""
 _SAVED = 3
-"""Additional copies of the weights while a run is saved: the weights and both moments; one more of averages."""
+"""Copies of the weights that are being written while the next epoch is trained: the weights and both moments; one more
+of averages."""
 _SHIFTED = 5 * _FLOAT
 """Bytes per pixel while an image is shifted: a wider image, and the index of each pixel."""
 _SAMPLED = 9 * _FLOAT
@@ -57,7 +58,7 @@ class Need:
     evaluation: int
     """Added by an evaluation instead of a step."""
     saving: int
-    """Added by saving the state instead of a step, in host memory wherever the run trains."""
+    """The copy of the state that is being written during the next epoch, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
@@ -67,7 +68,7 @@ class Need:
     @property
     def peak(self) -> int:
         """Peak in host memory for a run on the CPU, in bytes."""
-        return max(self.on_gpu, self.data + self.weights + self.saving)
+        return self.on_gpu + self.saving
 
 
 def parameter_count(architecture: Architecture) -> int:

@@ -222,14 +222,14 @@ async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pyt
 async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    import engine.runs.recording
+    import engine.runs.writing
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
-        monkeypatch.setattr(engine.runs.recording, "save_weights", full)
+        monkeypatch.setattr(engine.runs.writing, "save_state", full)
         await start(pilot, app, SMALL)
         await until(pilot, lambda: app.workspace.history.state == "failed")
         assert "No space left on device" in app.workspace.history.reason

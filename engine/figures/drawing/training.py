@@ -51,7 +51,7 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
     accuracies.set_title(f"Acc vs epoch{variant}", pad=15, fontsize=size)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
-        number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
+        number_epochs(axes, epochs[-1].epoch if progress is None else progress.epoch)
         axes.grid(True)
         axes.legend(
             loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3

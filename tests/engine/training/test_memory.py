@@ -87,6 +87,7 @@ def test_the_need_is_what_a_run_takes(batch_norm: bool, channels: int, batch: in
     size = 3 * batch
     need = training_need(Train(batch_norm=batch_norm, batch_size=batch, train_size=size, channels=channels, **others))
     assert 0.8 < (need.on_gpu - need.data) / int(done.stdout) < 1.25
+    assert need.peak == need.on_gpu + need.saving
 
 
 def test_averages_are_saved_too() -> None:
