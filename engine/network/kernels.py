@@ -115,5 +115,5 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 
 _onednn: Any = None
-if torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+if torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # type: ignore[no-untyped-call]
     _onednn = torch.ops.mkldnn._linear_pointwise.default

@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 import engine.runs.writing
 from engine.data.datasets import Dataset
-from engine.event import Event, PauseAsked
+from engine.event import Cancelled, Event, PauseAsked
 from engine.network.checkpoints import State, load_tensors, save_state, save_tensors
 from engine.network.machine import processor
 from engine.network.requests import Architecture
