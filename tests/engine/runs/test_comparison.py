@@ -203,14 +203,14 @@ def test_long_runs_are_compared_at_some_of_their_epochs(tmp_path: Path) -> None:
 
 def test_recipes_name_the_groups_with_what_differs_from_them(tmp_path: Path) -> None:
     fast = with_recipe(Train(), "fast")
-    other = replace(fast, label_smoothing=0.1)
+    other = replace(fast, label_smoothing=0.3)  # of no recipe
     asked = [Train(), Train(seed=1), fast, replace(fast, seed=1), other]
     event = compare([made(tmp_path, f"run-{n}", each, [0.9, 0.95]) for n, each in enumerate(asked)])
     assert [len(group.runs) for group in event.groups] == [2, 2, 1]
     assert [group.label for group in event.groups] == [
         "recipe notebook, label smoothing 0",
-        "recipe fast, label smoothing 0",
-        "recipe fast, label smoothing 0.1",
+        f"recipe fast, label smoothing {fast.label_smoothing:g}",
+        "recipe fast, label smoothing 0.3",
     ]
     assert ("recipe", ("notebook", "fast", "fast, changed")) in differences(event)
 
