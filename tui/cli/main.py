@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from engine.attacks.requests import (
     AttackCarliniWagner,
@@ -51,8 +52,7 @@ exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
 
 
-@dataclass(frozen=True)
-class CliCommand:
+class CliCommand(msgspec.Struct, frozen=True):
     """A subcommand of `mnist-tui`."""
 
     request: type[Request]

@@ -100,6 +100,13 @@ class LabScreen(Screen[None]):
 
     # Drawing
 
+    def _compositor_refresh(self) -> None:
+        """Show what was drawn; within a batch of changes, whose frames Textual renders and throws away, after it."""
+        if self.app._batch_count:
+            self.refresh()
+        else:
+            super()._compositor_refresh()
+
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
