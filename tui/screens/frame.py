@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
+from engine.paths import asset
 from tui.keys import PAGED, Command, commands
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
@@ -39,6 +40,7 @@ class Host(Protocol):
 class LabScreen(Screen[None]):
     """The base of the numbered screens; subclasses draw what is in the workspace."""
 
+    CSS_PATH = str(asset("screens.tcss"))
     AUTO_FOCUS = ""  # the screen sets the focus once its widgets exist
     mode = ""
     """The name of this screen in the registry of commands."""

@@ -56,6 +56,7 @@ shown."""
 class TrainScreen(LabScreen):
     """The form on the left; curves and a table of epochs on the right; progress at the bottom."""
 
+    CSS_PATH = None  # the layout of the first frame comes with the theme
     mode = "train"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("train"),
