@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -40,7 +40,7 @@ class Host(Protocol):
 class LabScreen(Screen[None]):
     """The base of the numbered screens; subclasses draw what is in the workspace."""
 
-    CSS_PATH = str(asset("screens.tcss"))
+    CSS_PATH: ClassVar[str | None] = str(asset("screens.tcss"))
     AUTO_FOCUS = ""  # the screen sets the focus once its widgets exist
     mode = ""
     """The name of this screen in the registry of commands."""
