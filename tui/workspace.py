@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
@@ -45,8 +46,7 @@ INSISTS = 10.0
 Listener = Callable[[Job, Event], None]
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A notification for the user."""
 
     words: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from engine.attacks.requests import (
     AttackCarliniWagner,
@@ -29,6 +30,7 @@ from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
+from tui.cli.hidden import hidden
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -51,8 +53,7 @@ exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
 
 
-@dataclass(frozen=True)
-class CliCommand:
+class CliCommand(msgspec.Struct, frozen=True):
     """A subcommand of `mnist-tui`."""
 
     request: type[Request]
@@ -198,6 +199,8 @@ def _run_app(root: Path, what: str | None) -> int:
     # Textual draws on standard error. A closed stream is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise RequestError("the app needs a terminal: run a command instead (see mnist-tui --help)")
+    with hidden("ssl"):
+        import asyncio  # noqa: F401
     from tui import garbage
     from tui.cli.descriptors import terminal_to_ourselves
     from tui.drawing.terminal import prepare

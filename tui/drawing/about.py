@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from engine.network.requests import Architecture
 from engine.request import Parameter, parameters
@@ -22,8 +23,7 @@ Tone = Literal["plain", "usual", "unusual", "wrong"]
 """Of a parameter: whether it has its default value. `wrong` is for what could not be read."""
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A value and what it is of."""
 
     label: str

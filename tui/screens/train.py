@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
+from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
@@ -26,7 +27,6 @@ from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
-from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
 from tui.widgets.chart import Chart
@@ -58,6 +58,7 @@ shown."""
 class TrainScreen(LabScreen):
     """The form on the left; curves and a table of epochs on the right; progress at the bottom."""
 
+    CSS_PATH = None  # the layout of the first frame comes with the theme
     mode = "train"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("train"),
@@ -242,7 +243,7 @@ class TrainScreen(LabScreen):
         """What `space` does next: pause, or resume."""
         job = self.workspace.training
         words = {"pause": "resume"} if job and job.paused else {}
-        return tuple(replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
+        return tuple(structs.replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
 
     def figure(self) -> DrawFigure | None:
         """The curves of the open run."""
@@ -276,6 +277,8 @@ class TrainScreen(LabScreen):
 
     def action_queue(self) -> None:
         """Ask what to sweep over, and add the experiments to the queue."""
+        from tui.screens.dialogs import LineScreen
+
         request = self._experiment()
         if request is None:
             return
