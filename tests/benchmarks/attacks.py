@@ -27,6 +27,7 @@ from engine.attacks.network import AT_ONCE, AttackedNetwork
 from engine.attacks.noise import noise
 from engine.attacks.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import Setting, attack_many
+from engine.benchmark import notebook
 from engine.data.datasets import Split, load
 from engine.event import Event
 from engine.network.checkpoints import load_weights
@@ -34,7 +35,6 @@ from engine.network.model import CNN
 from engine.operations import perform
 from engine.request import Request
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.conftest import returned
 
 NOWHERE = Path("nowhere")

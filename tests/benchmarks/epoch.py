@@ -24,11 +24,11 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, random_split
 
 from engine.allocator import M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+from engine.benchmark import notebook
 from engine.data.datasets import MNIST_SHA256, load, load_mnist_file
 from engine.paths import asset
 from engine.training.loop import TrainingState, train
 from engine.training.requests import Train
-from tests import notebook
 from tests.conftest import returned
 
 Pair = tuple[torch.Tensor, int]

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from engine.allocator import keep_freed_memory
 from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep
+from engine.benchmark import notebook
 from engine.data.datasets import load
 from engine.network.checkpoints import load_weights
 from engine.network.model import CNN
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.conftest import returned
 
 PERTURBATIONS = (16, 32, 64, 128, 256, 512, 1024)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 import engine.training.loop
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.batches import EVALUATION_BATCH
 from engine.network.model import seeded_cnn
 from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.loop import RUNNING_POINTS, Sums, TrainingFailed, TrainingState, evaluate, train
 from engine.training.requests import Train
-from tests import notebook
 from tests.conftest import returned
 
 pytestmark = pytest.mark.numeric
