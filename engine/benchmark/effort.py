@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 
 from engine.network.requests import NOTEBOOKS_NORMS, NormedLayer
 
@@ -19,7 +20,7 @@ class Effort:
     noise: float
     gallery: float
     least: int = 3
-    """Rounds at least, however long they take."""
+    """Rounds at least, unless they take longer than was to be expected."""
     most: int = 25
     """Rounds at most, however short they are."""
 
@@ -27,6 +28,10 @@ class Effort:
     def total(self) -> float:
         """Seconds of all parts."""
         return self.machine + len(VARIANTS) * (self.training + self.occlusion + self.noise + self.gallery)
+
+    def spent(self, budget: float, began: float) -> bool:
+        """Whether work that began at this time of the clock must end: the machine became slower than it was."""
+        return perf_counter() - began > 1.2 * budget
 
     def rounds(self, budget: float, one: float) -> int:
         """How many rounds of `one` second fit into `budget` seconds."""

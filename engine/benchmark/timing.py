@@ -37,9 +37,12 @@ def by_turns(
     """
     names = list(works)
     times: dict[str, list[float]] = {name: [] for name in names}
+    began = perf_counter()
     rounds = effort.rounds(budget, sum(seconds(works[name], device) for name in names))
     for number in range(rounds):
         for name in names if number % 2 == 0 else reversed(names):
             times[name].append(seconds(works[name], device))
         yield (number + 1) / rounds
+        if effort.spent(budget, began):
+            break
     return times

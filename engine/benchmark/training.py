@@ -100,7 +100,17 @@ def notebooks_epoch(sets: Sets, batch_norm: bool, images: int, device: torch.dev
 
 def our_epoch(data: Dataset, batch_norm: bool, images: int, precision: PrecisionName, device: torch.device) -> Phases:
     """The same of the engine, from the first step to the event that reports the epoch."""
-    request = Train(batch_norm=batch_norm, epochs=1, precision=precision, device=str(device), batch_size=BATCH)
+    # A run sets the number of threads, which must stay that of the notebook's turns.
+    threads = torch.get_num_threads()
+    request = Train(
+        batch_norm=batch_norm,
+        epochs=1,
+        precision=precision,
+        device=str(device),
+        batch_size=BATCH,
+        threads=threads,
+        train_size=images,
+    )
     sizes = {"train": images, "val": images // 5, "test": images // 5}
     part = dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})
     state = TrainingState.fresh(request, device)
@@ -138,6 +148,7 @@ def measure_training(
         for name in names:
             yield name, our_epoch(data, batch_norm, images, name, device)
 
+    began = perf_counter()
     tried = sum(sum(phases) for _, phases in one_round(PARTS[-1]))  # this also warms everything up
     images = effort.part(effort.training, tried * WHOLE / PARTS[-1], PARTS)
     found: dict[str, list[Phases]] = {name: [] for name in ("notebook", *names)}
@@ -145,6 +156,8 @@ def measure_training(
         for done, (name, phases) in enumerate(one_round(images), 1):
             found[name].append(phases)
             yield (number + done / len(found)) / effort.least
+        if effort.spent(effort.training, began):
+            break
     rows: list[Measurement] = []
     for name in names:
         rows += _rows(variant, name, images, found["notebook"], found[name])

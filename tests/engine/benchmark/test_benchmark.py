@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine import allocator
+from engine.benchmark import effort as efforts
 from engine.benchmark import timing, training
 from engine.benchmark.effort import FULL, QUICK, VARIANTS, Effort
 from engine.benchmark.events import Measurement, three_digits
@@ -57,9 +58,10 @@ def test_works_take_turns_and_no_one_always_follows_the_same(monkeypatch: pytest
     order: list[str] = []
     clock = iter(range(1000))
     monkeypatch.setattr(timing, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(efforts, "perf_counter", lambda: 0.0)
     works = {name: lambda name=name: order.append(name) for name in "ab"}
     effort = Effort(machine=0, training=0, occlusion=0, noise=0, gallery=0, least=3, most=3)
-    turns = timing.by_turns(works, 0, effort, CPU)
+    turns = timing.by_turns(works, 100, effort, CPU)
     shares = []
     try:
         while True:
@@ -69,6 +71,13 @@ def test_works_take_turns_and_no_one_always_follows_the_same(monkeypatch: pytest
     assert "".join(order) == "ab" + "ab" + "ba" + "ab"  # the first of each does not count
     assert shares == [1 / 3, 2 / 3, 1]
     assert times == {"a": [1, 1, 1], "b": [1, 1, 1]}
+
+
+def test_a_machine_that_becomes_slow_ends_the_rounds_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(efforts, "perf_counter", lambda: 1e9)
+    effort = Effort(machine=0, training=0, occlusion=0, noise=0, gallery=0, least=3, most=3)
+    turns = timing.by_turns({"a": lambda: None}, 100, effort, CPU)
+    assert list(turns) == [1 / 3]
 
 
 def test_the_peer_runs_with_glibcs_own_limits_and_the_program_gets_its_own_back(
