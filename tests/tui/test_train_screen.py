@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from engine.benchmark import notebook
 from engine.event import Event
 from engine.inspection.requests import Summarise
 from engine.lab import Job
@@ -30,7 +31,6 @@ from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFai
 from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from engine.words import percent
-from tests import notebook
 from tests.runs import made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, drawn, progress, show, tap, until, words

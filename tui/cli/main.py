@@ -22,6 +22,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
+from engine.benchmark.requests import Bench
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
 from engine.report.requests import Report
@@ -85,6 +86,7 @@ COMMANDS = {
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }
 
 
@@ -163,6 +165,10 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.train import train
 
         return train(arguments)
+    if wanted is Bench:
+        from tui.cli.bench import bench
+
+        return bench(arguments)
     plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
