@@ -6,7 +6,7 @@ The results match PyTorch's autograd, against which they are tested; a batch of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -164,7 +164,7 @@ class Products:
         """`matrix` is (outputs, inputs), `bias` (outputs,)."""
         self.matrix, self.bias = matrix.contiguous(), bias
         # In single precision, oneDNN is up to twice as fast as the matrix library that PyTorch takes by default.
-        self.one_dnn = None
+        self.one_dnn: Callable[..., Any] | None = None
         if matrix.dtype == torch.float32 and matrix.device.type == "cpu" and torch.backends.mkldnn.is_available():
             self.one_dnn = torch.ops.mkldnn._linear_pointwise.default
             self.transposed = matrix.t().contiguous()
