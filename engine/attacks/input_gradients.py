@@ -165,7 +165,7 @@ class Products:
         self.matrix, self.bias = matrix.contiguous(), bias
         # In single precision, oneDNN is up to twice as fast as the matrix library that PyTorch takes by default.
         self.one_dnn: Callable[..., Any] | None = None
-        if matrix.dtype == torch.float32 and matrix.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        if matrix.dtype == torch.float32 and matrix.device.type == "cpu" and torch._C._has_mkldnn:
             self.one_dnn = torch.ops.mkldnn._linear_pointwise.default
             self.transposed = matrix.t().contiguous()
 
