@@ -302,7 +302,7 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.1 Non-targeted attack (activation maximisation from noise)")
     events: list[AttackFinished] = []
     for name, what in made.each():
-        asked = made.about(AttackNoise, what)
+        asked = made.about(AttackNoise, what, exact=True)  # so that a report does not depend on the device
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits from noise")
         caption = f"{name}: images classified as each digit, and the logit during the optimisation."
         made.draw(f"noise-{event.variant}", event, caption)
@@ -325,7 +325,7 @@ def _targeted(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.2 Targeted attack (logit ascent with a squared-error penalty)")
     pairs = []
     for name, what in made.each():
-        asked = made.about(AttackTargeted, what)
+        asked = made.about(AttackTargeted, what, exact=True)
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits towards another class")
         caption = f"{name}: digits perturbed to be classified as {asked.target}."
         made.draw(f"targeted-{event.variant}", event, caption)
