@@ -14,6 +14,7 @@ from engine.benchmark.analysis import measure_gallery, measure_noise, measure_oc
 from engine.benchmark.effort import VARIANTS
 from engine.benchmark.events import BenchFinished, Measurement, SectionName
 from engine.benchmark.machine import measure_rates
+from engine.benchmark.recipe import measure_recipe
 from engine.benchmark.requests import Bench
 from engine.benchmark.training import measure_training, notebooks_sets
 from engine.data.datasets import load
@@ -66,6 +67,8 @@ def bench(request: Bench, root: Path) -> Generator[Event, None, None]:
         rows += yield from bar.over(f"from noise, {variant}", effort.noise, from_noise)
         gallery = measure_gallery(variant, data.test, root, effort, device)
         rows += yield from bar.over(f"gallery, {variant}", effort.gallery, gallery)
+    if not request.quick:
+        rows += yield from bar.over("recipe fast", effort.recipe, measure_recipe(data, rows))
     order = {name: number for number, name in enumerate(get_args(SectionName))}
     yield BenchFinished(
         rows=tuple(sorted(rows, key=lambda row: order[row.section])),

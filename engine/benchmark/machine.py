@@ -92,15 +92,15 @@ def _sized(kind: str, name: str, device: torch.device) -> _Operation:
     size, largest = SIZES[kind]
     while True:
         found = _MAKERS[kind](size, dtype, device)
-        work = _in_tf32(found.work) if name == "tf32" else found.work
+        work = _in_tf32(found.work, device) if name == "tf32" else found.work
         if size >= largest or min(seconds(work, device) for _ in range(2)) >= LONG:
             return _Operation(work, found.operations)
         size *= 2
 
 
-def _in_tf32(work: Work) -> Work:
+def _in_tf32(work: Work, device: torch.device) -> Work:
     def inside() -> None:
-        with precision("tf32"):
+        with precision("tf32", device):
             work()
 
     return inside

@@ -41,6 +41,7 @@ WHOLE, BATCH = 50_000, 64
 """The notebook's training images and batch size."""
 EVALUATED = 20_000
 """Its validation and test images."""
+STEP = "training step of 64 images"
 PARTS = (50_000, 25_000, 10_000, 5_000, 2_500, 1_000)
 """How many training images an epoch is measured on: as many as the time allows."""
 
@@ -163,7 +164,7 @@ def measure_training(
     for name in names:
         rows += _rows(variant, name, images, found["notebook"], found[name])
         best = best_rate(rates, name)
-        reached = [step_operations() * _steps(images) / 1e9 / each.training for each in found[name]]
+        reached = [step_operations() * steps(images) / 1e9 / each.training for each in found[name]]
         rows.append(
             Measurement.of(
                 "machine",
@@ -178,7 +179,8 @@ def measure_training(
     return rows
 
 
-def _steps(images: int) -> int:
+def steps(images: int) -> int:
+    """Number of the notebook's steps of an epoch over `images` images."""
     return -(-images // BATCH)
 
 
@@ -187,9 +189,9 @@ def _rows(variant: str, precision: str, images: int, theirs: list[Phases], ours:
     scaled = "" if images == WHOLE else f"scaled up from {images:,} of {WHOLE:,} images"
     phases = (
         (
-            "training step of 64 images",
+            STEP,
             "ms",
-            1000 / _steps(images),
+            1000 / steps(images),
             [[p.training for p in s] for s in (ours, theirs)],
             "",
         ),
