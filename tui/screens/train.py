@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import ClassVar
 
-from msgspec import structs
+from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
@@ -243,14 +243,14 @@ class TrainScreen(LabScreen):
         """What `space` does next: pause, or resume."""
         job = self.workspace.training
         words = {"pause": "resume"} if job and job.paused else {}
-        return tuple(structs.replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
+        return tuple(replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
 
     def figure(self) -> DrawFigure | None:
         """The curves of the open run."""
         history = self.workspace.history
         if not history.epochs:
             return None
-        still = replace(history, epochs=list(history.epochs))  # the run continues while the lane draws
+        still = dataclasses.replace(history, epochs=list(history.epochs))  # the run continues while the lane draws
         return DrawFigure(subject=still, folder=str(self.workspace.figures_folder), logarithmic=self.logarithmic)
 
     def action_run(self) -> None:
