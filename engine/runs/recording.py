@@ -39,7 +39,7 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
-from engine.training.loop import TrainingFailed, train
+from engine.training.loop import TrainingFailed, prepared, train
 from engine.training.memory import check_fits, free_memory, training_need
 from engine.training.requests import Train
 from engine.training.state import Sums, TrainingState, steps_an_epoch
@@ -248,10 +248,11 @@ class _Run:
         elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
             folder.append(self._untold)
-        started = self._started()
+        chunks = prepared(self.request, self.data, state)
+        started = self._started(chunks.graph if chunks else None)
         folder.append(started)
         yield started
-        for event in train(self.request, self.data, state):
+        for event in train(self.request, self.data, state, chunks):
             if isinstance(event, EpochFinished):
                 self.history.add(event)
                 self.save()
@@ -282,7 +283,7 @@ class _Run:
             folder.thin_epochs(event.epoch)
         folder.append(event)
 
-    def _started(self) -> RunStarted:
+    def _started(self, graph: bool | None) -> RunStarted:
         data = self.data
         return RunStarted(
             run=self.folder.name,
@@ -297,6 +298,7 @@ class _Run:
             parameters=count_parameters(self.state.model),
             started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             cautions=cautions(self.folder.path),
+            graph=graph,
             resumed_from=None if self._before is None else self.state.epoch,
             differences=() if self._before is None else _differences(self._before, self.record),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -72,17 +72,23 @@ class _Interrupt:
         return INTERRUPTED if self.number == signal.SIGINT else 128 + self.number
 
 
-def report(request: Request, output: Output, results: list[Event] | None = None) -> int:
+def report(
+    request: Request,
+    output: Output,
+    results: list[Event] | None = None,
+    work: Generator[Event, None, None] | None = None,
+) -> int:
     """Run `request`, print its events and save its results; returns the exit code.
 
-    All events but progress are appended to `results`. Raises RequestError if the request cannot start.
+    All events but progress are appended to `results`. `work` is what runs it, if it is not to be performed alone.
+    Raises RequestError if the request cannot start.
     """
     saving.check(output)
     interrupt = _Interrupt()
     printer = _Lines() if output.json else _People(request)
     results = [] if results is None else results
     with interrupt.caught(), printer:
-        work = perform(request, output.runs)
+        work = work or perform(request, output.runs)
         for event in work:
             printer.print(event)
             if not isinstance(event, Progress):
@@ -179,6 +185,8 @@ class _People:
                     self.console.print(f"changed since the run started, so last digits may differ: {difference}")
                 for caution in event.cautions:
                     self.console.print(f"caution: {caution}", soft_wrap=True)
+                if event.graph is False:
+                    self.console.print("slower than usual: a training step could not be captured as a CUDA graph")
                 if event.resumed_from is not None:
                     done = f"after epoch {event.resumed_from}" if event.resumed_from else "in its first epoch"
                     self.console.print(f"resuming {done}")
