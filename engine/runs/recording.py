@@ -102,7 +102,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
 
 def _check_memory(request: Train, device: torch.device) -> None:
     """Raise RequestError where the run does not fit in memory; data that is loaded already is not counted again."""
-    need = training_need(request)
+    need = training_need(request, device.type)
     loaded = need.data if is_loaded(request.dataset, device) else 0
     give_back_freed_memory()
     if device.type == "cuda":

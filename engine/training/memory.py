@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.data.requests import DatasetName
 from engine.geometry import CLASSES, IMAGE_SIZE, block_sizes
-from engine.network.batches import EVALUATION_BATCH
+from engine.network.batches import evaluation_batch
 from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
@@ -31,8 +31,14 @@ _FILES = {
 _FLOAT, _INDEX = 4, 8
 _COPIES = 4
 """Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
+_WARM_UP = 2
+"""More copies on a GPU, before a capture: weights and moments are kept, and there is no last good epoch yet."""
 _SAVED = 3
 """Additional copies of the weights while a run is saved: the weights and both moments."""
+_NUMBERS = 4 + 2 * 7**2
+"""Random numbers that the augmentation of an image needs at most."""
+_LIBRARIES = 2 * 32 * 2**20
+"""Memory in which CUDA's matrix products work, of the threads of the forward and of the backward pass."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -46,21 +52,21 @@ class Need:
     weights: int
     """The weights and their copies."""
     step: int
-    """Added by a training step: the maps of a batch, and all gradients."""
+    """Added by a training step: what it reads of its epoch, the maps of a batch, and all gradients."""
     evaluation: int
-    """Added by an evaluation instead of a step."""
+    """Added by an evaluation instead of a step; on a GPU, besides a step."""
     saving: int
     """Added by saving the state instead of a step, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
-        """Peak on a GPU, in bytes."""
-        return self.data + self.weights + max(self.step, self.evaluation)
+        """Peak on a GPU, in bytes: what a captured step has allocated stays its own."""
+        return self.data + self.weights + self.step + self.evaluation
 
     @property
     def peak(self) -> int:
         """Peak in host memory for a run on the CPU, in bytes."""
-        return max(self.on_gpu, self.data + self.weights + self.saving)
+        return self.data + self.weights + max(self.step, self.evaluation, self.saving)
 
 
 def parameter_count(architecture: Architecture) -> int:
@@ -72,8 +78,10 @@ def parameter_count(architecture: Architecture) -> int:
     return convolutions + connected + (2 * (2 * a.channels + a.hidden) if a.batch_norm else 0)
 
 
-def training_need(request: Train) -> Need:
+def training_need(request: Train, device: str = "cpu") -> Need:
     """The memory that `request` needs, estimated from the shapes of its tensors, without the program itself.
+
+    `device` is the type of its device, `cpu` or `cuda`.
 
     A step keeps the map of each convolution for the backward pass, with batch norm also the normalised map, and the
     pooled maps with the positions of their maxima; the gradients of the largest maps come on top.
@@ -91,11 +99,14 @@ def training_need(request: Train) -> Need:
     backward = kept * max(maps1, maps2) + pooled1 * _FLOAT
     batch = min(a.batch_size, a.train_size)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
-    evaluated = EVALUATION_BATCH * (image + maps1 + max(halves, maps2) + connected)
+    evaluated = evaluation_batch(device, a.channels) * (image + maps1 + max(halves, maps2) + connected)
+    copies = _COPIES + 2 * (a.average > 0) + _WARM_UP * (device != "cpu")
+    augmented = any((a.shift, a.rotate, a.scale, a.elastic))
+    read = min(a.train_size, IMAGES[a.dataset]) * (_INDEX + _FLOAT * _NUMBERS * augmented)
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
-        weights=_COPIES * weights,
-        step=int(_HOLES * batch * (forward + backward)) + weights,
+        weights=copies * weights,
+        step=int(_HOLES * batch * (forward + backward)) + weights + read + _LIBRARIES * (device != "cpu"),
         evaluation=int(_HOLES * evaluated),
         saving=_SAVED * weights,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
@@ -34,14 +34,15 @@ class _CudaMark(Mark):
     """An event in a CUDA stream. The host sleeps while it waits, so that others have its core."""
 
     def __init__(self, stream: torch.cuda.Stream) -> None:
-        self._event = torch.cuda.Event(enable_timing=True, blocking=True)
+        self._event = torch.cuda.Event(enable_timing=True, blocking=True)  # type: ignore[no-untyped-call]
         self._event.record(stream)
 
     def wait(self) -> None:
         self._event.synchronize()
 
     def seconds_since(self, earlier: Mark) -> float:
-        return self._event.elapsed_time(cast(_CudaMark, earlier)._event) / 1000  # milliseconds
+        milliseconds: float = cast(_CudaMark, earlier)._event.elapsed_time(self._event)
+        return milliseconds / 1000
 
 
 class Stream:
@@ -65,7 +66,7 @@ class Stream:
         """Memory of the host, of the shape and type of `like`, between which and the device copies need no waiting."""
         return torch.empty(like.shape, dtype=like.dtype)
 
-    def captured(self, works: list[Work]) -> list[Work] | None:
+    def captured(self, works: Sequence[Work]) -> list[Work] | None:
         """`works` as graphs that do the same in one launch each; None where they cannot be captured."""
         return None
 
@@ -75,7 +76,7 @@ class _CudaStream(Stream):
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def current(self) -> AbstractContextManager[object]:
         return cast(AbstractContextManager[object], torch.cuda.stream(self._stream))
@@ -92,7 +93,7 @@ class _CudaStream(Stream):
     def host_memory(self, like: Tensor) -> Tensor:
         return torch.empty(like.shape, dtype=like.dtype, pin_memory=True)
 
-    def captured(self, works: list[Work]) -> list[Work] | None:
+    def captured(self, works: Sequence[Work]) -> list[Work] | None:
         """Capture `works` (PyTorch's notes on CUDA semantics, section CUDA graphs), which must have run here before.
 
         What they allocate comes from one pool: none of it outlives its work, and they never run at the same time.
