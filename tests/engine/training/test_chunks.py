@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import pytest
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from engine.data.datasets import Dataset
@@ -19,6 +24,7 @@ from engine.training.loop import train
 from engine.training.memory import _NUMBERS
 from engine.training.requests import Train
 from engine.training.state import RUNNING_POINTS, TrainingState
+from engine.training.stream import Stream, Work, stream_of
 from tests.standin.chunks import graph_is_its_body
 
 CPU = torch.device("cpu")
@@ -102,6 +108,73 @@ def test_a_share_on_the_device_is_that_of_a_number(small: Dataset) -> None:
         return list(average.model.parameters())
 
     assert all(torch.equal(one, other) for one, other in zip(averaged(False), averaged(True), strict=True))
+
+
+def test_steps_are_replayed_where_they_are_captured(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed: list[Work] = []
+
+    def captured(_: Stream, works: Sequence[Work]) -> list[Work]:
+        def replay(work: Work) -> None:
+            replayed.append(work)
+            work()
+
+        return [partial(replay, work) for work in works]
+
+    monkeypatch.setattr(Stream, "captured", captured)
+    state = TrainingState.fresh(REQUEST, CPU)
+    ready = Chunks(replace(REQUEST, train_size=64), small.train.first(64), state)
+    assert ready.graph
+    list(ready.epoch(1))
+    assert [work is replayed[0] for work in replayed] == [True] * 12 + [False]  # the last batch is smaller
+
+
+class Graph:
+    """A CUDA graph."""
+
+    def pool(self) -> object:
+        return self
+
+    def replay(self) -> None:
+        pass
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """CUDA that captures whatever runs; the list gets the arguments of each capture."""
+    captures: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def graph(*arguments: object, capture_error_mode: str) -> Iterator[None]:
+        assert not gc.isenabled()
+        captures.append((*arguments, capture_error_mode))
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: f"stream of {device}")
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    return captures
+
+
+def test_graphs_share_a_stream_and_a_pool(cuda: list[tuple[object, ...]]) -> None:
+    done: list[int] = []
+    graphs = stream_of(torch.device("cuda", 0)).captured([lambda: done.append(1), lambda: done.append(2)])
+    assert graphs is not None
+    assert done == [1, 2]
+    (first, pool, stream, mode), (second, other, *rest) = cuda
+    assert (pool, stream, mode) == (None, "stream of cuda:0", "thread_local")
+    assert first is not second
+    assert other is first
+    assert rest == [stream, mode]
+    assert gc.isenabled()
+
+
+def test_what_cannot_be_captured_is_not(cuda: list[tuple[object, ...]]) -> None:
+    def work() -> None:
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+
+    assert stream_of(torch.device("cuda", 0)).captured([lambda: None, work]) is None
+    assert gc.isenabled()
 
 
 def test_the_memory_of_augmentation_is_that_of_its_numbers() -> None:
