@@ -41,8 +41,9 @@ EVERYTHING = replace(
 
 @contextmanager
 def _short_epochs() -> Iterator[None]:
-    """Let short epochs have chunks of several steps, however slow the machine."""
-    with patch.object(engine.training.state, "RUNNING_POINTS", POINTS), patch.object(chunks, "LONGEST", math.inf):
+    """Let short epochs have chunks of several steps, however slow the machine, and a short warm-up."""
+    points = patch.object(engine.training.state, "RUNNING_POINTS", POINTS)
+    with points, patch.multiple(chunks, LONGEST=math.inf, _WARM_UP=1):
         yield
 
 
@@ -151,26 +152,22 @@ def _weights(root: Path) -> dict[str, torch.Tensor]:
 
 @_short_epochs()
 def interrupted(device: str, root: Path) -> None:
-    """A pause and a cancellation in the middle of an epoch, with chunks under way, change nothing of the result."""
+    """Pauses and a cancellation in the middle of an epoch, with chunks under way, change nothing of the result."""
     request = replace(EVERYTHING, device=device)
-    for name in ("whole", "paused", "stopped"):
+    for name in ("whole", "stopped"):
         (root / name).mkdir()
     for _ in perform(request, root / "whole"):
         pass
-    work = perform(request, root / "paused")
-    for event in work:
-        if isinstance(event, BatchTrained) and event.step in (2, 6):
-            work.throw(PauseAsked())
-    assert not _differing(_weights(root / "whole"), _weights(root / "paused")), "after a pause"
-
     work = perform(request, root / "stopped")
     for event in work:
+        if isinstance(event, BatchTrained) and event.epoch == 1 and event.step in (2, 6):
+            work.throw(PauseAsked())
         if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 2):
             break
-    assert [type(event) for event in end(work)] == [RunCancelled]
+    assert isinstance(list(end(work))[-1], RunCancelled)
     resumed = [event for event in perform(Resume(device=device), root / "stopped") if isinstance(event, BatchTrained)]
     assert all(event.step > 4 for event in resumed), "what the device had done was lost"
-    assert not _differing(_weights(root / "whole"), _weights(root / "stopped")), "after a resumption"
+    assert not _differing(_weights(root / "whole"), _weights(root / "stopped"))
 
 
 @_short_epochs()
@@ -230,13 +227,12 @@ def _by_seed(root: Path) -> dict[int, RunFolder]:
 def several_at_once(device: str, root: Path) -> None:
     """Runs that advance in turn have the bits of runs alone; one that is stopped or fails leaves the others alone."""
     request = replace(PLAIN, device=device)
-    requests = [replace(request, seed=seed) for seed in range(4)]
+    requests = [replace(request, seed=seed) for seed in range(3)]
     requests[1] = replace(requests[1], learning_rate=10.0, epochs=1)
     for name in ("alone", "together"):
         (root / name).mkdir()
-    for each in requests[2:]:
-        for _ in perform(each, root / "alone"):
-            pass
+    for _ in perform(requests[2], root / "alone"):
+        pass
     together = perform_all(requests, root / "together")
     together._width, together._measured = 3, True  # how many pay depends on the device
     works, events = list(together), dict[int, list[Event]]()
@@ -250,13 +246,12 @@ def several_at_once(device: str, root: Path) -> None:
     kinds = {number: type(each[-1]) for number, each in events.items()}
     assert kinds[0] is RunCancelled
     assert kinds[1] in (RunFailed, RunFinished)
-    assert kinds[2] is kinds[3] is RunFinished
+    assert kinds[2] is RunFinished
     alone, beside = _by_seed(root / "alone"), _by_seed(root / "together")
-    assert beside.keys() == set(range(4))
-    for seed in (2, 3):
-        one, other = (load_tensors(each[seed].model_file)[0] for each in (alone, beside))
-        assert not _differing(one, other), f"seed {seed} has other weights"
-        _same_numbers(alone[seed].history().epochs, beside[seed].history().epochs)
+    assert beside.keys() == set(range(3))
+    one, other = (load_tensors(each[2].model_file)[0] for each in (alone, beside))
+    assert not _differing(one, other), "other weights"
+    _same_numbers(alone[2].history().epochs, beside[2].history().epochs)
     for number, seen in events.items():
         started = [event.run for event in seen if isinstance(event, RunStarted)]
         assert started == [beside[number].name]
