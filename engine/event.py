@@ -65,7 +65,7 @@ class Cancelled(Exception):
 
 
 class PauseAsked(Exception):
-    """Thrown into the generator of a job before a pause: the event that it then yields precedes the pause."""
+    """Thrown into the generator of a job before a pause: the events that it then yields precede the pause."""
 
 
 _encoder = msgspec.json.Encoder()

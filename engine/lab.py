@@ -190,6 +190,9 @@ class Job:
             if not self._go.is_set():
                 if isinstance(event, RunStarted | BatchTrained | BatchEvaluated | EpochFinished) and self.writes:
                     said = events.throw(PauseAsked())
+                    while isinstance(said, EpochFinished):  # its files were still being written
+                        stream.put(self, said)
+                        said = next(events)
                     stream.put(self, said)
                     if isinstance(said, RunFailed):  # its state could not be saved
                         continue

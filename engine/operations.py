@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
 from engine.attribution.requests import Attribute, Occlude
+from engine.benchmark.requests import Bench
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -59,6 +60,7 @@ class Entry:
 OPERATIONS: dict[type[Request], Entry] = {
     Train: Entry("training", "engine.runs.recording:train_run", writes=True),
     Resume: Entry("training", "engine.runs.recording:resume_run", writes=True),
+    Bench: Entry("training", "engine.benchmark.bench:bench"),
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     ListRuns: Entry("files", "engine.runs.catalogue:list_runs", computes=False),

@@ -11,7 +11,7 @@ import msgspec
 from engine.event import Event
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, RunRecord
-from engine.training.events import EpochFinished
+from engine.training.events import BatchTrained, EpochFinished
 from engine.training.requests import Train
 
 SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
@@ -51,6 +51,12 @@ def only(root: Path) -> RunFolder:
 
 def until(events: Iterator[Event], kind: type[Event]) -> Event:
     return next(event for event in events if isinstance(event, kind))
+
+
+def advance(work: Iterator[Event], count: int) -> None:
+    """Take the events of `count` steps; those of epochs come in between, when their files are on disk."""
+    for _ in range(count):
+        until(work, BatchTrained)
 
 
 def copies(root: Path, count: int) -> list[RunFolder]:

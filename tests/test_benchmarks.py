@@ -13,10 +13,8 @@ SHORT = {
     "startup": ("1", ["first frame", "PyTorch ready", "--help", "train --help"]),
     "raster": ("1", [*(f"{mode} " for mode in MODES), "one range", "own ranges"]),
     "runs": ("20", ["reading the bytes", "the list ", "the list again"]),
-    "attacks": ("1 10 1 cnn", ["ten classes from noise", "the gallery", "PGD-40"]),
-    "epoch": ("1 320", ["cnn     notebook", "cnn-bn  notebook"]),
+    "attacks": ("1 cnn", ["PGD-40"]),
     "interaction": ("640 2 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
-    "occlusion": ("1 24", ["notebook over ours", "Captum over ours", "to make the network ready"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),
 }
 """Arguments of each benchmark, and words that its output must contain."""

@@ -50,7 +50,7 @@ ASKED_FOR = list(asked_for())
 
 
 def test_the_program_asks_for_what_ships() -> None:
-    assert {str(name) for _, name in ASKED_FOR} >= {"mnist", "pretrained", "theme.tcss"}
+    assert {str(name) for _, name in ASKED_FOR} >= {"mnist", "pretrained", "screens.tcss", "theme.tcss"}
 
 
 @pytest.mark.parametrize(("where", "name"), ASKED_FOR, ids=[where for where, _ in ASKED_FOR])

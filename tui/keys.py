@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal, get_args
 
+import msgspec
 from textual.binding import Binding, BindingType
 
 Group = Literal["work", "look", "page", "choose", "keep", "go", "program"]
@@ -23,8 +23,7 @@ Effect = Literal["", "writes", "changes"]
 """What a command does to files: nothing, it writes new ones, or it changes or removes those of a run."""
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A command bound to a key; its handler is `action_NAME` of the page in front, of its screen, or of the app."""
 
     key: str

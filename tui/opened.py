@@ -14,6 +14,7 @@ from engine.runs.catalogue import read_note
 from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
+from engine.training.recipes import recipe_words
 from engine.training.requests import Train
 from engine.words import percent
 from tui.drawing.about import Group, about_run, about_weights, differing
@@ -119,7 +120,8 @@ class Opened:
         if self.weights:
             facts.append(Fact(f"{self.weights.parameters:,} parameters", SETTINGS))
         if self.request and trained and (settings := ", ".join(differing(self.request))):
-            facts.append(Fact(settings, SETTINGS))
+            named = self.request.recipe != "notebook"
+            facts.append(Fact(settings, SETTINGS, Fact(recipe_words(self.request), VARIANT) if named else None))
         if not trained and not history.epochs:
             facts.append(Fact("imported", EPOCH))
         if history.total_epochs:

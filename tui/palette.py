@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, cast, get_args, runtime_checkable
 
+import msgspec
 from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
@@ -60,8 +60,7 @@ class Digitwise(Protocol):
         """The number of digits in the split; 0 while unknown."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """Something to choose."""
 
     title: str

@@ -13,8 +13,8 @@ from textual.drivers.linux_driver import LinuxDriver
 BURST, KINDS = 8, 4
 """Minimum number of characters, and of distinct ones, that make input a paste. Slow connections batch some keys too."""
 
-GATHER = 0.005
-"""Maximum pause within a paste, in seconds."""
+GATHER, LONE = 0.005, 0.001
+"""Maximum pause within a paste, and after its first character, in seconds; nearly always that one is a key."""
 
 LOOK = 0.1
 """Seconds between two checks for the end of the app while no key is pressed."""
@@ -107,7 +107,10 @@ class PasteDriver(LinuxDriver):
             # After an escape character, the parser takes it for the key `esc` unless more arrives within this time.
             awaited = parser._awaiting.timeout
             text = decode(self._read(LOOK if awaited is None else min(LOOK, awaited)))
-            while text and plain(text) and len(text) < MOST and (more := decode(self._read(GATHER))):
+            while text and plain(text) and len(text) < MOST:
+                more = decode(self._read(GATHER if len(text) > 1 else LONE))
+                if not more:
+                    break
                 text += more
             if text:
                 text, heard = pastes.take(text), time.monotonic()

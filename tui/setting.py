@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,8 +16,7 @@ UNIT_STEPS = tuple(factor * 10.0**power for power in range(-6, 7) for factor in 
 """What numbers without a ladder of their own step through if they have a fraction: 1, 2 or 5 times a power of ten."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """A value that the user can change."""
 
     name: str

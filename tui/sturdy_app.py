@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from rich.console import RenderableType
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.driver import Driver
 from textual.geometry import Size
@@ -15,10 +17,15 @@ from textual.widget import AwaitMount, Widget
 from textual.widgets import Input
 
 from engine.words import shown, shown_lines
+from tui.output import SparingUpdate
+from tui.stylesheet import LastingStylesheet
 from tui.widgets.fields import Fields
 
 SMALLEST = Size(10, 1)
 """Minimum layout size, in columns and rows; a smaller terminal cuts off the rest."""
+
+BRIEF = 0.001
+"""Seconds for which nothing is shown while the screen changes."""
 
 
 class SturdyApp(App[int]):
@@ -29,6 +36,7 @@ class SturdyApp(App[int]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.stylesheet = LastingStylesheet(self.theme_variables)
         self._sent: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
         """The screen and the widget that had the keys when a key that travels was sent."""
 
@@ -69,8 +77,18 @@ class SturdyApp(App[int]):
         return True
 
     async def action_switch_mode(self, mode: str) -> None:
-        """Switch to another screen, and wait until it takes keys."""
-        await self.switch_mode(mode)
+        """Switch to another screen, and wait until it takes keys; it is shown once it is complete."""
+        with self.batch_update():
+            await self.switch_mode(mode)
+
+    def delay_update(self, delay: float = BRIEF) -> None:
+        """Show nothing for `delay` seconds, `BRIEF` at most: Textual waits for 0.05 s whenever another screen comes."""
+        super().delay_update(min(delay, BRIEF))
+
+    def _end_batch(self) -> None:
+        super()._end_batch()
+        if not self._batch_count and self.screen_stack:
+            self.screen.check_idle()  # it shows what was drawn within the batch
 
     def exit(self, *arguments: Any, **named: Any) -> None:
         """Exit. From now on, screens ignore keys while their widgets are being removed."""
@@ -80,6 +98,9 @@ class SturdyApp(App[int]):
     def switch_mode(self, mode: str) -> AwaitMount:
         """Switch to another screen; do nothing while the app is exiting, since its screens are being closed."""
         return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, SparingUpdate(renderable) if isinstance(renderable, CompositorUpdate) else renderable)
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's driver, or a subclass of its Linux driver that detects pastes."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
@@ -45,8 +46,7 @@ INSISTS = 10.0
 Listener = Callable[[Job, Event], None]
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True):
     """A notification for the user."""
 
     words: str
@@ -379,7 +379,7 @@ class Workspace:
     def _follow(self, tail: Tail) -> None:
         """Read the history of a run from its event log, and follow it from now on."""
         self._open.tail, self.vanished = tail, False
-        self._open.history = RunHistory(tail.folder.name, variant=self.variant)
+        self._open.history = RunHistory(tail.folder.name, request=self._open.request)
         self._caught_up()
 
     def _caught_up(self) -> None:
@@ -497,7 +497,9 @@ class Workspace:
                     self.tell(Notice(words, "changed since the run started", "warning", 10))
                 self._caution(event)
             case RunStarted():
-                self._open = Opened(RunFolder(self.root / event.run), RunHistory(variant=self.variant), self.variant)
+                self._open = Opened(
+                    RunFolder(self.root / event.run), RunHistory(request=self._open.request), self.variant
+                )
                 if isinstance(job.request, Train):
                     self._open.record = RunRecord(
                         job.request, event.versions, event.device, event.device_name, event.threads

@@ -30,7 +30,7 @@ class Attack(NetworkEvent, frozen=True):
     attack: str
     """noise, targeted, fgsm, pgd, deepfool or cw."""
     settings: dict[str, int | float | str | bool]
-    """The settings of the attack, by the names of the request's fields."""
+    """The settings of the attack, by the names of the request's fields; and `precision`, double or single."""
     source: str
     """The source of the images: `noise`, or data set and split."""
     count: int

@@ -6,7 +6,7 @@ The results match PyTorch's autograd, against which they are tested; a batch of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +70,36 @@ class ProductBlock(Block):
         return maps.view(*found.shape[:3], -1).permute(0, 3, 1, 2)
 
 
+class TransposedBlock(Block):
+    """The convolution, of stride 1, as the input gradient of the convolution with its kernels turned by half a circle.
+
+    On a CPU in double precision, PyTorch computes an input gradient image by image on all cores, without a copy of all
+    windows; a whole step of an attack takes two thirds of the time of that with `ProductBlock`.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__(conv)
+        turned = self.weight.flip(2, 3).transpose(0, 1)  # (c, C, k, k)
+        self.turned = turned.contiguous(memory_format=torch.channels_last)
+        self.added = self.bias[:, None, None]
+
+    @staticmethod
+    def serves(conv: nn.Conv2d) -> bool:
+        """Whether the convolution is one: its stride is 1 and its border at most what the kernel covers."""
+        (step, _), (border, _) = conv.stride, cast(tuple[int, int], conv.padding)
+        return step == 1 and border < conv.kernel_size[0]
+
+    def convolution(self, images: Tensor) -> Tensor:
+        """Maps (n, C, H, W) of `images` (n, c, h, w)."""
+        count, _, height, width = images.shape
+        maps, kernel, _ = self.turned.shape[1:]
+        grown = 2 * self.border - kernel + 1
+        # Of this only the shape and the layout matter.
+        like = images.new_empty((count, height + grown, width + grown, maps)).permute(0, 3, 1, 2)
+        geometry = ([1, 1], [kernel - 1 - self.border] * 2, [1, 1], False, [0, 0], 1, [True, False, False])
+        return cast(Tensor, _convolution_back(images, like, self.turned, None, *geometry)[0]).add_(self.added)
+
+
 class PatchBlock(Block):
     """One matrix product for all four map pixels of a pooling window, from the image patch that they depend on.
 
@@ -118,9 +148,38 @@ def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> T
 
 def block(conv: nn.Conv2d) -> Block:
     """The fastest implementation of `conv` and its gradient."""
-    if conv.weight.dtype != torch.float64 or conv.weight.device.type != "cpu":
+    if conv.weight.device.type != "cpu":
         return Block(conv)
-    return PatchBlock(conv) if conv.in_channels == 1 else ProductBlock(conv)
+    if conv.in_channels == 1:
+        return PatchBlock(conv)
+    if conv.weight.dtype != torch.float64:
+        return Block(conv)
+    return TransposedBlock(conv) if TransposedBlock.serves(conv) else ProductBlock(conv)
+
+
+class Products:
+    """A fully connected layer of many features: its product with a batch, and that of the backward pass."""
+
+    def __init__(self, matrix: Tensor, bias: Tensor) -> None:
+        """`matrix` is (outputs, inputs), `bias` (outputs,)."""
+        self.matrix, self.bias = matrix.contiguous(), bias
+        # In single precision, oneDNN is up to twice as fast as the matrix library that PyTorch takes by default.
+        self.one_dnn: Callable[..., Any] | None = None
+        if matrix.dtype == torch.float32 and matrix.device.type == "cpu" and torch._C._has_mkldnn:
+            self.one_dnn = torch.ops.mkldnn._linear_pointwise.default
+            self.transposed = matrix.t().contiguous()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(n, outputs) of `inputs` (n, inputs)."""
+        if self.one_dnn is not None:
+            return cast(Tensor, self.one_dnn(inputs, self.matrix, self.bias, "none", [], ""))
+        return torch.addmm(self.bias, inputs, self.matrix.t())
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """(n, inputs), from a gradient (n, outputs)."""
+        if self.one_dnn is not None:
+            return cast(Tensor, self.one_dnn(gradient, self.transposed, None, "none", [], ""))
+        return gradient @ self.matrix
 
 
 class InputGradients:
@@ -132,8 +191,7 @@ class InputGradients:
         hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
         # Features in the order of channels-last maps, so that nothing needs to be copied.
         in_maps = hidden.weight.view(len(hidden.weight), len(self.blocks[-1].weight), -1)
-        self.hidden_bias = hidden.bias[:, None]
-        self.matrix = in_maps.transpose(1, 2).flatten(1).contiguous()  # (500, h * w * C)
+        self.hidden = Products(in_maps.transpose(1, 2).flatten(1), hidden.bias)  # (500, h * w * C)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from logit gradients to image gradients."""
@@ -142,15 +200,13 @@ class InputGradients:
             for block in self.blocks:
                 maps, step_back = block.forward(maps)
                 steps_back.append(step_back)
-            # Features first: the matrix library is faster so where there are more features than images.
-            features = maps.permute(0, 2, 3, 1).flatten(1)
-            hidden = torch.addmm(self.hidden_bias, self.matrix, features.t()).relu_()  # (500, n)
-            logits = torch.addmm(self.last.bias, hidden.t(), self.last.weight.t())
+            hidden = self.hidden.forward(maps.permute(0, 2, 3, 1).flatten(1)).relu_()  # (n, 500)
+            logits = torch.addmm(self.last.bias, hidden, self.last.weight.t())
 
         def backward(gradient: Tensor) -> Tensor:
             with torch.no_grad():
-                gradient = _threshold_back(self.last.weight.t() @ gradient.t(), hidden, 0)
-                gradient = (gradient.t() @ self.matrix).view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+                gradient = self.hidden.back(_threshold_back(gradient @ self.last.weight, hidden, 0))
+                gradient = gradient.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
                 for step_back in reversed(steps_back):
                     gradient = step_back(gradient.contiguous(memory_format=torch.channels_last))
             return gradient if self.inputs.std == 1 else gradient / self.inputs.std

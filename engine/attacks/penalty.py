@@ -10,7 +10,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from engine.attacks.attack import attacked
+from engine.attacks.attack import attacked, precision
 from engine.attacks.events import BetaPoint, BetaSweepAdvanced, BetaSwept
 from engine.attacks.network import AT_ONCE
 from engine.attacks.requests import AttackTargeted, SweepBeta
@@ -37,7 +37,7 @@ def sweep_beta(request: SweepBeta, root: Path) -> Generator[Event, None, None]:
         raise RequestError(
             f"too few images in the {request.split} split are not of class {request.target}: choose another target"
         )
-    network = attacked(loaded, torch.float64)
+    network = attacked(loaded, precision(loaded, exact=request.exact))
     originals = split.images[chosen].to(network.dtype)
     settings = AttackTargeted(target=request.target, steps=request.steps, step_size=request.step_size, beta=0.0)
     known: dict[str, Any] = {

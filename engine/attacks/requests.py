@@ -18,6 +18,8 @@ StartName = Literal["digit", "noise"]
 CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
 """Indices of the notebook's test digits, one of each class in order."""
+EXACT = Meta(description="double precision on a GPU too, for the images that a CPU makes; far slower on most GPUs")
+"""The choice of precision, which a CPU does not have: there these attacks are always computed in double precision."""
 
 
 class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
@@ -44,6 +46,7 @@ class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
         int, Meta(ge=0, le=14, description="maximum random shift of the image at each step, in pixels")
     ] = 0
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise and of the shifts")] = 0
+    exact: Annotated[bool, EXACT] = False
 
     def check_together(self) -> None:
         """Refuse classes that are not distinct digits."""
@@ -60,6 +63,7 @@ class AttackDigits(InspectImages, frozen=True, tag="attack-digits"):
         tuple[int, ...],
         Meta(min_length=1, max_length=100, description="indices of the images in the split (1 to 100 of them)"),
     ] = GALLERY
+    exact: Annotated[bool, EXACT] = False
 
     def check_together(self) -> None:
         """Refuse negative indices."""
@@ -209,6 +213,7 @@ class SweepBeta(InspectImages, frozen=True, tag="sweep-beta"):
     target: Annotated[int, Meta(ge=0, lt=CLASSES, description="target class")] = 5
     steps: Annotated[int, Meta(ge=1, le=100_000, description="number of Adam steps")] = 25
     step_size: Annotated[float, Meta(gt=0, le=1, description="Adam step size, in pixel values")] = 0.01
+    exact: Annotated[bool, EXACT] = False
 
 
 class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):

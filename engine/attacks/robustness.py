@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20
 """Maximum size of a file of results, in bytes, compressed or not: three times that of 60,000 images."""
-VERSION = 2
+VERSION = 3
 """Version of the attacks' implementation: results on disk of other versions are ignored."""
 STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "deepfool": 2, "pgd": 3, "cw": 3}
 """Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""

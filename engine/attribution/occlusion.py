@@ -76,7 +76,7 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     network, began = network_of(loaded), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
     covers = cover(image, request.baseline, request.seed)
-    sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride)
+    sweep = OcclusionSweep(network, image, covers, request.patch_size, request.stride, exact=request.exact)
     watched = watched_class(request.watch, actual, sweep.unoccluded)
     pixels = image[0].cpu().numpy().copy()  # otherwise it shares the data set's memory
     known: dict[str, Any] = {
@@ -160,7 +160,8 @@ class ClassOcclusion:
 
     def _add(self, image: Tensor) -> None:
         s = self._settings
-        sweep = OcclusionSweep(self._network, image, cover(image, s.baseline, s.seed), s.patch_size, s.stride)
+        covers = cover(image, s.baseline, s.seed)
+        sweep = OcclusionSweep(self._network, image, covers, s.patch_size, s.stride, exact=s.exact)
         for _ in sweep.finish():
             pass
         watched = watched_class(s.watch, self._digit, sweep.unoccluded)

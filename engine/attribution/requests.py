@@ -72,6 +72,9 @@ class Occlude(Explain, frozen=True, tag="occlude"):
             description="number of images for a mean map: the first n of the image's class (0: no mean map)",
         ),
     ] = 0
+    exact: Annotated[
+        bool, Meta(description="double precision for all positions, not only near the decision boundary")
+    ] = False
 
 
 class Attribute(Explain, frozen=True, tag="attribute"):

@@ -55,24 +55,34 @@ def save_weights(path: Path, model: CNN) -> None:
     The architecture is included: in the metadata of the safetensors file, or for `.pth` in those of the state dict,
     where `load_state_dict` only looks up the names of modules. Raises OSError.
     """
-    a = model.architecture
-    plain = Architecture(**{name: getattr(a, name) for name in Architecture.__struct_fields__})
-    metadata = {"architecture": msgspec.json.encode(plain).decode()}
+    whole = model.state_dict()
     if path.suffix.lower() in (".pth", ".pt"):
-        whole = model.state_dict()
         state = OrderedDict((key, value.detach().cpu().contiguous()) for key, value in whole.items())
-        vars(state)["_metadata"] = {**vars(whole)["_metadata"], OURS: metadata}
+        vars(state)["_metadata"] = {**vars(whole)["_metadata"], OURS: _described(model.architecture)}
         buffer = io.BytesIO()  # torch.save hides the system's errors
         torch.save(state, buffer)
         write_whole(path, lambda partial: partial.write_bytes(buffer.getvalue()))
         return
-    save_tensors(path, model.state_dict(), metadata)
+    save_state(path, model.architecture, whole)
 
 
-def save_convolutions(path: Path, model: CNN) -> None:
-    """Write weights and biases of both convolutions under their own keys: 38 kB by default. Raises OSError."""
+def save_state(path: Path, architecture: Architecture, state: State) -> None:
+    """Write `state`, the state dict of a network of `architecture`, as safetensors. Raises OSError."""
+    save_tensors(path, state, _described(architecture))
+
+
+def _described(architecture: Architecture) -> dict[str, str]:
+    """The metadata from which a file's network is built again."""
+    plain = Architecture(**{name: getattr(architecture, name) for name in Architecture.__struct_fields__})
+    return {"architecture": msgspec.json.encode(plain).decode()}
+
+
+def save_convolutions(path: Path, state: State) -> None:
+    """Write weights and biases of both convolutions under their own keys: 38 kB by default. Raises OSError.
+
+    `state` is the state dict of the network.
+    """
     keys = [f"conv{block}.0.{name}" for block in (1, 2) for name in ("weight", "bias")]
-    state = model.state_dict()
     save_tensors(path, {key: state[key] for key in keys}, {})
 
 

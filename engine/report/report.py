@@ -42,8 +42,10 @@ from engine.report.document import Document
 from engine.report.events import ReportWritten
 from engine.report.requests import Report
 from engine.request import RequestError
-from engine.runs.comparison import compare, sentence
+from engine.runs.comparison import compare, sentence, setting_words
 from engine.runs.history import RunHistory
+from engine.training.recipes import BEYOND, FIELDS, recipe_words
+from engine.training.requests import Train
 
 E = TypeVar("E", bound=Event)
 Q = TypeVar("Q", bound=Inspect)
@@ -157,6 +159,18 @@ def _histories(made: _Report) -> list[tuple[str, RunHistory]]:
     return [(name, run.history()) for name, run in runs if run is not None]
 
 
+def beyond_notebook(request: Train | None) -> str:
+    """A sentence on what training used that the notebook does not have; empty where it used nothing of that."""
+    if request is None:
+        return ""
+    plain = Train()
+    used = {name for name in (*BEYOND, *FIELDS) if getattr(request, name) != getattr(plain, name)}
+    if used.isdisjoint((*BEYOND, "precision")):
+        return ""
+    settings = ", ".join(setting_words(name, getattr(request, name)) for name in FIELDS if name in used)
+    return f" Unlike in the notebook, it was trained with the recipe {recipe_words(request)}: {settings}."
+
+
 def _training(made: _Report) -> Generator[Event, None, None]:
     document = made.document
     document.heading(2, "1.1 Training error, validation error and accuracy")
@@ -168,7 +182,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
         document.words(
             f"{name}: the lowest validation loss, {best.val_loss:.4f}, is after epoch {best.epoch}, with a test "
             f"accuracy of {100 * best.test_accuracy:.2f} %; after the last, epoch {history.epochs[-1].epoch}, it is "
-            f"{100 * history.epochs[-1].test_accuracy:.2f} %."
+            f"{100 * history.epochs[-1].test_accuracy:.2f} %.{beyond_notebook(history.request)}"
         )
     for name, network in zip(made.names, made.networks, strict=True):
         if network.run is None:
@@ -288,7 +302,7 @@ def _noise(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.1 Non-targeted attack (activation maximisation from noise)")
     events: list[AttackFinished] = []
     for name, what in made.each():
-        asked = made.about(AttackNoise, what)
+        asked = made.about(AttackNoise, what, exact=True)  # so that a report does not depend on the device
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits from noise")
         caption = f"{name}: images classified as each digit, and the logit during the optimisation."
         made.draw(f"noise-{event.variant}", event, caption)
@@ -311,7 +325,7 @@ def _targeted(made: _Report) -> Generator[Event, None, None]:
     made.document.heading(2, "3.2 Targeted attack (logit ascent with a squared-error penalty)")
     pairs = []
     for name, what in made.each():
-        asked = made.about(AttackTargeted, what)
+        asked = made.about(AttackTargeted, what, exact=True)
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits towards another class")
         caption = f"{name}: digits perturbed to be classified as {asked.target}."
         made.draw(f"targeted-{event.variant}", event, caption)

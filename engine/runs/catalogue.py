@@ -20,6 +20,7 @@ from engine.runs.finding import PRETRAINED, folders, pretrained, unfinished
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
 from engine.runs.requests import BrowseRuns, DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
+from engine.training.recipes import recipe_words
 from engine.words import shown
 
 TRASH = ".trash"
@@ -28,7 +29,7 @@ TRASH = ".trash"
 
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
-    | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer"}
+    | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
@@ -125,6 +126,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         name=folder.name,
         state="imported" if imported else history.state,
         variant=request.variant,
+        recipe="" if request.recipe == "notebook" else recipe_words(request),
         dataset=request.dataset,
         seed=request.seed,
         epoch=history.epoch,

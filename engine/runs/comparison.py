@@ -6,7 +6,7 @@ Runs that differ only in their seed are a group. Two groups are compared with We
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +23,8 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import FIELDS, RunHistory
 from engine.runs.requests import CompareRuns
 from engine.training.events import EpochFinished
+from engine.training.recipes import FIELDS as FIELDS_OF_RECIPES
+from engine.training.recipes import changed, recipe_words
 from engine.training.requests import Train
 
 MEASURES: dict[str, Callable[[RunHistory], float]] = {
@@ -68,7 +70,8 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
     requests = list(members)
     differing = [p.name for p in parameters(Train) if len({getattr(request, p.name) for request in requests}) > 1]
     epochs = told_epochs([history.epoch for runs in members.values() for _, history in runs.values()])
-    groups = [_group(request, list(runs.values()), differing, epochs) for request, runs in members.items()]
+    implied = _implied(requests, differing)
+    groups = [_group(request, list(runs.values()), differing, implied, epochs) for request, runs in members.items()]
     return RunsCompared(
         groups=tuple(groups),
         differing=tuple(differing),
@@ -88,12 +91,19 @@ def told_epochs(lengths: Sequence[int]) -> list[int]:
 
 
 def _group(
-    request: Train, runs: Sequence[tuple[RunFolder, RunHistory]], differing: Sequence[str], epochs: Sequence[int]
+    request: Train,
+    runs: Sequence[tuple[RunFolder, RunHistory]],
+    differing: Sequence[str],
+    implied: Collection[str],
+    epochs: Sequence[int],
 ) -> RunGroup:
     histories = [history for _, history in runs]
     settings = {name: getattr(request, name) for name in differing}
+    if "recipe" in settings:
+        settings["recipe"] = recipe_words(request)
     names = tuple(folder.what if folder.bundled else folder.name for folder, _ in runs)
-    label = ", ".join(_setting(name, value) for name, value in settings.items())
+    named = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
+    label = ", ".join(setting_words(name, getattr(request, name)) for name in named)
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
     told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost
     ends = [
@@ -116,7 +126,15 @@ def _group(
     )
 
 
-def _setting(name: str, value: object) -> str:
+def _implied(requests: Sequence[Train], differing: Sequence[str]) -> set[str]:
+    """The differing fields that follow from the recipes alone, where these differ."""
+    if "recipe" not in differing:
+        return set()
+    return set(FIELDS_OF_RECIPES).difference(*map(changed, requests))
+
+
+def setting_words(name: str, value: object) -> str:
+    """A field and its value as text: `with batch norm`, `learning rate 0.001`."""
     words = name.replace("_", " ")
     if isinstance(value, bool):
         return f"with {words}" if value else f"without {words}"

@@ -18,6 +18,8 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     state: str
     """new, running, paused, finished, stopped, failed, interrupted (its process died), imported, damaged, bundled."""
     variant: str = ""
+    recipe: str = ""
+    """`fast`, or `fast, changed`; empty for the notebook's."""
     dataset: str = ""
     seed: int = 0
     epoch: int = 0

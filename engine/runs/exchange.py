@@ -76,7 +76,7 @@ def import_weights(request: Import, root: Path) -> Generator[Event, None, None]:
         fields = {name: getattr(model.architecture, name) for name in Architecture.__struct_fields__}
         folder.write_record(RunRecord(Train(**fields), versions(), "cpu", "", 0))
         save_weights(folder.model_file, model)
-        save_convolutions(folder.convolutions_file(0), model)
+        save_convolutions(folder.convolutions_file(0), model.state_dict())
         write_note(folder, f"imported from {shown(file.name)}")
         folder = rename(folder, request.name) if request.name else folder
     except BaseException as error:

@@ -195,17 +195,17 @@ class RunFolder:
         Raises RequestError where the events cannot be read; damaged lines are counted and left out.
         """
         history = self.told()
-        history.variant = self.variant
+        history.request = self.request
         self.look_at_owner(history)
         return history
 
     @property
-    def variant(self) -> str:
-        """`cnn` or `cnn-bn`, according to `request.json`; empty where that is missing or damaged."""
+    def request(self) -> Train | None:
+        """The request, according to `request.json`; None where that is missing or damaged."""
         try:
-            return self.read_record().request.variant
+            return self.read_record().request
         except RequestError:
-            return ""
+            return None
 
     def told(self) -> RunHistory:
         """The history according to its events; does not check the process. Raises RequestError as `history` does."""

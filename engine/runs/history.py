@@ -19,6 +19,7 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
+from engine.training.requests import Train
 
 FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
 """The fields of an epoch that have curves."""
@@ -37,7 +38,7 @@ class RunHistory:
     started: RunStarted | None = None
     epochs: list[EpochFinished] = field(default_factory=list)
     progress: BatchTrained | None = None
-    """Progress of the current epoch; None between epochs."""
+    """Progress of the current epoch, which may begin before the last one is among `epochs`; None between epochs."""
     finished: RunFinished | None = None
     reason: str = ""
     """The reason of a failure."""
@@ -45,8 +46,8 @@ class RunHistory:
     """When it was first started, ISO 8601; `started` is the event of its latest start or resumption."""
     damaged_lines: int = 0
     """Number of lines of `events.jsonl` that hold no event and are left out."""
-    variant: str = ""
-    """`cnn` or `cnn-bn`; empty where only its events are known."""
+    request: Train | None = None
+    """What was asked for; None where only its events are known."""
     _bests: list[EpochFinished] = field(default_factory=list, init=False, repr=False, compare=False)
     """The best epoch up to each epoch, computed as needed."""
 
@@ -72,7 +73,9 @@ class RunHistory:
                     self.epochs.pop()
                 del self._bests[len(self.epochs) :]
                 self.epochs.append(event)
-                self.state, self.progress = "running", None
+                self.state = "running"
+                if self.progress and self.progress.epoch <= event.epoch:  # else the next epoch has begun
+                    self.progress = None
             case DamagedLine():
                 self.damaged_lines += 1
             case RunPaused():
@@ -92,6 +95,11 @@ class RunHistory:
         """Insert an epoch whose line was lost."""
         self.epochs = sorted([*(each for each in self.epochs if each.epoch != epoch.epoch), epoch], key=_number)
         self._bests.clear()
+
+    @property
+    def variant(self) -> str:
+        """`cnn` or `cnn-bn`; empty where only its events are known."""
+        return self.request.variant if self.request else ""
 
     @property
     def epoch(self) -> int:

@@ -26,11 +26,13 @@ from engine.network.model import count_parameters
 from engine.paths import cautions
 from engine.request import RequestError
 from engine.runs.finding import find_run, newest_unfinished
-from engine.runs.folder import MOST_EPOCHS, RunFolder, RunRecord, kept_at, owner
+from engine.runs.folder import RunFolder, RunRecord, owner
 from engine.runs.history import RunHistory
 from engine.runs.processes import SILENCE, Process, claimed, watched
 from engine.runs.requests import Resume
+from engine.runs.writing import Writer, write_epoch
 from engine.training.events import (
+    BatchEvaluated,
     EpochFinished,
     RunCancelled,
     RunContinued,
@@ -48,10 +50,12 @@ from engine.training.state import Sums, TrainingState, steps_an_epoch
 def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     """Train in a new folder under `root`.
 
-    The weights of an epoch are on disk before its EpochFinished. Ends with RunFinished; with RunFailed where the loss
-    diverged, or memory or disk space ran out; or with RunCancelled where Cancelled was thrown in or there is a file
-    `resume/stop`, with everything needed to resume the run at this step on disk. Raises RequestError where it could not
-    start.
+    The files of an epoch are written while the next one is trained, and its EpochFinished comes when all are on disk,
+    before the next one is evaluated; nothing else is being written then. Ends with RunFinished; with RunFailed where
+    the loss diverged, or memory or disk space ran out; or with RunCancelled where Cancelled was thrown in or there is a
+    file `resume/stop`, with everything needed to resume the run at this step on disk. These, and RunPaused where
+    PauseAsked was thrown in, come after the EpochFinished of an epoch that is being written. Raises RequestError where
+    it could not start.
     """
     device = choose_device(request.device)
     check_precision(request.precision, device)
@@ -61,7 +65,8 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     try:
         with claimed(folder.lock_file), watched(folder.lock_file, folder.stop_file) as asked:
             run = _Run(folder, request, data, device)
-            yield from _recorded(run, asked)
+            with contextlib.closing(run.writer):
+                yield from _recorded(run, asked)
     finally:
         if run is None or run.history.started is None:  # it never started, for example on a full disk
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -96,7 +101,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
         data = yield from _load(before, device)
         run = _Run(folder, before, data, device, record)
         run.restore(history)
-        with watched(folder.lock_file, folder.stop_file) as asked:
+        with watched(folder.lock_file, folder.stop_file) as asked, contextlib.closing(run.writer):
             yield from _recorded(run, asked)
 
 
@@ -129,12 +134,14 @@ def _load(request: Train, device: torch.device) -> Generator[Event, None, Datase
 def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:
     """The events of `run`, including the last one, however it ends; `asked` is set to stop it."""
     folder, history = run.folder, run.history
+    late: list[EpochFinished] = []
     try:
         for event in run.events():
             history.add(event)
             try:
                 yield event
             except PauseAsked:
+                yield from run.written(wait=True)
                 run.save()
                 folder.append(paused := RunPaused(run=folder.name, epoch=history.epoch))
                 history.add(paused)
@@ -149,23 +156,31 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
             if isinstance(end, Cancelled):
                 return
             raise
-        stopped = RunCancelled(run=folder.name, epoch=history.epoch)
         with contextlib.suppress(OSError):
+            late = run.written(wait=True)
             if not isinstance(end, KeyboardInterrupt):  # which may come within a step: the saved state stays
                 run.save()
+        stopped = RunCancelled(run=folder.name, epoch=history.epoch)
         with contextlib.suppress(OSError):
             folder.append(stopped)
         if not isinstance(end, Cancelled):
             raise
+        yield from late
         yield stopped
     except Exception as error:
-        reason = _reason(error, run.request, folder)
-        fault = f"{type(error).__name__}: {error}".splitlines()[0]
+        cause: Exception = error
+        try:
+            late = run.written(wait=True)
+        except Exception as unwritten:  # then what a failed training says of the last epoch is not so
+            cause = unwritten
+        reason = _reason(cause, run.request, folder)
+        fault = f"{type(cause).__name__}: {cause}".splitlines()[0]
         failed = RunFailed(run=folder.name, reason=reason or fault)
         with contextlib.suppress(OSError):
             folder.append(failed)
         if not reason:
             raise
+        yield from late
         yield failed
 
 
@@ -192,6 +207,8 @@ class _Run:
         self.record = RunRecord(request, versions(), str(device), device_name(device), self.threads, machine)
         self.state = TrainingState.fresh(request, device)
         self.history = RunHistory(folder.name)
+        """Of the epochs that are on disk."""
+        self.writer = Writer()
         self._untold: EpochFinished | None = None
         """The last epoch of the state, if it is missing in the events."""
         self._before = before
@@ -230,8 +247,18 @@ class _Run:
         if not self.state.epoch and not self.state.sums.step:
             return
         last = self.history.epochs[-1] if self.history.epochs else None
-        progress = msgspec.json.encode(_Progress(self.state.epoch, self.state.sums, last, self.history.best)).decode()
-        save_tensors(self.folder.state_file, self.state.tensors(), {"progress": progress})
+        save_tensors(self.folder.state_file, self.state.tensors(), self._metadata(last, self.history.best))
+
+    def _metadata(self, last: EpochFinished | None, best: EpochFinished | None) -> dict[str, str]:
+        """The metadata of a state file."""
+        progress = _Progress(self.state.epoch, self.state.sums, last, best)
+        return {"progress": msgspec.json.encode(progress).decode()}
+
+    def written(self, *, wait: bool = False) -> list[EpochFinished]:
+        """The epoch that has come to disk since the last call, if any; as `Writer.written`, from which it raises."""
+        for event in (events := self.writer.written(wait=wait)):
+            self.history.add(event)
+        return events
 
     def events(self) -> Generator[Event, None, None]:
         """From RunStarted to RunFinished."""
@@ -242,9 +269,11 @@ class _Run:
             folder.write_record(self.record)
         if not state.epoch and not folder.convolutions_file(0).exists():
             save_weights(folder.model_file, state.result)
-            save_convolutions(folder.convolutions_file(0), state.result)
+            save_convolutions(folder.convolutions_file(0), state.result.state_dict())
         if self._untold and not state.sums.step:
-            self._finish(self._untold)
+            self.history.add(self._untold)
+            improves, weights = self.history.best is self._untold, state.result.state_dict()
+            write_epoch(folder, self._untold, state.model.architecture, weights, improves)
         elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
             folder.append(self._untold)
@@ -254,10 +283,12 @@ class _Run:
         yield started
         for event in train(self.request, self.data, state, chunks):
             if isinstance(event, EpochFinished):
-                self.history.add(event)
-                self.save()
-                self._finish(event)
-            yield event
+                self._write(event)
+            else:
+                # One epoch at a time: it comes before the evaluation of the next one, however slow the disk.
+                yield from self.written(wait=isinstance(event, BatchEvaluated))
+                yield event
+        yield from self.written(wait=True)
         best, last = self.history.best, self.history.epochs[-1]
         assert best is not None, "a run has at least one epoch"
         finished = RunFinished(
@@ -270,18 +301,23 @@ class _Run:
         folder.append(finished)
         yield finished
 
-    def _finish(self, event: EpochFinished) -> None:
-        """Write the results of an epoch: the weights before the event."""
-        folder, model = self.folder, self.state.result
-        self.history.add(event)
-        if self.history.best is event:
-            save_weights(folder.best_file, model)
-        save_weights(folder.model_file, model)
-        if kept_at(event.epoch, event.epoch):
-            save_convolutions(folder.convolutions_file(event.epoch), model)
-        if event.epoch % MOST_EPOCHS == 0:
-            folder.thin_epochs(event.epoch)
-        folder.append(event)
+    def _write(self, event: EpochFinished) -> None:
+        """Have the epoch that has just ended written: first the state, from which a kill can be mended.
+
+        The writer gets a copy, since the next epoch changes weights and moments in place.
+        """
+        folder, architecture, before = self.folder, self.state.model.architecture, self.history.best
+        best = event if before is None or event.val_loss < before.val_loss else before
+        tensors, metadata = self.state.tensors(), self._metadata(event, best)
+        prefix = "average." if self.state.average else "model."  # those of `state.result`
+
+        def write() -> EpochFinished:
+            save_tensors(folder.state_file, tensors, metadata)
+            weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            write_epoch(folder, event, architecture, weights, best is event)
+            return event
+
+        self.writer.begin(write)
 
     def _started(self, graph: bool | None) -> RunStarted:
         data = self.data

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from msgspec.structs import replace
 
 from engine.request import RequestError, parameters
+from engine.training.recipes import changed, filling
 from engine.training.requests import Train
 
 MOST = 1000
 """Maximum number of runs of a sweep."""
 
 
-def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] | None = None) -> list[Train]:
+def expand(
+    request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] | None = None, given: Collection[str] = ()
+) -> list[Train]:
     """`request` with each combination of `values` by field, and with `seeds` seeds starting from its own.
 
-    The seed varies fastest, so that an early stop leaves complete groups. Raises RequestError where a field does not
-    exist, a value is invalid, or there are more than MOST runs.
+    A recipe among the values fills its fields, except for other fields of `values`, those that differ from the recipe
+    of `request`, and those in `given`, which the user has set. The seed varies fastest, so that an early stop leaves
+    complete groups. Raises RequestError where a field does not exist, a value is invalid, or there are more than MOST
+    runs.
     """
     if seeds < 1:
         raise RequestError(f"seeds must be at least 1, not {seeds}")
@@ -36,11 +41,19 @@ def expand(request: Train, seeds: int = 1, values: Mapping[str, Sequence[Any]] |
         count *= len(choices)
     if count > MOST:
         raise RequestError(f"the sweep has {count:,} runs: reduce it to at most {MOST:,}")
+    kept = {*given, *axes, *changed(request)}
     return [
-        replace(request, **dict(zip(axes, chosen, strict=True)), seed=request.seed + number)
+        replace(request, **_filled(dict(zip(axes, chosen, strict=True)), kept), seed=request.seed + number)
         for chosen in product(*axes.values())
         for number in range(seeds)
     ]
+
+
+def _filled(chosen: dict[str, Any], kept: Collection[str]) -> dict[str, Any]:
+    """The chosen values and, where a recipe is among them, the values that it gives to fields that are not `kept`."""
+    if "recipe" not in chosen:
+        return chosen
+    return {name: value for name, value in filling(chosen["recipe"]).items() if name not in kept} | chosen
 
 
 def sweep(request: Train, text: str) -> list[Train]:

@@ -12,7 +12,7 @@ class Tail:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self.history = RunHistory(folder.name, variant=folder.variant)
+        self.history = RunHistory(folder.name, request=folder.request)
         self._log = EventLog(folder.events_file)
         self.more()
 
@@ -34,7 +34,7 @@ class Tail:
         except OSError:
             anew, events, self._log.behind = False, [], False
         if anew:
-            self.history = RunHistory(self.folder.name, variant=self.history.variant)
+            self.history = RunHistory(self.folder.name, request=self.history.request)
         for event in events:
             self.history.add(event)
         if not self.behind:

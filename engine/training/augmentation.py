@@ -46,6 +46,11 @@ class Augmentation:
         return None if made == cls(0, 0.0, 0.0, 0.0) else made
 
     @property
+    def samples(self) -> bool:
+        """Whether images are sampled between pixels, rather than moved by whole ones."""
+        return bool(self.rotate or self.scale or self.elastic)
+
+    @property
     def drawn(self) -> int:
         """Numbers that an image needs."""
         return _DRAWN + 2 * CONTROL**2 * (self.elastic > 0)
@@ -66,7 +71,7 @@ class Augmentation:
         rotation and scaling about the centre, then the shift, with the elastic displacement (Simard et al. 2003, here
         interpolated by cubic B-splines between control points, as of Ronneberger et al. 2015) added.
         """
-        if self.rotate or self.scale or self.elastic:
+        if self.samples:
             return grid_sample(images, self._grid(images, numbers), align_corners=False)
         return self._shifted(images, numbers)
 

@@ -81,7 +81,10 @@ class BatchEvaluated(Progress, frozen=True):
 
 
 class EpochFinished(Event, frozen=True):
-    """An epoch was trained and evaluated: a line of the notebook's table (sections 1.1 and 1.6)."""
+    """An epoch was trained and evaluated: a line of the notebook's table (sections 1.1 and 1.6).
+
+    Of a run, it comes when the weights and the state of the epoch are on disk, while the next epoch may be under way.
+    """
 
     epoch: Annotated[int, Meta(ge=1, le=100_000)]
     """From 1."""

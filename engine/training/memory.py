@@ -1,4 +1,4 @@
-"""The peak memory of a training run, and the memory available. Without PyTorch, since it is needed before a run."""
+"""The peak memory of a training run, estimated before it allocates anything, and the memory available."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.network.batches import evaluation_batch
 from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
+from engine.training.augmentation import Augmentation
 from engine.training.requests import Train
 
 IMAGES: dict[DatasetName, int] = {
@@ -33,12 +34,17 @@ _COPIES = 4
 """Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
 _WARM_UP = 2
 """More copies on a GPU, before a capture: weights and moments are kept, and there is no last good epoch yet."""
-_SAVED = 3
-"""Additional copies of the weights while a run is saved: the weights and both moments."""
-_NUMBERS = 4 + 2 * 7**2
-"""Random numbers that the augmentation of an image needs at most."""
 _LIBRARIES = 2 * 32 * 2**20
 """Memory in which CUDA's matrix products work, of the threads of the forward and of the backward pass."""
+_AVERAGES = 2
+"""Further copies of the weights where they are averaged: the average, and that of the last good epoch."""
+_SAVED = 3
+"""Copies of the weights that are being written while the next epoch is trained: the weights and both moments; one more
+of averages."""
+_SHIFTED = 5 * _FLOAT
+"""Bytes per pixel while an image is shifted: a wider image, and the index of each pixel."""
+_SAMPLED = 9 * _FLOAT
+"""Bytes per pixel while an image is sampled anew: homogeneous coordinates, and three grids of two coordinates."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -52,11 +58,11 @@ class Need:
     weights: int
     """The weights and their copies."""
     step: int
-    """Added by a training step: what it reads of its epoch, the maps of a batch, and all gradients."""
+    """Added by a training step: the maps of a batch, all gradients, the order of the images and what augments them."""
     evaluation: int
     """Added by an evaluation instead of a step; on a GPU, besides a step."""
     saving: int
-    """Added by saving the state instead of a step, in host memory wherever the run trains."""
+    """The copy of the state that is being written during the next epoch, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
@@ -66,7 +72,7 @@ class Need:
     @property
     def peak(self) -> int:
         """Peak in host memory for a run on the CPU, in bytes."""
-        return self.data + self.weights + max(self.step, self.evaluation, self.saving)
+        return self.data + self.weights + max(self.step, self.evaluation) + self.saving
 
 
 def parameter_count(architecture: Architecture) -> int:
@@ -98,17 +104,24 @@ def training_need(request: Train, device: str = "cpu") -> Need:
     forward = image + kept * (maps1 + maps2) + pools + connected
     backward = kept * max(maps1, maps2) + pooled1 * _FLOAT
     batch = min(a.batch_size, a.train_size)
+    averaged = bool(a.average)
+    augmentation = Augmentation.of(a)
+    # The changed image is kept for the backward pass; where it is sampled from is known before and forgotten.
+    places = _SAMPLED if augmentation and augmentation.samples else _SHIFTED
+    changing = 2 * image + places * IMAGE_SIZE**2 if augmentation else 0
+    images = min(a.train_size, IMAGES[a.dataset])
+    order, numbers = _INDEX * images, _FLOAT * augmentation.drawn * images if augmentation else 0
+    one = max(forward + backward + (image if augmentation else 0), changing)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
     evaluated = evaluation_batch(device, a.channels) * (image + maps1 + max(halves, maps2) + connected)
-    copies = _COPIES + 2 * (a.average > 0) + _WARM_UP * (device != "cpu")
-    augmented = any((a.shift, a.rotate, a.scale, a.elastic))
-    read = min(a.train_size, IMAGES[a.dataset]) * (_INDEX + _FLOAT * _NUMBERS * augmented)
+    on_gpu = device != "cpu"
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
-        weights=copies * weights,
-        step=int(_HOLES * batch * (forward + backward)) + weights + read + _LIBRARIES * (device != "cpu"),
+        weights=(_COPIES + _AVERAGES * averaged + _WARM_UP * on_gpu) * weights,
+        # While the numbers are drawn, there are two copies of them.
+        step=order + numbers + max(int(_HOLES * batch * one) + weights, numbers) + _LIBRARIES * on_gpu,
         evaluation=int(_HOLES * evaluated),
-        saving=_SAVED * weights,
+        saving=(_SAVED + averaged) * weights,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from msgspec.structs import replace
@@ -13,44 +14,64 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
     "notebook": {},
     "fast": {
         "batch_norm": True,
-        "epochs": 2,
-        "batch_size": 256,
-        "learning_rate": 0.01,
+        "epochs": 1,
+        "batch_size": 128,
+        "learning_rate": 0.006,
         "precision": "bf16",
         "schedule": "one-cycle",
-        "shift": 1,
+        "label_smoothing": 0.1,
     },
     "accurate": {
         "batch_norm": True,
-        "epochs": 60,
+        "epochs": 40,
         "batch_size": 256,
         "learning_rate": 0.01,
         "precision": "bf16",
         "schedule": "one-cycle",
-        "shift": 2,
-        "rotate": 10.0,
-        "scale": 0.1,
-        "elastic": 1.0,
+        "label_smoothing": 0.1,
+        "shift": 1,
+        "rotate": 8.0,
+        "scale": 0.08,
+        "elastic": 0.4,
     },
 }
-"""The fields that a recipe sets; all others that any recipe sets have their defaults, the notebook's."""
+"""The fields that a recipe sets; all others of FIELDS have their defaults, the notebook's."""
 
-FIELDS = tuple(
-    parameter.name for parameter in parameters(Train) if any(parameter.name in fields for fields in RECIPES.values())
-)
-"""The fields that recipes set, in the order of the form."""
+
+BEYOND = ("recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average")
+"""Fields that the notebook's loop does not have: where they have their defaults, what is told of a run omits them."""
+
+_OF_ANY = {"batch_norm", "epochs", "batch_size", "learning_rate", "precision", *BEYOND[1:]}.union(*RECIPES.values())
+FIELDS = tuple(parameter.name for parameter in parameters(Train) if parameter.name in _OF_ANY)
+"""The fields that recipes fill, in the order of the form."""
+
+
+def filling(name: RecipeName) -> dict[str, Any]:
+    """The values of FIELDS that the recipe gives."""
+    return {each.name: each.default for each in parameters(Train) if each.name in FIELDS} | RECIPES[name]
 
 
 def with_recipe(request: Train, name: RecipeName) -> Train:
-    """`request` with the fields of a recipe; its seed, data, device and other fields stay."""
-    defaults = {each.name: each.default for each in parameters(Train) if each.name in FIELDS}
-    return replace(request, recipe=name, **(defaults | RECIPES[name]))
+    """`request` with the fields of a recipe; its seed, data, device and other fields stay.
+
+    Raises RequestError where they do not fit together, such as a batch larger than the training set.
+    """
+    return replace(request, recipe=name, **filling(name))
+
+
+def changed_values(name: RecipeName, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fields that differ from those of the recipe, in `values` by field, which may be inconsistent."""
+    return tuple(field for field, value in filling(name).items() if values[field] != value)
 
 
 def changed(request: Train) -> tuple[str, ...]:
     """The fields of `request` that differ from those of its recipe."""
-    recipe = with_recipe(request, request.recipe)
-    return tuple(name for name in FIELDS if getattr(request, name) != getattr(recipe, name))
+    return changed_values(request.recipe, {field: getattr(request, field) for field in FIELDS})
+
+
+def words_of(name: RecipeName, values: Mapping[str, Any]) -> str:
+    """The recipe as shown to the user, `fast`, or `fast, changed` where `values` by field differ from it."""
+    return f"{name}, changed" if changed_values(name, values) else name
 
 
 def recipe_words(request: Train) -> str:

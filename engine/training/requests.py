@@ -68,3 +68,12 @@ class Train(Architecture, frozen=True, tag="train"):
             raise RequestError(
                 f"batch size {self.batch_size} is larger than the {self.train_size} training images: lower it"
             )
+
+    @property
+    def loss_note(self) -> str:
+        """What sets the training loss apart from a loss on images and labels as they are, in a few words.
+
+        Empty where nothing does, so that it can be compared with the validation loss.
+        """
+        augmented = self.shift or self.rotate or self.scale or self.elastic
+        return ", ".join(["augmented"] * bool(augmented) + ["smoothed labels"] * bool(self.label_smoothing))

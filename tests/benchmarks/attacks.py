@@ -1,14 +1,12 @@
-"""Attacks by the notebook's loops, by torchattacks and by the engine: `python -m tests.benchmarks.attacks`.
+"""Attacks by torchattacks and by the engine: `python -m tests.benchmarks.attacks`.
 
-Runs in one process, with both bundled networks. Arguments: rounds of the gallery (9), steps from noise (1,500), digits
-per curve (1,000); `minimum` to add DeepFool and Carlini-Wagner; `cnn` or `cnn-bn` for only one network. The notebook
-and torchattacks compute in single precision, their default; the engine uses double precision for the notebook's
-attacks. The engine is timed from the request to the last event, including progress and the recomputed predictions.
+The notebook's loops are in `mnist-tui bench`. Runs in one process, with both bundled networks. Arguments: digits per
+curve (1,000); `minimum` to add DeepFool and Carlini-Wagner; `cnn` or `cnn-bn` for only one network. torchattacks
+computes in single precision, its default. The engine is timed from the request to the last event, including progress.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +15,14 @@ from typing import Any
 
 import torch
 import torchattacks
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine.allocator import keep_freed_memory
 from engine.attacks import robustness
 from engine.attacks.attack import attacked
-from engine.attacks.events import AttackFinished, RobustnessMeasured
+from engine.attacks.events import RobustnessMeasured
 from engine.attacks.network import AT_ONCE, AttackedNetwork
-from engine.attacks.noise import noise
-from engine.attacks.requests import AttackNoise, AttackTargeted, CurveAttackName, MeasureRobustness
+from engine.attacks.requests import CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import Setting, attack_many
 from engine.data.datasets import Split, load
 from engine.event import Event
@@ -34,7 +31,6 @@ from engine.network.model import CNN
 from engine.operations import perform
 from engine.request import Request
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.conftest import returned
 
 NOWHERE = Path("nowhere")
@@ -54,78 +50,13 @@ def result(request: Request) -> Event:
     return event
 
 
-def networks(variant: str) -> tuple[CNN, nn.Module]:
-    ours = load_weights(pretrained(variant).model_file).eval()
-    theirs = notebook.network(variant == "cnn-bn")
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs.eval()
-
-
-def from_noise(variant: str, steps: int) -> None:
-    """Print the time of attacks from noise to all ten classes."""
-    _, theirs = networks(variant)
-    starts = noise(list(range(10)), 0)
-    request = AttackNoise(what=f"pretrained:{variant}", steps=steps)
-    found: list[int] = []
-
-    def by_notebook() -> None:
-        for digit in range(10):
-            start = starts[digit : digit + 1].clone().requires_grad_()
-            image, _ = notebook.non_targeted_attack(theirs, start, digit, steps)
-            found.append(int(theirs(image)[0].argmax()))
-
-    result(AttackNoise(what=request.what, steps=20))
-    times = [seconds(lambda: result(request)) for _ in range(3)]
-    notebooks = seconds(by_notebook)
-    ours = statistics.median(times)
-    event = result(request)
-    assert isinstance(event, AttackFinished)
-    right = sum(digit == wanted for wanted, digit in enumerate(found))
-    print(
-        f"{variant:<7} ten classes from noise   notebook {notebooks:6.2f} s ({right} of 10)   "
-        f"ours {ours:6.2f} s ({event.successes} of 10; from {min(times):.2f} to {max(times):.2f})   "
-        f"notebook over ours {notebooks / ours:.1f}"
-    )
-
-
-def from_digits(variant: str, split: Split, rounds: int) -> None:
-    """Print the time of the gallery: all digits except the one of the target class."""
-    _, theirs = networks(variant)
-    request = AttackTargeted(what=f"pretrained:{variant}")
-    indices = [index for index in request.indices if int(split.labels[index]) != request.target]
-    fooled: list[int] = []
-
-    def by_notebook() -> None:
-        fooled.clear()
-        for index in indices:
-            image = notebook.targeted_attack(theirs, split.images[index : index + 1], request.target, request.steps)
-            fooled.append(int(theirs(image)[0].argmax()))
-
-    event = result(request)
-    assert isinstance(event, AttackFinished)
-    by_notebook()
-    times: dict[str, list[float]] = {"notebook": [], "ours": []}
-    for _ in range(rounds):
-        # Alternate, each after a warm-up run that does not count, so that none is timed with caches left by the other.
-        for name, work in (("notebook", by_notebook), ("ours", lambda: result(request))):
-            work()
-            times[name].append(seconds(work))
-    right = {"notebook": sum(digit == request.target for digit in fooled), "ours": event.successes}
-    words = "   ".join(
-        f"{name} {statistics.median(values) * 1000:6.1f} ms ({right[name]} of {len(indices)})"
-        for name, values in times.items()
-    )
-    print(f"{variant:<7} the gallery, {request.steps} steps   {words}   notebook over ours {ratios(times)}")
-
-
-def ratios(times: dict[str, list[float]]) -> str:
-    found = [one / other for one, other in zip(times["notebook"], times["ours"], strict=True)]
-    return f"{statistics.median(found):.1f} (from {min(found):.1f} to {max(found):.1f})"
+def bundled(variant: str) -> CNN:
+    return load_weights(pretrained(variant).model_file).eval()
 
 
 def curve(variant: str, split: Split, count: int) -> None:
     """Print the time and the points of a robustness curve of PGD with 40 steps."""
-    model, _ = networks(variant)
+    model = bundled(variant)
     images, labels = split.images[:count], split.labels[:count]
 
     def by_torchattacks() -> list[float]:
@@ -166,7 +97,7 @@ def batches(images: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 
 def smallest(variant: str, split: Split, count: int) -> None:
     """Print the size of the perturbations that DeepFool and Carlini-Wagner find, and the time they take."""
-    model, _ = networks(variant)
+    model = bundled(variant)
     images, labels = split.images[:count], split.labels[:count]
     network = AttackedNetwork(model, torch.float32)
 
@@ -207,15 +138,11 @@ def smallest(variant: str, split: Split, count: int) -> None:
 def main(arguments: Sequence[str] = ()) -> None:
     """Print all experiments."""
     given = [int(word) for word in arguments if word.isdigit()]
-    rounds, steps, count = given + [9, 1500, 1000][len(given) :]
+    count = given[0] if given else 1000
     variants = [variant for variant in VARIANTS if variant in arguments] or VARIANTS
     keep_freed_memory()
     split = returned(load("mnist", torch.device("cpu"))).test
     print(f"torch {torch.__version__}, torchattacks {torchattacks.__version__}, {torch.get_num_threads()} threads")
-    for variant in variants:
-        from_noise(variant, steps)
-    for variant in variants:
-        from_digits(variant, split, rounds)
     for variant in variants:
         curve(variant, split, count)
     if "minimum" in arguments:

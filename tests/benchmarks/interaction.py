@@ -1,30 +1,47 @@
 """The app while it trains, over a pseudo-terminal of 120x40: `python -m tests.benchmarks.interaction`.
 
-Arguments: training images (50,000), key presses (100), rounds (3).
+Arguments: training images (50,000), key presses on each screen (50), rounds (3).
 
-Keys: the time from a key press to the change on the screen. Throughput: the time of a whole epoch in the app compared
-with the same without the app (`mnist-tui train --json`), alternating over several rounds. Bytes: the output of the app
-per second in the meantime.
+Keys: the time from a key press to the change on the screen, on each of the screens. Throughput: the time of a whole
+epoch in the app compared with the same without the app (`mnist-tui train --json`), alternating over several rounds.
+Bytes: the output of the app per second in the meantime.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from engine.request import parameters
 from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
+from tui.keys import SCREENS
 
 LOGARITHMIC = b" log"
 """What arrives when the loss axis becomes logarithmic."""
+KEYS = {
+    "2": ("j", "k"),
+    "3": ("l", "h"),
+    "4": ("l", "h"),
+    "5": ("l", "h"),
+    "6": ("l", "h"),
+    "7": ("w", "W"),
+    "8": ("v", "v"),
+}
+"""A key of each screen, and the one that takes it back. Neither computes anything."""
+SETTLED = 2.0
+"""Seconds after which a screen has its results."""
+RUN_ROWS = 3
+"""More rows of the list of runs than the progress of a run changes."""
 HINT = 22
 """Number of leading characters of a help text that are never wrapped and that tell all fields apart."""
 
@@ -81,47 +98,73 @@ def _fill(app: PtyApp, size: int, epochs: int) -> None:
         app.wait_for(lambda a: "takes it" not in a.text)
 
 
-def _until(app: PtyApp, words: bytes, patience: float = 5.0) -> float:
-    """Seconds until `words` arrive; the screen is not emulated, since that would take much of a core from the app."""
+def _rows(received: bytes) -> set[int]:
+    """The numbers of the rows that were sent, without the header's, which the progress of a run changes."""
+    return {int(row) for row in re.findall(rb"\x1b\[(\d+);\d+H", received)} - {1}
+
+
+def _until(app: PtyApp, arrived: Callable[[bytes], bool], patience: float = 5.0) -> float:
+    """Seconds until what has arrived does; the screen is not emulated, since that takes much of a core from the app."""
     began = time.perf_counter()
     received = b""
-    while words not in received:
+    while not arrived(received):
         data = app._receive(began + patience)
         if not data:
-            raise TimeoutError(f"{words!r} did not arrive within {patience} s")
+            raise TimeoutError(f"no effect within {patience} s, only {received!r}")
         received += data
     return time.perf_counter() - began
 
 
-def keys(cwd: Path, presses: int) -> list[float]:
-    """Milliseconds from each key press to its effect on the screen during training."""
-    delays = []
+def keys(cwd: Path, presses: int) -> dict[str, list[float]]:
+    """Milliseconds from each key press to its effect during training, ascending, by screen."""
+    delays: dict[str, list[float]] = {}
     with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
         app.send("r")
         app.wait_for("img/s   run", 60)
-        for press in range(presses):
-            app.read(0.15 + press % 7 * 0.02, emulate=False)
-            app.send("y")
-            delays.append(_until(app, LOGARITHMIC) * 1000)
-            app.read(0.1, emulate=False)
-            app.send("y")  # back
+        delays["1"] = _press(app, presses, "y", "y", lambda received: LOGARITHMIC in received)
+        for screen, (key, back) in KEYS.items():
+            app.send(screen)
+            app.read(SETTLED, emulate=False)
+            least = RUN_ROWS if screen == "8" else 1
+            delays[screen] = _press(app, presses, key, back, lambda received, n=least: len(_rows(received)) >= n)  # type: ignore[misc]
+        app.send("1")
+        app.read(0.5, emulate=False)
         app.send("x")
         app.count_until(lambda: any(b"RunCancelled" in log.read_bytes() for log in cwd.glob("runs/*/events.jsonl")))
         app.send("q")
         app.wait()
+    return delays
+
+
+def _press(app: PtyApp, presses: int, key: str, back: str, arrived: Callable[[bytes], bool]) -> list[float]:
+    """Milliseconds from each press of `key`, at changing distances from what the run draws, to its effect."""
+    delays = []
+    for press in range(presses):
+        app.read(0.15 + press % 7 * 0.02, emulate=False)
+        app.send(key)
+        delays.append(_until(app, arrived) * 1000)
+        app.read(0.1, emulate=False)
+        app.send(back)
     return sorted(delays)
+
+
+def _said(delays: Sequence[float]) -> str:
+    quick, most = statistics.median(delays), delays[max(0, len(delays) * 95 // 100 - 1)]
+    return f"median {quick:3.0f} ms  95 % {most:3.0f} ms  worst {delays[-1]:3.0f} ms"
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Print keys, throughput and bytes."""
     given = [int(word) for word in arguments]
-    size, presses, rounds = given + [50_000, 100, 3][len(given) :]
+    size, presses, rounds = given + [50_000, 50, 3][len(given) :]
     with tempfile.TemporaryDirectory() as folder:
         cwd = Path(folder)
         delays = keys(cwd, presses)
-        quick, most, worst = delays[presses // 2], delays[max(0, presses * 95 // 100 - 1)], delays[-1]
-        print(f"key to screen    median {quick:.0f} ms  95 % {most:.0f} ms  worst {worst:.0f} ms")
+        titles = {key: title for key, title, _ in SCREENS}
+        for screen, of in delays.items():
+            print(f"key to screen    {_said(of)}  on {titles[screen]}")
+        print(f"key to screen    {_said(sorted(chain(*delays.values())))}  on all of them")
         ratios, rates = [], []
         for round_ in range(rounds):
             order = (False, True) if round_ % 2 else (True, False)

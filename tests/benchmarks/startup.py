@@ -1,11 +1,15 @@
 """Startup times: `python -m tests.benchmarks.startup`.
 
-The first frame of the app (from the command to the complete frame on the terminal) and `--help`: medians of several
-runs with warm file caches, in a pseudo-terminal of 120x40. Argument: number of runs (9).
+The first frame of the app (from the command to the arrival of the complete frame) and its memory then, the import of
+Textual alone, which no frame can precede, and `--help`: medians of several runs with warm file caches, in a
+pseudo-terminal of 120x40. The modules are compiled, as in an installed program. Argument: number of runs (9).
 """
 
 from __future__ import annotations
 
+import math
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -19,33 +23,52 @@ from tests.pty_app import PtyApp
 PROGRAM = str(Path(sys.executable).with_name("mnist-tui"))
 
 
-def first_frame(cwd: Path) -> tuple[float, float]:
-    """Seconds to the first complete frame, and until PyTorch is loaded in the background."""
+LAST = b" quit"
+"""The end of a frame, without an emulator, which takes a few hundredths of a second to show it."""
+
+
+def first_frame(cwd: Path) -> tuple[float, float, float]:
+    """Seconds to the first complete frame, and until PyTorch is loaded in the background; MB of memory in between."""
     with PtyApp(cwd=cwd, program=(PROGRAM,)) as app:
-        app.wait_for("quit")
-        frame = time.perf_counter() - app.started
+        received = b""
+        while LAST not in received:
+            received += app._receive(app.started + 30)
+        frame, memory = time.perf_counter() - app.started, resident(app.pid)
+        app._feed(received)
         app.wait_for(lambda a: "loading" not in a.text.splitlines()[0])
-        return frame, time.perf_counter() - app.started
+        return frame, time.perf_counter() - app.started, memory
 
 
-def help_seconds(*arguments: str) -> float:
-    """Seconds that a `--help` takes."""
+def resident(pid: int) -> float:
+    """The resident memory of a process in MB; NaN where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    except OSError:
+        return math.nan
+
+
+def seconds(*command: str) -> float:
+    """Seconds that a command takes."""
     began = time.perf_counter()
-    subprocess.run([PROGRAM, *arguments, "--help"], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - began
 
 
 def main(arguments: Sequence[str] = ()) -> None:
     """Print the medians."""
     runs = int(arguments[0]) if arguments else 9
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         first_frame(Path(folder))
-        both = [first_frame(Path(folder)) for _ in range(runs)]
-    frames, ready = zip(*both, strict=True)
+        found = [first_frame(Path(folder)) for _ in range(runs)]
+    frames, ready, memory = zip(*found, strict=True)
+    textual = [seconds(sys.executable, "-c", "import textual.app") for _ in range(runs)]
     print(f"first frame         median {statistics.median(frames):.3f} s  worst {max(frames):.3f} s")
+    print(f"  Textual alone     median {statistics.median(textual):.3f} s  worst {max(textual):.3f} s")
+    print(f"  memory            median {statistics.median(memory):.1f} MB  worst {max(memory):.1f} MB")
     print(f"PyTorch ready       median {statistics.median(ready):.3f} s  worst {max(ready):.3f} s")
     for words in ((), ("train",)):
-        helps = [help_seconds(*words) for _ in range(runs)]
+        helps = [seconds(PROGRAM, *words, "--help") for _ in range(runs)]
         name = " ".join((*words, "--help"))
         print(f"{name:<18}  median {statistics.median(helps):.3f} s  worst {max(helps):.3f} s")
 

@@ -6,9 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from msgspec.structs import replace
 
+from engine.attacks.events import AttackFinished
+from engine.attacks.requests import AttackTargeted
 from engine.data.datasets import load
 from engine.event import Event
 from engine.network.checkpoints import load_tensors, load_weights
@@ -101,6 +104,18 @@ def cancelled_biases(device: str, root: Path) -> None:
         assert all(torch.equal(one, other) for one, other in pairs), f"trained on {name}"
 
 
+def single_precision(device: str, root: Path) -> None:
+    """Without `exact`, attacks compute in single precision, and their images are as good as in double precision."""
+    request = AttackTargeted(what="pretrained:cnn", device=device, indices=(3, 2, 1, 18, 61))
+    *_, quick = perform(request, root)
+    *_, exact = perform(replace(request, exact=True), root)
+    assert isinstance(quick, AttackFinished)
+    assert isinstance(exact, AttackFinished)
+    assert (quick.settings["precision"], exact.settings["precision"]) == ("single", "double")
+    assert abs(quick.successes - exact.successes) <= 1
+    assert np.abs(quick.adversarial - exact.adversarial).mean() < 0.01, "other images"
+
+
 CHECKS: dict[str, Callable[[str, Path], None]] = {
     "the same gray levels": gray_levels,
     "the same seed twice": same_seed,
@@ -112,4 +127,5 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "from a CPU and back": chunks.from_a_cpu_and_back,
     "divergence": chunks.diverging,
     "several runs at once": chunks.several_at_once,
+    "attacks in single precision": single_precision,
 }

@@ -79,7 +79,7 @@ def operations(device: str) -> Iterator[Operation]:
     yield from _attacks(device)
     universal = AttackUniversal(what=CNN, device=device, made_of=20, steps=3, count=30)
     yield Operation("attack universal", universal)
-    yield Operation("beta", SweepBeta(what=CNN, device=device, count=6, steps=3))
+    yield Operation("beta", SweepBeta(what=CNN, device=device, count=6, steps=3, exact=True))
     bounded = MeasureRobustness(
         what=CNN, device=device, attack=("random", "fgsm", "pgd"), epsilons=(0.1, 0.2), count=10, steps=8
     )
@@ -94,18 +94,23 @@ def operations(device: str) -> Iterator[Operation]:
 
 def _attacks(device: str) -> Iterator[Operation]:
     digits = (3, 2, 1, 18, 61)
-    yield Operation("attack noise", AttackNoise(what=CNN, device=device, steps=12))
-    regular = AttackNoise(what=BN, device=device, steps=8, jitter=2, l2=0.01, total_variation=0.01, classes="38")
+    yield Operation("attack noise", AttackNoise(what=CNN, device=device, exact=True, steps=12))
+    regular = AttackNoise(
+        what=BN, device=device, exact=True, steps=8, jitter=2, l2=0.01, total_variation=0.01, classes="38"
+    )
     yield Operation("attack noise, regularised", regular)
-    yield Operation("attack targeted", AttackTargeted(what=CNN, device=device, indices=digits, steps=12))
-    yield Operation("attack fgsm", AttackFgsm(what=CNN, device=device, indices=digits))
-    yield Operation("attack fgsm l2", AttackFgsm(what=CNN, device=device, indices=digits, norm="l2", epsilon=1.5))
-    yield Operation("attack pgd", AttackPgd(what=CNN, device=device, indices=digits, steps=8, restarts=2))
-    aimed = AttackPgd(what=BN, device=device, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
-    yield Operation("attack pgd l2", aimed)
-    yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, indices=digits))
+    yield Operation("attack targeted", AttackTargeted(what=CNN, device=device, exact=True, indices=digits, steps=12))
+    yield Operation("attack fgsm", AttackFgsm(what=CNN, device=device, exact=True, indices=digits))
     yield Operation(
-        "attack cw", AttackCarliniWagner(what=CNN, device=device, indices=digits, steps=8, binary_search_steps=2)
+        "attack fgsm l2", AttackFgsm(what=CNN, device=device, exact=True, indices=digits, norm="l2", epsilon=1.5)
+    )
+    yield Operation("attack pgd", AttackPgd(what=CNN, device=device, exact=True, indices=digits, steps=8, restarts=2))
+    aimed = AttackPgd(what=BN, device=device, exact=True, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
+    yield Operation("attack pgd l2", aimed)
+    yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, exact=True, indices=digits))
+    yield Operation(
+        "attack cw",
+        AttackCarliniWagner(what=CNN, device=device, exact=True, indices=digits, steps=8, binary_search_steps=2),
     )
 
 

@@ -85,7 +85,7 @@ async def test_what_is_typed_right_after_its_key_is_no_command(still_app: MakeAp
     shutil.copytree(pretrained("cnn").path, run)
     app = still_app(empty=True)
     async with app.run_test(size=(120, 40)) as pilot:
-        burst(app, "s", "j", "2", "5", "enter")
+        burst(app, "s", "j", "j", "2", "5", "enter")
         await _taken_in(pilot)
         assert isinstance(app.screen, TrainScreen)  # `2` and `5` did not go to other screens
         assert app.screen.query_one(RequestForm).values["epochs"] == 25

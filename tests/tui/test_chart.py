@@ -5,13 +5,13 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Callable
-from dataclasses import replace as changed_plot
 from itertools import pairwise
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from msgspec.structs import replace as changed_plot
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.theme import Theme

@@ -166,6 +166,19 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_what_was_hidden_from_an_import_can_be_imported_later() -> None:
+    code = (
+        "import sys\nfrom tui.cli.hidden import hidden\n"
+        "with hidden('ssl'): import asyncio\n"
+        "assert 'ssl' not in sys.modules\n"
+        "import ssl, urllib.request\n"
+        "with hidden('ssl'): assert sys.modules['ssl'] is ssl\n"  # it was loaded already
+        "print(asyncio.run(asyncio.sleep(0, 'done')), hasattr(urllib.request, 'HTTPSHandler'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["done", "True"]
+
+
 def test_train_json_prints_the_events_of_the_run_folder(tmp_path: Path) -> None:
     done = subprocess.run(
         [*PROGRAM, "train", "--json", *SMALL], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -153,7 +153,7 @@ async def test_train(  # noqa: PLR0917
         if state == "under way":
             under_way(app)
         keys = {"light": ("t", "y"), "ASCII": ("y",)}.get(look, ())
-        await press(pilot, *keys, *(("s", "down", "0", "enter") if state == "form" else ()))
+        await press(pilot, *keys, *(("s", "down", "down", "0", "enter") if state == "form" else ()))
         await frames(request, tmp_path, f"train {state} {look}").compare(pilot, lambda: settle(pilot))
 
 

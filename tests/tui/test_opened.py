@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from engine.network.events import WeightsOpened
@@ -16,9 +17,10 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
+from engine.training.recipes import BEYOND, with_recipe
 from engine.training.requests import Train
 from tests.runs import EPOCH, STARTED, made, written
-from tui.drawing.about import Group, Known, about_run, differing
+from tui.drawing.about import Group, Known, about_run, differing, told
 from tui.drawing.words import worded
 from tui.opened import Opened, short_name
 from tui.widgets.facts import NARROWEST, aligned, flowing, spaced
@@ -116,7 +118,7 @@ def test_what_differs_from_the_defaults_stands_out() -> None:
     assert {label for label, tone in tones.items() if tone == "unusual"} == {"learning rate", "seed", "threads"}
     assert known(groups)["device"] == "cuda:0"
     assert known(groups)["threads"] == "16"
-    shown = {field.label for field in parameters(Train) if not field.fixed}
+    shown = {field.label for field in parameters(Train) if not field.fixed and field.name not in BEYOND}
     assert shown <= tones.keys()
 
 
@@ -215,3 +217,21 @@ def test_several_values_stand_on_a_line() -> None:
     group = [Known("epochs", "15"), Known("seed", "0", "unusual"), Known("dataset", "mnist")]
     lines = ["".join(text for text, _ in line) for line in flowing([group], 20)]
     assert lines == ["epochs 15, seed 0", "dataset mnist"]
+
+
+def test_a_recipe_and_what_differs_from_the_notebook_are_told(tmp_path: Path) -> None:
+    fast = with_recipe(Train(), "fast")
+    asked = replace(fast, epochs=fast.epochs + 1)
+    groups = known(about_run(RunHistory(), asked))
+    assert groups["recipe"] == "fast, changed"
+    assert "weight decay" in known(about_run(RunHistory(), replace(asked, weight_decay=0.1)))
+    assert groups.keys().isdisjoint({"label smoothing", "average", "weight decay"})
+    assert "recipe fast, changed" in told(asked, usual=False)
+    assert "recipe fast" in told(fast, usual=False)
+    fields = {each.rpartition(" ")[0] for each in told(Train(), usual=True)}
+    assert "batch size" in fields
+    assert fields.isdisjoint({"recipe", "schedule", "label smoothing", "average"})
+    run = made(tmp_path, "mine", fast, [0.9])
+    (settings,) = (fact for fact in opened(run).facts() if fact.words.startswith("recipe fast, "))
+    assert settings.shorter is not None
+    assert settings.shorter.words == "fast"  # where the header has no room for all

@@ -15,7 +15,7 @@ from textual.message import Message
 from engine.runs import catalogue
 from engine.runs.finding import pretrained
 from tests.pty_app import PtyApp
-from tui.paste_driver import BURST, GATHER, LOOK, MOST, PATIENCE, PasteDriver, Pastes, pasted
+from tui.paste_driver import BURST, GATHER, LONE, LOOK, MOST, PATIENCE, PasteDriver, Pastes, pasted
 
 START, END = "\x1b[200~", "\x1b[201~"
 
@@ -100,6 +100,13 @@ def test_nothing_waits_longer_than_the_parser_for_the_rest_of_a_sequence(monkeyp
     driver.run_input_thread()
     assert driver.waits == [LOOK, 0.001, GATHER, LOOK]
     assert driver.keys == ["up", "down"]
+
+
+def test_a_key_hardly_waits_for_the_rest_of_a_paste() -> None:
+    driver = Driver(b"", b"d", b"", b"dr", b"ax", b"")
+    driver.run_input_thread()
+    assert driver.waits == [LOOK, LOOK, LONE, LOOK, GATHER, GATHER, LOOK]
+    assert driver.keys == ["d", "d", "r", "a", "x"]
 
 
 def test_a_paste_does_nothing_to_runs(tmp_path: Path) -> None:

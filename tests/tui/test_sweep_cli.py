@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engine.operations import end, perform_all
 from engine.request import RequestError
@@ -19,6 +20,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.together import Together
 from engine.training.loop import TrainingFailed, train
 from engine.training.memory import free_memory
+from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from tests.tui.driving import Call
 from tui.cli import runner
@@ -116,13 +118,14 @@ def test_runs_at_once_are_printed_one_after_the_other(call: Call) -> None:
 
 @pytest.mark.usefixtures("at_once")
 def test_an_interrupt_stops_all_runs_at_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def report(request: Train, output: Output, results: Any = None, work: Any = None) -> int:
+    def report(request: Train, output: Output, results: Any, operation: Any) -> int:
         if request.seed == 0:  # interrupted while both are under way
+            work = operation()
             seen = [next(work) for _ in range(3)]
             assert [type(event).__name__ for event in seen] == ["RunStarted", "BatchTrained", "BatchTrained"]
             list(end(work))
             return 130
-        return runner.report(request, output, results, work)
+        return runner.report(request, output, results, operation)
 
     monkeypatch.setattr(training, "report", report)
     code, out, _ = call(*SMALL, "--seeds", "3")
@@ -161,3 +164,61 @@ def test_a_detached_sweep_writes_down_which_runs_failed(tmp_path: Path) -> None:
         assert time.monotonic() < until
         time.sleep(0.05)
     assert "channels 1024, seed 0: this run needs about " in file.read_text()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Train]:
+    """The requests that the command line would carry out, with a recipe that no tuning changes."""
+    found: list[Train] = []
+    fast = {"batch_norm": True, "epochs": 2, "batch_size": 256, "schedule": "one-cycle", "shift": 1}
+    monkeypatch.setitem(RECIPES, "fast", fast)
+
+    def noted(request: Train, *_: object) -> int:
+        found.append(request)
+        return 0
+
+    monkeypatch.setattr(training, "report", noted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "fields"),
+    [
+        ("--recipe fast", {}),
+        ("--recipe fast --epochs 3", {"epochs": 3}),
+        ("--epochs 3 --recipe=fast --seed 5", {"epochs": 3, "seed": 5}),
+        ("--recipe accurate --batch-size 64 --recipe fast", {"batch_size": 64}),
+        ("--no-batch-norm --recipe fast --shift 0", {"batch_norm": False, "shift": 0}),
+    ],
+)
+def test_options_win_over_the_recipe_wherever_they_stand(
+    asked: list[Train], words: str, fields: dict[str, Any]
+) -> None:
+    assert training.train(words.split()) == 0
+    assert asked == [replace(with_recipe(Train(), "fast"), **fields)]
+
+
+def test_a_sweep_over_recipes_keeps_the_options(asked: list[Train]) -> None:
+    """Even one that has the notebook's value; other axes win over the recipe too."""
+    assert training.train(["--epochs", "15", "--sweep", "recipe=notebook,fast", "--batch-norm", "both"]) == 0
+    plain, fast = Train(), replace(with_recipe(Train(), "fast"), epochs=15)
+    assert asked == [replace(each, batch_norm=normed) for normed in (False, True) for each in (plain, fast)]
+
+
+def test_the_help_shows_the_defaults_of_the_recipe(call: Call, asked: list[Train]) -> None:
+    code, out, _ = call("train", "--recipe", "fast", "--help")
+    assert code == 0
+    words = " ".join(out.replace("│", " ").split())
+    assert "number of training epochs (from 1 to 100000) (default: 2)" in words
+    assert "(default: 256)" in words
+    assert "(default: fast)" in words
+    code, out, _ = call("train", "--help")
+    assert "number of training epochs (from 1 to 100000) (default: 15)" in " ".join(out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("words", ["--recipe best", "--recipe", "--sweep recipe=best", "--recipe fast --epochs 0"])
+def test_a_wrong_recipe_is_one_line(call: Call, asked: list[Train], words: str) -> None:
+    code, out, err = call("train", *words.split())
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "recipe" in err or "epochs must be" in err
+    assert not asked

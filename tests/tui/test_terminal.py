@@ -42,6 +42,27 @@ def test_first_frame_comes_without_torch(tmp_path: Path) -> None:
         assert app.wait() == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory in use")
+def test_before_torch_the_app_with_a_run_takes_at_most_80_mb(tmp_path: Path) -> None:
+    code = """if True:
+        import json, resource, sys
+        from pathlib import Path
+        from engine.runs.finding import pretrained
+        from tui.app import MnistTui
+        from tui.workspace import Workspace
+        Workspace.prepare = lambda self: app.exit()  # what would load PyTorch, right after the first frame
+        app = MnistTui(Path("runs"), pretrained("cnn"))
+        app.run(headless=True, size=(120, 40))
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        heavy = [name for name in ("torch", "numpy", "matplotlib", "PIL") if name in sys.modules]
+        print(json.dumps([pages * resource.getpagesize() / 1e6, heavy]))
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    memory, heavy = json.loads(done.stdout.splitlines()[-1])
+    assert heavy == []
+    assert memory <= 80
+
+
 def test_quitting_while_torch_loads_is_clean(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("loading PyTorch")

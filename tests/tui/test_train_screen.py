@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from engine.benchmark import notebook
 from engine.event import Event
 from engine.inspection.requests import Summarise
 from engine.lab import Job
@@ -27,9 +28,9 @@ from engine.runs.folder import RunFolder, ask_to_stop
 from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFailed, RunFinished
+from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from engine.words import percent
-from tests import notebook
 from tests.runs import made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, drawn, progress, show, tap, until, words
@@ -41,7 +42,7 @@ from tui.opened import Opened
 from tui.screens import screen_of
 from tui.screens.dialogs import QuitScreen
 from tui.screens.pages import PagedScreen
-from tui.screens.train import TrainScreen
+from tui.screens.train import FORM_ROWS, TrainScreen
 from tui.widgets.chart import Chart
 from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
@@ -221,14 +222,14 @@ async def test_the_last_words_of_a_job_are_heard(app: MnistTui, monkeypatch: pyt
 async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    import engine.runs.recording
+    import engine.runs.writing
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
-        monkeypatch.setattr(engine.runs.recording, "save_weights", full)
+        monkeypatch.setattr(engine.runs.writing, "save_state", full)
         await start(pilot, app, SMALL)
         await until(pilot, lambda: app.workspace.history.state == "failed")
         assert "No space left on device" in app.workspace.history.reason
@@ -241,11 +242,14 @@ async def test_a_failed_run_says_why_and_the_app_lives_on(app: MnistTui, monkeyp
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (("down", "enter", "backspace", "backspace"), "epochs must be a whole number"),
-        (("down", "down", "1"), "batch size must be a whole number from 2 to 60000, not 1"),
-        (("down", "down", "down", "enter", "home", "-"), "learning rate must be a number more than 0"),
-        (("down",) * 11 + ("enter", "end", "9"), "kernel size must be a whole number from 1 to 28, not 39"),
-        (("down",) * 11 + ("2", "8", "enter"), "conv2: a kernel of 28 pixels is larger than the padded map of 3"),
+        (("down", "down", "enter", "backspace", "backspace"), "epochs must be a whole number"),
+        (("down", "down", "down", "1"), "batch size must be a whole number from 2 to 60000, not 1"),
+        (("down", "down", "down", "down", "enter", "home", "-"), "learning rate must be a number more than 0"),
+        (("end", "up", "up", "up", "enter", "end", "9"), "kernel size must be a whole number from 1 to 28, not 39"),
+        (
+            ("end", "up", "up", "up", "2", "8", "enter"),
+            "conv2: a kernel of 28 pixels is larger than the padded map of 3",
+        ),
     ],
 )
 async def test_bad_values_are_named_and_nothing_runs(still_app: MakeApp, keys: tuple[str, ...], reason: str) -> None:
@@ -268,7 +272,7 @@ async def test_a_field_is_edited_after_enter_or_a_digit_and_left_by_enter_or_esc
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.focused is not None)
         form = train_screen(app).query_one(RequestForm)
-        await pilot.press("s", "down", "y")  # outside editing every key of the screen works
+        await pilot.press("s", "down", "down", "y")  # outside editing every key of the screen works
         assert train_screen(app).logarithmic
         assert not form.editing
         await pilot.press("enter", "5")
@@ -292,7 +296,7 @@ async def test_what_is_typed_stays_in_its_field(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.focused is not None)
         form = train_screen(app).query_one(RequestForm)
-        await pilot.press("s", "down", "6")
+        await pilot.press("s", "down", "down", "6")
         app.post_message(AppBlur())  # another window is in front for a while
         await drawn(pilot)
         assert form.values["epochs"] == 15
@@ -300,7 +304,7 @@ async def test_what_is_typed_stays_in_its_field(still_app: MakeApp) -> None:
         await until(pilot, lambda: app.focused is form)
         await pilot.press("4")
         assert form.text == "64"
-        await pilot.click(RequestForm, offset=(20, 3))  # the next field
+        await pilot.click(RequestForm, offset=(20, 4))  # the next field
         await drawn(pilot)
         assert (form.values["epochs"], form.values["batch_size"]) == (64, 64)
         assert not form.editing
@@ -350,7 +354,7 @@ async def test_numbers_can_be_pasted_into_a_field(still_app: MakeApp) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.focused is not None)
         form = train_screen(app).query_one(RequestForm)
-        await pilot.press("s", "down")
+        await pilot.press("s", "down", "down")
         app.post_message(Paste("40"))
         await pilot.pause()
         assert form.text == "40"
@@ -620,7 +624,10 @@ async def test_the_request_of_the_open_run_stands_above_the_form(still_app: Make
         for known in ("batch norm off", "batch size 64", "learning rate 0.001", "seed 0", "train size 50,000"):
             assert known in told
         assert ("speed 8,512 img/s" in told) == (size != (100, 30))
-        assert "hidden" in words(form)  # the whole form is in view
+        room = form.size.height
+        assert ("5 more" in words(form)) == (room < 25)  # it scrolls, unless all of it fits
+        assert ("hidden" in words(form)) == (room >= 25)
+        assert room >= FORM_ROWS
 
 
 async def test_where_it_does_not_fit_the_wheel_scrolls(still_app: MakeApp) -> None:
@@ -784,3 +791,71 @@ def test_the_mark_of_the_best_epoch_is_never_cut_off(monkeypatch: pytest.MonkeyP
         assert sum(sizes[title] for title in titles) + len(mark) <= width
         assert {"epoch", "val loss", "test acc"} <= set(titles)
         assert (len(titles) == len(COLUMNS)) == (width >= 72)
+
+
+async def test_a_recipe_fills_the_form_until_a_field_is_changed(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = {"batch_norm": True, "epochs": 2, "batch_size": 256, "shift": 1}
+    monkeypatch.setitem(RECIPES, "fast", fast)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+
+        async def recipe() -> str:
+            await drawn(pilot)
+            return (
+                next(line for line in words(form).splitlines() if line.startswith(" recipe"))
+                .split(maxsplit=1)[1]
+                .strip()
+            )
+
+        form.fill(Train(seed=5, channels=8))
+        await pilot.press("s", "down")
+        assert await recipe() == "‹notebook›"
+        await pilot.press("right")
+        assert await recipe() == "‹fast›"
+        assert form.request() == with_recipe(Train(seed=5, channels=8), "fast")
+        await pilot.press("down", "5", "enter")
+        assert await recipe() == "fast, changed"
+        assert form.values["epochs"] == 5
+        await pilot.press("2", "enter")
+        assert await recipe() == "fast"
+        form.select("average")
+        await pilot.press("0", ".", "9", "enter")
+        form.select("recipe")
+        assert await recipe() == "‹fast, changed›"
+        await pilot.press("left")
+        assert await recipe() == "‹notebook›"
+        assert form.request() == Train(seed=5, channels=8)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40)])
+async def test_every_field_of_the_form_is_in_view_with_its_help(still_app: MakeApp, size: tuple[int, int]) -> None:
+    app = still_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.focused is not None)
+        form = train_screen(app).query_one(RequestForm)
+        await pilot.press("s")
+        for setting in form.settings:
+            form.select(setting.name)
+            shown = "\n".join(form_lines(form))
+            assert f" {setting.label}" in shown
+            assert setting.help[:20] in " ".join(shown.split())
+            assert ("left and right change it" if not setting.parse else "edits it") in " ".join(shown.split())
+
+
+def form_lines(form: RequestForm) -> list[str]:
+    """What the form shows in its size."""
+    return ["".join(text for text, _ in row) for row in form.draw(*form.size)[: form.size.height]]
+
+
+async def test_the_legend_says_that_the_training_loss_is_not_comparable(still_app: MakeApp, tmp_path: Path) -> None:
+    run = made(tmp_path / "runs", "mine", Train(shift=1, label_smoothing=0.1), [0.9, 0.95])
+    app = still_app(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        loss = train_screen(app).query_one("#loss", Chart)
+        await until(pilot, lambda: "train (augmented, smoothed labels) " in words(loss))
+        assert "shift 1" in " ".join(this_run(app).split())
+        assert "recipe" not in this_run(app)  # it is the notebook's

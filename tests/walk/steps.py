@@ -32,7 +32,13 @@ TEXTS = (
 PASTES = (*TEXTS, "one\ntwo\r\nthree", "\t\t", "q\nq\n", "\x00\x07", "\x1b[2J", "x" * 5_000, "8xDDD\r")
 DIALOGS = (
     *(("8", "slash"), ("8", "N"), ("8", "M"), ("1", "Q"), ("5", "slash"), ("6", "i"), ("7", "i")),
-    *(("1", "s", "down", "enter"), ("6", "s", "enter"), ("7", "s", "s", "s", "enter"), ("question_mark",), ("ctrl+p",)),
+    *(
+        ("1", "s", "down", "down", "enter"),
+        ("6", "s", "enter"),
+        ("7", "s", "s", "s", "enter"),
+        ("question_mark",),
+        ("ctrl+p",),
+    ),
 )
 """Keys that lead to a text input."""
 LEAVES = ("quit", "answer")

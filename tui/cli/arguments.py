@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, make_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -51,7 +52,8 @@ class TrainOutput(FigureOutput):
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Number of runs with random seeds from --seed upwards: one after the other, on a GPU several at once."""
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
-    """Train once for each value of a field, such as learning-rate=1e-3,3e-4; --batch-norm both works too."""
+    """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
+    --batch-norm both works too."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,16 @@ class ArrayOutput(FigureOutput):
     """File for the arrays of the result, by name; an existing file is replaced."""
 
 
-def parse(request: type[R], output: type[O], program: str, arguments: Sequence[str]) -> tuple[R, O]:
-    """The request and the output options in `arguments`.
+def parse(
+    request: type[R], output: type[O], program: str, arguments: Sequence[str], defaults: R | None = None
+) -> tuple[R, O]:
+    """The request and the output options in `arguments`; options that are not given have the values of `defaults`.
 
-    Raises RequestError with a one-line message if they are invalid. `--help` prints the help and raises SystemExit(0).
+    Without `defaults`, these are the request's own. Raises RequestError with a one-line message if they are invalid.
+    `--help` prints the help and raises SystemExit(0).
     """
     registry = ConstructorRegistry()
-    registry.struct_rule(_rule)
+    registry.struct_rule(partial(_rule, defaults))
     both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
     both.__doc__ = request.__doc__
     errors = io.StringIO()
@@ -84,7 +89,7 @@ def parse(request: type[R], output: type[O], program: str, arguments: Sequence[s
     return request(**parsed.experiment), parsed.output
 
 
-def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSpec | None:
     if not (isinstance(info.type, type) and issubclass(info.type, Request)):
         return None
     fields = []
@@ -94,7 +99,8 @@ def _rule(info: StructTypeInfo) -> StructConstructorSpec | None:
             kind = field.type | None if field.optional else field.type
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
-            fields.append(StructFieldSpec(field.name, kind, field.default, helptext=field.help + bounds))
+            default = field.default if defaults is None else getattr(defaults, field.name)
+            fields.append(StructFieldSpec(field.name, kind, default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that the user sees its own error messages.
     return StructConstructorSpec(instantiate=dict, fields=tuple(fields))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -14,9 +13,7 @@ from pathlib import Path
 from engine.request import RequestError
 from engine.runs.codec import read_json_lines
 from engine.training.events import RunStarted
-
-_OURS = Path(__file__).parents[2]
-"""The folder that contains this package, which need not be installed."""
+from tui.cli.program import command
 
 PATIENCE = 120.0
 """Seconds within which a run must start. Importing PyTorch from a cold disk takes a while."""
@@ -40,12 +37,13 @@ class Detached:
         """The file that lists which of several runs failed; None for a single run, whose folder records it."""
         self.refused: list[str] = []
         """Error messages of the runs of a sweep that could not start, before the first run that did."""
-        # -P: the working directory may contain an unrelated engine.py or random.py.
-        code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli.main import main; main()"
-        command = [sys.executable, "-P", "-c", code, *arguments, "--json"]
         with os.fdopen(handle, "wb") as said, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=errors, start_new_session=True
+                command(*arguments, "--json"),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=errors,
+                start_new_session=True,
             )
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from engine.attacks.requests import (
     AttackCarliniWagner,
@@ -21,6 +22,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
+from engine.benchmark.requests import Bench
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
 from engine.report.requests import Report
@@ -29,6 +31,7 @@ from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
+from tui.cli.hidden import hidden
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -51,8 +54,7 @@ exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
 
 
-@dataclass(frozen=True)
-class CliCommand:
+class CliCommand(msgspec.Struct, frozen=True):
     """A subcommand of `mnist-tui`."""
 
     request: type[Request]
@@ -84,6 +86,7 @@ COMMANDS = {
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }
 
 
@@ -162,6 +165,10 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.train import train
 
         return train(arguments)
+    if wanted is Bench:
+        from tui.cli.bench import bench
+
+        return bench(arguments)
     plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
@@ -198,6 +205,8 @@ def _run_app(root: Path, what: str | None) -> int:
     # Textual draws on standard error. A closed stream is None.
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise RequestError("the app needs a terminal: run a command instead (see mnist-tui --help)")
+    with hidden("ssl"):
+        import asyncio  # noqa: F401
     from tui import garbage
     from tui.cli.descriptors import terminal_to_ourselves
     from tui.drawing.terminal import prepare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.attacks.events import AttackAdvanced, RobustnessPointMeasured
 from engine.attribution.events import OcclusionMapAdvanced
+from engine.benchmark.events import BenchFinished
 from engine.data.events import DownloadAdvanced
 from engine.event import Event, Progress, WorkAdvanced, to_json
 from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
@@ -43,12 +44,13 @@ if TYPE_CHECKING:
 class _Interrupt:
     """The signals that ask the process to stop; work then stops before its next step."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: bool = False) -> None:
         self.number = 0
+        self._at_once = at_once
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Record the first signal. A second one has its usual effect, such as ending the process."""
+        """Record the first signal; `at_once`, also raise KeyboardInterrupt. A second one has its usual effect."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.getsignal(number) for number in numbers}
 
@@ -56,6 +58,8 @@ class _Interrupt:
             self.number = number
             for each, handler in before.items():
                 signal.signal(each, handler)
+            if self._at_once:
+                raise KeyboardInterrupt
 
         for number in numbers:
             if before[number] is not signal.SIG_IGN:  # under nohup, SIGHUP stays ignored
@@ -76,27 +80,34 @@ def report(
     request: Request,
     output: Output,
     results: list[Event] | None = None,
-    work: Generator[Event, None, None] | None = None,
+    operation: Callable[[Request, Path], Generator[Event, None, None]] = perform,
+    *,
+    at_once: bool = False,
 ) -> int:
-    """Run `request`, print its events and save its results; returns the exit code.
+    """Run `request` by `operation`, print its events and save its results; returns the exit code.
 
-    All events but progress are appended to `results`. `work` is what runs it, if it is not to be performed alone.
-    Raises RequestError if the request cannot start.
+    All events but progress are appended to `results`. With `at_once`, a signal ends the work in the middle of a step:
+    for work that takes long steps and keeps nothing. Raises RequestError if the request cannot start.
     """
     saving.check(output)
-    interrupt = _Interrupt()
+    interrupt = _Interrupt(at_once)
     printer = _Lines() if output.json else _People(request)
     results = [] if results is None else results
     with interrupt.caught(), printer:
-        work = work or perform(request, output.runs)
-        for event in work:
-            printer.print(event)
-            if not isinstance(event, Progress):
-                results.append(event)
-            if interrupt.number:
-                for last in end(work):
-                    printer.print(last)
-                break
+        work = operation(request, output.runs)
+        try:
+            for event in work:
+                printer.print(event)
+                if not isinstance(event, Progress):
+                    results.append(event)
+                if interrupt.number:
+                    for last in end(work):
+                        printer.print(last)
+                    break
+        except KeyboardInterrupt:
+            if not at_once:
+                raise
+            work.close()
         failed = any(isinstance(event, RunFailed | RunCancelled) for event in results)
         if not failed and not interrupt.number:
             try:
@@ -217,7 +228,7 @@ class _People:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
             case RobustnessPointMeasured():
                 pass  # one table shows them all in the end
-            case RunsListed() | RunsCompared():
+            case RunsListed() | RunsCompared() | BenchFinished():
                 from tui.cli.tables.results import results
 
                 self.console.print(results(event))

@@ -19,6 +19,7 @@ from engine.attribution.events import (
     OcclusionMap,
 )
 from engine.attribution.requests import Attribute, Occlude
+from engine.benchmark.requests import Bench
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
@@ -174,7 +175,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness():
+        case MeasureRobustness() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

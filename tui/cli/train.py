@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.operations import perform_all
 from engine.request import DeviceFailed, RequestError
 from engine.runs.sweeps import expand, parse_axis
 from engine.training.events import RunCancelled, RunFailed, RunStarted
+from engine.training.recipes import NAMES, with_recipe
 from engine.training.requests import Train
 from engine.words import shown
 from tui.cli.arguments import Output, TrainOutput, parse
@@ -35,9 +36,11 @@ def train(arguments: Sequence[str]) -> int:
     if at is not None:  # --batch-norm is a flag that takes no other value
         del words[at : at + 2]
         axes["batch_norm"] = [False, True]
-    request, output = parse(Train, TrainOutput, "mnist-tui train", words)
+    given = _given(words)
+    recipe = next((name for name in NAMES if name == given.get("recipe")), NAMES[0])  # the parser refuses others
+    request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
     axes |= dict(map(parse_axis, output.sweep))
-    requests = expand(request, output.seeds, axes)
+    requests = expand(request, output.seeds, axes, given)
     if len(requests) > 1 and output.png:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.detach:
@@ -47,6 +50,16 @@ def train(arguments: Sequence[str]) -> int:
     if len(requests) == 1:
         return report(request, output)
     return _sweep([(_told(each, axes), each) for each in requests], output)
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    """The options on a command line by the names of their fields, with the word after them; the last one counts."""
+    found = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--"):
+            name, equals, value = word.removeprefix("--").removeprefix("no-").partition("=")
+            found[name.replace("-", "_")] = value if equals else following
+    return found
 
 
 def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
@@ -64,7 +77,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             print(f"\n{of}", flush=True)
         events: list[Event] = []
         try:
-            code = report(request, output, events, work)
+            code = report(request, output, events, _under_way(work))
         except KeyboardInterrupt:  # between two runs, or a second time during one; `report` handles the first
             code = INTERRUPTED
             break
@@ -88,7 +101,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
     for index, work in together.stop():  # others that had begun
         if not output.json:
             print(f"\nrun {index + 1} of {len(runs)}: {runs[index][0]}", flush=True)
-        report(runs[index][1], output, work=work)
+        report(runs[index][1], output, None, _under_way(work))
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
         raise refused[0]  # no run could start, all for the same reason
     if failures:
@@ -100,6 +113,11 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             "", f"{len(failures)} of {len(runs)} runs failed:", failures_table(failures), sep="\n"
         )
     return code if code not in (DONE, FAILED) else FAILED if failures else DONE
+
+
+def _under_way(work: Generator[Event, None, None]) -> Callable[..., Generator[Event, None, None]]:
+    """The operation that a request is performed by where its events come from `work`."""
+    return lambda *_: work
 
 
 def _folder(events: Sequence[Event]) -> str:

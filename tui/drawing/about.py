@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from engine.network.requests import Architecture
-from engine.request import parameters
+from engine.request import Parameter, parameters
 from engine.runs.folder import RunRecord
 from engine.runs.history import RunHistory
+from engine.training.recipes import BEYOND, recipe_words
 from engine.training.requests import Train
 from tui.drawing.words import counted, duration, worded
 
@@ -21,8 +23,7 @@ Tone = Literal["plain", "usual", "unusual", "wrong"]
 """Of a parameter: whether it has its default value. `wrong` is for what could not be read."""
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A value and what it is of."""
 
     label: str
@@ -40,10 +41,22 @@ Group = list[Known]
 
 
 def told(request: Train, *, usual: bool, without: Sequence[str] = ()) -> list[str]:
-    """The parameters at their defaults (`usual`), or the others, such as `learning rate 0.0003`."""
-    fields = (field for field in parameters(Train) if field.name not in without and not (usual and field.fixed))
-    values = ((field, getattr(request, field.name)) for field in fields)
-    return [f"{field.label} {worded(value)}" for field, value in values if (value == field.default) is usual]
+    """The parameters at their defaults (`usual`), or the others, such as `learning rate 0.0003`.
+
+    Those that the notebook does not have are told only where they are used.
+    """
+    omitted = (*without, *BEYOND) if usual else without
+    fields = (field for field in parameters(Train) if field.name not in omitted and not (usual and field.fixed))
+    return [
+        f"{field.label} {_value(field, request)}"
+        for field in fields
+        if (getattr(request, field.name) == field.default) is usual
+    ]
+
+
+def _value(field: Parameter, request: Train) -> str:
+    """The value of a field as text; of the recipe, also whether it was changed."""
+    return recipe_words(request) if field.name == "recipe" else worded(getattr(request, field.name))
 
 
 def differing(request: Train) -> list[str]:
@@ -52,6 +65,11 @@ def differing(request: Train) -> list[str]:
     Without those that are told anyway, and those that do not matter to the result.
     """
     return told(request, usual=False, without=_TOLD)
+
+
+def train_loss_name(request: Train | None) -> str:
+    """The name of the training loss in a legend, with what sets it apart from the validation loss."""
+    return f"train ({request.loss_note})" if request and request.loss_note else "train"
 
 
 def about_request(request: Train, record: RunRecord | None) -> list[Group]:
@@ -67,11 +85,13 @@ def about_request(request: Train, record: RunRecord | None) -> list[Group]:
         if field.name == "threads" and record and record.device == "cpu" and record.device_name:
             continue  # its name says how many
         of_network = field.name in Architecture.__struct_fields__
-        if (field.fixed and value == field.default) or (record and record.imported and not of_network):
+        silent = field.fixed or field.name in BEYOND
+        if (silent and value == field.default) or (record and record.imported and not of_network):
             continue
         tone: Tone = "usual" if value == field.default else "unusual"
         group = network if of_network and field.name != "batch_norm" else training
-        group.append(Known(field.label, worded(had.get(field.name, value)), tone))
+        words = worded(had[field.name]) if field.name in had else _value(field, request)
+        group.append(Known(field.label, words, tone))
     return [training, network]
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 DOWN, ACROSS = 4, 2
 """Dots per cell, from top to bottom and from left to right."""
@@ -31,8 +32,7 @@ _LONG, _LARGE = 6, 1e6
 """Numbers of more characters, or from this size on, are written with an exponent if that is shorter."""
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True):
     """The vertical axis: a linear or logarithmic range of at least two ticks over some rows of cells."""
 
     rows: int
@@ -80,8 +80,7 @@ def scale(
     return Scale(rows, grid.dots, grid.base, False, grid.ticks(limits))
 
 
-@dataclass(frozen=True)
-class _Grid:
+class _Grid(msgspec.Struct, frozen=True):
     """Equidistant ticks: each `count` rows is one `step` more; the middle of the lowest row is `first` rows above 0."""
 
     rows: int
@@ -227,8 +226,7 @@ def _nearest(position: float) -> int:
 # The horizontal axis
 
 
-@dataclass(frozen=True)
-class Across:
+class Across(msgspec.Struct, frozen=True):
     """The horizontal axis: `low` is the leftmost column of dots, `high` the rightmost."""
 
     low: float
@@ -244,8 +242,7 @@ class Across:
         return self.dot(value) // ACROSS
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """A tick of the horizontal axis: the column of cells of its value, and its label with the column it begins in."""
 
     cell: int

@@ -6,10 +6,12 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from tui.drawing.axis import ACROSS, DOWN, Across, Mark, Scale, labels, marks, scale
 from tui.drawing.braille import Dots, Spot, blot, character, line
@@ -26,8 +28,7 @@ _CLOSEST = 64
 """Maximum enlargement of an axis that does not count."""
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(msgspec.Struct, frozen=True):
     """One curve."""
 
     name: str
@@ -72,8 +73,7 @@ class Curve:
         return (g.faint if self.layer == "back" else g.curve) * 2
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(msgspec.Struct, frozen=True):
     """The area between two curves."""
 
     ink: str
@@ -85,8 +85,7 @@ class Band:
     """Its name in the legend; empty to leave it out there."""
 
 
-@dataclass(frozen=True)
-class Plot:
+class Plot(msgspec.Struct, frozen=True, dict=True):
     """What a chart shows, and along which axes."""
 
     curves: Sequence[Curve] = ()
@@ -106,7 +105,7 @@ class Plot:
     """A number of the horizontal axis with its unit, as a format: `epoch {}`."""
     names: Sequence[str] = ()
     """Names that replace the numbers 0, 1, 2 and so on of the horizontal axis."""
-    stops: Sequence[float] = field(default=())
+    stops: Sequence[float] = ()
     """Where the cursor stops; empty for the points of the curves that are not in the back."""
 
     def cleaned(self) -> Plot:

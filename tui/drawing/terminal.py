@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, fields
 from functools import cache
 from typing import Literal
+
+import msgspec
 
 ColourSystem = Literal["auto", "256", "truecolor"]
 
@@ -19,8 +20,7 @@ ESCAPE_DELAY = 25
 """Milliseconds to wait after an escape character for the rest of a sequence: without one, it is the key `esc`."""
 
 
-@dataclass(frozen=True)
-class Glyphs:
+class Glyphs(msgspec.Struct, frozen=True):
     """The characters to draw with."""
 
     rule: str
@@ -96,7 +96,7 @@ def glyphs(environment: Mapping[str, str] = os.environ, encoding: str | None = N
 @cache
 def _holds(encoding: str) -> bool:
     """Whether `encoding` has all characters of UNICODE and PICTURES."""
-    drawn = "".join(getattr(UNICODE, field.name) for field in fields(Glyphs)) + PICTURES
+    drawn = "".join(getattr(UNICODE, name) for name in Glyphs.__struct_fields__) + PICTURES
     try:
         drawn.encode(encoding)
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
+from engine.paths import asset
 from tui.keys import PAGED, Command, commands
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
@@ -39,6 +40,7 @@ class Host(Protocol):
 class LabScreen(Screen[None]):
     """The base of the numbered screens; subclasses draw what is in the workspace."""
 
+    CSS_PATH: ClassVar[str | None] = str(asset("screens.tcss"))
     AUTO_FOCUS = ""  # the screen sets the focus once its widgets exist
     mode = ""
     """The name of this screen in the registry of commands."""
@@ -99,6 +101,13 @@ class LabScreen(Screen[None]):
         return ()
 
     # Drawing
+
+    def _compositor_refresh(self) -> None:
+        """Show what was drawn; within a batch of changes, whose frames Textual renders and throws away, after it."""
+        if self.app._batch_count:
+            self.refresh()
+        else:
+            super()._compositor_refresh()
 
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
         self.watch(self.app, "revision", self.update, init=False)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
+from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
@@ -21,14 +22,15 @@ from engine.runs.sweeps import sweep
 from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
+from tui.drawing.about import train_loss_name
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
-from tui.screens.dialogs import LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
 from tui.widgets.chart import Chart
+from tui.widgets.experiment import ExperimentForm
 from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
 from tui.widgets.lines import Bar, ProgressLine
@@ -43,7 +45,7 @@ EPOCH = "epoch {}"
 """A number of the horizontal axes, with its unit."""
 
 FORM_ROWS = 20
-"""Rows of the form, with its help; what is known of the open run has the others."""
+"""Rows of the form, which scrolls, with its help; what is known of the open run takes what it needs of the others."""
 
 
 UNDER_WAY = ("running", "paused", "stopped", "interrupted")
@@ -56,6 +58,7 @@ shown."""
 class TrainScreen(LabScreen):
     """The form on the left; curves and a table of epochs on the right; progress at the bottom."""
 
+    CSS_PATH = None  # the layout of the first frame comes with the theme
     mode = "train"
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings("train"),
@@ -80,7 +83,7 @@ class TrainScreen(LabScreen):
         with Horizontal(id="desk"):
             with Vertical(id="requests"):
                 yield Facts(FORM_ROWS, id="this-run")
-                yield RequestForm(Train, "next", id="experiment")
+                yield ExperimentForm("next", id="experiment")
             with Vertical(id="results"):
                 yield Chart("loss (nats)", empty="no epoch yet: press r to train", id="loss")
                 yield Chart("accuracy (%)", empty="", id="accuracy")
@@ -135,7 +138,7 @@ class TrainScreen(LabScreen):
             ys += now.running_loss
         curves = [
             Curve("running", "curve-running", xs, ys, form="{:.4f}", layer="back"),
-            self._curve("train", "train_loss"),
+            replace(self._curve("train", "train_loss"), name=train_loss_name(history.request)),
             self._curve("val", "val_loss", scattered=True),
         ]
         plot = Plot(
@@ -240,7 +243,7 @@ class TrainScreen(LabScreen):
         """What `space` does next: pause, or resume."""
         job = self.workspace.training
         words = {"pause": "resume"} if job and job.paused else {}
-        return tuple(replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
+        return tuple(structs.replace(each, label=words.get(each.name, each.label)) for each in super().live_commands())
 
     def figure(self) -> DrawFigure | None:
         """The curves of the open run."""
@@ -274,6 +277,8 @@ class TrainScreen(LabScreen):
 
     def action_queue(self) -> None:
         """Ask what to sweep over, and add the experiments to the queue."""
+        from tui.screens.dialogs import LineScreen
+
         request = self._experiment()
         if request is None:
             return
@@ -289,9 +294,7 @@ class TrainScreen(LabScreen):
             if text is not None:
                 self.workspace.enqueue(sweep(request, text))
 
-        hint = (
-            "seeds and fields, for example: seeds=5 batch-norm=no,yes learning-rate=1e-3,3e-4; empty for the form alone"
-        )
+        hint = "seeds and fields, for example: seeds=5 recipe=notebook,fast batch-norm=no,yes; empty for the form alone"
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
     def action_resume(self) -> None:

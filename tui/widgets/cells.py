@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from rich.segment import Segment
@@ -15,6 +15,9 @@ from textual.widget import Widget
 from tui.drawing.cells import Cell, cells, spread
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
+
+NEAR = 4
+"""Maximum distance of two changed cells that are sent together: a move of the cursor between them is as long."""
 
 
 def _over(base: Style, style: Style) -> Style:
@@ -41,6 +44,7 @@ class CellWidget(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: list[list[Cell]] = []
+        self._base = Style()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """Rows of cells for this size. Missing cells are filled with blanks, extra ones are cut off."""
@@ -66,18 +70,25 @@ class CellWidget(Widget):
         return fitted + [[blank] * width for _ in range(height - len(fitted))]
 
     @staticmethod
-    def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterable[Region]:
-        # One region per row: Textual sends a region from the left edge of its widget, so a second region in the same
-        # row would send the first one again.
+    def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterator[Region]:
+        """The regions of a row that changed; those that are near each other are one."""
         changed = [x for x, (before, after) in enumerate(zip(old, new, strict=True)) if before != after]
-        if changed:
-            yield Region(changed[0], y, changed[-1] - changed[0] + 1, 1)
+        start = 0
+        for number, x in enumerate(changed, 1):
+            if number == len(changed) or changed[number] - x > NEAR:
+                yield Region(changed[start], y, x + 1 - changed[start], 1)
+                start = number
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows of a region as strips of Textual's."""
+        self._base = self.rich_style  # the theme's background, which takes longer to look up than a row to render
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """Row `y` as a strip of Textual's."""
+        base = self._base
         if y >= len(self._rows):
-            return Strip.blank(self.size.width, self.rich_style)
-        base = self.rich_style  # the theme's background
+            return Strip.blank(self.size.width, base)
         runs = groupby(self._rows[y], key=lambda cell: cell[1])
         return Strip([Segment("".join(c for c, _ in run), _over(base, style)) for style, run in runs])
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region, Size
@@ -18,7 +18,7 @@ from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 from tui.widgets.cells import CellWidget, title_row
 
-LABELS = 15
+LABELS = 16
 """Width of the column of labels, in cells: that of the form."""
 NARROWEST = 20
 """The width in cells below which nothing is drawn."""

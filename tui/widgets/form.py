@@ -12,7 +12,7 @@ from tui.setting import Setting, of_parameter
 from tui.widgets.cells import title_row
 from tui.widgets.fields import Fields
 
-LABEL = 15
+LABEL = 16
 """Width of the names, in cells."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "epochs": (1, 2, 3, 4, 5, 10, 15, 20, 30, 50, 100, 200, 500, 1000),
@@ -25,7 +25,7 @@ LADDERS: dict[str, tuple[float, ...]] = {
 class RequestForm(Fields):
     """The fields of a request, filled in with its defaults, then the help on the selected one or what is wrong."""
 
-    DEFAULT_CSS = "RequestForm { height: auto; }"
+    DEFAULT_CSS = "RequestForm { height: 1fr; }"
 
     def __init__(self, request: type[Request], title: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -37,18 +37,20 @@ class RequestForm(Fields):
         self.settings = self._settings()
 
     def _settings(self) -> list[Setting]:
-        return [self._setting(field) for field in self.fields]
+        return [self.setting(field) for field in self.fields]
 
-    def _setting(self, field: Parameter) -> Setting:
+    def setting(self, field: Parameter) -> Setting:
+        """The setting of a field."""
         value = self.values[field.name]
         choices = field.choices
         if choices and value not in choices:
             choices = (*choices, value)  # from a run of another version
         return of_parameter(
-            field, value, lambda new: self._apply(field.name, new), ladder=LADDERS.get(field.name, ()), choices=choices
+            field, value, lambda new: self.apply(field.name, new), ladder=LADDERS.get(field.name, ()), choices=choices
         )
 
-    def _apply(self, name: str, value: Any) -> None:
+    def apply(self, name: str, value: Any) -> None:
+        """Take a new value of a field."""
         self.values[name] = value
         self.take(self._settings())
 
@@ -74,19 +76,16 @@ class RequestForm(Fields):
 
     # Drawing
 
-    def get_content_height(self, *_: object) -> int:
-        """A row per field, the title, and two lines for the help."""
-        return len(self.fields) + 5
-
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The title, the fields around the selected one, and the help, or what is wrong, in the last lines."""
         quiet = ink(self.app, "quiet")
-        rows = [title_row(self, self.title, [], width)]
         problem = self.problem or self.check()
         said = problem or (self._help() if self.has_focus else "")
         words = wrapped(said, width - 1)[: max(0, height - 4)] if said else []
         room = height - 1 - (len(words) + 1 if words else 0)
         self._top = min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
+        hidden = max(0, len(self.fields) - room)
+        rows = [title_row(self, self.title, cells((f" {hidden} more ", quiet)) if hidden else [], width)]
         for number in range(self._top, min(self._top + room, len(self.fields))):
             here = number == self.at and self.has_focus
             name = cells(

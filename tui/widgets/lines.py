@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+import msgspec
+from msgspec.structs import replace
 from textual.events import Click
 
 from tui.drawing.cells import Cell, cells, clipped, spread
@@ -112,8 +112,7 @@ class KeyBar(CellWidget):
             self.app.simulate_key(key)
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """A progress bar."""
 
     label: str

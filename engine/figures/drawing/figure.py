@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
+from engine.benchmark.events import BenchFinished
 from engine.figures.drawing.activations import activations_figure
 from engine.figures.drawing.attacks import (
     attack_figure,
@@ -17,6 +18,7 @@ from engine.figures.drawing.attacks import (
     universal_figure,
 )
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
+from engine.figures.drawing.benchmark import benchmark_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.digits import digits_figure
@@ -81,6 +83,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = transfer_figure(subject)
             case UniversalMade():
                 figure = universal_figure(subject)
+            case BenchFinished():
+                figure = benchmark_figure(subject)
             case _:
                 kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
                 raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds}")
@@ -125,6 +129,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("transfer", subject.attack)
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
+        case BenchFinished():
+            parts = ("bench", subject.device.partition(":")[0])
         case _:
             parts = ("figure",)
     return re.sub(r"[^\w.]+", "-", "-".join(str(part) for part in parts if part != ""))

@@ -13,6 +13,7 @@ from engine.figures.drawing.page import ROLES, TOP, joined, page, panel, shorten
 from engine.request import RequestError
 from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained, EpochFinished
+from engine.training.recipes import recipe_words
 
 _FEW = 50
 """Up to so many epochs, their markers, and the losses within epochs, are distinguishable."""
@@ -28,8 +29,13 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
         raise RequestError("nothing to draw yet: wait until the first epoch is done")
     asked, state = epochs[-1].epochs, [] if history.state == "finished" else [history.state]
     done = f"epoch {epochs[-1].epoch}" + (f" of {asked}" if epochs[-1].epoch < asked else "")
-    figure = page(2.64, "", joined(shortened(history.name), done, *state))
+    asked_for = history.request
+    note = [f"training loss: {asked_for.loss_note}"] if asked_for and asked_for.loss_note else []
+    figure = page(2.64, "", joined(shortened(history.name), done, *state, *note))
     variant = {"cnn": " without batch_norm", "cnn-bn": " with batch_norm"}.get(history.variant, "")
+    size = None
+    if asked_for and asked_for.recipe != "notebook":
+        variant, size = f"{variant}, {recipe_words(asked_for)}", 7.5  # smaller, as there is no room for more
 
     losses, accuracies = (panel(figure, left, 0.46 - TOP, 2.75, 2.2) for left in (0.65, 4.2))
     if len(epochs) <= _FEW:
@@ -38,14 +44,14 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
     _plot(losses, epochs, "train_loss", "o")
     _plot(losses, epochs, "val_loss", "s")
     scale_losses(losses, [loss for e in epochs for loss in (e.train_loss, e.val_loss)], logarithmic=logarithmic)
-    losses.set_title(f"loss vs epoch{variant}", pad=15)
+    losses.set_title(f"loss vs epoch{variant}", pad=15, fontsize=size)
     losses.set_ylabel("Loss (cross-entropy, nats)")
     _plot(accuracies, epochs, "test_accuracy", "^", 100)
     _plot(accuracies, epochs, "val_accuracy", "s", 100)
-    accuracies.set_title(f"Acc vs epoch{variant}", pad=15)
+    accuracies.set_title(f"Acc vs epoch{variant}", pad=15, fontsize=size)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
-        number_epochs(axes, epochs[-1].epoch + (0 if progress is None else 1))
+        number_epochs(axes, epochs[-1].epoch if progress is None else progress.epoch)
         axes.grid(True)
         axes.legend(
             loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3

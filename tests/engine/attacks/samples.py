@@ -17,6 +17,7 @@ from engine.attacks.network import AttackedNetwork, Iterate
 from engine.attacks.norm_ball import norms
 from engine.attacks.objectives import ANY, Misclassification
 from engine.attacks.requests import AnyAttack, MeasureRobustness, NormName
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.event import Event, arrays, to_json
 from engine.network.checkpoints import load_weights
@@ -25,7 +26,6 @@ from engine.network.requests import Architecture
 from engine.operations import perform
 from engine.request import Request
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.ties import with_the_rule
 
 NOWHERE = Path("nowhere")

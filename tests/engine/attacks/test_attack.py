@@ -191,7 +191,9 @@ def test_what_is_told_on_the_way_leads_to_the_result(told: Told) -> None:
         "dataset",
         "indices",
         "classes",
-    }
+        "exact",
+    } | {"precision"}
+    assert event.settings["precision"] == "double"  # on a CPU always
     if isinstance(request, AttackPgd):
         assert event.settings["step_size"] == pytest.approx(2.5 * request.epsilon / request.steps)
     if isinstance(request, AttackNoise):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
 import pytest
 import torch
 from torch import Tensor
 
+from engine.attacks.attack import precision
 from engine.attacks.carlini_wagner import carlini_wagner
 from engine.attacks.deepfool import deepfool
 from engine.attacks.fgsm import fgsm
@@ -14,6 +18,7 @@ from engine.attacks.pgd import pgd
 from engine.attacks.requests import AttackTargeted
 from engine.attacks.targeted import from_digits
 from engine.data.datasets import Dataset
+from engine.inspection.loaded import LoadedNetwork
 from engine.network.checkpoints import load_weights
 from engine.runs.finding import pretrained
 from tests.engine.attacks.samples import EXACT, Networks, any_other, digits, last
@@ -40,6 +45,31 @@ def test_attacks_do_not_depend_on_how_rounding_falls(networks: Networks, mnist: 
 
     for one, other in zip(attacks(1), attacks(2), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@dataclass
+class Somewhere:
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+
+
+@pytest.mark.parametrize(
+    ("device", "exact", "expected"),
+    [("cpu", False, EXACT), ("cpu", True, EXACT), ("cuda", False, torch.float32), ("cuda", True, EXACT)],
+)
+def test_a_gpu_computes_in_single_precision_unless_asked(device: str, exact: bool, expected: torch.dtype) -> None:
+    assert precision(cast(LoadedNetwork, Somewhere(torch.device(device))), exact=exact) == expected
+
+
+def test_single_precision_makes_images_as_good(networks: Networks, mnist: Dataset) -> None:
+    """Not the same images: a maximum or a ReLU on the other side of its boundary changes whole steps of Adam."""
+    images, labels = digits(mnist, 8)
+    images = images[labels != 5]
+    exact = last(from_digits(networks.attacked, images, AttackTargeted()))
+    single = last(from_digits(AttackedNetwork(networks.model, torch.float32), images.float(), AttackTargeted()))
+    assert single.images.dtype == torch.float32
+    assert (single.images - exact.images).abs().mean() < 0.03
+    torch.testing.assert_close(single.logits[:, 5].double(), exact.logits[:, 5], rtol=0.1, atol=0.5)
 
 
 def test_the_network_asked_is_left_as_it_was(mnist: Dataset) -> None:

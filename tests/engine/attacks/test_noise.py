@@ -13,7 +13,7 @@ from engine.attacks import noise as ascent
 from engine.attacks.events import AttackFinished
 from engine.attacks.noise import from_noise, noise, rolled, total_variation_gradient
 from engine.attacks.requests import AttackNoise
-from tests import notebook
+from engine.benchmark import notebook
 from tests.engine.attacks.samples import Networks, finished, last, of, plain_ascent
 
 pytestmark = pytest.mark.numeric

@@ -12,8 +12,8 @@ from engine.attacks.noise import noise
 from engine.attacks.objectives import Misclassification
 from engine.attacks.requests import GALLERY, AttackPgd, AttackTargeted
 from engine.attacks.targeted import from_digits
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
-from tests import notebook
 from tests.engine.attacks.samples import Networks, finished, last, of, plain_ascent
 
 pytestmark = pytest.mark.numeric

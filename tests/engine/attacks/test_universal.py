@@ -16,6 +16,7 @@ from engine.attacks.network import AttackedNetwork
 from engine.attacks.objectives import ANY
 from engine.attacks.requests import AttackUniversal
 from engine.attacks.universal import CAP, CappedCrossEntropy, ascend
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.event import WorkAdvanced, to_json
 from engine.figures.drawing.figure import figure_of
@@ -24,7 +25,6 @@ from engine.network.events import WeightsRead
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.engine.figures.pages import caption, inside
 
 NOWHERE = Path("nowhere")

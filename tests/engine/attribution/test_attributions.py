@@ -28,6 +28,7 @@ from engine.attribution.gradients import METHODS, Explained, maps_of
 from engine.attribution.patch_sweep import OcclusionNetwork
 from engine.attribution.randomisation import STAGES, randomised, rank_correlation
 from engine.attribution.requests import Attribute, MethodName
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.event import Event, WorkAdvanced, to_json
 from engine.inspection.loaded import load_network
@@ -38,7 +39,6 @@ from engine.network.seeds import generator
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.finding import pretrained
-from tests import notebook
 from tests.ties import rounded_otherwise, with_the_rule
 
 pytestmark = pytest.mark.numeric

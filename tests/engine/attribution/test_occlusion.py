@@ -19,6 +19,7 @@ from engine.attribution.occlusion import ClassOcclusion, drop_sums, over_strokes
 from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep, cover, drop_by_pixel
 from engine.attribution.patched_forward import PatchedImage, PatchedNetwork
 from engine.attribution.requests import Occlude
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset, Split
 from engine.event import Event, WorkAdvanced, to_json
 from engine.network.checkpoints import load_weights, save_weights
@@ -27,7 +28,6 @@ from engine.network.requests import Architecture
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.finding import pretrained
-from tests import notebook
 
 pytestmark = pytest.mark.numeric
 

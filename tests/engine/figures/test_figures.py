@@ -40,6 +40,7 @@ from engine.request import Request, RequestError
 from engine.runs.finding import pretrained
 from engine.runs.history import RunHistory
 from engine.training.events import BatchTrained
+from engine.training.requests import Train
 from tests.conftest import patch_load
 from tests.engine.figures.pages import caption, inside, title
 
@@ -601,7 +602,7 @@ def test_other_names(conv1: FiltersShown, activations: ActivationsComputed, digi
     assert stem_of(msgspec.structs.replace(conv1, epoch=None)) == "filters-conv1"
     assert stem_of(activations, "conv2") == "activations-conv2-test-61"
     assert stem_of(msgspec.structs.replace(digits, digit=3, order="mistakes")) == "digits-test-mistakes-3"
-    assert stem_of(RunHistory("mine", variant="cnn-bn")) == "training-cnn-bn"
+    assert stem_of(RunHistory("mine", request=Train(batch_norm=True))) == "training-cnn-bn"
     assert stem_of(RunHistory("mine")) == "training"
     assert "/" not in stem_of(msgspec.structs.replace(conv1, layer="../../x y"))
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset, Split
 from engine.event import Event, arrays, to_json
 from engine.inspection.events import (
@@ -42,7 +43,6 @@ from engine.request import Request, RequestError
 from engine.runs.finding import find_network, pretrained
 from engine.runs.folder import RunFolder
 from engine.training.events import BatchEvaluated
-from tests import notebook
 
 pytestmark = pytest.mark.numeric
 

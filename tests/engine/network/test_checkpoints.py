@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.network.checkpoints import load_tensors, load_weights, save_tensors, save_weights
 from engine.network.model import CNN, seeded_cnn
 from engine.network.requests import Architecture
 from engine.request import RequestError
-from tests import notebook
 
 both_variants = pytest.mark.parametrize("batch_norm", [False, True])
 

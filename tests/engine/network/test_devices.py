@@ -292,6 +292,7 @@ def test_tf32_is_for_training_steps_alone_and_for_gpus_that_have_it(
     assert gpu.precision_modes("fp32") == exact
     for device in (torch.device("cpu"), torch.device("cuda", 0)):  # the old GPU
         gpu.check_precision("fp32", device)
+        gpu.check_precision("bf16", device)
         with pytest.raises(RequestError, match=f"tf32 needs an NVIDIA GPU from 2020 or later, not {device}"):
             gpu.check_precision("tf32", device)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))

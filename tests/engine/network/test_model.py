@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.geometry import block_sizes
 from engine.network.model import CNN, count_parameters, seeded_cnn
 from engine.network.requests import Architecture
 from engine.request import RequestError
-from tests import notebook
 from tests.ties import with_the_rule
 
 pytestmark = pytest.mark.numeric

@@ -33,9 +33,11 @@ from engine.report.claims import (
 )
 from engine.report.document import Document
 from engine.report.events import ReportWritten
+from engine.report.report import beyond_notebook
 from engine.report.requests import Report
 from engine.request import RequestError
 from engine.runs.finding import pretrained
+from engine.training.requests import Train
 
 NOWHERE = Path("nowhere")
 SECTIONS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1", "3.2", "The notebook's observations"]
@@ -201,3 +203,12 @@ def test_the_other_network_is_asked_afresh() -> None:
         answers = model(torch.from_numpy(made.adversarial)[:, None]).argmax(dim=1)  # type: ignore[attr-defined]
     right = int((answers == torch.arange(10)).sum())
     assert engine.report.report._taken(made, other) == right  # type: ignore[arg-type]
+
+
+def test_a_recipe_that_is_not_the_notebooks_is_told() -> None:
+    assert beyond_notebook(None) == beyond_notebook(Train(batch_norm=True, epochs=3)) == ""
+    said = beyond_notebook(replace(Train(), recipe="fast", batch_norm=True, shift=1, epochs=9))
+    assert said.startswith(" Unlike in the notebook, it was trained with the recipe fast, changed: with batch norm, ")
+    assert "epochs 9" in said
+    assert said.endswith("shift 1.")
+    assert "recipe notebook, changed: schedule cosine." in beyond_notebook(Train(schedule="cosine"))

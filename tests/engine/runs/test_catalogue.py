@@ -229,4 +229,4 @@ def test_a_history_bears_the_name_of_its_folder(tmp_path: Path) -> None:
     assert renamed.history().variant == "cnn"
     assert Tail(renamed).history.variant == "cnn"
     (renamed.path / "request.json").write_text("{")
-    assert RunFolder(renamed.path).variant == ""
+    assert RunFolder(renamed.path).request is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from engine.runs.comparison import MOST, compare, differences, sentence, spread,
 from engine.runs.events import Contrast, RunsCompared
 from engine.runs.folder import RunFolder
 from engine.runs.requests import CompareRuns
+from engine.training.recipes import BEYOND, with_recipe
 from engine.training.requests import Train
 from tests.engine.figures.pages import caption, inside
 from tests.runs import made
@@ -196,3 +199,71 @@ def test_long_runs_are_compared_at_some_of_their_epochs(tmp_path: Path) -> None:
     assert list(group.seconds) == pytest.approx([2.0 * n for n in group.epochs])
     at_the_end = dict(zip(group.epochs, group.curves["val_loss"], strict=True))
     assert (at_the_end[2 * MOST + 1].count, at_the_end[3 * MOST].count) == (2, 1)
+
+
+def test_recipes_name_the_groups_with_what_differs_from_them(tmp_path: Path) -> None:
+    fast = with_recipe(Train(), "fast")
+    other = replace(fast, label_smoothing=0.3)  # of no recipe
+    asked = [Train(), Train(seed=1), fast, replace(fast, seed=1), other]
+    event = compare([made(tmp_path, f"run-{n}", each, [0.9, 0.95]) for n, each in enumerate(asked)])
+    assert [len(group.runs) for group in event.groups] == [2, 2, 1]
+    assert [group.label for group in event.groups] == [
+        "recipe notebook, label smoothing 0",
+        f"recipe fast, label smoothing {fast.label_smoothing:g}",
+        "recipe fast, label smoothing 0.3",
+    ]
+    assert ("recipe", ("notebook", "fast", "fast, changed")) in differences(event)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("precision", "bf16"),
+        ("schedule", "cosine"),
+        ("weight_decay", 0.1),
+        ("label_smoothing", 0.1),
+        ("shift", 1),
+        ("rotate", 5.0),
+        ("scale", 0.1),
+        ("elastic", 1.0),
+        ("average", 0.9),
+    ],
+)
+def test_no_run_with_another_field_is_in_the_same_group(tmp_path: Path, field: str, value: Any) -> None:
+    other = replace(Train(seed=1), **{field: value})
+    event = compare([made(tmp_path, "a", Train(), [0.9]), made(tmp_path, "b", other, [0.9])])
+    assert event.differing == (field,)
+    assert len({group.label for group in event.groups}) == 2
+
+
+def test_a_request_from_before_recipes_is_the_notebooks(tmp_path: Path) -> None:
+    old, new = made(tmp_path, "old", Train(), [0.9]), made(tmp_path, "new", Train(seed=1), [0.9])
+    record = json.loads((old.path / "request.json").read_bytes())
+    for name in BEYOND:
+        del record["request"][name]
+    (old.path / "request.json").write_text(json.dumps(record))
+    assert old.read_record().request == Train()
+    (group,) = compare([old, new]).groups
+    assert group.runs == ("old", "new")
+
+
+def test_lists_name_a_recipe_that_is_not_the_notebooks(tmp_path: Path) -> None:
+    fast = with_recipe(Train(), "fast")
+    asked = {"plain": Train(shift=1), "fast": fast, "other": replace(fast, shift=7)}
+    found = {name: summary(made(tmp_path, name, each, [0.9])) for name, each in asked.items()}
+    assert {name: run and run.recipe for name, run in found.items()} == {
+        "plain": "", "fast": "fast", "other": "fast, changed",
+    }  # fmt: skip
+
+
+def test_a_figure_of_curves_names_the_recipe_and_what_the_loss_is_of(tmp_path: Path) -> None:
+    asked = Train(recipe="accurate", shift=1, epochs=7)
+    figure = figure_of(made(tmp_path, "a", asked, [0.9, 0.95]).history())
+    assert figure.axes[0].get_title() == "loss vs epoch without batch_norm, accurate, changed"
+    assert "training loss: augmented" in caption(figure)
+    figure.draw_without_rendering()
+    first, second = (axes.title.get_window_extent() for axes in figure.axes)
+    assert 0 < first.x0 < first.x1 < second.x0 < second.x1 < figure.bbox.x1
+    plain = figure_of(made(tmp_path, "b", Train(), [0.9, 0.95]).history())
+    assert plain.axes[0].get_title() == "loss vs epoch without batch_norm"
+    assert "training loss" not in caption(plain)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from engine.benchmark import notebook
 from engine.event import to_json
 from engine.inspection.events import NetworkSummarised
 from engine.inspection.requests import Summarise
@@ -25,7 +26,6 @@ from engine.runs.catalogue import summaries
 from engine.runs.events import Exported
 from engine.runs.finding import pretrained
 from engine.runs.requests import CompareRuns, Export, Import, Resume
-from tests import notebook
 
 
 def exported(what: str, to: Path, **options: str) -> Exported:

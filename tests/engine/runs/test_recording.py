@@ -12,9 +12,10 @@ import pytest
 import torch
 
 import engine.runs.recording
+import engine.runs.writing
 from engine.data.datasets import Dataset
 from engine.event import Cancelled, Event, Progress
-from engine.network.checkpoints import load_tensors, load_weights, save_weights
+from engine.network.checkpoints import load_tensors, load_weights
 from engine.network.model import seeded_cnn
 from engine.operations import end
 from engine.request import RequestError
@@ -22,7 +23,15 @@ from engine.runs.codec import RunEvent
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
 from engine.runs.recording import train_run
-from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFailed, RunFinished, RunStarted
+from engine.training.events import (
+    BatchEvaluated,
+    BatchTrained,
+    EpochFinished,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from engine.training.loop import TrainingFailed
 from engine.training.requests import Train
 from tests.conftest import patch_load
@@ -116,6 +125,7 @@ def scripted_epochs(losses: list[float], models: list[float]) -> Any:
             with torch.no_grad():
                 state.model.fc[1].bias.fill_(models[epoch - 1])
             state.epoch = epoch
+            yield BatchEvaluated(split="val", done=1, total=1)
             yield EpochFinished(
                 epoch=epoch,
                 epochs=len(losses),
@@ -234,16 +244,10 @@ def test_full_disk_in_the_middle_ends_the_run(small_runs: None, tmp_path: Path) 
 
 
 def test_full_disk_while_saving_weights(small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, calls = save_weights, 0
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def save(path: Path, model: Any) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        plain(path, model)
-
-    monkeypatch.setattr(engine.runs.recording, "save_weights", save)
+    monkeypatch.setattr(engine.runs.writing, "save_state", full)
     events = list(train_run(SHORT, tmp_path))
     assert os.strerror(errno.ENOSPC) in failure(events)
     folder = only(tmp_path)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pytest
 import torch
 from msgspec.structs import asdict, replace
 
-import engine.runs.recording
+import engine.runs.writing
 from engine.data.datasets import Dataset
 from engine.event import Cancelled, Event, PauseAsked
-from engine.network.checkpoints import load_tensors, save_tensors, save_weights
+from engine.network.checkpoints import State, load_tensors, save_state, save_tensors
 from engine.network.machine import processor
-from engine.network.model import CNN
+from engine.network.requests import Architecture
+from engine.operations import end
 from engine.request import RequestError
 from engine.runs.finding import newest_unfinished, unfinished
 from engine.runs.folder import RunFolder
@@ -39,9 +41,11 @@ from engine.training.events import (
 from engine.training.requests import Train
 from tests import kill_and_resume
 from tests.conftest import patch_load
-from tests.runs import only
+from tests.runs import advance, only, until
 
 SHORT = Train(train_size=320, epochs=3, device="cpu", channels=4, hidden=16, batch_norm=True)
+STEPS = 5
+"""Of an epoch."""
 TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
 
 
@@ -87,13 +91,12 @@ def assert_same(folder: RunFolder, whole: RunFolder) -> None:
     assert files(folder) == files(whole)
 
 
-@pytest.mark.parametrize("after", [1, 2, 4, 6, 8, 12, 16, 19, 20, 23, 28])
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 5, 6, 8, 10, 11, 14, 15])
 def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) -> None:
     work = train_run(SHORT, tmp_path)
-    for _ in range(after):
-        next(work)
-    assert isinstance(work.throw(Cancelled()), RunCancelled)
-    assert list(work) == []
+    next(work)
+    advance(work, after)
+    assert isinstance(list(end(work))[-1], RunCancelled)
     folder = only(tmp_path)
     assert folder.history().state == "stopped"
     before = len(folder.history().epochs)
@@ -102,25 +105,19 @@ def test_stopped_after_any_step(tmp_path: Path, whole: RunFolder, after: int) ->
     assert isinstance(started, RunStarted)
     assert (started.resumed_from, started.differences) == (before, ())
     assert isinstance(events[-1], RunFinished)
-    trained = [event.step for event in events if isinstance(event, BatchTrained)]
-    assert len(trained) == 15 - sum(isinstance(event, BatchTrained) for event in first(after, tmp_path / "again"))
+    batches = [event for event in events if isinstance(event, BatchTrained)]
+    assert len(batches) == 3 * STEPS - after
     assert_same(folder, whole)
-
-
-def first(count: int, root: Path) -> list[Event]:
-    work = train_run(SHORT, root)
-    return [next(work) for _ in range(count)]
 
 
 def test_stopped_again_and_again(tmp_path: Path, whole: RunFolder) -> None:
     work = train_run(SHORT, tmp_path)
-    while True:
-        for event in (next(work) for _ in range(8)):
-            if isinstance(event, RunFinished):
-                assert_same(only(tmp_path), whole)
-                return
-        work.throw(Cancelled())
+    for steps in (2, 1, 4, 3, 5):
+        advance(work, steps)
+        list(end(work))
         work = resume_run(Resume(), tmp_path)
+    list(work)
+    assert_same(only(tmp_path), whole)
 
 
 def test_killed_before_any_write(tmp_path: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +160,7 @@ def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
     for event in work:
         if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 3):
             break
-    assert work.throw(PauseAsked()) == RunPaused(run=only(tmp_path).name, epoch=1)
+    assert paused(work)[-1] == RunPaused(run=only(tmp_path).name, epoch=1)
     folder = only(tmp_path)
     assert folder.history().state == "paused"
     with pytest.raises(RequestError, match=f"running in process {os.getpid()}"):
@@ -180,7 +177,7 @@ def test_a_pause_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path, whole: RunFolder) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     first, second = (resume_run(Resume(what=str(folder.path)), tmp_path) for _ in range(2))
     assert isinstance(next(first), RunStarted)
     with pytest.raises(RequestError, match="stop it there first"):
@@ -191,9 +188,8 @@ def test_one_process_at_a_time(tmp_path: Path, whole: RunFolder) -> None:
 
 def test_an_interrupt_within_a_step_leaves_what_is_on_disk(tmp_path: Path, whole: RunFolder) -> None:
     work = train_run(SHORT, tmp_path)
-    for event in work:
-        if isinstance(event, BatchTrained) and event.epoch == 2:
-            break
+    until(work, EpochFinished)
+    next(work)
     folder = only(tmp_path)
     kept = folder.state_file.read_bytes()
     with pytest.raises(KeyboardInterrupt):
@@ -204,7 +200,7 @@ def test_an_interrupt_within_a_step_leaves_what_is_on_disk(tmp_path: Path, whole
 
 
 def test_half_a_line_is_cut_off(tmp_path: Path, whole: RunFolder) -> None:
-    stopped(tmp_path, 8)
+    stopped(tmp_path, 5)
     folder = only(tmp_path)
     with folder.events_file.open("ab") as file:
         file.write(b'{"type":"EpochFin')
@@ -214,16 +210,23 @@ def test_half_a_line_is_cut_off(tmp_path: Path, whole: RunFolder) -> None:
     assert_same(folder, whole)
 
 
-def stopped(root: Path, after: int) -> RunFolder:
-    work = train_run(SHORT, root)
-    for _ in range(after):
-        next(work)
-    work.throw(Cancelled())
+def stopped(root: Path, after: int, request: Train = SHORT) -> RunFolder:
+    work = train_run(request, root)
+    advance(work, after)
+    list(end(work))
     return only(root)
 
 
+def paused(work: Generator[Event, None, None]) -> list[Event]:
+    """What comes of asking for a pause, up to it."""
+    events = [work.throw(PauseAsked())]
+    while isinstance(events[-1], EpochFinished):
+        events.append(next(work))
+    return events
+
+
 def test_what_is_not_as_before_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     record = folder.read_record()
     folder.write_record(replace(record, versions={**record.versions, "torch": "2.10.0"}, device_name="NVIDIA H200"))
     started = resumed(folder)[0]
@@ -235,7 +238,7 @@ def test_what_is_not_as_before_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_another_processor_is_said(tmp_path: Path) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     record = folder.read_record()
     others = {"processor": "a slide rule", "instruction set": "abacus", "limit of oneDNN": "AVX", "driver": "580.1"}
     folder.write_record(replace(record, machine={**record.machine, **others}))
@@ -247,7 +250,7 @@ def test_another_processor_is_said(tmp_path: Path) -> None:
 
 
 def test_a_record_that_does_not_say_on_which_processor(tmp_path: Path) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     written = msgspec.json.decode((folder.path / "request.json").read_bytes())
     assert written.pop("machine")["processor"] == processor()
     (folder.path / "request.json").write_bytes(msgspec.json.encode(written))
@@ -257,7 +260,7 @@ def test_a_record_that_does_not_say_on_which_processor(tmp_path: Path) -> None:
 
 
 def test_as_many_threads_as_before(tmp_path: Path) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     folder.write_record(replace(folder.read_record(), threads=2))
     started = resumed(folder)[0]
     assert isinstance(started, RunStarted)
@@ -278,7 +281,7 @@ def test_refusals(tmp_path: Path, whole: RunFolder) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "another network", "of another epoch"])
 def test_a_state_that_is_damaged(tmp_path: Path, whole: RunFolder, damage: str) -> None:
-    folder = stopped(tmp_path, 12)
+    folder = stopped(tmp_path, 6)
     data = folder.state_file.read_bytes()
     match damage:
         case "cut":
@@ -286,12 +289,8 @@ def test_a_state_that_is_damaged(tmp_path: Path, whole: RunFolder, damage: str) 
         case "foreign":
             folder.state_file.write_bytes(folder.model_file.read_bytes())
         case "another network":
-            other = replace(SHORT, channels=8)
-            work = train_run(other, tmp_path / "other")
-            for _ in range(12):
-                next(work)
-            work.throw(Cancelled())
-            folder.state_file.write_bytes(only(tmp_path / "other").state_file.read_bytes())
+            other = stopped(tmp_path / "other", 6, replace(SHORT, channels=8))
+            folder.state_file.write_bytes(other.state_file.read_bytes())
         case _:
             folder.state_file.write_bytes(whole.state_file.read_bytes())
             lines = folder.events_file.read_bytes().splitlines(keepends=True)
@@ -322,7 +321,7 @@ MISFITS: dict[str, tuple[str, torch.Tensor | None, str]] = {
 @pytest.mark.parametrize("misfit", list(MISFITS))
 def test_a_state_that_does_not_fit_its_model(tmp_path: Path, misfit: str) -> None:
     """Fused Adam takes a moment's size from its parameter: it must be refused before a step is made."""
-    folder = stopped(tmp_path, 3)
+    folder = stopped(tmp_path, 2)
     key, value, words = MISFITS[misfit]
     tensors, metadata = load_tensors(folder.state_file)
     tensors.pop(key, None)
@@ -339,7 +338,7 @@ def test_a_state_that_does_not_fit_its_model(tmp_path: Path, misfit: str) -> Non
     "change", [{"step": 6}, {"step": 10**9}, {"step": -1}, {"running": []}, {"seconds": 0.0}, {"images": -5}]
 )
 def test_a_state_of_no_such_step(tmp_path: Path, change: dict[str, Any]) -> None:
-    folder = stopped(tmp_path, 3)
+    folder = stopped(tmp_path, 2)
     tensors, metadata = load_tensors(folder.state_file)
     progress = json.loads(metadata["progress"])
     assert progress["sums"]["step"] == 2
@@ -352,12 +351,12 @@ def test_a_state_of_no_such_step(tmp_path: Path, change: dict[str, Any]) -> None
 def left_in(root: Path, epoch: int, *, within: bool) -> RunFolder:
     """A run that was stopped after the end of `epoch`, or `within` the next."""
     work = train_run(SHORT, root)
-    for event in work:
-        if isinstance(event, EpochFinished) and event.epoch == epoch:
-            break
+    advance(work, epoch * STEPS + 1)
     if within:
-        next(work)
-    work.throw(Cancelled())
+        list(end(work))
+    else:
+        with pytest.raises(KeyboardInterrupt):  # the state stays that of the last epoch
+            work.throw(KeyboardInterrupt())
     return only(root)
 
 
@@ -409,11 +408,11 @@ def test_a_full_disk_where_a_kill_is_mended(tmp_path: Path, monkeypatch: pytest.
     folder.events_file.write_bytes(b"".join(lines[:-2]))
     assert folder.history().epoch == 1
 
-    def full(_path: Path, _model: CNN) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.runs.recording, "save_weights", full)
+        patch.setattr(engine.runs.writing, "save_state", full)
         (failed,) = resumed(folder)
         assert isinstance(failed, RunFailed)
         assert "free disk space" in failed.reason
@@ -424,7 +423,7 @@ def test_a_full_disk_where_a_kill_is_mended(tmp_path: Path, monkeypatch: pytest.
 def test_which_runs_wait(tmp_path: Path) -> None:
     assert list(unfinished(tmp_path / "nowhere")) == []
     (tmp_path / "a").mkdir()
-    older = stopped(tmp_path / "a", 12)
+    older = stopped(tmp_path / "a", 6)
     assert [run.name for run in unfinished(tmp_path / "a")] == [older.name]
     assert newest_unfinished(tmp_path / "a").path == older.path
     list(resume_run(Resume(), tmp_path / "a"))
@@ -436,25 +435,24 @@ def test_evaluation_goes_on_too(tmp_path: Path, whole: RunFolder) -> None:
     for event in work:
         if isinstance(event, BatchEvaluated) and event.split == "test":
             break
-    work.throw(Cancelled())
-    assert list(work) == []
+    list(end(work))
     events = resumed(only(tmp_path))
     assert not [event for event in events if isinstance(event, BatchTrained) and event.epoch == 1]
     assert_same(only(tmp_path), whole)
 
 
 def test_a_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: RunFolder) -> None:
-    plain, saved = save_weights, 0
+    plain, saved = save_state, 0
 
-    def full(path: Path, model: CNN) -> None:
+    def full(path: Path, architecture: Architecture, state: State) -> None:
         nonlocal saved
         saved += 1
-        if saved == 5:
+        if saved == 4:
             raise OSError(28, "No space left on device")
-        plain(path, model)
+        plain(path, architecture, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine.runs.recording, "save_weights", full)
+        patch.setattr(engine.runs.writing, "save_state", full)
         assert isinstance(list(train_run(SHORT, tmp_path))[-1], RunFailed)
     folder = only(tmp_path)
     assert folder.history().state == "failed"
@@ -467,3 +465,22 @@ def test_real_kills(tmp_path: Path) -> None:
     outcome = kill_and_resume.trial(2, tmp_path, seed=1)
     assert outcome.identical == outcome.killed == 2
     assert outcome.lost_epochs == 0
+
+
+def test_within_an_epoch_with_everything_that_training_has(tmp_path: Path) -> None:
+    request = replace(
+        SHORT,
+        epochs=2, precision="bf16", schedule="cosine", weight_decay=0.1, label_smoothing=0.1,
+        shift=1, rotate=10.0, scale=0.1, elastic=1.0, average=0.9,
+    )  # fmt: skip
+    list(train_run(request, tmp_path / "whole"))
+    work = train_run(request, tmp_path / "halves")
+    next(event for event in work if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 3))
+    assert isinstance(work.throw(Cancelled()), RunCancelled)
+    assert list(work) == []
+    folder = only(tmp_path / "halves")
+    started, *_, finished = resumed(folder)
+    assert isinstance(started, RunStarted)
+    assert started.differences == ()
+    assert isinstance(finished, RunFinished)
+    assert_same(folder, only(tmp_path / "whole"))

@@ -15,7 +15,7 @@ from engine.runs.finding import newest, unfinished
 from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.tail import Tail
-from engine.training.events import EpochFinished, RunCancelled
+from engine.training.events import BatchTrained, EpochFinished, RunCancelled
 from tests.runs import EPOCH, GOOD, SHORT, STARTED, epoch_line, written
 
 
@@ -96,6 +96,15 @@ def test_an_epoch_that_is_trained_again_counts_once() -> None:
     history.add(worse)
     assert history.epochs == [epochs[0], worse]
     assert history.best is worse
+
+
+@pytest.mark.parametrize(("epoch", "kept"), [(1, True), (2, False)])
+def test_an_epoch_that_comes_late_leaves_the_progress_of_the_next(epoch: int, kept: bool) -> None:
+    """Its files were written meanwhile."""
+    now = BatchTrained(epoch=2, epochs=9, step=1, steps=5, images_per_second=1.0, running_loss=())
+    history = RunHistory.of("x", [now, msgspec.json.decode(epoch_line(epoch), type=EpochFinished)])
+    assert history.epoch == epoch
+    assert history.progress == (now if kept else None)
 
 
 @pytest.mark.parametrize("file", ["request.json", "events.jsonl", "note.json", "resume/process.json"])

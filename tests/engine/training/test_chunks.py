@@ -16,12 +16,10 @@ from torch import Tensor
 from engine.data.datasets import Dataset
 from engine.network.batches import EVALUATION_BATCH, evaluation_batch
 from engine.training import chunks
-from engine.training.augmentation import Augmentation
 from engine.training.averaging import Average
 from engine.training.chunks import AHEAD, Chunks
 from engine.training.events import BatchTrained
 from engine.training.loop import train
-from engine.training.memory import _NUMBERS
 from engine.training.requests import Train
 from engine.training.state import RUNNING_POINTS, TrainingState
 from engine.training.stream import Stream, Work, stream_of
@@ -175,12 +173,6 @@ def test_what_cannot_be_captured_is_not(cuda: list[tuple[object, ...]]) -> None:
 
     assert stream_of(torch.device("cuda", 0)).captured([lambda: None, work]) is None
     assert gc.isenabled()
-
-
-def test_the_memory_of_augmentation_is_that_of_its_numbers() -> None:
-    full = Augmentation.of(Train(elastic=1.0))
-    assert full is not None
-    assert full.drawn == _NUMBERS
 
 
 def test_a_gpu_evaluates_thousands_of_images_at_once() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from engine.training.memory import check_fits, free_memory, parameter_count, tra
 from engine.training.requests import Train
 
 PEAK = """
-import sys, torch
+import json, sys, torch
 from engine.allocator import give_back_freed_memory
 from engine.data.datasets import Dataset, Split
 from engine.training.requests import Train
@@ -37,8 +39,9 @@ def run(request, data):
 batch_norm, channels, batch = sys.argv[1] == "True", int(sys.argv[2]), int(sys.argv[3])
 few = Dataset("mnist", split(2), split(2), split(2))
 run(Train(epochs=1, batch_size=2, train_size=2, channels=2, hidden=2, threads=1, batch_norm=batch_norm), few)
+others = json.loads(sys.argv[4])
 request = Train(
-    epochs=1, batch_size=batch, train_size=3 * batch, channels=channels, threads=1, batch_norm=batch_norm
+    epochs=1, batch_size=batch, train_size=3 * batch, channels=channels, threads=1, batch_norm=batch_norm, **others
 )
 data = Dataset("mnist", split(3 * batch), split(250), split(250))
 taken = []
@@ -65,15 +68,31 @@ def test_parameters_are_those_of_the_network(architecture: Architecture) -> None
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's count of the highest memory")
-@pytest.mark.parametrize(("batch_norm", "channels", "batch"), [(True, 32, 300), (False, 128, 8)])
-def test_the_need_is_what_a_run_takes(batch_norm: bool, channels: int, batch: int) -> None:
-    """The first is about a large batch, the other about the evaluation of wide maps."""
+@pytest.mark.parametrize(
+    ("batch_norm", "channels", "batch", "others"),
+    [
+        (True, 32, 300, {}),
+        (False, 128, 8, {}),
+        (False, 32, 20, {"hidden": 4000, "average": 0.9}),
+        (False, 1, 2000, {"elastic": 1.0, "hidden": 10}),
+    ],
+    ids=["a large batch", "evaluation of wide maps", "many averaged weights", "distortions"],
+)
+def test_the_need_is_what_a_run_takes(batch_norm: bool, channels: int, batch: int, others: dict[str, Any]) -> None:
+    """Of a run that is not saved."""
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, str(batch_norm), str(channels), str(batch)],
+        [sys.executable, "-c", PEAK, str(batch_norm), str(channels), str(batch), json.dumps(others)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    need = training_need(Train(batch_size=batch, channels=channels, batch_norm=batch_norm))
-    assert 0.8 < (need.peak - need.data) / int(done.stdout) < 1.25
+    size = 3 * batch
+    need = training_need(Train(batch_norm=batch_norm, batch_size=batch, train_size=size, channels=channels, **others))
+    assert 0.8 < (need.peak - need.saving - need.data) / int(done.stdout) < 1.25
+
+
+def test_averages_are_saved_too() -> None:
+    plain, averaged = training_need(Train(hidden=20_000)), training_need(Train(hidden=20_000, average=0.9))
+    assert averaged.saving * 3 == plain.saving * 4
+    assert averaged.weights * 4 == plain.weights * 6
 
 
 def test_the_need_of_what_was_killed() -> None:

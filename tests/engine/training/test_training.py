@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from engine.benchmark import notebook
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.batches import EVALUATION_BATCH
 from engine.network.model import seeded_cnn
@@ -18,7 +19,6 @@ from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.loop import TrainingFailed, train
 from engine.training.requests import Train
 from engine.training.state import RUNNING_POINTS, Sums, TrainingState
-from tests import notebook
 from tests.conftest import returned
 
 pytestmark = pytest.mark.numeric

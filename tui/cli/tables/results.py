@@ -14,6 +14,7 @@ from engine.attribution.events import (
     FaithfulnessMeasured,
     OcclusionMapReady,
 )
+from engine.benchmark.events import BenchFinished
 from engine.event import Event
 from engine.inspection.events import (
     ActivationsComputed,
@@ -27,6 +28,7 @@ from engine.network.events import NetworkEvent
 from engine.runs.events import RunsCompared, RunsListed
 from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
+from tui.cli.tables.bench import bench
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, runs
@@ -49,13 +51,14 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RobustnessMeasured: robustness,
     TransferMeasured: transfer,
     UniversalMade: universal,
+    BenchFinished: bench,
 }
 """The table of each kind of event."""
 BELOW = (ChannelsSurveyed, ClassOcclusionReady, FaithfulnessMeasured)
 """Events printed below those of a single image, without a heading of their own."""
 
 
-def results(event: NetworkEvent | RunsListed | RunsCompared) -> RenderableType:
+def results(event: NetworkEvent | RunsListed | RunsCompared | BenchFinished) -> RenderableType:
     """`event` as text and tables."""
     lines = next((table(event) for kind, table in TABLES.items() if isinstance(event, kind)), [])
     if not isinstance(event, NetworkEvent):

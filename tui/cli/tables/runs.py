@@ -21,11 +21,14 @@ def runs(event: RunsListed) -> list[RenderableType]:
     """All runs, one per line."""
     if not event.runs:
         return [f"no runs in {event.folder} yet: start one with mnist-tui train"]
-    table = table_of("run", "variant", "seed", "state", "epoch", "val loss", "test", "time", "note", left=2)
+    recipes = any(run.recipe for run in event.runs)
+    names = ("run", "variant", *["recipe"] * recipes)
+    table = table_of(*names, "seed", "state", "epoch", "val loss", "test", "time", "note", left=len(names))
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
         accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
-        row = (run.name, run.variant, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
+        of_recipe = [run.recipe or "notebook"] * recipes
+        row = (run.name, run.variant, *of_recipe, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
         table.add_row(*row, duration(run.seconds), remark(run))
     return [table]
 

@@ -39,7 +39,7 @@ EPSILONS = {"linf": 0.2, "l2": 2.0}
 class OptionsPage(InspectPage):
     """The base of the pages of the attacks screen."""
 
-    hidden: ClassVar[frozenset[str]] = frozenset({"indices", "others"})
+    hidden: ClassVar[frozenset[str]] = frozenset({"indices", "others", "exact"})
     """Parameters that cannot be changed here."""
     chosen: State[Mapping[str, Any]] = State({})
     """The parameters that were set, by name; the others have their defaults."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from textual.app import ComposeResult
 from textual.containers import Container
@@ -13,7 +14,7 @@ from engine.runs.events import RunRead, RunSummary
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import percent, shown
-from tui.drawing.about import told
+from tui.drawing.about import told, train_loss_name
 from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
@@ -94,7 +95,10 @@ class Details(Container):
             loss.show(Plot())
             accuracy.show(Plot())
             return
-        loss.show(_plot(drawn, "{:.4f}", 1.0, train="train_loss", val="val_loss"))
+        plot = _plot(drawn, "{:.4f}", 1.0, train="train_loss", val="val_loss")
+        train, *others = plot.curves
+        plot = replace(plot, curves=[replace(train, name=train_loss_name(drawn.request)), *others])
+        loss.show(plot)
         accuracy.show(_plot(drawn, "{:.2f}", 100.0, val="val_accuracy", test="test_accuracy"))
 
 

@@ -74,7 +74,7 @@ class ListPage(RunCommands):
         basis = (self.desk.runs, self.desk.bundled, self.filter, self.order, self.backwards, self._turns)
         if basis != self._found[0]:
             texts = (
-                (run, f"{run.name} {run.variant} {run.state} {run.dataset} {self._remark(run)}")
+                (run, f"{run.name} {run.variant} {run.recipe} {run.state} {run.dataset} {self._remark(run)}")
                 for run in self.desk.everything
             )
             runs = [run for run, text in texts if self._matches(text)]

@@ -1,4 +1,8 @@
-"""The notebook's code, copied by hand and independent of `engine`, as a reference for the engine."""
+"""The notebook's own code, copied by hand: the peer that the engine is measured against, and tested against.
+
+It is independent of the engine, keeps the notebook's names and its ways, slow ones included, and only the benchmark may
+import it. Nothing here is ever made faster.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 class CNN(nn.Module):
+    """The network of section 1.1: two convolution blocks and two fully connected layers."""
+
     def __init__(self, depth: int = 1, channels: int = 32, kernel: int = 3, stride: int = 1, padding: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
@@ -28,11 +34,14 @@ class CNN(nn.Module):
         self.fc = nn.Sequential(nn.Flatten(), nn.Linear(32 * 7 * 7, 500), nn.ReLU(), nn.Linear(500, 10))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities, both (B, 10), of images (B, 1, 28, 28)."""
         x_3 = self.fc(self.conv2(self.conv1(x)))
         return x_3, nn.Softmax(dim=1)(x_3)
 
 
 class CNN_batch_norm(nn.Module):
+    """The network of section 1.6: the same with batch normalisation."""
+
     def __init__(self, depth: int = 1, channels: int = 32, kernel: int = 3, stride: int = 1, padding: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Sequential(
@@ -52,11 +61,13 @@ class CNN_batch_norm(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and probabilities, both (B, 10), of images (B, 1, 28, 28)."""
         x_3 = self.fc(self.conv2(self.conv1(x)))
         return x_3, nn.Softmax(dim=1)(x_3)
 
 
 def network(batch_norm: bool) -> nn.Module:
+    """A new network of either kind."""
     return CNN_batch_norm() if batch_norm else CNN()
 
 
@@ -69,6 +80,7 @@ def train(  # noqa: PLR0917
     loss_fn: nn.Module,
     epochs: int,
 ) -> tuple[list[float], list[float], list[float]]:
+    """`train` of section 1.1: the training loss, validation loss and test accuracy of each epoch."""
     train_loss, val_loss_arr, test_acc = [], [], []
     for _ in range(epochs):
         loss_value, freq = 0.0, 0
@@ -100,6 +112,7 @@ def train(  # noqa: PLR0917
 
 
 def occlusion_fixed(model: nn.Module, image: Tensor, label: int, patch_size: int = 4, stride: int = 1) -> np.ndarray:
+    """`occlusion_fixed` of section 2.4: the probability of `label` with a black patch at each position on `image`."""
     device = next(model.parameters()).device
     model.eval()
     width, height = image.shape[2], image.shape[1]
@@ -124,6 +137,7 @@ def occlusion_fixed(model: nn.Module, image: Tensor, label: int, patch_size: int
 def non_targeted_attack(
     model: nn.Module, random_noise: Tensor, target_class: int, steps: int = 1500, step_size: float = 0.01
 ) -> tuple[Tensor, list[float]]:
+    """`non_targeted_attack` of section 3.1: `random_noise` made into an image of a class, and its logit by step."""
     model.eval()
     cost = []
     optimizer = torch.optim.Adam([random_noise], lr=step_size)
@@ -146,6 +160,7 @@ def targeted_attack(  # noqa: PLR0917
     step_size: float = 0.01,
     beta: float = 0.00001,
 ) -> Tensor:
+    """`targeted_attack` of section 3.2: `image` (1, 1, 28, 28) made into one of `target_class`."""
     model.eval()
     generated_image = image.clone().detach().requires_grad_(True)
     optimizer = torch.optim.Adam([generated_image], lr=step_size)

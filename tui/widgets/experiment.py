@@ -1,0 +1,32 @@
+"""The form of an experiment: a recipe fills its fields."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from engine.request import Parameter
+from engine.training.recipes import filling, words_of
+from engine.training.requests import Train
+from tui.setting import Setting
+from tui.widgets.form import RequestForm
+
+
+class ExperimentForm(RequestForm):
+    """The fields of a training request. Choosing a recipe fills them; it is shown as changed while they differ."""
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        super().__init__(Train, title, id=id)
+
+    def setting(self, field: Parameter) -> Setting:
+        """The setting of a field; that of the recipe says whether it was changed."""
+        setting = super().setting(field)
+        if field.name != "recipe":
+            return setting
+        return replace(setting, show=lambda name: words_of(name, self.values))
+
+    def apply(self, name: str, value: Any) -> None:
+        """Take a new value; a recipe also fills its fields."""
+        if name == "recipe":
+            self.values |= filling(value)
+        super().apply(name, value)
