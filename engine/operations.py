@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -37,6 +37,7 @@ from engine.runs.requests import (
     RestoreRun,
     Resume,
 )
+from engine.runs.together import Together
 from engine.training.requests import Train
 
 LaneName = Literal["training", "analysis", "files"]
@@ -107,6 +108,14 @@ def perform(request: Request, root: Path) -> Generator[Event, None, None]:
         if "torch" in sys.modules and (words := _torch_module("engine.network.gpu").failure(error)):
             raise DeviceFailed(words) from error
         raise
+
+
+def perform_all(requests: Sequence[Train], root: Path) -> Together:
+    """Train all of `requests`: for each, the generator of its events, as from `perform`.
+
+    On a GPU several runs may advance at once, each with the same results as alone; on a CPU they run one by one.
+    """
+    return Together(lambda request: perform(request, root), requests)
 
 
 def _torch_module(name: str) -> Any:

@@ -15,7 +15,7 @@ from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
 from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.requests import Evaluate, ShowDigits
 from engine.inspection.survey import survey_of
-from engine.network.batches import EVALUATION_BATCH
+from engine.network.batches import evaluation_batch
 from engine.network.events import WeightsRead
 from engine.network.pixels import standardised_hint
 from engine.request import RequestError
@@ -98,7 +98,8 @@ def describe(loaded: LoadedNetwork, split: Split, indices: Tensor) -> list[Digit
         return []
     with torch.inference_mode():
         # In batches, since the maps of ten thousand images would take gigabytes.
-        batches = torch.split(indices, EVALUATION_BATCH)
+        size = evaluation_batch(indices.device.type, loaded.model.architecture.channels)
+        batches = torch.split(indices, size)
         probabilities = torch.cat([loaded.model.probabilities(split.images[batch]) for batch in batches])  # (n, 10)
     best, predicted = probabilities.max(dim=1)
     columns = (indices, split.labels[indices], predicted, best, probabilities)
@@ -121,7 +122,7 @@ def _ordered(request: ShowDigits, logits: Tensor, labels: Tensor) -> Tensor:
 def answers(loaded: LoadedNetwork, images: Tensor) -> Tensor:
     """The classes (n,) that `loaded` predicts for images (n, 1, 28, 28), in batches."""
     with torch.inference_mode():
-        batches = torch.split(images, EVALUATION_BATCH)
+        batches = torch.split(images, evaluation_batch(images.device.type, loaded.model.architecture.channels))
         found: list[Tensor] = [loaded.model(batch).argmax(dim=1) for batch in batches]
     return torch.cat(found)
 

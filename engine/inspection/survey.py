@@ -13,7 +13,7 @@ from engine.data.datasets import Split
 from engine.geometry import CLASSES, Field, block_fields
 from engine.inspection.events import Excitation, LayerSurvey
 from engine.inspection.loaded import LoadedNetwork
-from engine.network.batches import EVALUATION_BATCH
+from engine.network.batches import evaluation_batch
 from engine.network.model import inference_network
 from engine.training.events import BatchEvaluated
 
@@ -65,6 +65,7 @@ class Survey:
         a = loaded.model.architecture
         self._network = inference_network(loaded.model)
         self._split = split
+        self._size = evaluation_batch(loaded.device.type, a.channels)
         self._fields = [pooled for _, pooled in block_fields(a.kernel_size, a.stride, a.padding)]
         self._blocks = [_Channels(a.channels, loaded.device) for _ in self._fields]
         self.logits = torch.empty((len(split), CLASSES), device=loaded.device)
@@ -78,7 +79,7 @@ class Survey:
             yield BatchEvaluated(split=name, done=self.done, total=len(self._split))
 
     def _advance(self) -> None:
-        start, end = self.done, min(self.done + EVALUATION_BATCH, len(self._split))
+        start, end = self.done, min(self.done + self._size, len(self._split))
         maps = []
         with torch.inference_mode():
             x = self._split.images[start:end]

@@ -15,8 +15,8 @@ from torch.nn.functional import conv2d
 from engine.network.requests import PrecisionName
 from engine.request import DeviceFailed, RequestError
 
-ENOUGH = 600
-"""Free memory, in MB, that `auto` requires of a GPU: a data set takes 220, a run about as much."""
+ENOUGH = 1_200
+"""Free memory, in MB, that `auto` requires of a GPU: a data set takes 220, a run about 800."""
 
 _AMPERE = (8, 0)
 """The first compute capability with TF32."""

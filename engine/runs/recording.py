@@ -41,7 +41,7 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
-from engine.training.loop import TrainingFailed, train
+from engine.training.loop import TrainingFailed, prepared, train
 from engine.training.memory import check_fits, free_memory, training_need
 from engine.training.requests import Train
 from engine.training.state import Sums, TrainingState, steps_an_epoch
@@ -107,7 +107,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
 
 def _check_memory(request: Train, device: torch.device) -> None:
     """Raise RequestError where the run does not fit in memory; data that is loaded already is not counted again."""
-    need = training_need(request)
+    need = training_need(request, device.type)
     loaded = need.data if is_loaded(request.dataset, device) else 0
     give_back_freed_memory()
     if device.type == "cuda":
@@ -277,10 +277,11 @@ class _Run:
         elif self._untold:  # its weights are on disk, and the model has been trained further
             self.history.add(self._untold)
             folder.append(self._untold)
-        started = self._started()
+        chunks = prepared(self.request, self.data, state)
+        started = self._started(chunks.graph if chunks else None)
         folder.append(started)
         yield started
-        for event in train(self.request, self.data, state):
+        for event in train(self.request, self.data, state, chunks):
             if isinstance(event, EpochFinished):
                 self._write(event)
             else:
@@ -318,7 +319,7 @@ class _Run:
 
         self.writer.begin(write)
 
-    def _started(self) -> RunStarted:
+    def _started(self, graph: bool | None) -> RunStarted:
         data = self.data
         return RunStarted(
             run=self.folder.name,
@@ -333,6 +334,7 @@ class _Run:
             parameters=count_parameters(self.state.model),
             started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             cautions=cautions(self.folder.path),
+            graph=graph,
             resumed_from=None if self._before is None else self.state.epoch,
             differences=() if self._before is None else _differences(self._before, self.record),
         )

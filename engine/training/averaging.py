@@ -11,10 +11,7 @@ from engine.network.model import CNN
 
 
 class Average:
-    """An exponential moving average of the weights and running statistics of `model` (Polyak and Juditsky 1992).
-
-    At step t the decay is at most (1 + t) / (10 + t), so that the initial weights are soon forgotten.
-    """
+    """An exponential moving average of the weights and running statistics of `model` (Polyak and Juditsky 1992)."""
 
     def __init__(self, model: CNN, decay: float) -> None:
         """`decay` is the share of the average that a step keeps, from 0 to 1."""
@@ -23,10 +20,21 @@ class Average:
         self.decay = decay
         self._pairs = (_numbers(self.model), _numbers(model))
 
-    def add(self, step: int) -> None:
-        """Take in the weights after `step` (from 1, counted over the whole run)."""
+    def share(self, step: int) -> float:
+        """The share of the weights after `step` (from 1, counted over the whole run) in the new average, 0 to 1.
+
+        The decay is at most (1 + step) / (10 + step), so that the initial weights are soon forgotten.
+        """
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
+    def add(self, share: float | Tensor) -> None:
+        """Take in the weights with their `share`, which may be a tensor (1,) on their device: the same numbers."""
         averages, weights = self._pairs
-        torch._foreach_lerp_(averages, weights, 1 - min(self.decay, (1 + step) / (10 + step)))
+        if isinstance(share, Tensor):
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, share)
+        else:
+            torch._foreach_lerp_(averages, weights, share)
 
 
 def _numbers(model: CNN) -> list[Tensor]:

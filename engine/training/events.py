@@ -38,6 +38,8 @@ class RunStarted(Event, frozen=True):
     """For a resumed run: what has changed since, so that the numbers may differ in their last digits."""
     cautions: Annotated[tuple[Words, ...], Meta(max_length=1000)] = ()
     """Operations that the file system of its folder does not support, and the possible consequences, a line each."""
+    graph: bool | None = None
+    """Whether a training step is one CUDA graph; false where a GPU could not capture it; null on a CPU."""
 
 
 class RunPaused(Event, frozen=True):
@@ -55,7 +57,7 @@ class RunContinued(Event, frozen=True):
 
 
 class BatchTrained(Progress, frozen=True):
-    """A training step was done."""
+    """A training step was done; on a GPU, all steps of a chunk (RUNNING_POINTS chunks an epoch)."""
 
     epoch: int
     """From 1."""

@@ -13,11 +13,12 @@ from engine.allocator import keep_freed_memory
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.devices import set_threads
 from engine.training.augmentation import Augmentation
+from engine.training.chunks import Chunks, Diverged
 from engine.training.evaluation import evaluate
 from engine.training.events import DIVERGED, BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.requests import Train
 from engine.training.schedule import share_of_rate
-from engine.training.state import RUNNING_POINTS, Sums, TrainingState
+from engine.training.state import Sums, TrainingState, steps_an_epoch, stretch_of
 from engine.training.step import Step
 
 E = TypeVar("E")
@@ -55,7 +56,7 @@ class _Watch:
 
 
 def train(
-    request: Train, data: Dataset, state: TrainingState
+    request: Train, data: Dataset, state: TrainingState, chunks: Chunks | None = None
 ) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
     """Train `state` from its current epoch to `request.epochs`, with an event for each step and each epoch.
 
@@ -64,67 +65,39 @@ def train(
     are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete: if saved then,
     it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights are then those
     of the last epoch that finished in this call.
+
+    On a device other than the CPU there is one event for each chunk of steps; `chunks` are those of `prepared`, if it
+    has been called with the same arguments.
     """
     keep_freed_memory()
     set_threads(request.threads)
+    chunks = chunks or prepared(request, data, state)
     split = data.train.first(request.train_size)
     while state.epoch < request.epochs:
         last_good = [{key: value.clone() for key, value in each.state_dict().items()} for each in state.networks]
         try:
-            yield from _epoch(request, data, split, state)
+            yield from _epoch(request, data, split, state, chunks)
         except TrainingFailed:
             for network, weights in zip(state.networks, last_good, strict=True):
                 network.load_state_dict(weights)
             raise
 
 
+def prepared(request: Train, data: Dataset, state: TrainingState) -> Chunks | None:
+    """The steps of a run on a GPU, captured and ready for `train`; None on a CPU, where there is nothing to prepare."""
+    split = data.train.first(request.train_size)
+    return None if split.labels.device.type == "cpu" else Chunks(request, split, state)
+
+
 def _epoch(
-    request: Train, data: Dataset, split: Split, state: TrainingState
+    request: Train, data: Dataset, split: Split, state: TrainingState, chunks: Chunks | None
 ) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
-    epoch = state.epoch + 1
-    device = split.labels.device
-    sums, watch = state.sums, _Watch(state.sums.seconds)
-    order = epoch_permutation(request.seed, epoch, len(split)).to(device)
-    batches = torch.split(order, request.batch_size)
-    if request.norms and len(batches[-1]) == 1:
-        # Batch norm needs more than one image for a variance, so the last one joins the batch before.
-        batches = (*batches[:-2], torch.cat(batches[-2:]))
-    steps = len(batches)
-    before = state.epoch * steps
-    stretch = math.ceil(steps / RUNNING_POINTS)
-    if state.loss_sum is None:
-        state.loss_sum = torch.zeros((), device=device)
-    augmentation = Augmentation.of(request)
-    drawn = augmentation.draw(request.seed, epoch, len(split)).to(device) if augmentation else None
-
-    take = Step(request, state, device)
-    for step, batch in enumerate(batches[sums.step :], sums.step + 1):
-        rate = request.learning_rate * share_of_rate(request.schedule, before + step - 1, request.epochs * steps)
-        numbers = None if drawn is None else drawn[sums.images : sums.images + len(batch)]
-        images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
-        state.loss_sum += take(images, labels, numbers, rate, before + step)
-        sums.images += len(batch)
-        sums.step = step
-        if step % stretch == 0 or step == steps:
-            sum_so_far = state.loss_sum.item()
-            if not math.isfinite(sum_so_far):
-                raise TrainingFailed(_diverged(request, epoch, f"around step {step} of {steps}"))
-            sums.running.append((sum_so_far - sums.seen) / (step - stretch * len(sums.running)))
-            sums.seen = sum_so_far
-        watch.stop()
-        sums.seconds = watch.seconds
-        yield BatchTrained(
-            epoch=epoch,
-            epochs=request.epochs,
-            step=step,
-            steps=steps,
-            images_per_second=sums.images / watch.seconds,
-            running_loss=tuple(sums.running),
-        )
-        watch.go()
-
-    watch.stop()
-    evaluation = _Watch()
+    epoch, steps = state.epoch + 1, steps_an_epoch(request, len(split))
+    try:
+        yield from chunks.epoch(epoch) if chunks else _step_by_step(request, split, state)
+    except Diverged as error:
+        raise TrainingFailed(_diverged(request, epoch, f"around step {error.step} of {steps}")) from None
+    sums, evaluation = state.sums, _Watch()
     val_loss, val_accuracy = yield from evaluation.over(evaluate(state.result, data.val, "val"))
     _, test_accuracy = yield from evaluation.over(evaluate(state.result, data.test, "test"))
     if not math.isfinite(val_loss):
@@ -137,11 +110,54 @@ def _epoch(
         val_loss=val_loss,
         val_accuracy=val_accuracy,
         test_accuracy=test_accuracy,
-        train_seconds=watch.seconds,
+        train_seconds=sums.seconds,
         eval_seconds=evaluation.seconds,
-        images_per_second=sums.images / watch.seconds,
+        images_per_second=sums.images / sums.seconds,
         running_loss=tuple(sums.running),
     )
+
+
+def _step_by_step(request: Train, split: Split, state: TrainingState) -> Iterator[BatchTrained]:
+    """Train the rest of an epoch, with an event for each step. Raises Diverged."""
+    epoch, device = state.epoch + 1, split.labels.device
+    sums, watch = state.sums, _Watch(state.sums.seconds)
+    order = epoch_permutation(request.seed, epoch, len(split)).to(device)
+    batches = torch.split(order, request.batch_size)
+    if request.norms and len(batches[-1]) == 1:
+        # Batch norm needs more than one image for a variance, so the last one joins the batch before.
+        batches = (*batches[:-2], torch.cat(batches[-2:]))
+    steps = len(batches)
+    before, stretch = state.epoch * steps, stretch_of(steps)
+    if state.loss_sum is None:
+        state.loss_sum = torch.zeros((), device=device)
+    augmentation = Augmentation.of(request)
+    drawn = augmentation.draw(request.seed, epoch, len(split)).to(device) if augmentation else None
+
+    take = Step(request, state, device)
+    for step, batch in enumerate(batches[sums.step :], sums.step + 1):
+        rate = request.learning_rate * share_of_rate(request.schedule, before + step - 1, request.epochs * steps)
+        share = state.average.share(before + step) if state.average else 0.0
+        numbers = None if drawn is None else drawn[sums.images : sums.images + len(batch)]
+        images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
+        state.loss_sum += take(images, labels, numbers, rate, share)
+        sums.images += len(batch)
+        sums.step = step
+        if step % stretch == 0 or step == steps:
+            sum_so_far = state.loss_sum.item()
+            if not math.isfinite(sum_so_far):
+                raise Diverged(step)
+            sums.add_point(stretch, sum_so_far)
+        watch.stop()
+        sums.seconds = watch.seconds
+        yield BatchTrained(
+            epoch=epoch,
+            epochs=request.epochs,
+            step=step,
+            steps=steps,
+            images_per_second=sums.images / watch.seconds,
+            running_loss=tuple(sums.running),
+        )
+        watch.go()
 
 
 def _diverged(request: Train, epoch: int, where: str) -> str:

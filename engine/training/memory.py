@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.data.requests import DatasetName
 from engine.geometry import CLASSES, IMAGE_SIZE, block_sizes
-from engine.network.batches import EVALUATION_BATCH
+from engine.network.batches import evaluation_batch
 from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
@@ -32,6 +32,10 @@ _FILES = {
 _FLOAT, _INDEX = 4, 8
 _COPIES = 4
 """Copies of the weights at any time: the weights, Adam's two moments, and the weights of the last good epoch."""
+_WARM_UP = 2
+"""More copies on a GPU, before a capture: weights and moments are kept, and there is no last good epoch yet."""
+_LIBRARIES = 2 * 32 * 2**20
+"""Memory in which CUDA's matrix products work, of the threads of the forward and of the backward pass."""
 _AVERAGES = 2
 """Further copies of the weights where they are averaged: the average, and that of the last good epoch."""
 _SAVED = 3
@@ -54,21 +58,21 @@ class Need:
     weights: int
     """The weights and their copies."""
     step: int
-    """Added by a training step: the maps of a batch, all gradients, and the numbers that augment an epoch's images."""
+    """Added by a training step: the maps of a batch, all gradients, the order of the images and what augments them."""
     evaluation: int
-    """Added by an evaluation instead of a step."""
+    """Added by an evaluation instead of a step; on a GPU, besides a step."""
     saving: int
     """The copy of the state that is being written during the next epoch, in host memory wherever the run trains."""
 
     @property
     def on_gpu(self) -> int:
-        """Peak on a GPU, in bytes."""
-        return self.data + self.weights + max(self.step, self.evaluation)
+        """Peak on a GPU, in bytes: what a captured step has allocated stays its own."""
+        return self.data + self.weights + self.step + self.evaluation
 
     @property
     def peak(self) -> int:
         """Peak in host memory for a run on the CPU, in bytes."""
-        return self.on_gpu + self.saving
+        return self.data + self.weights + max(self.step, self.evaluation) + self.saving
 
 
 def parameter_count(architecture: Architecture) -> int:
@@ -80,8 +84,10 @@ def parameter_count(architecture: Architecture) -> int:
     return convolutions + connected + (2 * (2 * a.channels + a.hidden) if a.batch_norm else 0)
 
 
-def training_need(request: Train) -> Need:
+def training_need(request: Train, device: str = "cpu") -> Need:
     """The memory that `request` needs, estimated from the shapes of its tensors, without the program itself.
+
+    `device` is the type of its device, `cpu` or `cuda`.
 
     A step keeps the map of each convolution for the backward pass, with batch norm also the normalised map, and the
     pooled maps with the positions of their maxima; the gradients of the largest maps come on top.
@@ -103,15 +109,17 @@ def training_need(request: Train) -> Need:
     # The changed image is kept for the backward pass; where it is sampled from is known before and forgotten.
     places = _SAMPLED if augmentation and augmentation.samples else _SHIFTED
     changing = 2 * image + places * IMAGE_SIZE**2 if augmentation else 0
-    numbers = _FLOAT * augmentation.drawn * min(a.train_size, IMAGES[a.dataset]) if augmentation else 0
+    images = min(a.train_size, IMAGES[a.dataset])
+    order, numbers = _INDEX * images, _FLOAT * augmentation.drawn * images if augmentation else 0
     one = max(forward + backward + (image if augmentation else 0), changing)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
-    evaluated = EVALUATION_BATCH * (image + maps1 + max(halves, maps2) + connected)
+    evaluated = evaluation_batch(device, a.channels) * (image + maps1 + max(halves, maps2) + connected)
+    on_gpu = device != "cpu"
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
-        weights=(_COPIES + _AVERAGES * averaged) * weights,
+        weights=(_COPIES + _AVERAGES * averaged + _WARM_UP * on_gpu) * weights,
         # While the numbers are drawn, there are two copies of them.
-        step=numbers + max(int(_HOLES * batch * one) + weights, numbers),
+        step=order + numbers + max(int(_HOLES * batch * one) + weights, numbers) + _LIBRARIES * on_gpu,
         evaluation=int(_HOLES * evaluated),
         saving=(_SAVED + averaged) * weights,
     )

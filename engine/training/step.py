@@ -26,15 +26,26 @@ class Step:
         self._logits: Callable[[Tensor], Tensor] = state.model
         if device.type == "cpu":
             self._logits = lambda images: training_logits(state.model, images, request.precision)
-        state.model.train()
-        for parameter in state.model.parameters():
-            parameter.grad = None  # of a step that was interrupted
+        self.begin()
 
-    def __call__(self, images: Tensor, labels: Tensor, numbers: Tensor | None, rate: float, step: int) -> Tensor:
-        """Take `step` (from 1, counted over the whole run) on a batch; returns its mean loss, in nats, on the device.
+    def begin(self) -> None:
+        """Be ready for the next step, also after an evaluation or an interrupted step."""
+        self._state.model.train()
+        for parameter in self._state.model.parameters():
+            parameter.grad = None
+
+    def __call__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        numbers: Tensor | None,
+        rate: float | Tensor,
+        share: float | Tensor = 0.0,
+    ) -> Tensor:
+        """Take a step on a batch; returns its mean loss, in nats, on the device.
 
         `images` is (B, 1, 28, 28), `labels` (B,), `numbers` what their augmentation drew, (B, drawn), `rate` the
-        learning rate.
+        learning rate, `share` that of the new weights in their average. The last two may be tensors (1,) on the device.
         """
         state = self._state
         if self._augment and numbers is not None:
@@ -44,5 +55,5 @@ class Step:
         torch.autograd.backward(loss)
         state.adam.step(rate)
         if state.average:
-            state.average.add(step)
+            state.average.add(share)
         return loss.detach()

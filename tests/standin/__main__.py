@@ -61,7 +61,8 @@ def _print(found: Findings) -> None:
     for name, problem in found.checks.items():
         print(f"{name:54}{problem or 'holds'}")
     for name, step in found.steps.items():
-        print(f"a training step of {name:35}{step.kernels} kernels, {step.waits} waits between two looks")
+        print(f"a training step of {name:35}{step.kernels} kernels")
+        print(f"waits {name:48}{step.waits} a chunk, {step.outside} more an epoch")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from engine.runs.requests import Resume
 from engine.training.events import BatchTrained, RunStarted
 from engine.training.requests import Train
 from tests.conftest import returned
+from tests.standin import chunks
 
 SMALL = Train(channels=8, hidden=32, train_size=160, batch_size=32, epochs=2, batch_norm=True)
 
@@ -120,5 +121,11 @@ CHECKS: dict[str, Callable[[str, Path], None]] = {
     "the same seed twice": same_seed,
     "resume in mid-epoch, and over the CPU": resume,
     "biases that batch norm cancels": cancelled_biases,
+    "chunks and single steps": chunks.same_as_single_steps,
+    "the state at any event": chunks.whole_at_any_event,
+    "pause and cancellation within an epoch": chunks.interrupted,
+    "from a CPU and back": chunks.from_a_cpu_and_back,
+    "divergence": chunks.diverging,
+    "several runs at once": chunks.several_at_once,
     "attacks in single precision": single_precision,
 }

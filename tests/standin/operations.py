@@ -39,7 +39,7 @@ TRAINING, VALIDATION, TEST = 700, 300, 500
 CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
 
 OF_THE_MACHINE = {
-    *("device", "device_name", "threads", "versions", "started", "run", "html", "markdown"),
+    *("device", "device_name", "threads", "versions", "started", "run", "html", "markdown", "graph"),
     *("seconds", "train_seconds", "eval_seconds", "images_per_second"),
 }
 """Fields that may differ between devices."""

@@ -6,22 +6,26 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from engine.operations import end, perform_all
 from engine.request import RequestError
 from engine.runs import recording
 from engine.runs.folder import RunFolder
+from engine.runs.together import Together
 from engine.training.loop import TrainingFailed, train
 from engine.training.memory import free_memory
 from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from tests.tui.driving import Call
+from tui.cli import runner
 from tui.cli import train as training
+from tui.cli.arguments import Output
 
 SMALL = ("train", "--epochs", "1", "--train-size", "640", "--hidden", "8", "--device", "cpu")
 
@@ -87,6 +91,49 @@ def test_one_run_that_cannot_fit_is_bad_input(call: Call) -> None:
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "2.0 GB are free in memory" in err
     assert not Path("runs").exists()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train two runs at once, as on a GPU."""
+
+    def together(requests: Sequence[Train], root: Path) -> Together:
+        several = perform_all(requests, root)
+        several._width = 2
+        return several
+
+    monkeypatch.setattr(training, "perform_all", together)
+
+
+@pytest.mark.usefixtures("at_once", "troubles")
+def test_runs_at_once_are_printed_one_after_the_other(call: Call) -> None:
+    code, out, err = call(*SMALL, "--sweep", "channels=4,3,2,1", "--json")
+    assert code == 1
+    kinds = [json.loads(line)["type"] for line in out.splitlines()]
+    assert kinds == ["RunStarted", "EpochFinished", "RunFinished", "RunStarted", "RunFailed", *kinds[:3] * 2]
+    names = [json.loads(line)["run"] for line in out.splitlines() if "RunStarted" in line]
+    assert [RunFolder(Path("runs") / name).read_record().request.channels for name in names] == [4, 3, 2, 1]
+    assert "1 of 4 runs failed:" in err
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_interrupt_stops_all_runs_at_once(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def report(request: Train, output: Output, results: Any, operation: Any) -> int:
+        if request.seed == 0:  # interrupted while both are under way
+            work = operation()
+            seen = [next(work) for _ in range(3)]
+            assert [type(event).__name__ for event in seen] == ["RunStarted", "BatchTrained", "BatchTrained"]
+            list(end(work))
+            return 130
+        return runner.report(request, output, results, operation)
+
+    monkeypatch.setattr(training, "report", report)
+    code, out, _ = call(*SMALL, "--seeds", "3")
+    assert code == 130
+    assert "run 2 of 3: seed 1\n" in out
+    assert "run 3 of 3" not in out
+    assert "stopped before the end of its first epoch" in out
+    assert [run.history().state for run in map(RunFolder, Path("runs").iterdir())] == ["stopped"] * 2
 
 
 def test_an_interrupt_between_two_runs_keeps_the_table(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

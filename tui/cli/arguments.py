@@ -50,7 +50,7 @@ class TrainOutput(FigureOutput):
     detach: bool = False
     """Train in a separate process that survives the terminal; the app can watch it."""
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
-    """Number of runs, one after the other, with random seeds from --seed upwards."""
+    """Number of runs with random seeds from --seed upwards: one after the other, on a GPU several at once."""
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
     """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
     --batch-norm both works too."""

@@ -196,6 +196,8 @@ class _People:
                     self.console.print(f"changed since the run started, so last digits may differ: {difference}")
                 for caution in event.cautions:
                     self.console.print(f"caution: {caution}", soft_wrap=True)
+                if event.graph is False:
+                    self.console.print("slower than usual: a training step could not be captured as a CUDA graph")
                 if event.resumed_from is not None:
                     done = f"after epoch {event.resumed_from}" if event.resumed_from else "in its first epoch"
                     self.console.print(f"resuming {done}")

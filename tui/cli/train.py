@@ -1,14 +1,15 @@
-"""`mnist-tui train`: one run or several in sequence, in this process or in a separate one."""
+"""`mnist-tui train`: one run or several, in this process or in a separate one."""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.event import Event, to_json
+from engine.operations import perform_all
 from engine.request import DeviceFailed, RequestError
 from engine.runs.sweeps import expand, parse_axis
 from engine.training.events import RunCancelled, RunFailed, RunStarted
@@ -62,17 +63,21 @@ def _given(words: Sequence[str]) -> dict[str, str]:
 
 
 def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
-    """Train each run in sequence, even if earlier ones fail, and list the failures at the end."""
+    """Train each run, even if earlier ones fail, and list the failures at the end.
+
+    Output is that of one run after the other, also on a GPU that trains several at once.
+    """
+    together = perform_all([request for _, request in runs], output.runs)
     failures: list[tuple[str, str, str]] = []
     refused: list[Exception] = []
     code = DONE
-    for number, (words, request) in enumerate(runs, 1):
+    for number, ((words, request), work) in enumerate(zip(runs, together, strict=True), 1):
         of = f"run {number} of {len(runs)}: {words}"
         if not output.json:
             print(f"\n{of}", flush=True)
         events: list[Event] = []
         try:
-            code = report(request, output, events)
+            code = report(request, output, events, _under_way(work))
         except KeyboardInterrupt:  # between two runs, or a second time during one; `report` handles the first
             code = INTERRUPTED
             break
@@ -93,6 +98,10 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             failures.append((words, _folder(events), last.reason if isinstance(last, RunFailed) else stopped))
         elif code:
             break
+    for index, work in together.stop():  # others that had begun
+        if not output.json:
+            print(f"\nrun {index + 1} of {len(runs)}: {runs[index][0]}", flush=True)
+        report(runs[index][1], output, None, _under_way(work))
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
         raise refused[0]  # no run could start, all for the same reason
     if failures:
@@ -104,6 +113,11 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
             "", f"{len(failures)} of {len(runs)} runs failed:", failures_table(failures), sep="\n"
         )
     return code if code not in (DONE, FAILED) else FAILED if failures else DONE
+
+
+def _under_way(work: Generator[Event, None, None]) -> Callable[..., Generator[Event, None, None]]:
+    """The operation that a request is performed by where its events come from `work`."""
+    return lambda *_: work
 
 
 def _folder(events: Sequence[Event]) -> str:

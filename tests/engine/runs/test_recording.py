@@ -120,7 +120,7 @@ def test_convolutions_of_each_epoch_are_kept(recorded: Recorded) -> None:
 
 
 def scripted_epochs(losses: list[float], models: list[float]) -> Any:
-    def train(request: Train, data: Dataset, state: Any) -> Iterator[Event]:
+    def train(request: Train, data: Dataset, state: Any, _: object) -> Iterator[Event]:
         for epoch, loss in enumerate(losses, 1):
             with torch.no_grad():
                 state.model.fc[1].bias.fill_(models[epoch - 1])

@@ -201,7 +201,7 @@ def test_a_stop_while_the_disk_is_full(tmp_path: Path, whole: RunFolder, monkeyp
 
 @pytest.mark.parametrize("disk", ["with room", "full"])
 def test_a_failure_while_an_epoch_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: str) -> None:
-    def failing(request: Train, data: Dataset, state: object) -> Iterator[Event]:
+    def failing(request: Train, data: Dataset, state: object, _: object) -> Iterator[Event]:
         for event in train(request, data, state):  # type: ignore[arg-type]
             if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 2):
                 raise TrainingFailed("it diverged")

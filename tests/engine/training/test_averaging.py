@@ -38,7 +38,7 @@ def test_with_a_constant_decay_it_is_pytorchs() -> None:
     theirs.update_parameters(model)  # the first time it copies
     for step in range(1, 6):
         disturb(model)
-        ours.add(step)
+        ours.add(ours.share(step))
         theirs.update_parameters(model)
     expected = theirs.module.state_dict()
     for key, value in ours.model.state_dict().items():
@@ -51,10 +51,10 @@ def test_the_initial_weights_are_soon_forgotten() -> None:
     average = Average(model, 0.999)
     before = model.state_dict()["conv1.0.weight"].clone()
     disturb(model)
-    average.add(1)
+    average.add(average.share(1))
     after = model.state_dict()["conv1.0.weight"]
     assert torch.allclose(average.model.state_dict()["conv1.0.weight"], (2 * before + 9 * after) / 11, rtol=1e-5)
-    average.add(100_000)
+    average.add(average.share(100_000))
     kept = (2 * before + 9 * after) / 11
     expected = 0.999 * kept + 0.001 * after
     assert torch.allclose(average.model.state_dict()["conv1.0.weight"], expected, rtol=1e-5)
