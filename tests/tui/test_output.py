@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.segment import Segment
@@ -59,6 +59,7 @@ def strip(*given: tuple[str, Style]) -> Strip:
     return Strip([Segment(text, style) for text, style in given])
 
 
+@settings(derandomize=True, max_examples=80, deadline=None)
 @given(lines)
 def test_the_shortest_changes_of_style_look_the_same(rows: list[list[tuple[str, Style]]]) -> None:
     update = LayoutUpdate([[strip(*row)] for row in rows], Region(0, 0, COLUMNS, ROWS))

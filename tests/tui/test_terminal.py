@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.request import parameters
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.training.events import RunCancelled
+from engine.training.requests import Train
 from tests.pty_app import PtyApp
 from tui.drawing.terminal import ASCII, ESCAPE_DELAY, UNICODE, colour_system, escape_delay, glyphs, prepare
 from tui.signals import LAST_RESORT
@@ -118,7 +120,7 @@ def test_a_closed_terminal_ends_the_run_in_order(tmp_path: Path) -> None:
 def test_a_terminal_that_takes_nothing_does_not_stop_training(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path) as app:
         app.wait_for("quit")
-        app.send("s" + "j" * 6)
+        app.send("s" + "j" * [each.name for each in parameters(Train) if not each.fixed].index("train_size"))
         app.wait_for("number of training images")
         app.send("4000")  # shorter epochs than with all of MNIST
         app.wait_for("takes it")

@@ -80,11 +80,11 @@ def report(
     request: Request,
     output: Output,
     results: list[Event] | None = None,
-    operation: Callable[[Request, Path], Generator[Event, None, None]] = perform,
+    operation: Callable[[Request, Path], Generator[Event, None, None]] | None = None,
     *,
     at_once: bool = False,
 ) -> int:
-    """Run `request` by `operation`, print its events and save its results; returns the exit code.
+    """Run `request`, by `operation` if given, print its events and save its results; returns the exit code.
 
     All events but progress are appended to `results`. With `at_once`, a signal ends the work in the middle of a step:
     for work that takes long steps and keeps nothing. Raises RequestError if the request cannot start.
@@ -94,7 +94,7 @@ def report(
     printer = _Lines() if output.json else _People(request)
     results = [] if results is None else results
     with interrupt.caught(), printer:
-        work = operation(request, output.runs)
+        work = (operation or perform)(request, output.runs)
         try:
             for event in work:
                 printer.print(event)
