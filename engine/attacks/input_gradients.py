@@ -6,7 +6,7 @@ The results match PyTorch's autograd, against which they are tested; a batch of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from engine.geometry import POOL
 from engine.network import pooling
 from engine.network.model import Standardise
 from engine.network.pooling import first_maxima
+from engine.network.products import product
 
 # The overloads themselves: resolving them at each call takes as long as a small layer.
 _convolution_back = torch.ops.aten.convolution_backward.default
@@ -157,29 +158,21 @@ def block(conv: nn.Conv2d) -> Block:
     return TransposedBlock(conv) if TransposedBlock.serves(conv) else ProductBlock(conv)
 
 
-class Products:
+class Connected:
     """A fully connected layer of many features: its product with a batch, and that of the backward pass."""
 
     def __init__(self, matrix: Tensor, bias: Tensor) -> None:
         """`matrix` is (outputs, inputs), `bias` (outputs,)."""
         self.matrix, self.bias = matrix.contiguous(), bias
-        # In single precision, oneDNN is up to twice as fast as the matrix library that PyTorch takes by default.
-        self.one_dnn: Callable[..., Any] | None = None
-        if matrix.dtype == torch.float32 and matrix.device.type == "cpu" and torch._C._has_mkldnn:
-            self.one_dnn = torch.ops.mkldnn._linear_pointwise.default
-            self.transposed = matrix.t().contiguous()
+        self.transposed = matrix.t().contiguous()
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(n, outputs) of `inputs` (n, inputs)."""
-        if self.one_dnn is not None:
-            return cast(Tensor, self.one_dnn(inputs, self.matrix, self.bias, "none", [], ""))
-        return torch.addmm(self.bias, inputs, self.matrix.t())
+        return product(inputs, self.matrix.t(), self.bias)
 
     def back(self, gradient: Tensor) -> Tensor:
         """(n, inputs), from a gradient (n, outputs)."""
-        if self.one_dnn is not None:
-            return cast(Tensor, self.one_dnn(gradient, self.transposed, None, "none", [], ""))
-        return gradient @ self.matrix
+        return product(gradient, self.transposed.t())
 
 
 class InputGradients:
@@ -191,7 +184,7 @@ class InputGradients:
         hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
         # Features in the order of channels-last maps, so that nothing needs to be copied.
         in_maps = hidden.weight.view(len(hidden.weight), len(self.blocks[-1].weight), -1)
-        self.hidden = Products(in_maps.transpose(1, 2).flatten(1), hidden.bias)  # (500, h * w * C)
+        self.hidden = Connected(in_maps.transpose(1, 2).flatten(1), hidden.bias)  # (500, h * w * C)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from logit gradients to image gradients."""

@@ -16,6 +16,7 @@ from torch.nn.functional import batch_norm, conv2d, max_pool2d, relu
 
 from engine.geometry import POOL
 from engine.network.model import CNN
+from engine.network.products import product
 from engine.network.requests import PrecisionName
 
 _aten = torch.ops.aten
@@ -89,31 +90,15 @@ class _ConvPoolReLU(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """A fully connected layer through the faster of the matrix libraries."""
+    """A fully connected layer through the faster of the matrix libraries, forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(inputs, weight)
-        return product(inputs, weight.t()).add_(bias)
+        return product(inputs, weight.t(), bias)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         inputs, weight = ctx.saved_tensors
         return product(gradient, weight), product(gradient.t(), inputs), gradient.sum(0)
-
-
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """The matrix product of `left` (n, k) and `right` (k, m) on a CPU, without gradients.
-
-    In single precision through oneDNN where PyTorch has it: MKL, PyTorch's choice, takes up to twice as long on
-    processors that are not Intel's.
-    """
-    if left.dtype == torch.float32 and _onednn is not None:
-        return cast(Tensor, _onednn(left, right.t(), None, "none", [], ""))
-    return left @ right
-
-
-_onednn: Any = None
-if torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise"):  # type: ignore[no-untyped-call]
-    _onednn = torch.ops.mkldnn._linear_pointwise.default
