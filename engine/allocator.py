@@ -22,6 +22,10 @@ def keep_freed_memory() -> bool:
     Does nothing without glibc; returns whether it had an effect.
     """
     # Older versions accept no threshold above 32 MB; without one, the other two settings would only make it worse.
+    return _ours()
+
+
+def _ours() -> bool:
     return _limits(1 << 30, 2**31 - 1) or _limits(32 << 20, 2**31 - 1)
 
 
@@ -46,7 +50,7 @@ def as_glibc_adapts() -> Iterator[None]:
         yield
     finally:
         if ours:
-            _limits(1 << 30, 2**31 - 1)
+            _ours()
 
 
 def give_back_freed_memory() -> None:

@@ -21,6 +21,7 @@ from engine.benchmark.timing import by_turns, seconds
 from engine.data.datasets import Split
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.loaded import LoadedNetwork, load_network
+from engine.network.gpu import as_pytorch_does
 from engine.network.requests import Inspect
 from engine.plotting import import_matplotlib
 
@@ -52,7 +53,7 @@ def measure_occlusion(
     captum = Occlusion(lambda images: theirs(images)[1])
 
     def by_notebook() -> None:
-        with as_glibc_adapts():
+        with as_glibc_adapts(), as_pytorch_does(device):
             notebook.occlusion_fixed(theirs, image, label, size, settings.stride)
 
     def by_captum(at_once: int) -> None:
@@ -99,7 +100,7 @@ def measure_noise(
     starts = noise(range(10), 0).to(device)
 
     def by_notebook(steps: int) -> None:
-        with as_glibc_adapts():
+        with as_glibc_adapts(), as_pytorch_does(device):
             for digit in range(10):
                 start = starts[digit : digit + 1].clone().requires_grad_()
                 notebook.non_targeted_attack(theirs, start, digit, steps)
@@ -137,7 +138,7 @@ def measure_gallery(
     images = [test.images[i : i + 1] for i in request.indices if int(test.labels[i]) != request.target]
 
     def by_notebook() -> None:
-        with as_glibc_adapts():
+        with as_glibc_adapts(), as_pytorch_does(device):
             for image in images:
                 notebook.targeted_attack(theirs, image, request.target, request.steps)
 

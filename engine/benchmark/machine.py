@@ -12,7 +12,7 @@ from torch.nn.functional import conv2d
 from engine.benchmark.effort import Effort
 from engine.benchmark.events import Measurement
 from engine.benchmark.timing import Work, by_turns, seconds
-from engine.network.gpu import check_precision, precision
+from engine.network.gpu import bf16_pays, check_precision, tf32
 from engine.network.requests import PrecisionName
 from engine.request import RequestError
 
@@ -51,8 +51,10 @@ _MAKERS: dict[str, Callable[[int, torch.dtype, torch.device], _Operation]] = {
 
 
 def precisions(device: torch.device) -> Iterator[PrecisionName]:
-    """The precisions that `device` can train in."""
+    """The precisions that `device` can train in, bf16 only where it pays."""
     for name in get_args(PrecisionName):
+        if name == "bf16" and not bf16_pays(device):
+            continue
         try:
             check_precision(name, device)
         except RequestError:
@@ -60,17 +62,12 @@ def precisions(device: torch.device) -> Iterator[PrecisionName]:
         yield name
 
 
-def rate_names(device: torch.device) -> list[str]:
-    """The precisions of the rates: those of training, and bf16."""
-    return list(dict.fromkeys([*precisions(device), "bf16"]))
-
-
 @torch.inference_mode()
 def measure_rates(effort: Effort, device: torch.device) -> Generator[float, None, list[Measurement]]:
     """The rates of matrix products and convolutions in each precision."""
     operations = {}
     for kind in _MAKERS:
-        for name in rate_names(device):
+        for name in precisions(device):
             operations[kind, name] = _sized(kind, name, device)
     works = {f"{kind} {name}": each.work for (kind, name), each in operations.items()}
     times = yield from by_turns(works, effort.machine / 2, effort, device)  # finding the sizes takes the other half
@@ -92,15 +89,15 @@ def _sized(kind: str, name: str, device: torch.device) -> _Operation:
     size, largest = SIZES[kind]
     while True:
         found = _MAKERS[kind](size, dtype, device)
-        work = _in_tf32(found.work, device) if name == "tf32" else found.work
+        work = _in_tf32(found.work) if name == "tf32" else found.work
         if size >= largest or min(seconds(work, device) for _ in range(2)) >= LONG:
             return _Operation(work, found.operations)
         size *= 2
 
 
-def _in_tf32(work: Work, device: torch.device) -> Work:
+def _in_tf32(work: Work) -> Work:
     def inside() -> None:
-        with precision("tf32", device):
+        with tf32("tf32"):
             work()
 
     return inside

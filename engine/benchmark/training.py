@@ -26,11 +26,12 @@ from engine.benchmark.machine import best_rate, precisions
 from engine.benchmark.timing import synchronise
 from engine.data.datasets import MNIST_SHA256, Dataset, load_mnist_file
 from engine.inspection.layers import layer_summaries
+from engine.network.gpu import as_pytorch_does
 from engine.network.model import seeded_cnn
 from engine.network.requests import PrecisionName
 from engine.paths import asset
 from engine.training.events import BatchTrained
-from engine.training.loop import train
+from engine.training.loop import prepared, train
 from engine.training.requests import Train
 from engine.training.state import TrainingState
 
@@ -91,7 +92,7 @@ def notebooks_epoch(sets: Sets, batch_norm: bool, images: int, device: torch.dev
         _Clocked(DataLoader(Subset(data, range(size)), batch_size=BATCH, shuffle=shuffle), device)
         for data, size, shuffle in zip(sets, sizes, (True, True, False), strict=True)
     )
-    with as_glibc_adapts():
+    with as_glibc_adapts(), as_pytorch_does(device):
         model = notebook.network(batch_norm).to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
         notebook.train(train_loader, val_loader, test_loader, model, optimizer, nn.CrossEntropyLoss(), 1)
@@ -116,9 +117,10 @@ def our_epoch(data: Dataset, batch_norm: bool, images: int, precision: Precision
     sizes = {"train": images, "val": images // 5, "test": images // 5}
     part = dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})
     state = TrainingState.fresh(request, device)
+    chunks = prepared(request, part, state)  # on a GPU: a warm-up and a capture, once a run
     synchronise(device)
     began = trained = perf_counter()
-    for event in train(request, part, state):
+    for event in train(request, part, state, chunks):
         if isinstance(event, BatchTrained):
             trained = perf_counter()
     synchronise(device)

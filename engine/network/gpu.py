@@ -112,17 +112,45 @@ def compute_exactly() -> None:
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
 
 
-def precision(name: PrecisionName, device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """A context in which matrix products and convolutions of float32 are computed in `name` on a GPU.
+def tf32(name: PrecisionName) -> contextlib.AbstractContextManager[None]:
+    """A context in which a GPU computes products and convolutions of float32 in TF32 if `name` is that.
 
-    TF32 keeps 10 of the 23 mantissa bits of the factors, bf16 (by autocast) 7. The setting of TF32 is global, so only
-    one thread at a time may compute. On a CPU nothing changes: its kernels are told the precision.
+    TF32 keeps 10 of the 23 mantissa bits of the factors. The setting is global, so only one thread at a time may
+    compute.
     """
-    if name == "tf32":
-        return _tf32()
+    return _tf32() if name == "tf32" else contextlib.nullcontext()
+
+
+def autocast(name: PrecisionName, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """A context in which a GPU computes the forward pass in bf16 if `name` is that: factors of 7 mantissa bits.
+
+    The backward pass, outside of it, has the precision of the forward pass. On a CPU nothing changes: its kernels are
+    told the precision.
+    """
     if name == "bf16" and device.type != "cpu":
         return cast(contextlib.AbstractContextManager[None], torch.autocast(device.type, torch.bfloat16))
     return contextlib.nullcontext()
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Whether bf16 is faster than fp32 on `device`: elsewhere it is emulated, up to hundreds of times slower."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= _AMPERE
+    return "AVX512" in torch.backends.cpu.get_cpu_capability()
+
+
+@contextlib.contextmanager
+def as_pytorch_does(device: torch.device) -> Iterator[None]:
+    """PyTorch's own choice of precision and algorithms on a GPU, for the code of others that is measured."""
+    if device.type != "cuda":
+        yield
+        return
+    torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+    torch.backends.cudnn.deterministic = False
+    try:
+        yield
+    finally:
+        compute_exactly()
 
 
 def check_precision(name: PrecisionName, device: torch.device) -> None:
@@ -135,7 +163,7 @@ def check_precision(name: PrecisionName, device: torch.device) -> None:
 
 def precision_modes(name: PrecisionName = "fp32") -> dict[str, str]:
     """CUDA's modes for float32 in a run whose precision is `name`: `ieee`, `tf32`, or `none` for its default."""
-    with _tf32() if name == "tf32" else contextlib.nullcontext():
+    with tf32(name):
         return {
             "cuda products": torch.backends.cuda.matmul.fp32_precision,
             "cudnn convolutions": torch.backends.cudnn.conv.fp32_precision,  # type: ignore[attr-defined]

@@ -33,7 +33,7 @@ def training_logits(model: CNN, images: Tensor, precision: PrecisionName = "fp32
     """
     if precision == "bf16":
         with torch.autocast("cpu", torch.bfloat16):
-            return cast(Tensor, model(images))
+            return cast(Tensor, model(images)).float()
     maps = _block(model.conv2, _block(model.conv1, model.inputs(images)))
     hidden = _Linear.apply(maps.flatten(1), model.fc[1].weight, model.fc[1].bias)
     for layer in model.fc[2:]:
@@ -90,7 +90,7 @@ class _ConvPoolReLU(torch.autograd.Function):
 
 
 class _Linear(torch.autograd.Function):
-    """A fully connected layer through the faster of the matrix libraries, forward and backward."""
+    """A fully connected layer through oneDNN."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Matrix products through the faster of the libraries that PyTorch brings."""
+"""Matrix products through oneDNN instead of MKL."""
 
 from __future__ import annotations
 

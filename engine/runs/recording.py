@@ -20,7 +20,7 @@ from engine.event import Cancelled, Event, PauseAsked
 from engine.libraries import not_loaded
 from engine.network.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
 from engine.network.devices import choose_device, device_name, set_threads, versions
-from engine.network.gpu import check_precision, failure, out_of_memory
+from engine.network.gpu import bf16_pays, check_precision, failure, out_of_memory
 from engine.network.machine import description
 from engine.network.model import count_parameters
 from engine.paths import cautions
@@ -180,7 +180,9 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
             folder.append(failed)
         if not reason:
             raise
-        yield from late
+        for event in late:
+            with contextlib.suppress(PauseAsked, Cancelled):  # it ends anyway, and says why
+                yield event
         yield failed
 
 
@@ -247,7 +249,9 @@ class _Run:
         if not self.state.epoch and not self.state.sums.step:
             return
         last = self.history.epochs[-1] if self.history.epochs else None
-        save_tensors(self.folder.state_file, self.state.tensors(), self._metadata(last, self.history.best))
+        tensors = self.state.tensors()
+        if all(bool(value.isfinite().all()) for value in tensors.values()):  # else it diverged: the last state stays
+            save_tensors(self.folder.state_file, tensors, self._metadata(last, self.history.best))
 
     def _metadata(self, last: EpochFinished | None, best: EpochFinished | None) -> dict[str, str]:
         """The metadata of a state file."""
@@ -319,6 +323,12 @@ class _Run:
 
         self.writer.begin(write)
 
+    def _slow(self) -> list[str]:
+        """That the precision is slow here, if it is."""
+        if self.request.precision == "bf16" and not bf16_pays(self.device):
+            return [f"bf16 is far slower than fp32 on this {self.device.type.upper()}: use --precision fp32"]
+        return []
+
     def _started(self, graph: bool | None) -> RunStarted:
         data = self.data
         return RunStarted(
@@ -333,7 +343,7 @@ class _Run:
             image_shape=data.image_shape,
             parameters=count_parameters(self.state.model),
             started=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-            cautions=cautions(self.folder.path),
+            cautions=(*cautions(self.folder.path), *self._slow()),
             graph=graph,
             resumed_from=None if self._before is None else self.state.epoch,
             differences=() if self._before is None else _differences(self._before, self.record),

@@ -28,7 +28,7 @@ _STREAM = 2
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The largest changes of an image, each drawn uniformly between its negative and itself."""
+    """The changes of an image: the largest, drawn uniformly from its negative to itself, and a deviation."""
 
     shift: int
     """Pixels, along each side."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from engine.network.gpu import precision
+from engine.network.gpu import autocast, tf32
 from engine.network.kernels import training_logits
 from engine.training.augmentation import Augmentation
 from engine.training.requests import Train
@@ -50,9 +50,10 @@ class Step:
         state = self._state
         if self._augment and numbers is not None:
             images = self._augment(images, numbers)
-        with precision(self._precision, images.device):
-            loss = cross_entropy(self._logits(images), labels, label_smoothing=self._smoothing)
-        torch.autograd.backward(loss)
+        with tf32(self._precision):
+            with autocast(self._precision, images.device):
+                loss = cross_entropy(self._logits(images), labels, label_smoothing=self._smoothing)
+            torch.autograd.backward(loss)
         state.adam.step(rate)
         if state.average:
             state.average.add(share)

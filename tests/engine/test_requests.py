@@ -141,6 +141,7 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     *((kind, field, value) for kind in (Occlude, Attribute) for field, value in EXPLAINING),
     *((kind, field, value) for kind in QUESTIONS for field, value in READING),
     (Occlude, "average", -1),
+    (Occlude, "exact", 1),
     (Occlude, "average", 10_001),
     (Attribute, "method", "lime"),
     (Attribute, "steps", 0),

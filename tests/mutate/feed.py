@@ -148,7 +148,8 @@ def run(path: Path, root: Path, unharmed: Plain) -> bool:
 
 def state(path: Path, root: Path, unharmed: Plain) -> bool:
     """Resume a run whose state is damaged: it must resume only if each tensor has its shape and type."""
-    went_on, there = _resumed(root), numbers_in(path)
+    there = numbers_in(path)  # before, since a run that goes on writes it anew
+    went_on = _resumed(root)
     if not went_on or there is None:
         return went_on
     shapes, wanted = (Counter(shape for shape, _ in each.elements()) for each in (there, unharmed))

@@ -44,9 +44,12 @@ class PseudoTerminal:
         env = keep | {"TERM": "xterm-256color", "COLORTERM": "truecolor"} | dict(environment or {})
         self.pid, self.fd = pty.fork()
         if self.pid == 0:  # the child
-            os.chdir(cwd)
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            os.execvpe(program[0], list(program), env)
+            try:
+                os.chdir(cwd)
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
+                os.execvpe(program[0], list(program), env)
+            finally:  # the program could not be started: this copy of the process must do nothing else
+                os._exit(127)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def __enter__(self) -> Self:
