@@ -74,7 +74,7 @@ def in_app(cwd: Path, size: int) -> tuple[float, float]:
         seconds = app.count_until(lambda: events.read_bytes().count(b"EpochFinished") == 2)
         rate = (app.received - received) / seconds
         app.count_until(lambda: b"RunFinished" in events.read_bytes())
-        app.wait_for("r trains another")  # until the app has heard of it, q asks
+        app.read(1.0, emulate=False)  # until the app has heard of it, q asks
         app.send("q")
         app.wait()
     return seconds, rate
