@@ -86,6 +86,21 @@ def test_single_precision_loses_no_more_than_the_modules_do(mnist: Dataset, batc
 
 
 @both_variants
+def test_bf16_is_near_and_its_loss_is_in_single_precision(mnist: Dataset, batch_norm: bool) -> None:
+    model = twins({}, batch_norm)[0].float()
+    images, labels = mnist.train.images[:64], mnist.train.labels[:64]
+    exact, rounded = training_logits(model, images), training_logits(model, images, "bf16")
+    assert rounded.dtype == torch.float32
+    assert (rounded - exact).norm() <= 0.05 * exact.norm()
+    mine, true = gradients(model, rounded, labels), gradients(model, exact, labels)
+    for name in ("conv1.0.weight", "conv2.0.weight", "fc.1.weight"):
+        rough, fine = mine[name], true[name]
+        assert rough is not None
+        assert fine is not None
+        assert (rough - fine).norm() <= 0.3 * fine.norm(), name
+
+
+@both_variants
 @architectures
 def test_inference_network_is_the_model(mnist: Dataset, fields: dict[str, Any], batch_norm: bool) -> None:
     model, untouched = twins(fields, batch_norm)

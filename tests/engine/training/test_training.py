@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine.benchmark import notebook
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.batches import EVALUATION_BATCH
+from engine.network.gpu import precision_modes
 from engine.network.model import seeded_cnn
 from engine.training.adam import Adam
 from engine.training.evaluation import evaluate
@@ -19,6 +20,7 @@ from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.loop import TrainingFailed, train
 from engine.training.requests import Train
 from engine.training.state import RUNNING_POINTS, Sums, TrainingState
+from engine.training.step import Step
 from tests.conftest import returned
 
 pytestmark = pytest.mark.numeric
@@ -246,3 +248,15 @@ def test_biases_that_batch_norm_cancels_stay_as_they_were_drawn(small: Dataset) 
     assert all(torch.equal(one, other) for one, other in zip(cancelled, fresh.cancelled_biases(), strict=True))
     assert not torch.equal(weights(state)["fc.4.bias"], fresh.state_dict()["fc.4.bias"])
     assert not seeded_cnn(Train(), 0).cancelled_biases()
+
+
+def test_tf32_covers_the_backward_pass(small: Dataset) -> None:
+    request = Train(precision="tf32", batch_size=8)
+    state = TrainingState.fresh(request, CPU)
+    modes: list[str] = []
+    dict(state.model.named_parameters())["fc.1.weight"].register_hook(
+        lambda _: modes.append(precision_modes()["cuda products"])
+    )
+    Step(request, state, CPU)(small.train.images[:8], small.train.labels[:8], None, 1e-3)
+    assert modes == ["tf32"]
+    assert precision_modes()["cuda products"] != "tf32"
