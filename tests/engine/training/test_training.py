@@ -254,9 +254,8 @@ def test_tf32_covers_the_backward_pass(small: Dataset) -> None:
     request = Train(precision="tf32", batch_size=8)
     state = TrainingState.fresh(request, CPU)
     modes: list[str] = []
-    dict(state.model.named_parameters())["fc.1.weight"].register_hook(
-        lambda _: modes.append(precision_modes()["cuda products"])
-    )
+    weight = dict(state.model.named_parameters())["fc.1.weight"]
+    weight.register_hook(lambda _: modes.append(precision_modes()["cuda products"]))  # type: ignore[no-untyped-call]
     Step(request, state, CPU)(small.train.images[:8], small.train.labels[:8], None, 1e-3)
     assert modes == ["tf32"]
     assert precision_modes()["cuda products"] != "tf32"
