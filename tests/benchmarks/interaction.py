@@ -151,7 +151,7 @@ def _press(app: PtyApp, presses: int, key: str, back: str, arrived: Callable[[by
 
 
 def _said(delays: Sequence[float]) -> str:
-    quick, most = statistics.median(delays), delays[max(0, len(delays) * 95 // 100 - 1)]
+    quick, most = statistics.median(delays), delays[-(-len(delays) * 95 // 100) - 1]
     return f"median {quick:3.0f} ms  95 % {most:3.0f} ms  worst {delays[-1]:3.0f} ms"
 
 
