@@ -1,4 +1,14 @@
-"""Recipes: named sets of the fields of a training request, to begin from or to keep."""
+"""Recipes: named sets of the fields of a training request, to begin from or to keep.
+
+Test accuracy after the last epoch, and seconds from the first step to the last without evaluation: mean, standard
+deviation and 95 % interval of the mean over seeds from 0 on. Two cores of an AMD EPYC (Zen 4), PyTorch 2.14:
+
+`train --recipe fast --seeds 10`: 99.234 % (0.056; 99.194 to 99.274), 6.96 s (0.53; 6.58 to 7.34).
+`train --recipe accurate --seeds 5`: 99.606 % (0.024; 99.576 to 99.636), 314 s (50; 252 to 375).
+
+Every choice was made on the validation images. With label smoothing the validation loss is lowest before the end, so
+the latest weights of `accurate` are better than those that it chooses (99.494 %, 0.099).
+"""
 
 from __future__ import annotations
 
