@@ -105,8 +105,8 @@ def test_the_table_fits_80_columns(finished: BenchFinished) -> None:
         console.print(results(finished))
     text = capture.get()
     assert max(map(len, text.splitlines())) <= 80
-    for row in finished.rows:
-        assert row.name in text
+    for row in finished.rows:  # wide numbers break a name into lines
+        assert all(word in text for word in row.name.split())
     assert "notebook's" in text
     assert "Captum's" in text
 
@@ -128,9 +128,10 @@ def test_the_picture_has_every_comparison_and_all_of_it_is_on_the_page(finished:
 def test_the_readmes_table_has_the_rows_of_the_benchmark(finished: BenchFinished) -> None:
     wanted = bench_table.wanted(finished.rows)
     assert list(bench_table.rows_of(bench_table.table(finished))) == wanted
-    written = bench_table.between_markers(bench_table.README.read_text(encoding="utf-8"))
-    if written:
-        assert list(bench_table.rows_of(written)) == wanted
+    written = list(bench_table.rows_of(bench_table.between_markers(bench_table.README.read_text(encoding="utf-8"))))
+    assert [row for row in written if row in wanted] == wanted
+    # Only the full form times the recipe, and only some processors have bf16.
+    assert all(precision == "bf16" for _, _, precision, _, _ in (row for row in written if row not in wanted))
 
 
 def test_the_readmes_table_is_replaced_between_its_markers(finished: BenchFinished) -> None:
