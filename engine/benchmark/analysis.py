@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from engine.allocator import as_glibc_adapts
 from engine.attacks.attack import attack
 from engine.attacks.noise import noise
 from engine.attacks.requests import AnyAttack, AttackNoise, AttackTargeted
@@ -17,11 +16,10 @@ from engine.attribution.requests import Occlude
 from engine.benchmark import notebook
 from engine.benchmark.effort import VARIANTS, Effort
 from engine.benchmark.events import Measurement
-from engine.benchmark.timing import by_turns, seconds
+from engine.benchmark.timing import as_others_do, by_turns, seconds
 from engine.data.datasets import Split
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.loaded import LoadedNetwork, load_network
-from engine.network.gpu import as_pytorch_does
 from engine.network.requests import Inspect
 from engine.plotting import import_matplotlib
 
@@ -53,7 +51,7 @@ def measure_occlusion(
     captum = Occlusion(lambda images: theirs(images)[1])
 
     def by_notebook() -> None:
-        with as_glibc_adapts(), as_pytorch_does(device):
+        with as_others_do(device):
             notebook.occlusion_fixed(theirs, image, label, size, settings.stride)
 
     def by_captum(at_once: int) -> None:
@@ -100,7 +98,7 @@ def measure_noise(
     starts = noise(range(10), 0).to(device)
 
     def by_notebook(steps: int) -> None:
-        with as_glibc_adapts(), as_pytorch_does(device):
+        with as_others_do(device):
             for digit in range(10):
                 start = starts[digit : digit + 1].clone().requires_grad_()
                 notebook.non_targeted_attack(theirs, start, digit, steps)
@@ -138,7 +136,7 @@ def measure_gallery(
     images = [test.images[i : i + 1] for i in request.indices if int(test.labels[i]) != request.target]
 
     def by_notebook() -> None:
-        with as_glibc_adapts(), as_pytorch_does(device):
+        with as_others_do(device):
             for image in images:
                 notebook.targeted_attack(theirs, image, request.target, request.steps)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from time import perf_counter
 
 import torch
 
+from engine.allocator import as_glibc_adapts
 from engine.benchmark.effort import Effort
+from engine.network.gpu import as_pytorch_does
 
 Work = Callable[[], object]
 
@@ -16,6 +19,13 @@ def synchronise(device: torch.device) -> None:
     """Wait until `device` has done all that it was given: only then a clock may be read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+@contextmanager
+def as_others_do(device: torch.device) -> Iterator[None]:
+    """The settings of memory and precision that the notebook's code has by itself, not those of this program."""
+    with as_glibc_adapts(), as_pytorch_does(device):
+        yield
 
 
 def seconds(work: Work, device: torch.device) -> float:

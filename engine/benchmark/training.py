@@ -18,15 +18,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, random_split
 
-from engine.allocator import as_glibc_adapts
 from engine.benchmark import notebook
 from engine.benchmark.effort import VARIANTS, Effort
 from engine.benchmark.events import REACHED, Measurement
 from engine.benchmark.machine import best_rate, precisions
-from engine.benchmark.timing import synchronise
+from engine.benchmark.timing import as_others_do, synchronise
 from engine.data.datasets import MNIST_SHA256, Dataset, load_mnist_file
 from engine.inspection.layers import layer_summaries
-from engine.network.gpu import as_pytorch_does
 from engine.network.model import seeded_cnn
 from engine.network.requests import PrecisionName
 from engine.paths import asset
@@ -92,7 +90,7 @@ def notebooks_epoch(sets: Sets, batch_norm: bool, images: int, device: torch.dev
         _Clocked(DataLoader(Subset(data, range(size)), batch_size=BATCH, shuffle=shuffle), device)
         for data, size, shuffle in zip(sets, sizes, (True, True, False), strict=True)
     )
-    with as_glibc_adapts(), as_pytorch_does(device):
+    with as_others_do(device):
         model = notebook.network(batch_norm).to(device)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
         notebook.train(train_loader, val_loader, test_loader, model, optimizer, nn.CrossEntropyLoss(), 1)

@@ -76,7 +76,11 @@ def changed_values(name: RecipeName, values: Mapping[str, Any]) -> tuple[str, ..
 
 def changed(request: Train) -> tuple[str, ...]:
     """The fields of `request` that differ from those of its recipe."""
-    return changed_values(request.recipe, {field: getattr(request, field) for field in FIELDS})
+    return changed_values(request.recipe, _values(request))
+
+
+def _values(request: Train) -> dict[str, Any]:
+    return {field: getattr(request, field) for field in FIELDS}
 
 
 def words_of(name: RecipeName, values: Mapping[str, Any]) -> str:
@@ -86,7 +90,7 @@ def words_of(name: RecipeName, values: Mapping[str, Any]) -> str:
 
 def recipe_words(request: Train) -> str:
     """The recipe of `request` as shown to the user: `fast`, or `fast, changed`."""
-    return f"{request.recipe}, changed" if changed(request) else request.recipe
+    return words_of(request.recipe, _values(request))
 
 
 NAMES: tuple[RecipeName, ...] = get_args(RecipeName)

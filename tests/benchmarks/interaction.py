@@ -24,10 +24,9 @@ from engine.request import parameters
 from engine.training.requests import Train
 from tests.benchmarks.startup import PROGRAM
 from tests.pty_app import PtyApp
+from tui.cli.app_speed import HINT, LOGARITHMIC, slow
 from tui.keys import SCREENS
 
-LOGARITHMIC = b" log"
-"""What arrives when the loss axis becomes logarithmic."""
 KEYS = {
     "2": ("j", "k"),
     "3": ("l", "h"),
@@ -42,8 +41,6 @@ SETTLED = 2.0
 """Seconds after which a screen has its results."""
 RUN_ROWS = 3
 """More rows of the list of runs than the progress of a run changes."""
-HINT = 22
-"""Number of leading characters of a help text that are never wrapped and that tell all fields apart."""
 
 
 def headless(cwd: Path, size: int) -> float:
@@ -151,7 +148,7 @@ def _press(app: PtyApp, presses: int, key: str, back: str, arrived: Callable[[by
 
 
 def _said(delays: Sequence[float]) -> str:
-    quick, most = statistics.median(delays), delays[-(-len(delays) * 95 // 100) - 1]
+    quick, most = statistics.median(delays), slow(delays)
     return f"median {quick:3.0f} ms  95 % {most:3.0f} ms  worst {delays[-1]:3.0f} ms"
 
 
