@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.style import Style
 from textual.theme import Theme
+
+from engine.words import shortened
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -74,6 +77,11 @@ LIGHT = Theme(
 THEMES = (DARK, LIGHT)
 SERIES = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
 """The colours of curves that have no role, in order: in figures, these are the same colours of Okabe and Ito."""
+
+
+def no_theme(name: str, known: Iterable[str]) -> str:
+    """What to say of a theme that does not exist."""
+    return f"there is no theme {shortened(name)!r}: choose one of {', '.join(sorted(known))}"
 
 
 def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:
