@@ -136,7 +136,8 @@ class MnistTui(SturdyApp):
     def on_unmount(self) -> None:
         """Keep for the next session what this one has ended with."""
         state = self.workspace.state
-        state.screen = self.current_mode
+        if self.current_mode != self.DEFAULT_MODE:
+            state.screen = self.current_mode
         if self.theme != self._began_with:
             state.theme = self.theme
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from textual.binding import Binding
 from textual.dom import DOMNode
-from textual.keys import Keys, _character_to_key, key_to_character
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, _character_to_key, key_to_character
 
 from engine.request import RequestError
 from engine.words import shortened
@@ -21,8 +21,8 @@ MOVING = frozenset({"up", "down", "left", "right", "h", "j", "k", "l", "pageup",
 """Keys that move the cursor."""
 TAKEN = dict.fromkeys(MOVING, "moving the cursor") | {"ctrl+c": "copying", "ctrl+q": "quitting"}
 """Keys that no command can have, and what they are for."""
-NAMED = frozenset(key.value for key in Keys if not key.value.startswith("<")) | {"space"}
-"""The names of keys that type no character, with and without modifiers."""
+NAMED = frozenset(key.value for key in Keys if not key.value.startswith("<")) | {*KEY_NAME_REPLACEMENTS.values()}
+"""The names of keys that type no character, with and without modifiers, and Textual's own names of those that do."""
 ALIASES = {"esc": "escape", "return": "enter", "del": "delete", "page_up": "pageup", "page_down": "pagedown"}
 
 
@@ -94,7 +94,7 @@ def _pages(command: Command, screen: str) -> tuple[str, ...]:
 def _changed(command: Command, path: Sequence[str], key: str) -> Iterator[Command]:
     """`command` with another key where the path names it: on all its screens, on one, or on a page of one."""
     where = path[:-1]
-    if ".".join(path) not in names(command):
+    if command.name != path[-1] or ".".join(path) not in names(command):
         yield command
         return
     if not where:
@@ -123,12 +123,13 @@ def key_name(text: str) -> str:
     """
     name = f"ctrl+{text[1:]}" if len(text) > 1 and text.startswith("^") else text
     *modifiers, last = name.split("+") if len(name) > 1 and not name.endswith("+") else [name]
-    if len(last) == 1:
-        last = _character_to_key(last) if last.isprintable() and last != " " else "space" if last == " " else ""
+    typed = len(last) == 1 and last.isprintable()
+    if typed:
+        last = "space" if last == " " else _character_to_key(last.lower() if modifiers else last)
     else:
         last = ALIASES.get(last.lower(), last.lower())
     name = "+".join([*(each.lower() for each in modifiers), last])
-    known = name in NAMED or last in NAMED or key_to_character(last) is not None
+    known = typed or name in NAMED or last in NAMED or (len(last) > 1 and key_to_character(last) is not None)
     if not known or not set(modifiers) <= {"ctrl", "shift", "alt", "super"}:
         raise RequestError(f"{shortened(text)!r} is no key: write it as r, R, ?, f5, ctrl+r or enter")
     if name in TAKEN:
@@ -139,12 +140,17 @@ def key_name(text: str) -> str:
 def _check(found: KeyMap) -> None:
     """Raise RequestError where two commands of a page have the same key."""
     for screen in (mode for _, _, mode in SCREENS):
-        for one, other in combinations(found.commands(screen), 2):
-            shared = set(one.bound) & set(other.bound)
-            together = {*one.pages} & {*other.pages} & {*PAGES.get(screen, ())} or not (one.pages and other.pages)
-            if shared and together and one.name != other.name:
-                key = shown_key(min(shared))
-                raise RequestError(f"{key} would be both {_full(one, screen)} and {_full(other, screen)}")
+        by_key: dict[str, list[Command]] = {}
+        for command in found.commands(screen):
+            for key in command.bound:
+                by_key.setdefault(key, []).append(command)
+        for key, sharing in by_key.items():
+            for one, other in combinations(sharing, 2):
+                apart = one.pages and other.pages and not {*_pages(one, screen)} & {*_pages(other, screen)}
+                if one.name != other.name and not apart:
+                    raise RequestError(
+                        f"{shown_key(key)} would be both {_full(one, screen)} and {_full(other, screen)}"
+                    )
 
 
 def _full(command: Command, screen: str) -> str:

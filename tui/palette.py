@@ -112,6 +112,8 @@ class Palette(Provider):
         """The screens, and the actions of the other screens."""
         for key, title, mode in SCREENS:
             yield Entry(f"screen {key} {title}", f"go to {title}", partial(self.app.switch_mode, mode))
+        for name in sorted(self.app.available_themes):
+            yield Entry(f"theme {name}", "use this theme", partial(setattr, self.app, "theme", name))
         for key, title, mode in SCREENS:
             for command in self._key_map.commands(mode) if mode != self._mode else ():
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):

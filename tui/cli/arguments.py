@@ -17,7 +17,6 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from engine.request import Request, RequestError, parameters
 from tui.cli.given import runs_folder
-from tui.settings.file import load
 
 R = TypeVar("R", bound=Request)
 O = TypeVar("O", bound="Output")  # noqa: E741
@@ -34,7 +33,7 @@ class Output:
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
-    runs: Path = dataclasses.field(default_factory=lambda: runs_folder(load(), warn=True))
+    runs: Path = dataclasses.field(default_factory=runs_folder)
     """Folder that holds the run folders."""
     settings: File = None
     """Settings to use instead of yours; also the variable MNIST_TUI_SETTINGS."""

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.request import RequestError
-from engine.words import shown
-from tui.settings.file import VARIABLE, Loaded
+from tui.settings.file import VARIABLE, load
 
 _OPTION = "--settings"
 
@@ -50,11 +49,12 @@ def settings_option(words: Sequence[str]) -> Iterator[list[str]]:
             os.environ[VARIABLE] = before
 
 
-def runs_folder(loaded: Loaded, *, warn: bool = False) -> Path:
-    """The folder of runs in the settings; with `warn`, what of the settings cannot be used is said on standard error.
+def runs_folder() -> Path:
+    """The folder of runs in the settings; a relative one is one of the working directory."""
+    return Path(os.path.expanduser(load().settings.runs))  # noqa: PTH111 (pathlib's raises where there is no home)
 
-    A relative folder is one of the working directory.
-    """
-    if warn and loaded.notice:
-        print(f"mnist-tui: {shown(loaded.notice)}", file=sys.stderr)
-    return Path(os.path.expanduser(loaded.settings.runs))  # noqa: PTH111 (pathlib's raises where there is no home)
+
+def warn() -> None:
+    """Say on standard error what of the settings cannot be used; the defaults stand in for that."""
+    if words := load().notice:
+        print(f"mnist-tui: {words}", file=sys.stderr)

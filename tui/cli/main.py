@@ -32,7 +32,7 @@ from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
-from tui.cli.given import runs_folder, settings_option
+from tui.cli.given import runs_folder, settings_option, warn
 from tui.cli.hidden import hidden
 from tui.settings.file import Loaded, load
 from tui.settings.state import copied, recall, remember
@@ -176,6 +176,7 @@ def run(argv: list[str]) -> int:
 def _command(word: str, arguments: list[str]) -> int:
     from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
 
+    warn()
     wanted = COMMANDS[word].request
     if wanted is Train:
         from tui.cli.train import train
@@ -196,7 +197,7 @@ def _command(word: str, arguments: list[str]) -> int:
 def _open(arguments: list[str]) -> int:
     """Open the app on the run or file that the arguments name."""
     loaded, words = load(), []
-    root = runs_folder(loaded)
+    root = runs_folder()
     rest = iter(arguments)
     for word in rest:
         name, equals, value = word.partition("=")
@@ -238,7 +239,7 @@ def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
         before = copied(state)
         app = MnistTui(root, run, file, loaded, state)
         code = app.run()
-        remember(before, state)
+        remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()
     code = (app.return_code or 0) if code is None else code

@@ -15,8 +15,8 @@ from engine.words import shown
 from tui.cli.exit_codes import BAD_INPUT, DONE
 from tui.settings.edit import Value, changed
 from tui.settings.file import VARIABLE, Loaded, load, settings_path, understood, unknown, write
-from tui.settings.state import recall, state_path, writable
-from tui.settings.values import FIELDS, KEYS, Settings, choices, parse, shown_value
+from tui.settings.state import LOOKS, recall, state_path, writable
+from tui.settings.values import KEYS, Settings, choices, fields, parse, shown_value
 
 USAGE = f"""\
 usage: mnist-tui settings [NAME=VALUE ...] [--unset NAME ...] [--keys] [--json] [--settings FILE]
@@ -39,8 +39,6 @@ options:
   --json           print all of it as JSON
   --settings FILE  another file; also the variable {VARIABLE}
 """
-REMEMBERED = ("theme", "screen", "pictures", "colours")
-"""Settings whose values are remembered from the last session unless the file gives them."""
 
 
 def settings(arguments: Sequence[str]) -> int:
@@ -88,13 +86,13 @@ def _changes(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
 
 def _known(name: str) -> str:
     """`name` itself; raises RequestError where it is no setting."""
-    if name not in FIELDS and not (name.startswith(f"{KEYS}.") and len(name) > len(KEYS) + 1):
+    if name not in fields() and not (name.startswith(f"{KEYS}.") and len(name) > len(KEYS) + 1):
         raise RequestError(unknown(name))
     return name
 
 
 def _fields() -> Iterator[str]:
-    for name, field in FIELDS.items():
+    for name, field in fields().items():
         of = ", ".join(choices(name)) if field.type is not bool else ""
         default = shown_value(field.default)
         yield f"  {name:<20} {field.help} ({of + '; ' if of else ''}default: {default})"
@@ -141,7 +139,7 @@ def _change(changes: dict[str, str | None]) -> None:
     if before.problems and not before.given and " is not valid TOML" in before.problems[0]:
         raise RequestError(f"{before.problems[0]}: it is left as it is")
     for name, value in changes.items():
-        if name in FIELDS:
+        if name in fields():
             new = None if value is None else parse(name, value)
             if name == "theme" and value is not None:
                 _check_theme(value)
@@ -180,7 +178,7 @@ def _origin(loaded: Loaded, name: str) -> str:
     if name in loaded.given:
         return "file"
     state = recall(loaded)
-    if name in REMEMBERED and getattr(state, name) and getattr(state, name) != getattr(Settings(), name):
+    if name in LOOKS and getattr(state, name) and getattr(state, name) != getattr(Settings(), name):
         return "last session"
     return "default"
 
@@ -200,7 +198,7 @@ def _everything(loaded: Loaded) -> dict[str, object]:
         "state": shown(str(state_path())),
         "values": {
             name: {"value": _value(loaded, name), "default": field.default, "from": _origin(loaded, name)}
-            for name, field in FIELDS.items()
+            for name, field in fields().items()
         },
         KEYS: {name: list(keys) for name, keys in loaded.settings.keys.items()},
         "problems": list(loaded.problems),
@@ -213,7 +211,7 @@ def _lines(loaded: Loaded) -> Iterator[str]:
     yield f"settings    {shown(str(loaded.path))}{there}"
     yield f"remembered  {shown(str(state_path()))}{'' if writable() else ' (cannot be written)'}"
     yield ""
-    for name, field in FIELDS.items():
+    for name, field in fields().items():
         value, origin = _value(loaded, name), _origin(loaded, name)
         mark = "*" if value != field.default else " "
         source = "" if origin == "default" else origin

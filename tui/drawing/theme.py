@@ -87,4 +87,12 @@ def no_theme(name: str, known: Iterable[str]) -> str:
 def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:
     """The style for `name`, a colour or variable of the current theme; unknown names have the foreground colour."""
     colour = app.theme_variables.get(name) or app.theme_variables["foreground"]
+    colour = colour.removeprefix("ansi_")  # what Textual calls the terminal's own colours, of which two themes are made
     return Style(color=colour, bold=bold or None, reverse=reverse or None)
+
+
+def solid(app: App[object], name: str) -> str:
+    """The colour `name` of the current theme, also where it is the terminal's own: then that of our own theme."""
+    colour = app.theme_variables[name]
+    ours = DARK if app.current_theme.dark else LIGHT
+    return str(getattr(ours, name)) if colour.startswith("ansi_") else colour

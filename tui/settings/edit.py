@@ -80,9 +80,10 @@ def _edited(text: str, path: tuple[str, ...], value: Value | None) -> str:
         gap = [end] if lines and lines[-1].strip() else []
         return "".join([*lines, *gap, f"[{'.'.join(map(_key, table))}]{end}", line])
     until = next((n for n in headers if n > here), len(lines))
-    while until > here + 1 and not lines[until - 1].strip():  # before the blank lines that set off the next table
-        until -= 1
-    if until < len(lines) and until in headers:
+    if until < len(lines):  # before the blank lines and the comment that introduce the next table
+        while until > here + 1 and lines[until - 1].strip()[:1] in ("", "#"):
+            until -= 1
+    if until in headers:
         line += end
     return "".join([*lines[:until], line, *lines[until:]])
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from engine.reading import SMALL, read_bytes, reason
 from engine.request import RequestError
 from engine.words import shortened, shown
-from tui.settings.values import FIELDS, KEYS, Keys, Settings, check, replaced
+from tui.settings.values import KEYS, Keys, Settings, check, fields, replaced
 
 VARIABLE = "MNIST_TUI_SETTINGS"
 """The environment variable that names another file."""
@@ -95,7 +95,7 @@ def _line(text: str, name: str) -> str:
 
 
 def _value(name: str, value: object) -> object:
-    if name not in FIELDS:
+    if name not in fields():
         raise RequestError(unknown(name))
     check(name, value)
     return value
@@ -103,7 +103,7 @@ def _value(name: str, value: object) -> object:
 
 def unknown(name: str) -> str:
     """What to say of a setting that does not exist."""
-    near = get_close_matches(name, (*FIELDS, KEYS), 1)
+    near = get_close_matches(name, (*fields(), KEYS), 1)
     return f"there is no setting {shortened(name)!r}" + (f": is it {near[0]}?" if near else "")
 
 

@@ -15,6 +15,10 @@ from engine.reading import read_json
 from engine.request import RequestError
 from engine.training.requests import Train
 from tui.settings.file import PROGRAM, Loaded
+from tui.settings.values import Settings
+
+LOOKS = ("theme", "screen", "pictures", "colours")
+"""What is remembered unless the settings give it."""
 
 
 class State(Struct):
@@ -51,7 +55,7 @@ def recall(loaded: Loaded) -> State:
     found = _read()
     settings = loaded.settings
     kept = State() if not settings.remember else found
-    for name in ("theme", "screen", "pictures", "colours"):
+    for name in LOOKS:
         if name in loaded.given:
             setattr(kept, name, getattr(State(), name))
     kept.experiment = found.experiment if settings.remember_experiment else None
@@ -64,15 +68,16 @@ def _read() -> State:
     return State()
 
 
-def remember(before: State, after: State) -> str:
-    """Write what has changed from `before` to `after`; what other sessions have written stays.
+def remember(before: State, after: State, settings: Settings) -> str:
+    """Write what has changed from `before` to `after`, of what is wanted; what other sessions have written stays.
 
-    Returns why it could not be written, in one line; empty where it was. Never raises.
+    Returns why it could not be written, in one line; empty where it was, or where nothing has changed. Never raises.
     """
-    if before == after:
+    names = [*(LOOKS if settings.remember else ()), *(("experiment",) if settings.remember_experiment else ())]
+    if all(getattr(before, name) == getattr(after, name) for name in names):
         return ""
     kept = _read()
-    for name in State.__struct_fields__:
+    for name in names:
         old, new = getattr(before, name), getattr(after, name)
         if old == new:
             continue

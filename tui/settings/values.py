@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -56,18 +58,22 @@ class Settings(Struct, frozen=True):
 
 KEYS = "keys"
 """The table of the key map in the file."""
-FIELDS: dict[str, Parameter] = {field.name: field for field in parameters(Settings) if field.name != KEYS}
-"""The settings with one value each, by name; the key map is apart."""
 SECRET = frozenset({"webhook"})
 """Settings whose values are not shown in messages: who knows the address of a webhook can use it."""
 
 
+@cache
+def fields() -> dict[str, Parameter]:
+    """The settings with one value each, by name; the key map is apart."""
+    return {field.name: field for field in parameters(Settings) if field.name != KEYS}
+
+
 def check(name: str, value: object) -> None:
-    """Raise RequestError, one line, where `value` is not one of the setting `name`, one of FIELDS.
+    """Raise RequestError, one line, where `value` is not one that the setting `name`, one of `fields`, can have.
 
     Whether there is a theme of that name is not checked here: Textual's would have to be imported.
     """
-    field = FIELDS[name]
+    field = fields()[name]
     if field.type is bool and not isinstance(value, bool):
         raise RequestError(f"{name} must be true or false, not {value!r}")
     if field.type is str and not isinstance(value, str):
@@ -75,7 +81,7 @@ def check(name: str, value: object) -> None:
     if isinstance(value, str) and (field.type is str) and not _fits(field, value):
         raise RequestError(f"{name} must be text of 1 to {field.meta.max_length} characters")
     field.check(value)
-    if name == "webhook" and value and not str(value).startswith(("http://", "https://")):
+    if name == "webhook" and value and not re.match(r"https?://[^/?#\s]+[^\s]*$", str(value)):
         raise RequestError("webhook must be an address that begins with http:// or https://")
 
 
@@ -84,8 +90,8 @@ def _fits(field: Parameter, text: str) -> bool:
 
 
 def parse(name: str, text: str) -> object:
-    """The value of a typed text for the setting `name`, one of FIELDS; raises RequestError where it is invalid."""
-    field = FIELDS[name]
+    """The value of a typed text for the setting `name`, one of `fields`; raises RequestError where it is invalid."""
+    field = fields()[name]
     if field.type is bool:
         words = {
             "true": True,
@@ -113,7 +119,7 @@ def shown_value(value: object) -> str:
 
 def choices(name: str) -> tuple[str, ...]:
     """The values of a setting that has few, as they are typed."""
-    field = FIELDS[name]
+    field = fields()[name]
     return ("true", "false") if field.type is bool else get_args(field.type)
 
 
