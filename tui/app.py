@@ -15,15 +15,21 @@ from textual.timer import Timer
 
 from engine.inspection.requests import LayerName
 from engine.paths import asset
+from engine.request import RequestError
 from engine.runs.folder import RunFolder
+from engine.words import shown
 from tui import garbage, signals
-from tui.drawing.terminal import ASCII, glyphs
-from tui.drawing.theme import THEMES
+from tui.drawing.terminal import ASCII, MODES_BY_NAME, glyphs
+from tui.drawing.theme import DARK, LIGHT, THEMES, no_theme
+from tui.keymap import KeyMap, key_map
 from tui.keys import SCREENS, bindings
 from tui.palette import Palette, PaletteScreen
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
+from tui.settings.file import Loaded
+from tui.settings.state import State
+from tui.settings.values import KEYS, Settings
 from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
 
@@ -56,9 +62,28 @@ class MnistTui(SturdyApp):
     class LabSpoke(Message):
         """Events from the lab are waiting to be handled."""
 
-    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        run: RunFolder | None = None,
+        weights: Path | None = None,
+        loaded: Loaded | None = None,
+        state: State | None = None,
+    ) -> None:
+        """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes."""
+        self.loaded, state = loaded or Loaded(Path()), state or State()
+        settings = self.loaded.settings
+        start = state.screen if state.screen in self.MODES else settings.screen
+        self.DEFAULT_MODE = start  # type: ignore[misc]
         super().__init__()
+        self.problems = [self.loaded.notice] if self.loaded.notice else []
+        """What of the settings cannot be used, for the user."""
+        self.key_map = self._keys(settings)
+        self.key_map.rebind(self)
         self.workspace = Workspace(root, run, weights, wake=self._wake)
+        self.workspace.state = state
+        self.workspace.picture_mode = MODES_BY_NAME.get(settings.pictures, "")
+        self.workspace.colour_map = "" if settings.colours == "auto" else settings.colours
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
         self.came_from: dict[str, str] = {}
         """The screens that led to others, by the mode of these."""
@@ -67,13 +92,37 @@ class MnistTui(SturdyApp):
         self._reader: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = THEMES[0].name
+        self.theme = self._began_with = self._first_theme(settings, state)
+
+    def _keys(self, settings: Settings) -> KeyMap:
+        """The user's keys; those of the registry where these are in conflict."""
+        try:
+            return key_map(settings.keys)
+        except RequestError as error:
+            self.problems.append(f"{shown(str(self.loaded.path))}: {KEYS}: {error}")
+            return KeyMap()
+
+    def _first_theme(self, settings: Settings, state: State) -> str:
+        """The theme to start with: the one that is remembered, or else the one of the settings, if there are such."""
+        known = self.available_themes
+        if state.theme in known:
+            return state.theme
+        if settings.theme in known:
+            return settings.theme
+        self.problems.append(f"{shown(str(self.loaded.path))}: {no_theme(settings.theme, known)}")
+        return THEMES[0].name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours that our themes have and Textual's do not: of curves, quiet texts, rules."""
+        return dict((DARK if self.current_theme.dark else LIGHT).variables)
 
     # Lifecycle
 
     def on_mount(self) -> None:
         self.set_class(glyphs() is ASCII, "-ascii")
         signals.catch(lambda code: self.exit(code, code), self.workspace.close)
+        for problem in self.problems:
+            self.notify(problem, title="settings", severity="warning", timeout=10)
         self.call_after_refresh(self._after_first_frame)
 
     async def _after_first_frame(self) -> None:
@@ -83,6 +132,14 @@ class MnistTui(SturdyApp):
         self._read_on()
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
         self.workspace.look_for_unfinished()
+
+    def on_unmount(self) -> None:
+        """Keep for the next session what this one has ended with."""
+        state = self.workspace.state
+        if self.current_mode != self.DEFAULT_MODE:
+            state.screen = self.current_mode
+        if self.theme != self._began_with:
+            state.theme = self.theme
 
     def on_paste(self) -> None:
         self.notify("pasted text is ignored: there is no text field here", severity="warning")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -27,7 +27,7 @@ class Command(msgspec.Struct, frozen=True):
     """A command bound to a key; its handler is `action_NAME` of the page in front, of its screen, or of the app."""
 
     key: str
-    """Textual's names of its keys, with commas between them; the first one is shown on the key bar."""
+    """Textual's names of its keys, with commas between them; the first one is shown on the key bar. Empty for none."""
     name: str
     """The suffix of the handler's name, and the title in the palette."""
     label: str
@@ -61,6 +61,15 @@ class Command(msgspec.Struct, frozen=True):
     def action_on(self, screen: str) -> str:
         """The action in Textual's syntax; a screen passes those of its own to the page in front."""
         return f"act({self.name!r})" if screen else self.does or self.name
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """Textual's names of its keys."""
+        return tuple(filter(None, self.key.split(",")))
+
+    def on_page(self, page: str) -> bool:
+        """Whether it belongs to a page of its screens."""
+        return not self.pages or page in self.pages
 
 
 _SHOWN = {
@@ -413,17 +422,22 @@ SCREENS = (
 """Key, title and mode of each screen, as in the tab bar."""
 
 
-def commands(screen: str) -> tuple[Command, ...]:
+def commands(screen: str, registry: Sequence[Command] = COMMANDS) -> tuple[Command, ...]:
     """The commands of a screen, in the order of use: its own, then those of the app."""
-    own = [command for command in COMMANDS if screen in command.screens]
-    return (*own, *(command for command in COMMANDS if not command.screens))
+    own = [command for command in registry if screen in command.screens]
+    return (*own, *(command for command in registry if not command.screens))
 
 
-def bindings(screen: str = "") -> list[BindingType]:
-    """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar."""
-    own = [each for each in COMMANDS if (screen in each.screens if screen else not each.screens)]
-    # Several commands of a screen may share a key: it finds the one of its page.
-    found = {(key, each.action_on(screen)): each.title for each in own for key in each.key.split(",")}
+def bindings(screen: str = "", registry: Sequence[Command] = COMMANDS) -> list[BindingType]:
+    """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar.
+
+    Several commands of a screen may share a key: it is bound once, and the screen finds the command of its page.
+    """
+    if screen:
+        own = [each for each in registry if screen in each.screens]
+        found = {(key, f"press({key!r})"): each.title for each in own for key in each.bound}
+    else:
+        found = {(key, each.action_on("")): each.title for each in registry if not each.screens for key in each.bound}
     return [Binding(key, action, title, show=False) for (key, action), title in found.items()]
 
 

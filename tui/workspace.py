@@ -36,6 +36,7 @@ from tui.drawing.fitting import Fact
 from tui.drawing.words import duration
 from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
 from tui.queue import Queue
+from tui.settings.state import State
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
@@ -106,6 +107,10 @@ class Workspace:
         """Whether the open run's folder was moved or deleted."""
         self.picture_mode = ""
         """The picture mode that the user chose; empty for the terminal's default."""
+        self.colour_map = ""
+        """The colour map that the settings give for all screens; empty for each screen's own."""
+        self.state = State()
+        """What is remembered of the last session, and of this one for the next."""
         self._draft: Train | None = None
         if run is not None:
             self._open = Opened.of(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from engine.request import Request, RequestError, parameters
+from tui.cli.given import runs_folder
 
 R = TypeVar("R", bound=Request)
 O = TypeVar("O", bound="Output")  # noqa: E741
@@ -31,8 +33,10 @@ class Output:
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
-    runs: Path = Path("runs")
+    runs: Path = dataclasses.field(default_factory=runs_folder)
     """Folder that holds the run folders."""
+    settings: File = None
+    """Settings to use instead of yours; also the variable MNIST_TUI_SETTINGS."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -31,7 +32,10 @@ from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
+from tui.cli.given import runs_folder, settings_option, warn
 from tui.cli.hidden import hidden
+from tui.settings.file import Loaded, load
+from tui.settings.state import copied, recall, remember
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -46,9 +50,10 @@ commands:
 {commands}
 
 options:
-  --runs FOLDER  folder that holds the run folders (default: runs)
-  --version      print the version and exit
-  -h, --help     print this help, or the help of a command
+  --runs FOLDER    folder that holds the run folders (default: runs)
+  --settings FILE  settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
+  --version        print the version and exit
+  -h, --help       print this help, or the help of a command
 
 exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
@@ -90,11 +95,18 @@ COMMANDS = {
 }
 
 
+PROGRAM_COMMANDS = {
+    "settings": "print the settings and where they are, or change them",
+}
+"""Commands that are no requests, each in a module of its own name beside this one."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of `mnist-tui`; exits the process."""
     _open_standard_streams()
     try:
-        code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
+        with settings_option([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)]) as words:
+            code = run(words)
     except RequestError as error:
         print(f"mnist-tui: {shown_lines(str(error))}", file=sys.stderr)
         code = BAD_INPUT
@@ -105,8 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED
     except Exception as error:
-        if words := not_loaded(error):
-            print(f"mnist-tui: {shown_lines(words)}", file=sys.stderr)
+        if reason := not_loaded(error):
+            print(f"mnist-tui: {shown_lines(reason)}", file=sys.stderr)
         elif isinstance(error, OSError):
             if not isinstance(error, BrokenPipeError):  # the reader closed the pipe on purpose
                 print(f"mnist-tui: {shown(str(error.filename or 'output'))}: {error.strerror}", file=sys.stderr)
@@ -140,8 +152,12 @@ def _at_home(word: str) -> str:
 def run(argv: list[str]) -> int:
     """Run a command line and return the exit code; raises RequestError for invalid input."""
     word = " ".join(argv[:2]) if argv[:1] == ["attack"] else argv[0] if argv else ""
+    if word in PROGRAM_COMMANDS:
+        code: int = getattr(importlib.import_module(f"tui.cli.{word}"), word)(argv[1:])
+        return code
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
-        lines = (f"  {name:<16} {command.help}" for name, command in COMMANDS.items())
+        helps = {name: command.help for name, command in COMMANDS.items()} | PROGRAM_COMMANDS
+        lines = (f"  {name:<16} {told}" for name, told in helps.items())
         print(USAGE.format(commands="\n".join(lines)), end="")
         return DONE
     if word == "--version":
@@ -160,6 +176,7 @@ def run(argv: list[str]) -> int:
 def _command(word: str, arguments: list[str]) -> int:
     from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
 
+    warn()
     wanted = COMMANDS[word].request
     if wanted is Train:
         from tui.cli.train import train
@@ -179,7 +196,8 @@ def _command(word: str, arguments: list[str]) -> int:
 
 def _open(arguments: list[str]) -> int:
     """Open the app on the run or file that the arguments name."""
-    root, words = Path("runs"), []
+    loaded, words = load(), []
+    root = runs_folder()
     rest = iter(arguments)
     for word in rest:
         name, equals, value = word.partition("=")
@@ -194,10 +212,10 @@ def _open(arguments: list[str]) -> int:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None)
+    return _run_app(root, words[0] if words else None, loaded)
 
 
-def _run_app(root: Path, what: str | None) -> int:
+def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -217,8 +235,11 @@ def _run_app(root: Path, what: str | None) -> int:
         from tui.app import MnistTui
 
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
-        app = MnistTui(root, run, file)
+        state = recall(loaded)
+        before = copied(state)
+        app = MnistTui(root, run, file, loaded, state)
         code = app.run()
+        remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()
     code = (app.return_code or 0) if code is None else code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, get_args
 
 from rich.table import Table
@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from engine.data.requests import SplitName
 from engine.words import shown
 from tui.drawing.theme import ink
-from tui.keys import MOVES, PAGES, commands, grouped
+from tui.keys import MOVES, PAGES, Command, grouped
 
 Answer = TypeVar("Answer")
 
@@ -40,12 +40,11 @@ class HelpScreen(Dialog[None]):
         ("pagedown", "scroll(10)", "far down"),
     ]
 
-    def __init__(self, mode: str, page: str = "") -> None:
-        """The keys of the screen `mode`, those of its `page` in front first."""
+    def __init__(self, mode: str, page: str, found: Sequence[Command]) -> None:
+        """The keys of the screen `mode`, whose commands are `found`; those of its `page` in front first."""
         super().__init__()
         self.heading, self.moves, self.pages = mode.title(), MOVES.get(mode, ()), PAGES.get(mode, ())
-        found = commands(mode)
-        self.here = [each for each in found if not each.pages or page in each.pages]
+        self.here = [each for each in found if each.on_page(page)]
         self.elsewhere = [each for each in found if each not in self.here]
 
     def compose(self) -> ComposeResult:

@@ -12,7 +12,8 @@ from textual.widget import Widget
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
 from engine.paths import asset
-from tui.keys import PAGED, Command, commands
+from tui.keymap import KeyMap
+from tui.keys import PAGED, Command
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
 from tui.widgets.lines import Header, KeyBar, Tabs
@@ -26,6 +27,8 @@ class Host(Protocol):
     workspace: Workspace
     leaving: bool
     """Whether the app has been asked to exit."""
+    key_map: KeyMap
+    """The commands with the user's keys."""
 
     def show_filters(self, layer: LayerName) -> None:
         """Show the filters of a convolution on screen 4."""
@@ -110,6 +113,7 @@ class LabScreen(Screen[None]):
             super()._compositor_refresh()
 
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
+        self.host.key_map.rebind(self, self.mode)
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         for row in self.query(Settings):
@@ -155,7 +159,7 @@ class LabScreen(Screen[None]):
         return set()
 
     def _own_commands(self) -> tuple[Command, ...]:
-        return tuple(each for each in commands(self.mode) if not each.pages or self.front in each.pages)
+        return tuple(each for each in self.host.key_map.commands(self.mode) if each.on_page(self.front))
 
     def offers(self, name: str) -> bool:
         """Whether a command belongs to the page in front."""
@@ -165,11 +169,18 @@ class LabScreen(Screen[None]):
         """What carries out the command `name`."""
         return self
 
-    async def action_act(self, name: str) -> None:
-        """Carry out a command of the screen.
+    async def action_press(self, key: str) -> None:
+        """Carry out the command of the page in front that has a key, one of those of the screen.
 
         A key of another page does nothing; it is not passed to the app, which may use the same key.
         """
+        for command in self._own_commands():
+            if key in command.bound and command.screens:
+                await self.action_act(command.name)
+                return
+
+    async def action_act(self, name: str) -> None:
+        """Carry out a command of the page in front."""
         if self.offers(name):
             await self.app.run_action(name, self.handler(name))
 
@@ -210,7 +221,7 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.mode, self.front))
+        self.app.push_screen(HelpScreen(self.mode, self.front, self.host.key_map.commands(self.mode)))
 
     def action_screenshot(self) -> None:
         """Save the screen as an SVG and as a PNG in the folder of figures."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+import msgspec
 from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -83,7 +84,7 @@ class TrainScreen(LabScreen):
         with Horizontal(id="desk"):
             with Vertical(id="requests"):
                 yield Facts(FORM_ROWS, id="this-run")
-                yield ExperimentForm("next", id="experiment")
+                yield ExperimentForm("next", self.workspace.state.train(), id="experiment")
             with Vertical(id="results"):
                 yield Chart("loss (nats)", empty="no epoch yet: press r to train", id="loss")
                 yield Chart("accuracy (%)", empty="", id="accuracy")
@@ -273,6 +274,7 @@ class TrainScreen(LabScreen):
             self.add_class("-form")
             return None
         assert isinstance(request, Train)
+        self.workspace.state.experiment = msgspec.to_builtins(request)
         return request
 
     def action_queue(self) -> None:
