@@ -130,6 +130,7 @@ class MnistTui(SturdyApp):
             await self.screen.complete()
         self.workspace.prepare()
         self._read_on()
+        self.workspace.look_at_queue()
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
         self.workspace.look_for_unfinished()
 
@@ -233,5 +234,5 @@ class MnistTui(SturdyApp):
         if self.workspace.training is None:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            waiting = len(self.workspace.queue)
-            self.push_screen(QuitScreen(waiting), lambda leave: self.exit(0) if leave else None)
+            waiting, lost = len(self.workspace.queue), self.workspace.queue.in_memory
+            self.push_screen(QuitScreen(waiting, lost=lost), lambda leave: self.exit(0) if leave else None)

@@ -317,6 +317,26 @@ COMMANDS = (
         "Q", "queue", "queue", "add this experiment, or a sweep over it, to the queue", (TRAIN,), (), "work", "writes"
     ),
     Command(
+        "G",
+        "start_queue",
+        "",
+        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        (TRAIN,),
+        (),
+        "work",
+        "writes",
+    ),
+    Command(
+        "G",
+        "start_queue",
+        "",
+        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        (RUNS,),
+        ("list",),
+        "work",
+        "writes",
+    ),
+    Command(
         "R",
         "resume",
         "resume",

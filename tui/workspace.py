@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,7 @@ from engine.training.requests import Train
 from engine.words import percent, shown
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
-from tui.drawing.words import duration
+from tui.drawing.words import counted, duration
 from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
 from tui.queue import Queue
 from tui.settings.state import State
@@ -97,7 +98,7 @@ class Workspace:
         """The current training job; None if there is none."""
         self.preparing: DownloadAdvanced | BatchEvaluated | None = None
         """Progress of the current run's download or evaluation; None during training."""
-        self.queue = Queue(self._train_queued)
+        self.queue = Queue(root, self._train_queued, self._tell_of_the_queue)
         """The experiments waiting to be trained, the next one first."""
         self._queued = False
         """Whether the current run comes from the queue."""
@@ -315,15 +316,46 @@ class Workspace:
         self._queued = True
 
     def enqueue(self, requests: Sequence[Train]) -> None:
-        """Add experiments to the queue; the next one starts at once if nothing is training here."""
+        """Add experiments to the queue; the next one starts at once if nothing is training here.
+
+        Unless another app trains the queue: then it takes them in turn.
+        """
         with self.changing():
-            self.queue += requests
-            self.queue.next_turn(busy=self.training is not None)
+            if self.attempt(partial(self.queue.add, requests)):
+                if (other := self.queue.other_worker) and not self.queue.working:
+                    self.tell(Notice(f"{other.words} trains the queue and takes them in turn: G trains it here too"))
+                self.queue.next_turn(busy=self.training is not None)
+
+    def start_queue(self) -> None:
+        """Train what waits in the queue, or, if this app does already, hold it after the run under way."""
+        with self.changing():
+            if self.queue.working:
+                self.queue.work(False)
+                self.tell(Notice("the queue is held: the run under way goes on, G starts the queue again"))
+            elif not self.queue:
+                self.tell(Notice("the queue is empty: Q on screen 1 adds experiments", severity="warning"))
+            else:
+                self.queue.work(True)
+                if self.training:
+                    self.tell(Notice("the queue starts after the run under way"))
+                self.queue.next_turn(busy=self.training is not None)
+
+    def look_at_queue(self) -> None:
+        """Read what other processes have changed in the queue; tell where experiments wait that nobody will start."""
+        empty = not self.queue
+        if self.queue.look():
+            with self.changing():
+                if empty and self.queue.held:
+                    count, does = counted(len(self.queue), "experiment"), "waits" if len(self.queue) == 1 else "wait"
+                    self.tell(Notice(f"{count} {does} in the queue: G starts it, 8 lists it", seconds=10))
+
+    def _tell_of_the_queue(self, words: str) -> None:
+        self.tell(Notice(words, "the queue", "warning", 10))
 
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""
         with self.changing():
-            del self.queue[turn]
+            self.queue.remove(turn)
 
     def move(self, turn: int, by: int) -> None:
         """Move the experiment at index `turn` of the queue by `by` positions; do nothing at either end."""
@@ -404,7 +436,8 @@ class Workspace:
                     self._caught_up()
 
     def look_around(self) -> None:
-        """Check what other processes have done to the open run, and whether its note has changed."""
+        """Check what other processes have done to the open run and the queue, and whether its note has changed."""
+        self.look_at_queue()
         job, run, tail = self.training, self.run, self._open.tail
         if self._open.look_at_note():
             with self.changing():
@@ -539,18 +572,20 @@ class Workspace:
                 words = f"after {of}" if history.epoch else "before the end of its first epoch"
                 if not job.cancelled:
                     words += ": another program asked for it"
-                elif not self.queue:
+                elif not (self.queue and self.queue.working):
                     words += ": R on screen 1 resumes it"
                 return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
 
     def _and_the_queue(self, job: Job, words: str) -> str:
         """`words` about a run that has ended, and how the queue goes on; of several runs, which one it was."""
-        if job is not self.training or not (self.queue or self._queued):
+        goes_on = self.queue and self.queue.working
+        if job is not self.training or not (goes_on or self._queued):
             return words
         if isinstance(request := job.request, Train):
             words = ", ".join([f"seed {request.seed}", *differing(request)]) + f": {words}"
         left = len(self.queue)
-        return f"{words}\n" + (f"queue: {left} left" if left else "the queue is done")
+        on = f"queue: {left} left" if goes_on else f"queue: {left} left, held"
+        return f"{words}\n" + (on if left else "the queue is done")
 
     def _caution(self, event: RunStarted) -> None:
         if event.cautions:

@@ -178,3 +178,24 @@ class RunRestored(Event, frozen=True):
     """A run was moved out of the trash folder."""
 
     run: str
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """An experiment in the queue."""
+
+    id: str
+    place: int
+    """From 1 for the next one; 0 for one that a process is about to train."""
+    request: Train
+    taken_by: str = ""
+    """That process, as text."""
+
+
+class QueueListed(Event, frozen=True):
+    """The queue of a folder."""
+
+    file: str
+    experiments: tuple[Queued, ...]
+    """In training order."""
+    trained_by: tuple[str, ...]
+    """The processes that train the queue, as text."""

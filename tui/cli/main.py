@@ -28,7 +28,7 @@ from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, Sh
 from engine.libraries import not_loaded
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request, RequestError
-from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
+from engine.runs.requests import CompareRuns, EditQueue, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
@@ -70,6 +70,7 @@ COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "resume a run that was stopped or whose process died"),
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
+    "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
     "report": CliCommand(Report, "redo the whole notebook on one or two networks, as Markdown and HTML"),
     "import": CliCommand(Import, "import a weights file, such as the notebook's .pth, as a run"),
@@ -186,7 +187,7 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.bench import bench
 
         return bench(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
+    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, EditQueue, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.cli.runner import report

@@ -107,17 +107,18 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int) -> None:
-        """`waiting` is the number of experiments in the queue."""
+    def __init__(self, waiting: int, *, lost: bool = False) -> None:
+        """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends."""
         super().__init__()
-        self.waiting = waiting
+        self.waiting, self.lost = waiting, lost
 
     def compose(self) -> ComposeResult:
-        lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
+        fate = "is lost" if self.lost else "stays for the next time"
+        queue = f" The queue of {self.waiting} {fate}." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
             yield Static(
-                f"A run is under way. Quitting stops it; press R to resume it next time.{lost}\n\n"
+                f"A run is under way. Quitting stops it; press R to resume it next time.{queue}\n\n"
                 "[b]y[/b] quit    [b]n[/b] stay"
             )
 

@@ -299,6 +299,9 @@ class TrainScreen(LabScreen):
         hint = "seeds and fields, for example: seeds=5 recipe=notebook,fast batch-norm=no,yes; empty for the form alone"
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
+    def action_start_queue(self) -> None:
+        self.workspace.start_queue()
+
     def action_resume(self) -> None:
         if self.workspace.training:
             self.notify("a run is under way: x stops it", severity="warning")

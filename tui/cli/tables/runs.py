@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.runs.comparison import differences, sentence
-from engine.runs.events import RunsCompared, RunsListed
+from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
 from tui.cli.tables.layout import NOTHING, table_of
+from tui.drawing.about import told
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import with_spread
 from tui.drawing.words import duration, remark
@@ -31,6 +32,19 @@ def runs(event: RunsListed) -> list[RenderableType]:
         row = (run.name, run.variant, *of_recipe, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
         table.add_row(*row, duration(run.seconds), remark(run))
     return [table]
+
+
+def queue(event: QueueListed) -> list[RenderableType]:
+    """The experiments that wait, one per line, and who trains them."""
+    if not event.experiments:
+        return ["the queue is empty: mnist-tui queue --add 'seeds=5 batch-norm=no,yes' adds experiments"]
+    table = table_of("", "variant", "seed", "experiment", "state", left=5)
+    for each in event.experiments:
+        place, state = (str(each.place), "waits") if each.place else (NOTHING, f"starting in {each.taken_by}")
+        words = ", ".join(told(each.request, usual=False, without=("batch_norm", "seed"))) or "as in the notebook"
+        table.add_row(place, each.request.variant, str(each.request.seed), words, state)
+    who = f"trained by {', '.join(event.trained_by)}" if event.trained_by else "G in mnist-tui starts the queue"
+    return [table, "", who]
 
 
 def failures(failed: Sequence[tuple[str, str, str]]) -> Table:

@@ -206,6 +206,9 @@ class RunCommands(Page):
         self.workspace.draft = request
         self.app.switch_mode("train")
 
+    def action_start_queue(self) -> None:
+        self.workspace.start_queue()
+
     def action_earlier_turn(self) -> None:
         self._move_turn(-1)
 

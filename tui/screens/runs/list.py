@@ -221,7 +221,8 @@ class ListPage(RunCommands):
             case RunSummary() as run:
                 return run.note if run.state == "damaged" else self._about(run)
             case Train():
-                return "queued: D removes it, J and K move it"
+                starts = "" if self.workspace.queue.working else "G starts the queue, "
+                return f"queued: {starts}D removes it, J and K move it"
             case Turn() as turn:
                 return turn.words or "it is about to start"
         if self.desk.runs is None:
