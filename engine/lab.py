@@ -1,9 +1,9 @@
 """The laboratory: the only interface between a front end and the engine.
 
-Requests go in, events come out. The work is done in three lanes, each a thread: training, where requests are queued;
-analysis, where a new request replaces older ones; and files, where run folders are read and changed even while the
-other lanes are busy. The lanes that compute take turns, step by step. Nothing here imports PyTorch; a lane's thread
-does so at its first request.
+Requests go in, events come out. The work is done in four lanes, each a thread: training, where requests are queued;
+analysis, where a new request replaces older ones; files, where run folders are read and changed even while the other
+lanes are busy; and devices, where a driver or a disk that hangs keeps nobody else waiting. The lanes that compute take
+turns, step by step. Nothing here imports PyTorch; a lane's thread does so at its first request.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Stream:
 
     def put(self, job: Job, event: Event) -> None:
         """Add an event; called from a lane."""
-        key: object = (job, type(event)) if isinstance(event, Progress) else object()
+        key: object = (job, event.replaces) if isinstance(event, Progress) else object()
         with self._lock:
             self._waiting.pop(key, None)  # the newest comes last, after the results before it
             self._waiting[key] = (job, event)
@@ -281,6 +281,7 @@ class Lab:
             "training": _Lane("training", root, self._stream, turns),
             "analysis": _Lane("analysis", root, self._stream, turns),
             "files": _Lane("files", root, self._stream, turns),
+            "devices": _Lane("devices", root, self._stream, turns),
         }
 
     def submit(self, request: Request) -> Job:

@@ -39,9 +39,10 @@ from engine.runs.requests import (
     Resume,
 )
 from engine.runs.together import Together
+from engine.telemetry.requests import WatchDevices
 from engine.training.requests import Train
 
-LaneName = Literal["training", "analysis", "files"]
+LaneName = Literal["training", "analysis", "files", "devices"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 
@@ -73,6 +74,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
     EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
+    WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),

@@ -39,6 +39,9 @@ DRAW_INTERVAL = 0.4
 FOLLOW_INTERVAL = 0.5
 """Seconds between checks for what other processes have done to the open run."""
 
+DEVICES_INTERVAL = 1.0
+"""Seconds between two samples of the devices, while they are wanted."""
+
 READING_INTERVAL = 0.001
 """Seconds between two chunks of a long event log, so that keys are handled in between."""
 
@@ -132,6 +135,7 @@ class MnistTui(SturdyApp):
         self._read_on()
         self.workspace.look_at_queue()
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
+        self.set_interval(DEVICES_INTERVAL, self._look_at_devices)
         self.workspace.look_for_unfinished()
 
     def on_unmount(self) -> None:
@@ -146,6 +150,9 @@ class MnistTui(SturdyApp):
         self.notify("pasted text is ignored: there is no text field here", severity="warning")
 
     # The workspace
+
+    def _look_at_devices(self) -> None:
+        self.workspace.look_at_devices(shown=isinstance(self.screen, LabScreen) and self.screen.shows_devices)
 
     def _wake(self) -> None:
         # Called from a lane's thread: posting a message is thread-safe and never waits for the terminal.

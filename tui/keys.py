@@ -114,7 +114,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
     ATTACKS: ("attack", "curve", "beta", "transfer", "universal"),
-    RUNS: ("list", "compare"),
+    RUNS: ("list", "compare", "devices"),
 }
 """The pages of each screen that has several."""
 PAGED = tuple(PAGES)
@@ -159,7 +159,10 @@ COMMANDS = (
         "settings",
         "go to the settings, or to the next of them",
         PAGED,
-        ("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal", "compare"),
+        (
+            *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
+            *("compare", "devices"),
+        ),
         "page",
     ),
     Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),

@@ -29,13 +29,16 @@ from engine.runs.folder import RunFolder, RunRecord, ask_to_stop, owner
 from engine.runs.history import RunHistory
 from engine.runs.requests import FindUnfinished, Resume
 from engine.runs.tail import Tail
+from engine.telemetry.events import DevicesSampled
+from engine.telemetry.requests import WatchDevices
 from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
 from engine.words import percent, shown
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
 from tui.drawing.words import counted, duration
-from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
+from tui.machines import Machines
+from tui.opened import DEVICE, DEVICE_NAME, IN_USE, SPEED, Opened, short_name
 from tui.queue import Queue
 from tui.settings.state import State
 
@@ -106,6 +109,12 @@ class Workspace:
         """Why the last job failed, in one line."""
         self.vanished = False
         """Whether the open run's folder was moved or deleted."""
+        self.machines = Machines()
+        """What is known of the devices of this machine, and of others whose samples came."""
+        self.devices_shown = False
+        """Whether the devices are in front."""
+        self._sampling: Job | None = None
+        """The job of the most recent sample."""
         self.picture_mode = ""
         """The picture mode that the user chose; empty for the terminal's default."""
         self.colour_map = ""
@@ -246,12 +255,26 @@ class Workspace:
         ran = self.history.started if self.training else None  # a run may ask for another device
         device, name = (ran or self.engine).device, (ran or self.engine).device_name
         full = self.fallback if self.fallback and device == self.engine.device else f"{device} {name}".strip()
-        place = [Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
+        place = [*self._in_use(), Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
         if self.training:
             last = self.history.epochs[-1] if self.history.epochs else None
             if now := self.history.progress or last:
                 place.append(Fact(f"{float(f'{now.images_per_second:.2g}'):,.0f} img/s", SPEED))
         return tuple(place)
+
+    def _in_use(self) -> Sequence[Fact]:
+        """How busy the devices are, for the header: while a run trains here, or they are shown anyway."""
+        if not self.training and not self.devices_shown:
+            return ()
+        words, short = self.machines.in_brief(training=self.training is not None)
+        return (Fact(words, IN_USE, Fact(short, IN_USE) if short != words else None),) if words else ()
+
+    def look_at_devices(self, *, shown: bool) -> None:
+        """Take a sample of the devices if a run trains here or they are `shown`; to be called once a second."""
+        self.devices_shown = shown
+        idle = self._sampling is None or self._sampling.state == "done"
+        if idle and (shown or self.training):
+            self._sampling = self.ask(WatchDevices(processes=shown), lambda _job, _event: None)
 
     # Requests
 
@@ -467,8 +490,10 @@ class Workspace:
                 if job is self.training:
                     self.training = None
             self.queue.next_turn(busy=self.training is not None)
-            # Only the events of the current run are routine; those of any other job are not.
-            self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
+            # Only the events of the current run and samples are routine; those of any other job are not.
+            samples = [isinstance(event, DevicesSampled) for _, event in arrived]
+            known = all(sampled or job is self.training for sampled, (job, _) in zip(samples, arrived, strict=True))
+            self._routine = known and (self.training is not None or any(samples))
 
     def _take(self, job: Job, event: Event) -> None:
         self.queue.hear(job.request, event)
@@ -481,6 +506,8 @@ class Workspace:
                     self.tell(Notice(event.reason, severity="warning", seconds=10))
             case WeightsOpened() | WeightsRead() if isinstance(job.request, OpenWeights):
                 self._take_weights(event)
+            case DevicesSampled():
+                self.machines.add(event, own=isinstance(job.request, WatchDevices))
             case FigureSaved():
                 self.tell(Notice(event.path, "figure saved, its path copied", copy=event.path))
             case JobFailed():

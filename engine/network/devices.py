@@ -74,6 +74,11 @@ def device_name(device: torch.device) -> str:
     return f"{threads} thread{'s' if threads != 1 else ''} of {platform.machine()}"
 
 
+def device_uuid(device: torch.device) -> str:
+    """What identifies a GPU among all of the machine, whatever its number here; empty for a CPU."""
+    return str(getattr(torch.cuda.get_device_properties(device), "uuid", "")) if device.type == "cuda" else ""
+
+
 def set_threads(threads: int) -> int:
     """Set the number of CPU threads of PyTorch to `threads` (0: the default); returns the number.
 

@@ -84,6 +84,11 @@ class StillApp(MnistTui):
     def __init__(self, root: Path, run: RunFolder | None = None, **named: Any) -> None:
         super().__init__(root, run, **named)
         self.workspace.prepare = self._warm_up  # type: ignore[method-assign]
+        self.workspace.look_at_devices = self._unwatched  # type: ignore[method-assign]
+
+    def _unwatched(self, *, shown: bool) -> None:
+        """Take no samples, since no two are the same."""
+        self.workspace.devices_shown = shown
 
     def _warm_up(self) -> None:
         if not self.workspace.engine:

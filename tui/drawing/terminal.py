@@ -72,18 +72,20 @@ class Glyphs(msgspec.Struct, frozen=True):
     ascending: str
     descending: str
     """At the head of the column that lines are sorted by."""
+    degrees: str
+    """The unit of temperatures."""
 
 
-PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
+PICTURES = "▀▄█░▒▓≡═─╌╬⣿▁▂▃▅▆▇"
 """Characters of pictures and of curves."""
 
 UNICODE = Glyphs(
     *("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "⠒", "⠶", "→", "·", "±"),
-    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼"),
+    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼", "°C"),
 )
 ASCII = Glyphs(
     *("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", "*", "o", ">", ".", "+-"),
-    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v"),
+    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v", "C"),
 )
 
 

@@ -103,6 +103,11 @@ class LabScreen(Screen[None]):
         """The settings of the page in front."""
         return ()
 
+    @property
+    def shows_devices(self) -> bool:
+        """Whether the page in front needs samples of the devices."""
+        return False
+
     # Drawing
 
     def _compositor_refresh(self) -> None:
