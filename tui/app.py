@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from functools import partial
@@ -56,9 +57,11 @@ class MnistTui(SturdyApp):
     class LabSpoke(Message):
         """Events from the lab are waiting to be handled."""
 
-    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, run: RunFolder | None = None, weights: Path | None = None, *, looking: bool = False
+    ) -> None:
         super().__init__()
-        self.workspace = Workspace(root, run, weights, wake=self._wake)
+        self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
         self.came_from: dict[str, str] = {}
         """The screens that led to others, by the mode of these."""
@@ -73,6 +76,8 @@ class MnistTui(SturdyApp):
 
     def on_mount(self) -> None:
         self.set_class(glyphs() is ASCII, "-ascii")
+        if self.is_web:
+            self.workspace.hand_over = self._hand_over
         signals.catch(lambda code: self.exit(code, code), self.workspace.close)
         self.call_after_refresh(self._after_first_frame)
 
@@ -127,6 +132,10 @@ class MnistTui(SturdyApp):
         if notice.copy:
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
+
+    def _hand_over(self, name: str, content: bytes) -> None:
+        """Let the browser download a file."""
+        self.deliver_binary(io.BytesIO(content), save_filename=name)
 
     # From screen to screen
 

@@ -99,7 +99,7 @@ class Palette(Provider):
 
     def _own(self) -> Iterator[Entry]:
         """The actions of the screen behind the palette, and of the program."""
-        for command in commands(self._mode):
+        for command in commands(self._mode, looking=self._workspace.looking):
             if command.name not in ("command_palette", "leave", "back", *(mode for _, _, mode in SCREENS)):
                 yield self._action(command, self._mode, f"{command.title}  ({command.all_keys})")
 
@@ -108,7 +108,7 @@ class Palette(Provider):
         for key, title, mode in SCREENS:
             yield Entry(f"screen {key} {title}", f"go to {title}", partial(self.app.switch_mode, mode))
         for key, title, mode in SCREENS:
-            for command in commands(mode) if mode != self._mode else ():
+            for command in commands(mode, looking=self._workspace.looking) if mode != self._mode else ():
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
 

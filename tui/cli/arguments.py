@@ -17,7 +17,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 from engine.request import Request, RequestError, parameters
 
 R = TypeVar("R", bound=Request)
-O = TypeVar("O", bound="Output")  # noqa: E741
+O = TypeVar("O", bound="Place")  # noqa: E741
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
@@ -26,13 +26,19 @@ _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metav
 
 
 @dataclass(frozen=True)
-class Output:
+class Place:
+    """Where the runs are."""
+
+    runs: Path = Path("runs")
+    """Folder that holds the run folders."""
+
+
+@dataclass(frozen=True)
+class Output(Place):
     """Where results are written."""
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
-    runs: Path = Path("runs")
-    """Folder that holds the run folders."""
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,11 @@ class HelpScreen(Dialog[None]):
         ("pagedown", "scroll(10)", "far down"),
     ]
 
-    def __init__(self, mode: str, page: str = "") -> None:
-        """The keys of the screen `mode`, those of its `page` in front first."""
+    def __init__(self, mode: str, page: str = "", *, looking: bool = False) -> None:
+        """The keys of the screen `mode`, those of its `page` in front first; if `looking`, those that only look."""
         super().__init__()
         self.heading, self.moves, self.pages = mode.title(), MOVES.get(mode, ()), PAGES.get(mode, ())
-        found = commands(mode)
+        found = commands(mode, looking=looking)
         self.here = [each for each in found if not each.pages or page in each.pages]
         self.elsewhere = [each for each in found if each not in self.here]
 

@@ -155,7 +155,13 @@ class LabScreen(Screen[None]):
         return set()
 
     def _own_commands(self) -> tuple[Command, ...]:
-        return tuple(each for each in commands(self.mode) if not each.pages or self.front in each.pages)
+        found = commands(self.mode, looking=self.workspace.looking)
+        return tuple(each for each in found if not each.pages or self.front in each.pages)
+
+    def _only_looked_at(self, name: str) -> bool:
+        """Whether a command is refused because this is for looking only; tells the user if so."""
+        own = {each.name for each in commands(self.mode)} - {each.name for each in commands(self.mode, looking=True)}
+        return name in own and self.workspace.refuses()
 
     def offers(self, name: str) -> bool:
         """Whether a command belongs to the page in front."""
@@ -172,6 +178,8 @@ class LabScreen(Screen[None]):
         """
         if self.offers(name):
             await self.app.run_action(name, self.handler(name))
+        else:
+            self._only_looked_at(name)
 
     async def action_next_page(self) -> None:
         await self._turn(1)
@@ -210,18 +218,24 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.mode, self.front))
+        self.app.push_screen(HelpScreen(self.mode, self.front, looking=self.workspace.looking))
 
     def action_screenshot(self) -> None:
-        """Save the screen as an SVG and as a PNG in the folder of figures."""
-        from tui.drawing.screenshot import save, screenshot
+        """Save the screen as an SVG and as a PNG in the folder of figures.
 
+        Where only looking is allowed, hand it over instead.
+        """
+        from tui.drawing.screenshot import png, save, screenshot
+
+        if self.workspace.looking:
+            if self.workspace.hand_over:
+                self.workspace.hand_over(f"screen-{self.mode}.png", png(screenshot(self.app)))
+            return
         folder = self.workspace.figures_folder
         try:
-            svg, png = save(screenshot(self.app), folder, f"screen-{self.mode}")
+            drawing, picture = save(screenshot(self.app), folder, f"screen-{self.mode}")
         except OSError as error:
             reason = f"cannot write to {folder} ({error.strerror}): make room or start elsewhere"
             self.workspace.tell(Notice(reason, "no screenshot", "error", 10))
             return
-        saved = str(png.resolve())
-        self.workspace.tell(Notice(f"{saved}\nand {svg.name}", "screen saved, its path copied", copy=saved))
+        self.workspace.saved(picture.resolve(), "screen", f"\nand {drawing.name}")
