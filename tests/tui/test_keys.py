@@ -43,9 +43,8 @@ def test_a_key_that_changes_files_means_the_same_everywhere() -> None:
 def test_what_deletes_or_renames_says_so() -> None:
     changing = {command.name for command in COMMANDS if command.effect == "changes"}
     assert {"delete", "rename", "note", "undo", "resume", "stop"} <= changing
-    assert {command.name for command in COMMANDS if command.effect == "writes"} == {
-        "run",
-        "queue",
+    assert {command.name for command in COMMANDS if command.effect == "writes"} == {"run", "queue", "export_second"}
+    assert {command.name for command in COMMANDS if command.effect == "saves"} == {
         "export",
         "export_second",
         "screenshot",

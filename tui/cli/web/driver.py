@@ -9,6 +9,7 @@ from typing import Any
 
 from textual.drivers._input_reader import InputReader
 from textual.drivers.web_driver import WebDriver
+from textual.events import AppFocus
 from textual.messages import ExitApp
 
 CHANNEL = "MNIST_TUI_CHANNEL"
@@ -39,6 +40,16 @@ class BrowserDriver(WebDriver):
             while rest:
                 rest = rest[os.write(self.fileno, rest) :]
         return len(packet)
+
+    def start_application_mode(self) -> None:
+        """Begin, with the keys: the page gives them to the terminal, and has nothing else to give them to."""
+        super().start_application_mode()
+        self._app.call_later(self._app.post_message, AppFocus())  # Textual's driver has just said the opposite
+
+    def on_meta(self, packet_type: str, payload: dict[str, object]) -> None:
+        """Handle what the server says, but for the focus."""
+        if packet_type not in ("focus", "blur"):
+            super().on_meta(packet_type, payload)
 
     def run_input_thread(self) -> None:
         """Handle what the server sends; once it sends no more, end the app."""
