@@ -21,6 +21,7 @@ from typing import Literal
 from engine import operations
 from engine.allocator import keep_freed_memory
 from engine.event import Event, JobFailed, PauseAsked, Progress
+from engine.figures.requests import DrawFigure
 from engine.libraries import not_loaded
 from engine.operations import Entry, LaneName, end
 from engine.request import DeviceFailed, Request, RequestError
@@ -30,6 +31,9 @@ JobState = Literal["waiting", "running", "paused", "done"]
 
 PROGRESS_INTERVAL = 0.25
 """Seconds between two wake-ups of the reader for progress only; results and parts of results wake it at once."""
+
+LOOKING = "this page is for looking: it neither trains nor changes files"
+"""What a lab that may only look says to everything else."""
 
 NICENESS = 5
 """Nice value of the lanes' threads; the front end has 0."""
@@ -216,6 +220,13 @@ def _yield_to_the_front_end() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
+def _only_looks(request: Request, entry: Entry) -> bool:
+    """Whether a request neither trains nor writes files."""
+    if isinstance(request, DrawFigure):
+        return not (request.path or request.folder)
+    return not entry.writes and not (entry.lane == "training" and entry.computes)
+
+
 class _Lane:
     """A thread that carries out jobs one after the other."""
 
@@ -271,10 +282,11 @@ class Lab:
     """Accepts requests and returns their events.
 
     `root` is the folder of all runs. `wake` is called from a lane's thread when there is something to `drain`: it must
-    be fast and thread-safe.
+    be fast and thread-safe. With `looks`, it refuses to train and to write files.
     """
 
-    def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, root: Path, wake: Callable[[], None] = lambda: None, *, looks: bool = False) -> None:
+        self._looks = looks
         keep_freed_memory()  # before the lanes start threads
         self._stream, turns = Stream(wake), Turns()
         self._lanes: dict[LaneName, _Lane] = {
@@ -285,8 +297,10 @@ class Lab:
         }
 
     def submit(self, request: Request) -> Job:
-        """Submit a request; its events will come with the returned job."""
+        """Submit a request; its events will come with the returned job. Raises RequestError if it is refused."""
         entry = operations.OPERATIONS[type(request)]
+        if self._looks and not _only_looks(request, entry):
+            raise RequestError(LOOKING)
         job = Job(request, entry)
         self._lanes[entry.lane].add(job)
         return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from functools import partial
@@ -72,8 +73,13 @@ class MnistTui(SturdyApp):
         weights: Path | None = None,
         loaded: Loaded | None = None,
         state: State | None = None,
+        *,
+        looking: bool = False,
     ) -> None:
-        """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes."""
+        """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes.
+
+        With `looking`, nothing is trained and no file is changed.
+        """
         self.loaded, state = loaded or Loaded(Path()), state or State()
         settings = self.loaded.settings
         start = state.screen if state.screen in self.MODES else settings.screen
@@ -83,7 +89,7 @@ class MnistTui(SturdyApp):
         """What of the settings cannot be used, for the user."""
         self.key_map = self._keys(settings)
         self.key_map.rebind(self)
-        self.workspace = Workspace(root, run, weights, wake=self._wake)
+        self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
         self.workspace.state = state
         self.workspace.picture_mode = MODES_BY_NAME.get(settings.pictures, "")
         self.workspace.colour_map = "" if settings.colours == "auto" else settings.colours
@@ -123,6 +129,8 @@ class MnistTui(SturdyApp):
 
     def on_mount(self) -> None:
         self.set_class(glyphs() is ASCII, "-ascii")
+        if self.is_web:
+            self.workspace.hand_over = self._hand_over
         signals.catch(lambda code: self.exit(code, code), self.workspace.close)
         for problem in self.problems:
             self.notify(problem, title="settings", severity="warning", timeout=10)
@@ -192,6 +200,10 @@ class MnistTui(SturdyApp):
         if notice.copy:
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
+
+    def _hand_over(self, name: str, content: bytes) -> None:
+        """Let the browser download a file."""
+        self.deliver_binary(io.BytesIO(content), save_filename=name)
 
     # From screen to screen
 

@@ -31,9 +31,9 @@ class KeyMap(Struct, frozen=True):
 
     registry: tuple[Command, ...] = COMMANDS
 
-    def commands(self, screen: str) -> tuple[Command, ...]:
-        """The commands of a screen, in the order of use: its own, then those of the app."""
-        return commands(screen, self.registry)
+    def commands(self, screen: str, *, looking: bool = False) -> tuple[Command, ...]:
+        """As `tui.keys.commands`."""
+        return commands(screen, self.registry, looking=looking)
 
     def rebind(self, node: DOMNode, screen: str = "") -> None:
         """Give the keys of the map to a screen, or to the app, whose class has those of the registry."""

@@ -19,8 +19,8 @@ GROUPS: dict[Group, str] = {
     "go": "go to a screen",
     "program": "the program",
 }
-Effect = Literal["", "writes", "changes"]
-"""What a command does to files: nothing, it writes new ones, or it changes or removes those of a run."""
+Effect = Literal["", "saves", "writes", "changes"]
+"""What a command does to files: nothing, it saves a picture, it writes others, or it changes or removes a run's."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -57,6 +57,11 @@ class Command(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """Its name in words."""
         return self.name.replace("_", " ")
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it neither trains nor changes files. A picture counts as looking: it can be handed to a browser."""
+        return self.effect in ("", "saves")
 
     def action_on(self, screen: str) -> str:
         """The action in Textual's syntax; a screen passes those of its own to the page in front."""
@@ -357,11 +362,9 @@ COMMANDS = (
         (TRAIN, MODEL, *PICTURES, RUNS),
         (),
         "keep",
-        "writes",
+        "saves",
     ),
-    Command(
-        "E", "export_second", "matrix png", "export the confusion matrix as a PNG", (DIGITS,), (), "keep", "writes"
-    ),
+    Command("E", "export_second", "matrix png", "export the confusion matrix as a PNG", (DIGITS,), (), "keep", "saves"),
     Command(
         "E",
         "export_second",
@@ -405,7 +408,7 @@ COMMANDS = (
         "save the screen as a picture, SVG and PNG",
         does="screen.screenshot",
         group="keep",
-        effect="writes",
+        effect="saves",
     ),
     Command("t", "theme", "", "switch between the light and the dark theme", group="program"),
     Command("ctrl+p", "command_palette", "palette", "find an action, a screen, a run or a digit", group="program"),
@@ -445,10 +448,11 @@ SCREENS = (
 """Key, title and mode of each screen, as in the tab bar."""
 
 
-def commands(screen: str, registry: Sequence[Command] = COMMANDS) -> tuple[Command, ...]:
-    """The commands of a screen, in the order of use: its own, then those of the app."""
+def commands(screen: str, registry: Sequence[Command] = COMMANDS, *, looking: bool = False) -> tuple[Command, ...]:
+    """The commands of a screen, in the order of use: its own, then those of the app; if `looking`, those that look."""
     own = [command for command in registry if screen in command.screens]
-    return (*own, *(command for command in registry if not command.screens))
+    found = (*own, *(command for command in registry if not command.screens))
+    return tuple(command for command in found if command.only_looks) if looking else found
 
 
 def bindings(screen: str = "", registry: Sequence[Command] = COMMANDS) -> list[BindingType]:

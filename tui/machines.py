@@ -70,6 +70,8 @@ class Machines:
         self._machines: dict[str, Machine] = {}
         self.own = ""
         """The name of the machine that this process runs on; empty before its first sample."""
+        self.shown = False
+        """Whether they are in front."""
 
     def add(self, sample: DevicesSampled, *, own: bool = False) -> None:
         """Add a sample of any machine; `own` is whether it is the one that this process runs on."""

@@ -104,7 +104,7 @@ class Palette(Provider):
 
     def _own(self) -> Iterator[Entry]:
         """The actions of the screen behind the palette, and of the program."""
-        for command in self._key_map.commands(self._mode):
+        for command in self._key_map.commands(self._mode, looking=self._workspace.looking):
             if command.name not in ("command_palette", "leave", "back", *(mode for _, _, mode in SCREENS)):
                 yield self._action(command, self._mode, f"{command.title}  ({command.all_keys})")
 
@@ -115,7 +115,8 @@ class Palette(Provider):
         for name in sorted(self.app.available_themes):
             yield Entry(f"theme {name}", "use this theme", partial(setattr, self.app, "theme", name))
         for key, title, mode in SCREENS:
-            for command in self._key_map.commands(mode) if mode != self._mode else ():
+            others = self._key_map.commands(mode, looking=self._workspace.looking) if mode != self._mode else ()
+            for command in others:
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
 

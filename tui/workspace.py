@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
 from engine.event import Event, JobFailed
-from engine.figures.events import FigureSaved
+from engine.figures.events import FigureDrawn, FigureSaved
 from engine.figures.requests import DrawFigure
-from engine.lab import Job, Lab
+from engine.lab import LOOKING, Job, Lab
 from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, WeightsRead
 from engine.network.requests import OpenWeights, WarmUp
 from engine.request import Request, RequestError
@@ -72,23 +73,30 @@ class Workspace:
         run: RunFolder | None = None,
         weights: Path | None = None,
         wake: Callable[[], None] = lambda: None,
+        *,
+        looking: bool = False,
     ) -> None:
         """`wake` is called from a lane's thread when there are events to `take_in`.
+
+        With `looking`, nothing is trained and no file is changed.
 
         Raises RequestError where nothing of `run` can be read.
         """
         self.root, self.weights = root, weights
-        self.lab = Lab(root, wake)
+        self.looking = looking
+        """Whether it is for looking only."""
+        self.lab = Lab(root, wake, looks=looking)
         self.on_change: Callable[[bool], None] = lambda _routine: None
         """Called after each change; its argument is whether the change is only a run's frequent routine progress."""
         self.tell: Callable[[Notice], None] = lambda _notice: None
         """Called with each notification for the user."""
+        self.hand_over: Callable[[str, bytes], None] | None = None
+        """Gives the user, who is not at this machine, a file of this name and content; None in a terminal."""
         self._open = Opened(run or weights)
         self._before: Opened | None = None
         """What was open before the latest run was requested; restored if that run cannot start. None once it has."""
-        self._digit = NOTEBOOKS_DIGIT
+        self._digit, self._prepared = NOTEBOOKS_DIGIT, False
         self._listeners: dict[Job, Listener] = {}
-        self._prepared = False
         self._figure: Job | None = None
         """The job of the most recently requested figure."""
         self._doubtful: tuple[Path, float] | None = None
@@ -111,8 +119,6 @@ class Workspace:
         """Whether the open run's folder was moved or deleted."""
         self.machines = Machines()
         """What is known of the devices of this machine, and of others whose samples came."""
-        self.devices_shown = False
-        """Whether the devices are in front."""
         self._sampling: Job | None = None
         """The job of the most recent sample."""
         self.picture_mode = ""
@@ -264,14 +270,14 @@ class Workspace:
 
     def _in_use(self) -> Sequence[Fact]:
         """How busy the devices are, for the header: while a run trains here, or they are shown anyway."""
-        if not self.training and not self.devices_shown:
+        if not self.training and not self.machines.shown:
             return ()
         words, short = self.machines.in_brief(training=self.training is not None)
         return (Fact(words, IN_USE, Fact(short, IN_USE) if short != words else None),) if words else ()
 
     def look_at_devices(self, *, shown: bool) -> None:
         """Take a sample of the devices if a run trains here or they are `shown`; to be called once a second."""
-        self.devices_shown = shown
+        self.machines.shown = shown
         idle = self._sampling is None or self._sampling.state == "done"
         if idle and (shown or self.training):
             self._sampling = self.ask(WatchDevices(processes=shown), lambda _job, _event: None)
@@ -306,7 +312,15 @@ class Workspace:
         elif any(job.paused for job in self.lab.unfinished("analysis")):
             self.tell(Notice("resume or stop the paused attack on screen 7 first", severity="warning"))
         elif self._figure is None or self._figure.state == "done":  # a second press while one is drawn does nothing
-            self._figure = self.lab.submit(figure)
+            self._figure = self.lab.submit(replace(figure, path="", folder="") if self.looking else figure)
+
+    def saved(self, picture: Path, what: str, also: str = "") -> None:
+        """Tell that `picture`, a `what`, was saved; hand it over to a user who is not at this machine."""
+        if self.hand_over:
+            self.hand_over(picture.name, picture.read_bytes())
+            self.tell(Notice(f"{picture}{also}", f"{what} downloaded, and saved on the server"))
+        else:
+            self.tell(Notice(f"{picture}{also}", f"{what} saved, its path copied", copy=str(picture)))
 
     @property
     def exporting(self) -> Job | None:
@@ -315,7 +329,7 @@ class Workspace:
 
     def look_for_unfinished(self) -> None:
         """Look for a run that can be resumed, unless a weights file or the user's own run is open."""
-        if not self.weights and (self.run is None or self.bundled):
+        if not self.looking and not self.weights and (self.run is None or self.bundled):
             self.ask(FindUnfinished(), self._found)
 
     def _found(self, _job: Job, event: Event) -> None:
@@ -324,8 +338,16 @@ class Workspace:
 
     # Runs
 
+    def refuses(self) -> bool:
+        """Whether this is for looking only; tells the user if so."""
+        if self.looking:
+            self.tell(Notice(LOOKING, severity="warning"))
+        return self.looking
+
     def train(self, request: Request) -> None:
         """Submit a training request to the lab and follow its run."""
+        if self.refuses():
+            return
         with self.changing():
             self.prepare()
             self._before, self._queued = self._open, False
@@ -343,6 +365,8 @@ class Workspace:
 
         Unless another app trains the queue: then it takes them in turn.
         """
+        if self.refuses():
+            return
         with self.changing():
             if self.attempt(partial(self.queue.add, requests)):
                 if (other := self.queue.other_worker) and not self.queue.working:
@@ -351,6 +375,8 @@ class Workspace:
 
     def start_queue(self) -> None:
         """Train what waits in the queue, or, if this app does already, hold it after the run under way."""
+        if self.refuses():
+            return
         with self.changing():
             if self.queue.working:
                 self.queue.work(False)
@@ -377,11 +403,15 @@ class Workspace:
 
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""
+        if self.refuses():
+            return
         with self.changing():
             self.queue.remove(turn)
 
     def move(self, turn: int, by: int) -> None:
         """Move the experiment at index `turn` of the queue by `by` positions; do nothing at either end."""
+        if self.refuses():
+            return
         with self.changing():
             self.queue.shift(turn, by)
 
@@ -401,6 +431,8 @@ class Workspace:
 
     def resume(self, run: RunFolder) -> None:
         """Resume a run and open it. If another machine may be training it, the user must confirm by asking again."""
+        if self.refuses():
+            return
         try:
             run.read_record()
             doubt = not run.locked and run.outline().under_way
@@ -419,6 +451,8 @@ class Workspace:
 
     def stop(self, run: RunFolder) -> None:
         """Stop a run, even one that another process trains."""
+        if self.refuses():
+            return
         if self.training and self.run and self.history.name == run.name:
             self.training.cancel()
             return
@@ -509,7 +543,10 @@ class Workspace:
             case DevicesSampled():
                 self.machines.add(event, own=isinstance(job.request, WatchDevices))
             case FigureSaved():
-                self.tell(Notice(event.path, "figure saved, its path copied", copy=event.path))
+                self.saved(Path(event.path), "figure")
+            case FigureDrawn() if self.hand_over:
+                self.hand_over(event.name, event.png)
+                self.tell(Notice(event.name, "figure downloaded"))
             case JobFailed():
                 self._take_failure(job, event)
             case _ if job is self.training:

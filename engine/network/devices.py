@@ -91,6 +91,17 @@ def set_threads(threads: int) -> int:
     return torch.get_num_threads()
 
 
+def share(among: int) -> None:
+    """Let the default number of CPU threads be this process's share of the cores, `among` as many processes.
+
+    Call it before anything is computed. Unlike an environment variable, it can differ between processes that were
+    forked from one that has imported PyTorch.
+    """
+    global _DEFAULT_THREADS  # noqa: PLW0603
+    _DEFAULT_THREADS = max(1, machine.cores() // among)
+    torch.set_num_threads(_DEFAULT_THREADS)
+
+
 def _check_startable(threads: int) -> None:
     """Try to start as many threads: where OpenMP cannot start its threads, it would end the process."""
     over, started = threading.Event(), list[threading.Thread]()

@@ -88,7 +88,7 @@ class StillApp(MnistTui):
 
     def _unwatched(self, *, shown: bool) -> None:
         """Take no samples, since no two are the same."""
-        self.workspace.devices_shown = shown
+        self.workspace.machines.shown = shown
 
     def _warm_up(self) -> None:
         if not self.workspace.engine:

@@ -19,7 +19,7 @@ from engine.request import Request, RequestError, parameters
 from tui.cli.given import runs_folder
 
 R = TypeVar("R", bound=Request)
-O = TypeVar("O", bound="Output")  # noqa: E741
+O = TypeVar("O", bound="Place")  # noqa: E741
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
@@ -28,15 +28,21 @@ _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metav
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where results are written."""
+class Place:
+    """Where the runs are."""
 
-    json: bool = False
-    """Print one JSON event per line, and nothing else, on standard output."""
     runs: Path = dataclasses.field(default_factory=runs_folder)
     """Folder that holds the run folders."""
     settings: File = None
     """Settings to use instead of yours; also the variable MNIST_TUI_SETTINGS."""
+
+
+@dataclass(frozen=True)
+class Output(Place):
+    """Where results are written."""
+
+    json: bool = False
+    """Print one JSON event per line, and nothing else, on standard output."""
 
 
 @dataclass(frozen=True)

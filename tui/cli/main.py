@@ -34,6 +34,7 @@ from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
 from tui.cli.given import runs_folder, settings_option, warn
 from tui.cli.hidden import hidden
+from tui.cli.serve import Serve
 from tui.settings.file import Loaded, load
 from tui.settings.state import copied, recall, remember
 
@@ -92,6 +93,7 @@ COMMANDS = {
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "serve": CliCommand(Serve, "open the app in a browser, for one or many visitors"),
     "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }
 
@@ -187,6 +189,10 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.bench import bench
 
         return bench(arguments)
+    if wanted is Serve:
+        from tui.cli.serve import serve
+
+        return serve(arguments)
     plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, EditQueue, Import, Export, Report), Output)
     outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)

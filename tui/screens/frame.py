@@ -164,7 +164,13 @@ class LabScreen(Screen[None]):
         return set()
 
     def _own_commands(self) -> tuple[Command, ...]:
-        return tuple(each for each in self.host.key_map.commands(self.mode) if each.on_page(self.front))
+        found = self.host.key_map.commands(self.mode, looking=self.workspace.looking)
+        return tuple(each for each in found if each.on_page(self.front))
+
+    def _only_looked_at(self, name: str) -> bool:
+        """Whether a command is refused because this is for looking only; tells the user if so."""
+        changing = {each.name for each in self.host.key_map.commands(self.mode) if not each.only_looks}
+        return self.workspace.looking and name in changing and self.workspace.refuses()
 
     def offers(self, name: str) -> bool:
         """Whether a command belongs to the page in front."""
@@ -179,8 +185,8 @@ class LabScreen(Screen[None]):
 
         A key of another page does nothing; it is not passed to the app, which may use the same key.
         """
-        for command in self._own_commands():
-            if key in command.bound and command.screens:
+        for command in self.host.key_map.commands(self.mode):
+            if key in command.bound and command.screens and command.on_page(self.front):
                 await self.action_act(command.name)
                 return
 
@@ -188,6 +194,8 @@ class LabScreen(Screen[None]):
         """Carry out a command of the page in front."""
         if self.offers(name):
             await self.app.run_action(name, self.handler(name))
+        else:
+            self._only_looked_at(name)
 
     async def action_next_page(self) -> None:
         await self._turn(1)
@@ -226,18 +234,25 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.mode, self.front, self.host.key_map.commands(self.mode)))
+        found = self.host.key_map.commands(self.mode, looking=self.workspace.looking)
+        self.app.push_screen(HelpScreen(self.mode, self.front, found))
 
     def action_screenshot(self) -> None:
-        """Save the screen as an SVG and as a PNG in the folder of figures."""
-        from tui.drawing.screenshot import save, screenshot
+        """Save the screen as an SVG and as a PNG in the folder of figures.
 
+        Where only looking is allowed, hand it over instead.
+        """
+        from tui.drawing.screenshot import png, save, screenshot
+
+        if self.workspace.looking:
+            if self.workspace.hand_over:
+                self.workspace.hand_over(f"screen-{self.mode}.png", png(screenshot(self.app)))
+            return
         folder = self.workspace.figures_folder
         try:
-            svg, png = save(screenshot(self.app), folder, f"screen-{self.mode}")
+            drawing, picture = save(screenshot(self.app), folder, f"screen-{self.mode}")
         except OSError as error:
             reason = f"cannot write to {folder} ({error.strerror}): make room or start elsewhere"
             self.workspace.tell(Notice(reason, "no screenshot", "error", 10))
             return
-        saved = str(png.resolve())
-        self.workspace.tell(Notice(f"{saved}\nand {svg.name}", "screen saved, its path copied", copy=saved))
+        self.workspace.saved(picture.resolve(), "screen", f"\nand {drawing.name}")

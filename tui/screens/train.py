@@ -152,7 +152,8 @@ class TrainScreen(LabScreen):
         )
         chart = self.query_one("#loss", Chart)
         busy = self.workspace.training is not None
-        chart.empty = "no epoch yet" if busy or history.state in UNDER_WAY else "no epoch yet: press r to train"
+        waiting = busy or history.state in UNDER_WAY or self.workspace.looking
+        chart.empty = "no epoch yet" if waiting else "no epoch yet: press r to train"
         chart.show(plot)
 
     def _curve(
@@ -213,6 +214,7 @@ class TrainScreen(LabScreen):
     def _standing(self, history: RunHistory) -> tuple[str, str]:
         """How the open run stands, and what can be done about it; the second is left out where there is no room."""
         ready = "" if self.workspace.engine else f" {glyphs().dot} loading PyTorch"
+        looking = self.workspace.looking
         if waits := self.workspace.waiting:
             return f"run {waits.name} was not finished: R resumes it", "r trains the experiment in the form"
         match history.state:
@@ -221,16 +223,20 @@ class TrainScreen(LabScreen):
                 return diverged if history.diverged else f"failed: {history.reason}", ""
             case "stopped" | "interrupted":
                 ended = "stopped" if history.state == "stopped" else "its process ended"
-                return f"{ended} {_when(history)}: R resumes it", ""
+                return f"{ended} {_when(history)}" + ("" if looking else ": R resumes it"), ""
             case "running" | "paused" if watched := self.workspace.watched:
                 done = f"epoch {history.epoch} finished" if history.epoch else "no epoch finished yet"
                 paused = ", paused" if history.state == "paused" else ""
-                return f"{watched} trains this run: {done}{paused}", "x stops it"
+                return f"{watched} trains this run: {done}{paused}", "" if looking else "x stops it"
             case "finished" if (best := history.best) and history.finished:
                 words = f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}"
-                return f"{words}, with test accuracy {percent(best.test_accuracy)}", f"r trains another{ready}"
+                return (
+                    f"{words}, with test accuracy {percent(best.test_accuracy)}",
+                    "" if looking else f"r trains another{ready}",
+                )
             case _:
-                return f"r trains the experiment in the form{ready}", ""
+                ask = "press 8 for a list of runs" if looking else "r trains the experiment in the form"
+                return f"{ask}{ready}", ""
 
     # Keys
 
