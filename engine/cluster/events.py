@@ -26,6 +26,18 @@ class ClusterStarted(Event, frozen=True):
     """How long it took to start or join it."""
 
 
+class RunPlaced(Event, frozen=True):
+    """A worker has taken a run, to begin or to resume it."""
+
+    number: int
+    """From 0, in the order of the request."""
+    run: str
+    """Name of its folder; empty if it has none yet."""
+    machine: str
+    process: int
+    """Number of the worker's process on that machine."""
+
+
 class RunTold(Event, frozen=True):
     """A run of the sweep has an event of its own, which is not progress."""
 

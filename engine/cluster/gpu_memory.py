@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-
+from typing import Any
 
 ALLOWANCE = 1.1
 """Factor for what a later epoch may take beyond the first one."""

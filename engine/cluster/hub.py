@@ -75,20 +75,20 @@ def _next(task: Any) -> Parcel | Lost | None:
     import ray
     from ray import exceptions
 
-    dead = (
-        exceptions.WorkerCrashedError,
-        exceptions.NodeDiedError,
-        exceptions.LocalRayletDiedError,
-        exceptions.OutOfMemoryError,
-        exceptions.ObjectLostError,
-        exceptions.OwnerDiedError,
-    )
+    deaths = {
+        exceptions.WorkerCrashedError: "its process ended",
+        exceptions.OutOfMemoryError: "its machine ran out of memory",
+        exceptions.NodeDiedError: "its machine stopped",
+        exceptions.LocalRayletDiedError: "its machine stopped",
+        exceptions.ObjectLostError: "its machine stopped before it had told all",
+    }
+    kinds: tuple[type[Exception], ...] = tuple(deaths)
     try:
         parcel: Parcel = ray.get(next(task))
     except StopIteration:
         return None
-    except dead as error:
-        return Lost(type(error).__name__)
+    except kinds as error:
+        return Lost(next(words for kind, words in deaths.items() if isinstance(error, kind)))
     except exceptions.RayError as error:
         return Parcel(refused=_first_line(error), seconds=0.0)
     return parcel

@@ -73,6 +73,8 @@ def joined(address: str = "", cores: int | None = None) -> Iterator[Cluster]:
             else:
                 _start(ray, cores, ends)
             ends.callback(ray.shutdown)
+            # Ray tells on standard error, whatever its settings, that a worker has died: the driver says so itself.
+            vars(ray._private.worker)["_worker_logs_enabled"] = False
         machines = tuple(
             Machine(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
             for node in ray.nodes()

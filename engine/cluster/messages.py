@@ -31,6 +31,10 @@ class Order(Struct, frozen=True, kw_only=True):
 class Parcel(Struct, frozen=True, kw_only=True):
     """What a worker tells of its run since its last parcel."""
 
+    machine: str = ""
+    """In the first parcel: the name of the worker's machine."""
+    process: int = 0
+    """In the first parcel: the number of the worker's process."""
     events: tuple[Event, ...] = ()
     """In order; of progress only the latest."""
     files: dict[str, bytes] = {}

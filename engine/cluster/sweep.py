@@ -14,6 +14,7 @@ from engine.cluster.events import (
     Outcome,
     RunLost,
     RunOutcome,
+    RunPlaced,
     RunRefused,
     RunState,
     RunTold,
@@ -50,16 +51,7 @@ def train_on_ray(request: TrainOnRay, root: Path) -> Generator[Event, None, None
     RequestError where Ray is not installed or does not answer.
     """
     with joined(request.address) as cluster:
-        direct = request.shared or not request.address
-        yield ClusterStarted(
-            machines=len(cluster.machines),
-            cores=cluster.cores,
-            gpus=cluster.gpus,
-            address=request.address,
-            direct=direct,
-            seconds=cluster.seconds,
-        )
-        yield from _Sweep(request, root.absolute(), cluster, direct).events()
+        yield from _Sweep(request, root.absolute(), cluster).events()
 
 
 class _Run:
@@ -103,21 +95,24 @@ class _Run:
 class _Sweep:
     """The runs, and what has become of them."""
 
-    def __init__(self, request: TrainOnRay, root: Path, cluster: Cluster, direct: bool) -> None:
-        self.root, self.cluster, self.direct, self.parallel = root, cluster, direct, request.parallel
+    def __init__(self, request: TrainOnRay, root: Path, cluster: Cluster) -> None:
+        self.root, self.cluster, self.address, self.parallel = root, cluster, request.address, request.parallel
+        self.direct = request.shared or not request.address
+        """Whether the workers write to the folder of all runs themselves."""
         self.name = secrets.token_hex(8)
         self.runs = [_Run(number, each) for number, each in enumerate(request.runs)]
         self.gpu_share: float | None = None
         """The share of a GPU's memory that a run takes; None until it is measured."""
-        self.unmeasured: list[_Run] = []
-        """Runs that wait until it is known how many fit on a GPU."""
+        self.unsent = list(self.runs)
+        """Runs that Ray does not know of yet: on a GPU, until it is known how many fit."""
         self.began = time.perf_counter()
 
     def events(self) -> Iterator[Event]:
         """The events of the sweep, from its first run to SweepEnded."""
         try:
             try:
-                self._submit_all()
+                yield self._begun()
+                self._submit_first()
                 while self._open:
                     yield from self._round()
                     yield self._advanced()
@@ -138,18 +133,36 @@ class _Sweep:
     def _open(self) -> list[_Run]:
         return [run for run in self.runs if run.outcome is None]
 
+    def _begun(self) -> ClusterStarted:
+        cluster = self.cluster
+        return ClusterStarted(
+            machines=len(cluster.machines),
+            cores=cluster.cores,
+            gpus=cluster.gpus,
+            address=self.address,
+            direct=self.direct,
+            seconds=cluster.seconds,
+        )
+
     # Orders
 
-    def _submit_all(self) -> None:
-        machines = self.cluster.machines
-        on_gpu = [run for run in self.runs if wants_gpu(run.request, machines)]
-        measured = on_gpu and not self.parallel
-        if measured:  # the largest decides how many fit
-            first = max(on_gpu, key=lambda run: _size(run.request))
-            self.unmeasured = [run for run in on_gpu if run is not first]
-        for run in self.runs:
-            if run not in self.unmeasured:
-                self._submit(run, measure=bool(measured) and run in on_gpu)
+    def _submit_first(self) -> None:
+        """Submit all runs, but of those on a GPU, without `parallel`, only the largest: it shows how many fit."""
+        sent, measured = self.unsent, None
+        on_gpu = [run for run in sent if wants_gpu(run.request, self.cluster.machines)]
+        if on_gpu and not self.parallel:
+            measured = max(on_gpu, key=lambda run: _size(run.request))
+            sent = [run for run in sent if run is measured or run not in on_gpu]
+        self.unsent = [run for run in self.unsent if run not in sent]
+        for run in sent:
+            self._submit(run, measure=run is measured)
+
+    def _submit_rest(self, gpu_share: float) -> None:
+        """Submit the runs that waited until it was known which share of a GPU each takes."""
+        self.gpu_share = gpu_share
+        sent, self.unsent = self.unsent, []
+        for run in sent:
+            self._submit(run)
 
     def _submit(self, run: _Run, *, measure: bool = False) -> None:
         given = share(run.request, self.cluster.machines, self.parallel, self.gpu_share)
@@ -166,9 +179,9 @@ class _Sweep:
         self.cluster.hub.submit(order, given)
 
     def _stop(self) -> None:
-        for run in self.unmeasured:
+        for run in self.unsent:
             run.outcome = "stopped"
-        self.unmeasured = []
+        self.unsent = []
         self.cluster.hub.stop(self.name)
         for run in self._open:
             run.stop_asked = True
@@ -186,10 +199,11 @@ class _Sweep:
                 self.cluster.hub.stop(self.name, run.number)
 
     def _taken(self, run: _Run, parcel: Parcel) -> Iterator[Event]:
-        run.under_way = True
+        if parcel.process:
+            run.under_way = True
+            yield RunPlaced(number=run.number, run=run.name, machine=parcel.machine, process=parcel.process)
         if parcel.gpu_share is not None:
-            self.gpu_share = parcel.gpu_share
-            self._submit_measured()
+            self._submit_rest(parcel.gpu_share)
         try:
             events = self._written(run, parcel)
         except (OSError, RequestError) as error:
@@ -232,14 +246,12 @@ class _Sweep:
         else:
             run.outcome = "finished" if state == "finished" else "stopped"
         self._release(run)
-        if self.unmeasured and self.gpu_share is None:
-            self.gpu_share = 1.0  # nothing was measured: one at a time
-            self._submit_measured()
+        self._go_on_unmeasured()
 
-    def _submit_measured(self) -> None:
-        waiting, self.unmeasured = self.unmeasured, []
-        for run in waiting:
-            self._submit(run)
+    def _go_on_unmeasured(self) -> None:
+        """Submit what waits, one run a GPU, where the run that was to be measured has ended without a result."""
+        if self.unsent and self.gpu_share is None:
+            self._submit_rest(1.0)
 
     # Dead workers
 
@@ -260,9 +272,10 @@ class _Sweep:
             yield from self._given_up(run)
         else:
             yield RunLost(number=run.number, run=run.name, epoch=run.history.epoch, reason=lost.reason)
-            self._submit(run, measure=self.gpu_share is None and bool(self.unmeasured))
+            self._submit(run, measure=bool(self.unsent))
             return
         self._release(run)
+        self._go_on_unmeasured()
 
     def _await_release(self, run: _Run) -> None:
         """Wait until the dead worker's lock is released, and take in what it has written but not told."""

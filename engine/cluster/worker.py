@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import tempfile
 import threading
 import time
@@ -33,6 +35,7 @@ def carry_out(order: Order, asked_to_stop: Callable[[], bool]) -> Iterator[Parce
     """
     began = time.perf_counter()
     refused, bad = "", False
+    yield Parcel(machine=socket.gethostname(), process=os.getpid())
     try:
         if asked_to_stop():
             yield Parcel(seconds=0.0)
@@ -94,6 +97,7 @@ def _work(order: Order, root: Path) -> Generator[Event, None, None]:
 
 
 def _unpack(files: dict[str, bytes], folder: RunFolder) -> None:
+    folder.epochs_folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         path = folder.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
