@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.cluster.requests import TrainOnRay
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
 from engine.event import Event, JobFailed
@@ -36,6 +37,7 @@ from tui.drawing.fitting import Fact
 from tui.drawing.words import duration
 from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
 from tui.queue import Queue
+from tui.sweeps import Sweeps
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
@@ -100,6 +102,8 @@ class Workspace:
         """The experiments waiting to be trained, the next one first."""
         self._queued = False
         """Whether the current run comes from the queue."""
+        self.sweeps = Sweeps()
+        """The sweeps on Ray; their runs are those of other processes."""
         self.problem = ""
         """Why the last job failed, in one line."""
         self.vanished = False
@@ -314,6 +318,20 @@ class Workspace:
         with self.changing():
             self.queue += requests
             self.queue.next_turn(busy=self.training is not None)
+
+    def train_on_ray(self, request: TrainOnRay) -> None:
+        """Begin a sweep on Ray, whatever else trains here; its runs are followed as those of other processes."""
+        with self.changing():
+            self.sweeps.jobs.append(self.ask(request, self._hear_sweep))
+
+    def _hear_sweep(self, job: Job, event: Event) -> None:
+        if news := self.sweeps.hear(job, event):
+            self.tell(Notice(news.words, news.title, news.severity, 10))
+
+    def stop_sweeps(self) -> None:
+        """Stop all runs on Ray."""
+        with self.changing():
+            self.sweeps.stop()
 
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import importlib.util
 import logging
 import os
@@ -68,6 +69,9 @@ def joined(address: str = "", cores: int | None = None) -> Iterator[Cluster]:
 
     with contextlib.ExitStack() as ends:
         if not ray.is_initialized():
+            if not faulthandler.is_enabled():  # else Ray does, on a standard error that may be no file
+                faulthandler.enable(2)
+                ends.callback(faulthandler.disable)
             if address:
                 _join(ray, address)
             else:
@@ -125,7 +129,7 @@ def _start(ray: Any, cores: int | None, ends: contextlib.ExitStack) -> None:
             _temp_dir=folder,
         )
     except Exception as error:
-        raise DeviceFailed(f"Ray does not start here ({_line(error)}): train with --on here") from None
+        raise DeviceFailed(f"Ray does not start here ({_line(error)}): train without it") from None
 
 
 def _join(ray: Any, address: str) -> None:

@@ -37,23 +37,23 @@ class TrainOnRay(Request, frozen=True, tag="train-on-ray"):
             raise RequestError("without an address Ray is started here, where every run is written anyway: drop shared")
 
 
-def on_ray(request: Train, text: str) -> TrainOnRay | None:
-    """The request for a line such as `seeds=5 on=ray parallel=2 address=auto shared=yes`; None without `on=ray`.
+def planned(request: Train, text: str) -> TrainOnRay | list[Train]:
+    """What a line such as `seeds=5 on=ray parallel=2 address=auto shared=yes` asks for; without `on=ray`, the runs.
 
-    Raises RequestError where the line is invalid, with or without Ray.
+    Raises RequestError where the line is invalid.
     """
     pairs = [word.partition("=") for word in text.split()]
     said = {name: value for name, _, value in pairs if name in ("on", "parallel", "address", "shared")}
-    runs = tuple(sweep(request, " ".join("".join(pair) for pair in pairs if pair[0] not in said)))
+    runs = sweep(request, " ".join("".join(pair) for pair in pairs if pair[0] not in said))
     place = said.pop("on", "here")
     if place not in ("here", "ray"):
         raise RequestError(f"on must be here or ray, not {place}")
     if place == "here":
         if said:
             raise RequestError(f"{', '.join(said)} is only for Ray: add on=ray")
-        return None
+        return runs
     if not (parallel := said.get("parallel", "0")).isdecimal():
         raise RequestError(f"parallel must be a whole number, for example parallel=2, not {parallel}")
     if (shared := said.get("shared", "no")) not in ("yes", "no"):
         raise RequestError(f"shared must be yes or no, not {shared}")
-    return TrainOnRay(runs=runs, address=said.get("address", ""), parallel=int(parallel), shared=shared == "yes")
+    return TrainOnRay(runs=tuple(runs), address=said.get("address", ""), parallel=int(parallel), shared=shared == "yes")

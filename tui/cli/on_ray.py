@@ -175,7 +175,7 @@ class _People:
                 self._tell(event)
             case RunLost():
                 again = f"resumed after epoch {event.epoch}" if event.epoch else "begun again"
-                self._say(f"{self._words[event.number]}: its worker died ({event.reason}); it is {again} elsewhere")
+                self._say(f"{self._words[event.number]}: its worker died ({event.reason}): it is {again} elsewhere")
             case RunRefused():
                 self._say(f"{self._words[event.number]}: {event.reason}")
             case SweepEnded():

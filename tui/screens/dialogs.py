@@ -108,19 +108,19 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int) -> None:
-        """`waiting` is the number of experiments in the queue."""
+    def __init__(self, waiting: int, on_ray: bool = False) -> None:
+        """`waiting` is the number of experiments in the queue, `on_ray` whether a sweep on Ray is under way."""
         super().__init__()
-        self.waiting = waiting
+        self.waiting, self.on_ray = waiting, on_ray
 
     def compose(self) -> ComposeResult:
         lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
-            yield Static(
-                f"A run is under way. Quitting stops it; press R to resume it next time.{lost}\n\n"
-                "[b]y[/b] quit    [b]n[/b] stay"
-            )
+            said = "A run is under way. Quitting stops it; press R to resume it next time."
+            if self.on_ray:
+                said = "Runs on Ray are under way. Quitting stops them; R on screen 8 resumes them."
+            yield Static(f"{said}{lost}\n\n[b]y[/b] quit    [b]n[/b] stay")
 
     def action_answer(self, quit: bool) -> None:
         self.dismiss(quit)
