@@ -35,6 +35,12 @@ class Sweeps:
         for job in self.jobs:
             job.cancel()
 
+    def forget(self, job: Job) -> None:
+        """Remove a job that is done, if it is a sweep: one that was stopped before it began tells nothing."""
+        if job in self.jobs:
+            self.jobs.remove(job)
+            self._now = None
+
     def told(self) -> str:
         """How the runs of the sweep under way stand, as text; empty if there is none."""
         if not self.jobs:
@@ -53,10 +59,6 @@ class Sweeps:
         if isinstance(event, SweepAdvanced):
             self._now = event
             return None
-        if isinstance(event, SweepEnded | JobFailed):
-            self._now = None
-            if job in self.jobs:
-                self.jobs.remove(job)
         return _news(job, event)
 
 

@@ -444,6 +444,7 @@ class Workspace:
                     listener(job, event)
             for job in ended:
                 self._listeners.pop(job, None)
+                self.sweeps.forget(job)
                 if job is self.training:
                     self.training = None
             self.queue.next_turn(busy=self.training is not None)
