@@ -1,9 +1,10 @@
 """The laboratory: the only interface between a front end and the engine.
 
-Requests go in, events come out. The work is done in four lanes, each a thread: training, where requests are queued;
+Requests go in, events come out. The work is done in five lanes, each a thread: training, where requests are queued;
 analysis, where a new request replaces older ones; files, where run folders are read and changed even while the other
-lanes are busy; and devices, where a driver or a disk that hangs keeps nobody else waiting. The lanes that compute take
-turns, step by step. Nothing here imports PyTorch; a lane's thread does so at its first request.
+lanes are busy; devices, where a driver or a disk that hangs keeps nobody else waiting; and cluster, whose work other
+processes do. The lanes that compute take turns, step by step. Nothing here imports PyTorch; a lane's thread does so at
+its first request.
 """
 
 from __future__ import annotations
@@ -294,6 +295,7 @@ class Lab:
             "analysis": _Lane("analysis", root, self._stream, turns),
             "files": _Lane("files", root, self._stream, turns),
             "devices": _Lane("devices", root, self._stream, turns),
+            "cluster": _Lane("cluster", root, self._stream, turns),
         }
 
     def submit(self, request: Request) -> Job:

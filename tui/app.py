@@ -247,11 +247,12 @@ class MnistTui(SturdyApp):
             self.notify(words)
 
     async def action_quit(self) -> None:
-        """Quit; ask for confirmation while a run is training here."""
+        """Quit; ask for confirmation while a run is training here, or a sweep on Ray is under way."""
         from tui.screens.dialogs import QuitScreen
 
-        if self.workspace.training is None:
+        if self.workspace.training is None and not self.workspace.sweeps.jobs:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            waiting, lost = len(self.workspace.queue), self.workspace.queue.in_memory
-            self.push_screen(QuitScreen(waiting, lost=lost), lambda leave: self.exit(0) if leave else None)
+            queue = self.workspace.queue
+            dialog = QuitScreen(len(queue), lost=queue.in_memory, on_ray=bool(self.workspace.sweeps.jobs))
+            self.push_screen(dialog, lambda leave: self.exit(0) if leave else None)

@@ -264,6 +264,7 @@ COMMANDS = (
     Command("O", "reverse", "", "reverse the order", (RUNS,), ("list",), "choose"),
     Command("R", "resume", "resume", "resume this run", (RUNS,), ("list",), "work", "changes"),
     Command("x", "stop", "stop", "stop this run, even one that another process trains", (RUNS,), (), "work", "changes"),
+    Command("X", "stop_sweep", "stop all", "stop all runs on Ray", (RUNS,), ("list",), "work", "changes"),
     Command(
         "N",
         "note",

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from engine.cluster.requests import TrainOnRay
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
 from engine.event import Event, JobFailed
@@ -42,6 +43,7 @@ from tui.machines import Machines
 from tui.opened import DEVICE, DEVICE_NAME, IN_USE, SPEED, Opened, short_name
 from tui.queue import Queue
 from tui.settings.state import State
+from tui.sweeps import Sweeps
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
@@ -66,6 +68,22 @@ class Notice(msgspec.Struct, frozen=True):
 
 class Workspace:
     """The shared state, one instance per app."""
+
+    engine: EngineLoaded | None = None
+    fallback = ""
+    """Why the CPU is used although there is a GPU; empty otherwise."""
+    training: Job | None = None
+    """The current training job; None if there is none."""
+    preparing: DownloadAdvanced | BatchEvaluated | None = None
+    """Progress of the current run's download or evaluation; None during training."""
+    problem = ""
+    """Why the last job failed, in one line."""
+    vanished = False
+    """Whether the open run's folder was moved or deleted."""
+    picture_mode = ""
+    """The picture mode that the user chose; empty for the terminal's default."""
+    colour_map = ""
+    """The colour map that the settings give for all screens; empty for each screen's own."""
 
     def __init__(
         self,
@@ -102,29 +120,16 @@ class Workspace:
         self._doubtful: tuple[Path, float] | None = None
         """A run that the user asked to resume although it may still be running, and when, by `time.monotonic`."""
         self._depth, self._routine = 0, True
-        self.engine: EngineLoaded | None = None
-        self.fallback = ""
-        """Why the CPU is used although there is a GPU; empty otherwise."""
-        self.training: Job | None = None
-        """The current training job; None if there is none."""
-        self.preparing: DownloadAdvanced | BatchEvaluated | None = None
-        """Progress of the current run's download or evaluation; None during training."""
         self.queue = Queue(root, self._train_queued, self._tell_of_the_queue)
         """The experiments waiting to be trained, the next one first."""
         self._queued = False
         """Whether the current run comes from the queue."""
-        self.problem = ""
-        """Why the last job failed, in one line."""
-        self.vanished = False
-        """Whether the open run's folder was moved or deleted."""
+        self.sweeps = Sweeps()
+        """The sweeps on Ray; their runs are those of other processes."""
         self.machines = Machines()
         """What is known of the devices of this machine, and of others whose samples came."""
         self._sampling: Job | None = None
         """The job of the most recent sample."""
-        self.picture_mode = ""
-        """The picture mode that the user chose; empty for the terminal's default."""
-        self.colour_map = ""
-        """The colour map that the settings give for all screens; empty for each screen's own."""
         self.state = State()
         """What is remembered of the last session, and of this one for the next."""
         self._draft: Train | None = None
@@ -401,6 +406,24 @@ class Workspace:
     def _tell_of_the_queue(self, words: str) -> None:
         self.tell(Notice(words, "the queue", "warning", 10))
 
+    def train_on_ray(self, request: TrainOnRay) -> None:
+        """Begin a sweep on Ray, whatever else trains here; its runs are followed as those of other processes."""
+        if self.refuses():
+            return
+        with self.changing():
+            self.sweeps.jobs.append(self.ask(request, self._hear_sweep))
+
+    def _hear_sweep(self, job: Job, event: Event) -> None:
+        if news := self.sweeps.hear(job, event):
+            self.tell(Notice(news.words, news.title, news.severity, 10))
+
+    def stop_sweeps(self) -> None:
+        """Stop all runs on Ray."""
+        if self.refuses():
+            return
+        with self.changing():
+            self.sweeps.stop()
+
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""
         if self.refuses():
@@ -521,6 +544,7 @@ class Workspace:
                     listener(job, event)
             for job in ended:
                 self._listeners.pop(job, None)
+                self.sweeps.forget(job)
                 if job is self.training:
                     self.training = None
             self.queue.next_turn(busy=self.training is not None)

@@ -8,11 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from engine.network import gpu, machine
+from engine.network import gpu
+from engine.network.cores import cores
 from engine.request import RequestError
 
-_DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
-torch.set_num_threads(_DEFAULT_THREADS)  # for the whole process, before other threads start
+_default_threads = [min(torch.get_num_threads(), cores())]
+"""The number of CPU threads where none is asked for."""
+torch.set_num_threads(_default_threads[0])  # for the whole process, before other threads start
 
 _taken: list[torch.device] = []
 """The GPU that `auto` has chosen, if any. The choice stays, however little memory this process then leaves on it."""
@@ -85,21 +87,19 @@ def set_threads(threads: int) -> int:
     The default is PyTorch's own choice, but at most as many as this process may use: with more, all threads wait for
     those without a CPU. Raises RequestError where the system does not allow this process so many.
     """
-    if threads > max(_DEFAULT_THREADS, torch.get_num_threads()):
+    if threads > max(_default_threads[0], torch.get_num_threads()):
         _check_startable(threads)
-    torch.set_num_threads(threads or _DEFAULT_THREADS)
+    torch.set_num_threads(threads or _default_threads[0])
     return torch.get_num_threads()
 
 
-def share(among: int) -> None:
-    """Let the default number of CPU threads be this process's share of the cores, `among` as many processes.
+def share_cores(threads: int) -> None:
+    """Make `threads` the default number from now on: this process has only a share of the machine's cores.
 
-    Call it before anything is computed. Unlike an environment variable, it can differ between processes that were
-    forked from one that has imported PyTorch.
+    Unlike an environment variable, it can differ between processes that were forked from one that has imported PyTorch.
     """
-    global _DEFAULT_THREADS  # noqa: PLW0603
-    _DEFAULT_THREADS = max(1, machine.cores() // among)
-    torch.set_num_threads(_DEFAULT_THREADS)
+    _default_threads[0] = threads
+    torch.set_num_threads(threads)
 
 
 def _check_startable(threads: int) -> None:

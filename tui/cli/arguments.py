@@ -10,7 +10,7 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, make_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
@@ -64,6 +64,14 @@ class TrainOutput(FigureOutput):
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
     """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
     --batch-norm both works too."""
+    on: Literal["here", "ray"] = "here"
+    """Train in this process, or on Ray: many runs at once, on all cores and GPUs of this machine or of a cluster."""
+    address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
+    """With --on ray: HOST:PORT or ray://HOST:PORT of a running cluster, or auto (none: start Ray here)."""
+    parallel: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """With --on ray: number of runs at once (0: one a core, or as many as the memory of the GPUs holds)."""
+    shared: bool = False
+    """With --on ray: the machines of the cluster share the folder of --runs, so that they write to it themselves."""
 
 
 @dataclass(frozen=True)

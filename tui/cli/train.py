@@ -1,4 +1,4 @@
-"""`mnist-tui train`: one run or several, in this process or in a separate one."""
+"""`mnist-tui train`: one run or several, in this process, in a separate one, or on Ray."""
 
 from __future__ import annotations
 
@@ -43,13 +43,20 @@ def train(arguments: Sequence[str]) -> int:
     requests = expand(request, output.seeds, axes, given)
     if len(requests) > 1 and output.png:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
+    if output.on == "here" and (output.address or output.parallel or output.shared):
+        raise RequestError("--address, --parallel and --shared are for Ray: add --on ray")
     if output.detach:
         if output.png:
             raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
         return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
+    runs = [(_told(each, axes), each) for each in requests]
+    if output.on == "ray":
+        from tui.cli.on_ray import train_on_ray
+
+        return train_on_ray(runs, output)
     if len(requests) == 1:
-        return report(request, output)
-    return _sweep([(_told(each, axes), each) for each in requests], output)
+        return report(requests[0], output)
+    return _sweep(runs, output)
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:

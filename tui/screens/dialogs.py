@@ -107,20 +107,23 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int, *, lost: bool = False) -> None:
-        """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends."""
+    def __init__(self, waiting: int, *, lost: bool = False, on_ray: bool = False) -> None:
+        """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends.
+
+        `on_ray` is whether a sweep on Ray is under way.
+        """
         super().__init__()
-        self.waiting, self.lost = waiting, lost
+        self.waiting, self.lost, self.on_ray = waiting, lost, on_ray
 
     def compose(self) -> ComposeResult:
         fate = "is lost" if self.lost else "stays for the next time"
         queue = f" The queue of {self.waiting} {fate}." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
-            yield Static(
-                f"A run is under way. Quitting stops it; press R to resume it next time.{queue}\n\n"
-                "[b]y[/b] quit    [b]n[/b] stay"
-            )
+            said = "A run is under way. Quitting stops it; press R to resume it next time."
+            if self.on_ray:
+                said = "Runs on Ray are under way. Quitting stops them; R on screen 8 resumes them."
+            yield Static(f"{said}{queue}\n\n[b]y[/b] quit    [b]n[/b] stay")
 
     def action_answer(self, quit: bool) -> None:
         self.dismiss(quit)

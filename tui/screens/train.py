@@ -15,11 +15,11 @@ from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
+from engine.cluster.requests import TrainOnRay, planned
 from engine.data.events import DownloadAdvanced
 from engine.figures.requests import DrawFigure
 from engine.request import RequestError
 from engine.runs.history import RunHistory
-from engine.runs.sweeps import sweep
 from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
@@ -293,16 +293,24 @@ class TrainScreen(LabScreen):
 
         def wrong(text: str) -> str:
             try:
-                sweep(request, text)
+                planned(request, text)
             except RequestError as error:
                 return str(error)
             return ""
 
         def taken(text: str | None) -> None:
-            if text is not None:
-                self.workspace.enqueue(sweep(request, text))
+            if text is None:
+                return
+            plan = planned(request, text)
+            if isinstance(plan, TrainOnRay):
+                self.workspace.train_on_ray(plan)
+            else:
+                self.workspace.enqueue(plan)
 
-        hint = "seeds and fields, for example: seeds=5 recipe=notebook,fast batch-norm=no,yes; empty for the form alone"
+        hint = (
+            "seeds and fields, for example: seeds=5 recipe=notebook,fast batch-norm=no,yes; empty for the form alone; "
+            "at once on Ray: on=ray, also parallel=2 address=HOST:PORT"
+        )
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
     def action_start_queue(self) -> None:

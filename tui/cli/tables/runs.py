@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from engine.cluster.events import SweepEnded
 from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
@@ -61,6 +62,19 @@ def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
     for words, folder, reason in failed:
         table.add_row(*(Text(shown(cell)) for cell in (words, folder or NOTHING, reason)))
     return table
+
+
+def sweep(words: Sequence[str], event: SweepEnded) -> list[RenderableType]:
+    """The runs of a sweep that has ended: what each was, by `words`, its folder, how it ended, and its results."""
+    resumed = any(run.losses for run in event.runs)
+    table = table_of("run", "folder", "state", "epochs", "val loss", "test", "time", *["resumed"] * resumed, left=3)
+    for run in event.runs:
+        loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
+        accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
+        names = (Text(shown(words[run.number])), Text(shown(run.run) or NOTHING), run.outcome)
+        times = [str(run.losses) if run.losses else NOTHING] * resumed
+        table.add_row(*names, str(run.epochs), loss, accuracy, duration(run.seconds), *times)
+    return [table]
 
 
 def compared(event: RunsCompared) -> list[RenderableType]:

@@ -57,7 +57,8 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
     from tui.app import MnistTui
     from tui.settings.file import load
 
-    importlib.import_module("engine.network.devices").share(visit.among)
+    cores: int = importlib.import_module("engine.network.cores").cores()
+    importlib.import_module("engine.network.devices").share_cores(max(1, cores // visit.among))
     root = Path(visit.runs)
     try:
         found = find_network(visit.what, root)

@@ -153,7 +153,8 @@ class ListPage(RunCommands):
 
     def _title(self, found: list[RunSummary], width: int) -> tuple[str, str]:
         """The title of the list, and beside it the state of the queue; the order is left out where both do not fit."""
-        count, facts = len(self.desk.runs or ()), self.workspace.queue.told()
+        count = len(self.desk.runs or ())
+        facts = "; ".join(filter(None, (self.workspace.queue.told(), self.workspace.sweeps.told())))
         mine = sum(run.state != "bundled" for run in found)
         if self.filter:
             title = f"{mine} of {counted(count, 'run')} {'matches' if mine == 1 else 'match'} '{self.filter}'"
