@@ -48,7 +48,15 @@ class FigureOutput(Output):
 
 
 @dataclass(frozen=True)
-class TrainOutput(FigureOutput):
+class RunOutput(FigureOutput):
+    """Where results are written."""
+
+    notify: Annotated[str | None, tyro.conf.arg(metavar="COMMAND")] = None
+    """Shell command to run when a run has finished or failed, with the event as JSON on standard input."""
+
+
+@dataclass(frozen=True)
+class TrainOutput(RunOutput):
     """Where results are written."""
 
     detach: bool = False

@@ -24,6 +24,7 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
 from engine.report.requests import Report
@@ -50,10 +51,11 @@ commands:
 {commands}
 
 options:
-  --runs FOLDER    folder that holds the run folders (default: runs)
-  --settings FILE  settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
-  --version        print the version and exit
-  -h, --help       print this help, or the help of a command
+  --runs FOLDER     folder that holds the run folders (default: runs)
+  --notify COMMAND  shell command to run when a run has finished or failed
+  --settings FILE   settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
+  --version         print the version and exit
+  -h, --help        print this help, or the help of a command
 
 exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
@@ -95,6 +97,8 @@ COMMANDS = {
 }
 
 
+LAST_CALL = 2.0
+"""Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
 PROGRAM_COMMANDS = {
     "settings": "print the settings and where they are, or change them",
 }
@@ -174,7 +178,7 @@ def run(argv: list[str]) -> int:
 
 
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
+    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, RunOutput, parse
 
     warn()
     wanted = COMMANDS[word].request
@@ -187,10 +191,18 @@ def _command(word: str, arguments: list[str]) -> int:
 
         return bench(arguments)
     plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
-    outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
+    outputs = plain | {Resume: RunOutput, CompareRuns: FigureOutput}
     request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
     from tui.cli.runner import report
 
+    if isinstance(output, RunOutput):
+        from tui.cli.ringing import ring_for, ringing
+
+        events: list[Event] = []
+        with ringing(output.notify) as ringer:
+            code = report(request, output, events)
+            ring_for(ringer, events)
+        return code
     return report(request, output)
 
 
@@ -199,23 +211,24 @@ def _open(arguments: list[str]) -> int:
     loaded, words = load(), []
     root = runs_folder()
     rest = iter(arguments)
+    notify: str | None = None
     for word in rest:
         name, equals, value = word.partition("=")
-        if name == "--runs":
+        if name in ("--runs", "--notify"):
             given = value if equals else next(rest, None)
             if not given:
-                raise RequestError("--runs needs a folder")
-            root = Path(given)
+                raise RequestError(f"{name} needs a {'folder' if name == '--runs' else 'command'}")
+            root, notify = (Path(given), notify) if name == "--runs" else (root, given)
         elif word.startswith("-"):
             raise RequestError(f"unknown option {word}: see mnist-tui --help")
         else:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None, loaded)
+    return _run_app(root, words[0] if words else None, loaded, notify)
 
 
-def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
+def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -> int:
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -237,8 +250,9 @@ def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
         state = recall(loaded)
         before = copied(state)
-        app = MnistTui(root, run, file, loaded, state)
+        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
         code = app.run()
+        app.ringer.finish(LAST_CALL)
         remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()
