@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -37,6 +38,9 @@ from tui.cli.given import runs_folder, settings_option, warn
 from tui.cli.hidden import hidden
 from tui.settings.file import Loaded, load
 from tui.settings.state import copied, recall, remember
+
+if TYPE_CHECKING:
+    from tui.cli.arguments import Output
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -101,6 +105,7 @@ LAST_CALL = 2.0
 """Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
 PROGRAM_COMMANDS = {
     "settings": "print the settings and where they are, or change them",
+    "completions": "print a script that completes commands and options in bash, zsh or fish",
 }
 """Commands that are no requests, each in a module of its own name beside this one."""
 
@@ -166,8 +171,10 @@ def run(argv: list[str]) -> int:
         return DONE
     if word == "--version":
         from importlib.metadata import version
+        from platform import python_version
 
-        print(f"mnist-tui {version('mnist-tui')}")
+        libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "textual"))
+        print(f"mnist-tui {version('mnist-tui')} (Python {python_version()}, {libraries})")
         return DONE
     if word in COMMANDS:
         return _command(word, argv[len(word.split()) :])
@@ -177,8 +184,17 @@ def run(argv: list[str]) -> int:
     return _open(argv)
 
 
+def output_of(request: type[Request]) -> type[Output]:
+    """The options of a command beside those of its request."""
+    from tui.cli import arguments as found
+
+    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), found.Output)
+    figures: dict[type[Request], type[Output]] = dict.fromkeys((CompareRuns, Bench), found.FigureOutput)
+    return (plain | figures | {Train: found.TrainOutput, Resume: found.RunOutput}).get(request, found.ArrayOutput)
+
+
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, RunOutput, parse
+    from tui.cli.arguments import RunOutput, parse
 
     warn()
     wanted = COMMANDS[word].request
@@ -190,9 +206,7 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.bench import bench
 
         return bench(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
-    outputs = plain | {Resume: RunOutput, CompareRuns: FigureOutput}
-    request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
+    request, output = parse(wanted, output_of(wanted), f"mnist-tui {word}", arguments)
     from tui.cli.runner import report
 
     if isinstance(output, RunOutput):
