@@ -20,6 +20,7 @@ from engine.request import RequestError
 from engine.runs.folder import RunFolder
 from engine.words import shown
 from tui import garbage, signals
+from tui.alerts.ringer import Ringer, Ways
 from tui.drawing.terminal import ASCII, MODES_BY_NAME, glyphs
 from tui.drawing.theme import DARK, LIGHT, THEMES, no_theme
 from tui.keymap import KeyMap, key_map
@@ -66,19 +67,29 @@ class MnistTui(SturdyApp):
     class LabSpoke(Message):
         """Events from the lab are waiting to be handled."""
 
+    class AlertFailed(Message):
+        """A command or a webhook that should tell the end of a run has failed."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+            """Why, in one line."""
+
     def __init__(
         self,
         root: Path,
         run: RunFolder | None = None,
         weights: Path | None = None,
+        *,
         loaded: Loaded | None = None,
         state: State | None = None,
-        *,
         looking: bool = False,
+        notify: str | None = None,
     ) -> None:
         """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes.
 
-        With `looking`, nothing is trained and no file is changed.
+        With `looking`, nothing is trained and no file is changed. `notify` is the command to run at the end of a run,
+        by default that of the settings.
         """
         self.loaded, state = loaded or Loaded(Path()), state or State()
         settings = self.loaded.settings
@@ -90,6 +101,10 @@ class MnistTui(SturdyApp):
         self.key_map = self._keys(settings)
         self.key_map.rebind(self)
         self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
+        self.ringer = Ringer(
+            Ways.of(settings, notify), self._write, lambda words: self.post_message(self.AlertFailed(words))
+        )
+        self.workspace.ring = lambda alert, followed: self.ringer.ring(alert, followed=followed)
         self.workspace.state = state
         self.workspace.picture_mode = MODES_BY_NAME.get(settings.pictures, "")
         self.workspace.colour_map = "" if settings.colours == "auto" else settings.colours
@@ -204,6 +219,14 @@ class MnistTui(SturdyApp):
     def _hand_over(self, name: str, content: bytes) -> None:
         """Let the browser download a file."""
         self.deliver_binary(io.BytesIO(content), save_filename=name)
+
+    def _write(self, text: str) -> None:
+        """Send control sequences to the terminal, in order with the frames."""
+        if self._driver and not self.is_headless:
+            self._driver.write(text)
+
+    def on_mnist_tui_alert_failed(self, message: AlertFailed) -> None:
+        self.notify(message.words, title="not told", severity="warning", timeout=10)
 
     # From screen to screen
 

@@ -36,6 +36,7 @@ from engine.telemetry.requests import WatchDevices
 from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
 from engine.words import percent, shown
+from tui.alerts.alert import Alert, of_event
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
 from tui.drawing.words import counted, duration
@@ -110,6 +111,8 @@ class Workspace:
         """Called with each notification for the user."""
         self.hand_over: Callable[[str, bytes], None] | None = None
         """Gives the user, who is not at this machine, a file of this name and content; None in a terminal."""
+        self.ring: Callable[[Alert, bool], None] = lambda _alert, _followed: None
+        """Called when a run has finished or failed; its second argument is whether another process trained it."""
         self._open = Opened(run or weights)
         self._before: Opened | None = None
         """What was open before the latest run was requested; restored if that run cannot start. None once it has."""
@@ -414,6 +417,8 @@ class Workspace:
             self.sweeps.jobs.append(self.ask(request, self._hear_sweep))
 
     def _hear_sweep(self, job: Job, event: Event) -> None:
+        if alert := self.sweeps.alert(job, event):
+            self.ring(alert, False)
         if news := self.sweeps.hear(job, event):
             self.tell(Notice(news.words, news.title, news.severity, 10))
 
@@ -526,9 +531,12 @@ class Workspace:
             job.cancel()  # a paused run does not check for the stop file itself
         if tail and not tail.behind and not job:
             gone, self.vanished = self.vanished, tail.vanished
+            trained = self.history.under_way
             if tail.more() or gone != self.vanished:
                 with self.changing():
                     self._open.history = tail.history
+                if trained:
+                    self._ring_for_other()
 
     # Events
 
@@ -592,7 +600,9 @@ class Workspace:
                 self.history.add(RunFailed(run=self.history.name, reason=event.reason))
                 title = f"run {self._short} failed"
             self.problem = event.reason
-            self.tell(Notice(self._and_the_queue(job, event.reason), title, "error", 10))
+            self.tell(notice := Notice(self._and_the_queue(job, event.reason), title, "error", 10))
+            if job is self.training and (title or self._queued):  # else the user has just asked for it
+                self._ring(event, notice)
 
     def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
         """Handle the events of the weights file that the app was started with."""
@@ -635,7 +645,23 @@ class Workspace:
             case _:
                 self.history.add(event)
                 if isinstance(event, RunFinished | RunFailed | RunCancelled):
-                    self.tell(self._ending(job, event))
+                    self.tell(notice := self._ending(job, event))
+                    self._ring(event, notice)
+
+    def _ring_for_other(self) -> None:
+        """Ring if the open run, which another process has trained, has ended."""
+        history = self.history
+        ended: Event | None = history.finished
+        if history.state == "failed":
+            ended = RunFailed(run=history.name, reason=history.reason)
+        if ended and not history.under_way and (alert := of_event(ended, self._short)):
+            self.ring(alert, True)
+
+    def _ring(self, event: Event, notice: Notice) -> None:
+        """Ring for the end of a run of this process, of which `notice` tells; in a queue for failures and the end."""
+        alert = of_event(event, self._short, notice.title, notice.words)
+        if alert and not (alert.outcome == "finished" and self.queue):
+            self.ring(alert, False)
 
     @property
     def _short(self) -> str:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -24,6 +25,7 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
 from engine.report.requests import Report
@@ -38,6 +40,9 @@ from tui.cli.serve import Serve
 from tui.settings.file import Loaded, load
 from tui.settings.state import copied, recall, remember
 
+if TYPE_CHECKING:
+    from tui.cli.arguments import Output
+
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
        mnist-tui COMMAND [WHAT] [options]    run one command
@@ -51,10 +56,11 @@ commands:
 {commands}
 
 options:
-  --runs FOLDER    folder that holds the run folders (default: runs)
-  --settings FILE  settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
-  --version        print the version and exit
-  -h, --help       print this help, or the help of a command
+  --runs FOLDER     folder that holds the run folders (default: runs)
+  --notify COMMAND  shell command to run when a run has finished or failed
+  --settings FILE   settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
+  --version         print the version and exit
+  -h, --help        print this help, or the help of a command
 
 exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
@@ -98,8 +104,11 @@ COMMANDS = {
 }
 
 
+LAST_CALL = 2.0
+"""Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
 PROGRAM_COMMANDS = {
     "settings": "print the settings and where they are, or change them",
+    "completions": "print a script that completes commands and options in bash, zsh or fish",
 }
 """Commands that are no requests, each in a module of its own name beside this one."""
 
@@ -165,8 +174,10 @@ def run(argv: list[str]) -> int:
         return DONE
     if word == "--version":
         from importlib.metadata import version
+        from platform import python_version
 
-        print(f"mnist-tui {version('mnist-tui')}")
+        libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "textual"))
+        print(f"mnist-tui {version('mnist-tui')} (Python {python_version()}, {libraries})")
         return DONE
     if word in COMMANDS:
         return _command(word, argv[len(word.split()) :])
@@ -176,8 +187,19 @@ def run(argv: list[str]) -> int:
     return _open(argv)
 
 
+def output_of(request: type[Request]) -> type[Output]:
+    """The options of a command beside those of its request."""
+    from tui.cli import arguments as found
+
+    plain: dict[type[Request], type[Output]] = dict.fromkeys(
+        (ListRuns, EditQueue, Import, Export, Report), found.Output
+    )
+    figures: dict[type[Request], type[Output]] = dict.fromkeys((CompareRuns, Bench), found.FigureOutput)
+    return (plain | figures | {Train: found.TrainOutput, Resume: found.RunOutput}).get(request, found.ArrayOutput)
+
+
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
+    from tui.cli.arguments import RunOutput, parse
 
     warn()
     wanted = COMMANDS[word].request
@@ -193,11 +215,17 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.serve import serve
 
         return serve(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, EditQueue, Import, Export, Report), Output)
-    outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
-    request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
+    request, output = parse(wanted, output_of(wanted), f"mnist-tui {word}", arguments)
     from tui.cli.runner import report
 
+    if isinstance(output, RunOutput):
+        from tui.cli.ringing import ring_for, ringing
+
+        events: list[Event] = []
+        with ringing(output.notify) as ringer:
+            code = report(request, output, events)
+            ring_for(ringer, events)
+        return code
     return report(request, output)
 
 
@@ -206,23 +234,24 @@ def _open(arguments: list[str]) -> int:
     loaded, words = load(), []
     root = runs_folder()
     rest = iter(arguments)
+    notify: str | None = None
     for word in rest:
         name, equals, value = word.partition("=")
-        if name == "--runs":
+        if name in ("--runs", "--notify"):
             given = value if equals else next(rest, None)
             if not given:
-                raise RequestError("--runs needs a folder")
-            root = Path(given)
+                raise RequestError(f"{name} needs a {'folder' if name == '--runs' else 'command'}")
+            root, notify = (Path(given), notify) if name == "--runs" else (root, given)
         elif word.startswith("-"):
             raise RequestError(f"unknown option {word}: see mnist-tui --help")
         else:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None, loaded)
+    return _run_app(root, words[0] if words else None, loaded, notify)
 
 
-def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
+def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -> int:
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -244,8 +273,9 @@ def _run_app(root: Path, what: str | None, loaded: Loaded) -> int:
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
         state = recall(loaded)
         before = copied(state)
-        app = MnistTui(root, run, file, loaded, state)
+        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
         code = app.run()
+        app.ringer.finish(LAST_CALL)
         remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()

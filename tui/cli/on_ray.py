@@ -18,10 +18,13 @@ from engine.request import DeviceFailed, RequestError
 from engine.training.events import EpochFinished, RunCancelled, RunFailed, RunFinished
 from engine.training.requests import Train
 from engine.words import percent, readable, shown
+from tui.alerts.alert import of_sweep
+from tui.alerts.ringer import Ringer
 from tui.cli import saving
 from tui.cli.arguments import TrainOutput
 from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED
+from tui.cli.ringing import failed
 from tui.cli.runner import Interrupt
 from tui.drawing.terminal import colour_system
 from tui.drawing.words import counted, duration
@@ -35,8 +38,10 @@ class _Printer(Protocol):
     def print(self, event: Event) -> None: ...
 
 
-def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput) -> int:
+def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer: Ringer) -> int:
     """Train `runs`, each with the words that set it apart, on Ray; returns the exit code.
+
+    `ringer` rings for each run that fails, and at the end.
 
     Raises RequestError where Ray can't be used, or no run can start, all for one reason.
     """
@@ -58,8 +63,11 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput) -> int:
             match event:
                 case RunTold():
                     told.append(event.event)
+                    if isinstance(event.event, RunFailed):
+                        ringer.ring(failed(words[event.number], event.run, event.event.reason))
                 case RunRefused():
                     refused.append(event)
+                    ringer.ring(failed(words[event.number], event.run, event.reason))
                 case SweepEnded():
                     ended = event
             if interrupt.number:
@@ -70,6 +78,8 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput) -> int:
                 break
     if stopped:
         return interrupt.code
+    if ended:
+        ringer.ring(of_sweep(len(runs), len(ended.failed)))
     if len(refused) == len(runs) and len({each.reason for each in refused}) == 1:
         raise (RequestError if refused[0].bad_request else DeviceFailed)(refused[0].reason)
     if ended is None or ended.failed:
@@ -235,7 +245,7 @@ class _People:
         own = sum(run.seconds for run in event.runs)
         self._console.print("", *sweep(self._words, event), sep="\n")
         self._say(f"\n{duration(event.seconds)}; the runs' own times add up to {duration(own)}")
-        failed = [(self._words[run.number], run.run, run.reason) for run in event.failed if run.outcome != "stopped"]
-        if failed:
+        bad = [(self._words[run.number], run.run, run.reason) for run in event.failed if run.outcome != "stopped"]
+        if bad:
             errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
-            errors.print("", f"{len(failed)} of {len(event.runs)} runs failed:", failures(failed), sep="\n")
+            errors.print("", f"{len(bad)} of {len(event.runs)} runs failed:", failures(bad), sep="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,20 @@ options:
   --json           print all of it as JSON
   --settings FILE  another file; also the variable {VARIABLE}
 """
+
+
+@dataclass
+class Arguments:
+    """The options, for the completion of command lines."""
+
+    unset: str = ""
+    """remove a setting, also of a key, from the file"""
+    keys: bool = False
+    """list all commands with their keys"""
+    json: bool = False
+    """print all of it as JSON"""
+    settings: Path = Path("settings.toml")
+    """another file"""
 
 
 def settings(arguments: Sequence[str]) -> int:

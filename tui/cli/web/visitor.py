@@ -63,7 +63,7 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
     try:
         found = find_network(visit.what, root)
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
-        app = MnistTui(root, run, file, load(), looking=visit.looking)
+        app = MnistTui(root, run, file, loaded=load(), looking=visit.looking)
     except RequestError as error:
         print(f"mnist-tui: a visitor found nothing to look at: {error}", file=sys.stderr)
         return FAILED
