@@ -6,7 +6,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from engine.telemetry.events import DevicesSampled, GpuSample
-from engine.words import shown
 
 STRETCHES = (1, 5, 30)
 """Seconds that a column of a curve may stand for."""
@@ -99,15 +98,18 @@ class Machines:
         gpus = used or ([] if training else list(sample.gpus))
         if gpus:
             gpu = max(gpus, key=lambda each: each.utilisation or 0.0)
-            busy = None if gpu.utilisation is None else f"GPU {100 * gpu.utilisation:.0f} %"
-            memory = _gigabytes(gpu.memory_used)
-            power = f"{gpu.power:.0f} W" if gpu.power is not None else None
+            power = "" if gpu.power is None else f"{gpu.power:.0f} W"
+            parts = ["GPU", _percent(gpu.utilisation), _gigabytes(gpu.memory_used), power]
         else:
-            busy = None if sample.cpu is None else f"CPU {100 * sample.cpu:.0f} %"
-            memory = _gigabytes(sample.memory_used)
-            power = None
-        known = [words for words in (busy, memory, power) if words]
-        return (shown(" ".join(known)), known[0]) if known else ("", "")
+            parts = ["CPU", _percent(sample.cpu), _gigabytes(sample.memory_used)]
+            if sample.cpu is None:  # the memory is not that of the CPU
+                return "", ""
+        known = [words for words in parts if words]
+        return ("", "") if len(known) == 1 else (" ".join(known), " ".join(known[:2]))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _gigabytes(memory: float | None) -> str:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import fmean
 
 from engine.telemetry.events import DevicesSampled, GpuSample, Level, Usage
 from engine.telemetry.nvml import identity
@@ -148,6 +149,6 @@ def energy_between(points: Sequence[Point], start: float, end: float, power: flo
 def _level(values: Iterable[float | None], mean: float | None = None) -> Level | None:
     """Mean, unless it is known better, and maximum of the known `values`; None where there are none."""
     known = [value for value in values if value is not None]
-    if mean is None:
-        mean = sum(known) / len(known) if known else None
-    return None if mean is None else Level(mean=mean, peak=max([mean, *known]))
+    if mean is not None:
+        return Level(mean=mean, peak=max([mean, *known]))
+    return Level(mean=fmean(known), peak=max(known)) if known else None
