@@ -104,7 +104,7 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
     test_accuracy: float | None = None
     """Test accuracy at that epoch, 0 to 1."""
     seconds: float = 0.0
-    """Time that its workers spent on it, including what they wrote."""
+    """Time that its workers worked on it, including what they wrote; without that of loading PyTorch."""
     losses: int = 0
     """How many workers died while they trained it."""
 

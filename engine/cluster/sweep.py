@@ -36,7 +36,7 @@ from engine.training.requests import Train
 
 TICK = 0.25
 """Seconds that the driver waits for parcels at a time."""
-MOST_LOSSES = 3
+MOST_LOSSES = 5
 """How many workers in a row may die without finishing an epoch of a run before it counts as failed."""
 RELEASE = 10.0
 """Seconds within which the lock of a dead worker is released."""

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 from engine.cluster.gpu_memory import GpuMemory
@@ -33,8 +34,8 @@ def carry_out(order: Order, asked_to_stop: Callable[[], bool]) -> Iterator[Parce
 
     Nothing is raised but what ends the process: errors are told in the last parcel.
     """
-    began = time.perf_counter()
     refused, bad = "", False
+    work = _Work()
     yield Parcel(machine=socket.gethostname(), process=os.getpid())
     try:
         if asked_to_stop():
@@ -43,17 +44,17 @@ def carry_out(order: Order, asked_to_stop: Callable[[], bool]) -> Iterator[Parce
         with contextlib.ExitStack() as ends:
             root = Path(order.root or ends.enter_context(tempfile.TemporaryDirectory(prefix="mnist-tui-")))
             stop = ends.enter_context(_asked(asked_to_stop))
-            yield from _parcels(order, root, stop)
+            yield from _parcels(order, root, stop, work)
     except RequestError as error:
         refused, bad = str(error), True
     except DeviceFailed as error:
         refused = str(error)
     except Exception as error:
         refused = f"{type(error).__name__}: {error}".splitlines()[0]
-    yield Parcel(refused=refused, bad_request=bad, seconds=time.perf_counter() - began)
+    yield Parcel(refused=refused, bad_request=bad, seconds=work.seconds)
 
 
-def _parcels(order: Order, root: Path, stop: threading.Event) -> Iterator[Parcel]:
+def _parcels(order: Order, root: Path, stop: threading.Event, work: _Work) -> Iterator[Parcel]:
     from engine.network.devices import share_cores  # with PyTorch, which a worker loads once
 
     share_cores(order.threads)
@@ -64,7 +65,7 @@ def _parcels(order: Order, root: Path, stop: threading.Event) -> Iterator[Parcel
     memory = GpuMemory() if order.measure else None
     progress: Event | None = None
     sent = time.monotonic()
-    for event in _until(_work(order, root), stop):
+    for event in work.until(stop, _events(order, root)):
         if isinstance(event, Progress):
             progress = event
             if time.monotonic() - sent < INTERVAL:
@@ -80,7 +81,7 @@ def _parcels(order: Order, root: Path, stop: threading.Event) -> Iterator[Parcel
         progress, sent = None, time.monotonic()
 
 
-def _work(order: Order, root: Path) -> Generator[Event, None, None]:
+def _events(order: Order, root: Path) -> Generator[Event, None, None]:
     """The events of the run. Raises DeviceFailed where a GPU fails."""
     from engine.network.gpu import failure
     from engine.runs.recording import resume_run, train_run
@@ -104,15 +105,28 @@ def _unpack(files: dict[str, bytes], folder: RunFolder) -> None:
         path.write_bytes(data)
 
 
-def _until(work: Generator[Event, None, None], stop: threading.Event) -> Iterator[Event]:
-    """The events of `work`, which is ended before its next step once `stop` is set."""
-    for event in work:
-        yield event
-        if stop.is_set():
-            with contextlib.suppress(Cancelled, StopIteration):
-                yield work.throw(Cancelled())
-                yield from work
-            return
+class _Work:
+    """The work on a run, and the time that it takes, without that of telling of it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def until(self, stop: threading.Event, events: Generator[Event, None, None]) -> Iterator[Event]:
+        """The events of a run, which is ended before its next step once `stop` is set."""
+        step: Callable[[], Event] = events.__next__
+        while True:
+            began = time.perf_counter()
+            try:
+                event = step()
+            except (StopIteration, Cancelled):
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield event
+            step = events.__next__
+            if stop.is_set():
+                stop.clear()
+                step = partial(events.throw, Cancelled())
 
 
 def _stamps(folder: RunFolder) -> dict[str, tuple[int, ...]]:
@@ -141,6 +155,7 @@ def _asked(asked_to_stop: Callable[[], bool]) -> Iterator[threading.Event]:
             with contextlib.suppress(Exception):  # where the cluster is gone, this process ends with it
                 if asked_to_stop():
                     asked.set()
+                    return
 
     threading.Thread(target=watch, name="stop-watch", daemon=True).start()
     try:
