@@ -115,7 +115,7 @@ def parse(
     return request(**parsed.experiment), parsed.output
 
 
-def together(request: type[Request], output: type[Output]) -> type:
+def together(request: type[Request], output: type[Place]) -> Any:
     """The fields of a request and the options of its output, for tyro."""
     both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
     both.__doc__ = request.__doc__

@@ -41,7 +41,7 @@ from tui.settings.file import Loaded, load
 from tui.settings.state import copied, recall, remember
 
 if TYPE_CHECKING:
-    from tui.cli.arguments import Output
+    from tui.cli.arguments import Place
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -187,19 +187,22 @@ def run(argv: list[str]) -> int:
     return _open(argv)
 
 
-def output_of(request: type[Request]) -> type[Output]:
+def output_of(request: type[Request]) -> type[Place]:
     """The options of a command beside those of its request."""
     from tui.cli import arguments as found
 
-    plain: dict[type[Request], type[Output]] = dict.fromkeys(
-        (ListRuns, EditQueue, Import, Export, Report), found.Output
-    )
-    figures: dict[type[Request], type[Output]] = dict.fromkeys((CompareRuns, Bench), found.FigureOutput)
-    return (plain | figures | {Train: found.TrainOutput, Resume: found.RunOutput}).get(request, found.ArrayOutput)
+    kinds: dict[type[Request], type[Place]] = {
+        **dict.fromkeys((ListRuns, EditQueue, Import, Export, Report), found.Output),
+        **dict.fromkeys((CompareRuns, Bench), found.FigureOutput),
+        Serve: found.Place,
+        Train: found.TrainOutput,
+        Resume: found.RunOutput,
+    }
+    return kinds.get(request, found.ArrayOutput)
 
 
 def _command(word: str, arguments: list[str]) -> int:
-    from tui.cli.arguments import RunOutput, parse
+    from tui.cli.arguments import Output, RunOutput, parse
 
     warn()
     wanted = COMMANDS[word].request
@@ -216,6 +219,7 @@ def _command(word: str, arguments: list[str]) -> int:
 
         return serve(arguments)
     request, output = parse(wanted, output_of(wanted), f"mnist-tui {word}", arguments)
+    assert isinstance(output, Output)
     from tui.cli.runner import report
 
     if isinstance(output, RunOutput):

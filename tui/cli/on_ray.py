@@ -55,19 +55,18 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer:
     told: list[Event] = []
     refused: list[RunRefused] = []
     ended: SweepEnded | None = None
+    stopped = False
     with interrupt.caught(), printer:
         work = perform(request, output.runs)
-        stopped = False
         for event in work:
             printer.print(event)
+            if isinstance(event, RunTold | RunRefused) and (reason := _reason(event)):
+                ringer.ring(failed(words[event.number], event.run, reason))
             match event:
                 case RunTold():
                     told.append(event.event)
-                    if isinstance(event.event, RunFailed):
-                        ringer.ring(failed(words[event.number], event.run, event.event.reason))
                 case RunRefused():
                     refused.append(event)
-                    ringer.ring(failed(words[event.number], event.run, event.reason))
                 case SweepEnded():
                     ended = event
             if interrupt.number:
@@ -78,8 +77,7 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer:
                 break
     if stopped:
         return interrupt.code
-    if ended:
-        ringer.ring(of_sweep(len(runs), len(ended.failed)))
+    ringer.ring(of_sweep(len(runs), len(ended.failed) if ended else len(runs)))
     if len(refused) == len(runs) and len({each.reason for each in refused}) == 1:
         raise (RequestError if refused[0].bad_request else DeviceFailed)(refused[0].reason)
     if ended is None or ended.failed:
@@ -91,6 +89,12 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer:
         print(f"mnist-tui: {shown(str(error))}", file=sys.stderr)
         return FAILED
     return DONE
+
+
+def _reason(event: RunTold | RunRefused) -> str:
+    """Why a run failed, in one line; empty for other events."""
+    told = event.event if isinstance(event, RunTold) else event
+    return told.reason if isinstance(told, RunFailed | RunRefused) else ""
 
 
 class _Lines:
