@@ -77,6 +77,7 @@ def _program() -> Any:
     """All command lines as one type."""
     from tui.cli.main import COMMANDS, PROGRAM_COMMANDS, output_of
 
+    flags: Any = tyro.conf.FlagCreatePairsOff
     kinds: dict[str, Any] = {
         name: together(command.request, output_of(command.request)) for name, command in COMMANDS.items()
     }
