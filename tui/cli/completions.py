@@ -77,13 +77,12 @@ def _program() -> Any:
     """All command lines as one type."""
     from tui.cli.main import COMMANDS, PROGRAM_COMMANDS, output_of
 
-    flags: Any = tyro.conf.FlagCreatePairsOff
     kinds: dict[str, Any] = {
         name: together(command.request, output_of(command.request)) for name, command in COMMANDS.items()
     }
     for name in PROGRAM_COMMANDS:
         kind = getattr(importlib.import_module(f"tui.cli.{name}"), "Arguments", _Nothing)
-        kinds[name] = flags[kind]
+        kinds[name] = Annotated[kind, tyro.conf.FlagCreatePairsOff]
     kinds["completions"] = _one_of("shell", dict.fromkeys(get_args(Shell), _Nothing))
     attacks = {name.removeprefix("attack "): kinds.pop(name) for name in COMMANDS if name.startswith("attack ")}
     kinds["attack"] = _one_of("kind", attacks)
