@@ -92,9 +92,9 @@ class MnistTui(SturdyApp):
         super().__init__()
         self.problems = [self.loaded.notice] if self.loaded.notice else []
         """What of the settings cannot be used, for the user."""
-        self.key_map = self._keys(settings)
-        self.key_map.rebind(self)
         self.workspace = Workspace(root, run, weights, wake=self._wake)
+        self.workspace.key_map = self._keys(settings)
+        self.workspace.key_map.rebind(self)
         self.ringer = Ringer(
             Ways.of(settings, notify), self._write, lambda words: self.post_message(self.AlertFailed(words))
         )
@@ -248,7 +248,7 @@ class MnistTui(SturdyApp):
 
     def action_help_quit(self) -> None:
         """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
-        words = "q quits (it asks while a run trains)"
+        words = f"{self.workspace.key_map.key('quit')} quits (it asks while a run trains)"
         if words not in (notification.message for notification in self._notifications):
             self.notify(words)
 
@@ -260,4 +260,7 @@ class MnistTui(SturdyApp):
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
             waiting = len(self.workspace.queue)
-            self.push_screen(QuitScreen(waiting), lambda leave: self.exit(0) if leave else None)
+            self.push_screen(
+                QuitScreen(waiting, self.workspace.key_map.key("resume", "train")),
+                lambda leave: self.exit(0) if leave else None,
+            )

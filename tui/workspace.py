@@ -35,6 +35,7 @@ from tui.alerts.alert import Alert, of_event
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
 from tui.drawing.words import duration
+from tui.keymap import KeyMap
 from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
 from tui.queue import Queue
 from tui.settings.state import State
@@ -112,6 +113,8 @@ class Workspace:
         """The picture mode that the user chose; empty for the terminal's default."""
         self.colour_map = ""
         """The colour map that the settings give for all screens; empty for each screen's own."""
+        self.key_map = KeyMap()
+        """The commands with the user's keys."""
         self.state = State()
         """What is remembered of the last session, and of this one for the next."""
         self._draft: Train | None = None
@@ -357,7 +360,8 @@ class Workspace:
             return
         asked, self._doubtful = self._doubtful, (run.path, time.monotonic()) if doubt else None
         if doubt and not (asked and asked[0] == run.path and time.monotonic() - asked[1] < INSISTS):
-            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press R again if it has ended"
+            key = self.key_map.key("resume", "runs", "list")
+            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press {key} again if it has ended"
             self.tell(Notice(words, f"{shown(run.name)} is under way", "warning", 10))
             return
         with self.changing():
@@ -564,7 +568,7 @@ class Workspace:
                 if not job.cancelled:
                     words += ": another program asked for it"
                 elif not self.queue:
-                    words += ": R on screen 1 resumes it"
+                    words += f": {self.key_map.key('resume', 'train')} on screen 1 resumes it"
                 return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
 
     def _and_the_queue(self, job: Job, words: str) -> str:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -107,17 +108,17 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int) -> None:
-        """`waiting` is the number of experiments in the queue."""
+    def __init__(self, waiting: int, resumes: str) -> None:
+        """`waiting` is the number of experiments in the queue, `resumes` the key that resumes a run."""
         super().__init__()
-        self.waiting = waiting
+        self.waiting, self.resumes = waiting, resumes
 
     def compose(self) -> ComposeResult:
         lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
             yield Static(
-                f"A run is under way. Quitting stops it; press R to resume it next time.{lost}\n\n"
+                f"A run is under way. Quitting stops it; press {escape(self.resumes)} to resume it next time.{lost}\n\n"
                 "[b]y[/b] quit    [b]n[/b] stay"
             )
 
