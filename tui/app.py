@@ -98,9 +98,9 @@ class MnistTui(SturdyApp):
         super().__init__()
         self.problems = [self.loaded.notice] if self.loaded.notice else []
         """What of the settings cannot be used, for the user."""
-        self.key_map = self._keys(settings)
-        self.key_map.rebind(self)
         self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
+        self.workspace.key_map = self._keys(settings)
+        self.workspace.key_map.rebind(self)
         self.ringer = Ringer(
             Ways.of(settings, notify), self._write, lambda words: self.post_message(self.AlertFailed(words))
         )
@@ -265,7 +265,7 @@ class MnistTui(SturdyApp):
 
     def action_help_quit(self) -> None:
         """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
-        words = "q quits (it asks while a run trains)"
+        words = f"{self.workspace.key_map.key('quit')} quits (it asks while a run trains)"
         if words not in (notification.message for notification in self._notifications):
             self.notify(words)
 
@@ -276,6 +276,6 @@ class MnistTui(SturdyApp):
         if self.workspace.training is None and not self.workspace.sweeps.jobs:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            queue = self.workspace.queue
-            dialog = QuitScreen(len(queue), lost=queue.in_memory, on_ray=bool(self.workspace.sweeps.jobs))
+            queue, resumes = self.workspace.queue, self.workspace.key_map.key("resume", "train")
+            dialog = QuitScreen(len(queue), resumes, lost=queue.in_memory, on_ray=bool(self.workspace.sweeps.jobs))
             self.push_screen(dialog, lambda leave: self.exit(0) if leave else None)

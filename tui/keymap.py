@@ -35,6 +35,17 @@ class KeyMap(Struct, frozen=True):
         """As `tui.keys.commands`."""
         return commands(screen, self.registry, looking=looking)
 
+    def key(self, name: str, screen: str = "", page: str = "") -> str:
+        """The key of a command of a screen, on one of its pages, as it is shown to the user.
+
+        For a command that the user has left without a key: the one of the palette, with the title to look for.
+        """
+        named = [each for each in self.commands(screen) if each.name == name]
+        found = next((each for each in named if each.on_page(page)), named[0])
+        if found.bound or name == "command_palette":
+            return found.keys
+        return f"{self.key('command_palette')} {found.title}".strip()
+
     def rebind(self, node: DOMNode, screen: str = "") -> None:
         """Give the keys of the map to a screen, or to the app, whose class has those of the registry."""
         if self.registry is COMMANDS:

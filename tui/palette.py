@@ -22,7 +22,6 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.requests import BrowseRuns
 from engine.words import shown
-from tui.keymap import KeyMap
 from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command
 from tui.opened import short_name
 from tui.workspace import Notice, Workspace
@@ -81,10 +80,6 @@ class Palette(Provider):
         return cast(Workspace, getattr(self.app, "workspace"))  # noqa: B009 (an attribute of our app)
 
     @property
-    def _key_map(self) -> KeyMap:
-        return cast(KeyMap, getattr(self.app, "key_map"))  # noqa: B009 (an attribute of our app)
-
-    @property
     def _mode(self) -> str:
         return str(getattr(self.screen, "mode", ""))
 
@@ -104,7 +99,7 @@ class Palette(Provider):
 
     def _own(self) -> Iterator[Entry]:
         """The actions of the screen behind the palette, and of the program."""
-        for command in self._key_map.commands(self._mode, looking=self._workspace.looking):
+        for command in self._workspace.key_map.commands(self._mode, looking=self._workspace.looking):
             if command.name not in ("command_palette", "leave", "back", *(mode for _, _, mode in SCREENS)):
                 yield self._action(command, self._mode, f"{command.title}  ({command.all_keys})")
 
@@ -115,8 +110,8 @@ class Palette(Provider):
         for name in sorted(self.app.available_themes):
             yield Entry(f"theme {name}", "use this theme", partial(setattr, self.app, "theme", name))
         for key, title, mode in SCREENS:
-            others = self._key_map.commands(mode, looking=self._workspace.looking) if mode != self._mode else ()
-            for command in others:
+            own = self._workspace.key_map.commands(mode, looking=self._workspace.looking)
+            for command in own if mode != self._mode else ():
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
 

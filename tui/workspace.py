@@ -40,6 +40,7 @@ from tui.alerts.alert import Alert, of_event
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
 from tui.drawing.words import counted, duration
+from tui.keymap import KeyMap
 from tui.machines import Machines
 from tui.opened import DEVICE, DEVICE_NAME, IN_USE, SPEED, Opened, short_name
 from tui.queue import Queue
@@ -133,6 +134,8 @@ class Workspace:
         """What is known of the devices of this machine, and of others whose samples came."""
         self._sampling: Job | None = None
         """The job of the most recent sample."""
+        self.key_map = KeyMap()
+        """The commands with the user's keys."""
         self.state = State()
         """What is remembered of the last session, and of this one for the next."""
         self._draft: Train | None = None
@@ -378,8 +381,17 @@ class Workspace:
         with self.changing():
             if self.attempt(partial(self.queue.add, requests)):
                 if (other := self.queue.other_worker) and not self.queue.working:
-                    self.tell(Notice(f"{other.words} trains the queue and takes them in turn: G trains it here too"))
+                    self.tell(
+                        Notice(
+                            f"{other.words} trains the queue and takes them in turn: {self._starts} trains it here too"
+                        )
+                    )
                 self.queue.next_turn(busy=self.training is not None)
+
+    @property
+    def _starts(self) -> str:
+        """The key that starts the queue."""
+        return self.key_map.key("start_queue", "train")
 
     def start_queue(self) -> None:
         """Train what waits in the queue, or, if this app does already, hold it after the run under way."""
@@ -388,7 +400,7 @@ class Workspace:
         with self.changing():
             if self.queue.working:
                 self.queue.work(False)
-                self.tell(Notice("the queue is held: the run under way goes on, G starts the queue again"))
+                self.tell(Notice(f"the queue is held: the run under way goes on, {self._starts} starts it again"))
             elif not self.queue:
                 self.tell(Notice("the queue is empty: Q on screen 1 adds experiments", severity="warning"))
             else:
@@ -404,7 +416,7 @@ class Workspace:
             with self.changing():
                 if empty and self.queue.held:
                     count, does = counted(len(self.queue), "experiment"), "waits" if len(self.queue) == 1 else "wait"
-                    self.tell(Notice(f"{count} {does} in the queue: G starts it, 8 lists it", seconds=10))
+                    self.tell(Notice(f"{count} {does} in the queue: {self._starts} starts it, 8 lists it", seconds=10))
 
     def _tell_of_the_queue(self, words: str) -> None:
         self.tell(Notice(words, "the queue", "warning", 10))
@@ -469,7 +481,8 @@ class Workspace:
             return
         asked, self._doubtful = self._doubtful, (run.path, time.monotonic()) if doubt else None
         if doubt and not (asked and asked[0] == run.path and time.monotonic() - asked[1] < INSISTS):
-            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press R again if it has ended"
+            key = self.key_map.key("resume", "runs", "list")
+            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press {key} again if it has ended"
             self.tell(Notice(words, f"{shown(run.name)} is under way", "warning", 10))
             return
         with self.changing():
@@ -687,7 +700,7 @@ class Workspace:
                 if not job.cancelled:
                     words += ": another program asked for it"
                 elif not (self.queue and self.queue.working):
-                    words += ": R on screen 1 resumes it"
+                    words += f": {self.key_map.key('resume', 'train')} on screen 1 resumes it"
                 return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
 
     def _and_the_queue(self, job: Job, words: str) -> str:

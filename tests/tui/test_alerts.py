@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,11 +20,13 @@ import pytest
 
 from engine.event import Event, JobFailed
 from engine.runs.folder import RunFolder
+from engine.runs.processes import claimed
 from engine.runs.queue import Experiment
 from engine.runs.tail import Tail
 from engine.training.events import DIVERGED, RunCancelled, RunFailed, RunFinished
 from engine.training.requests import Train
 from tests.pty_app import PtyApp
+from tests.runs import made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.driving import Call
 from tui.alerts import outside
@@ -32,6 +38,7 @@ from tui.app import MnistTui
 from tui.cli.ringing import ring_for, ringing
 from tui.settings.values import Settings
 
+ROOT = Path(__file__).parents[2]
 FINISHED = RunFinished(run="one", best_epoch=2, best_val_loss=0.05, test_accuracy=0.98, last_test_accuracy=0.97)
 SMALL = ("--epochs", "1", "--train-size", "640")
 
@@ -291,22 +298,17 @@ async def test_a_run_that_another_process_trains_rings(still_app: MakeApp, tmp_p
         assert [(outcome, followed) for outcome, _, followed in rung] == [("finished", True)]
 
 
-def test_the_app_rings_in_order_with_its_frames(tmp_path: Path) -> None:
-    """In a pseudo-terminal: the bell and a notification between two frames, and what went wrong with the command."""
-    (tmp_path / "settings.toml").write_text("remember_experiment = true\nosc777 = true\n")
-    folder = tmp_path / "mnist-tui"
-    folder.mkdir()
-    experiment = {"request": "train", "epochs": 1, "train_size": 640, "device": "cpu"}
-    (folder / "state.json").write_text(json.dumps({"experiment": experiment}))
-    environment = {
-        "OMP_NUM_THREADS": "1",
-        "TMUX": "",
-        "MNIST_TUI_SETTINGS": str(tmp_path / "settings.toml"),
-        "XDG_STATE_HOME": str(tmp_path),
-    }
-    with PtyApp(("--notify", "exit 9"), cwd=tmp_path, environment=environment) as app:
-        app.wait_for("quit")
-        app.send("r")
+def test_the_app_rings_between_two_frames(tmp_path: Path) -> None:
+    """In a pseudo-terminal, for a run of another process: the bell, a notification, and what the command has said."""
+    (tmp_path / "settings.toml").write_text("osc777 = true\n")
+    folder = made(tmp_path / "runs", "theirs", Train(epochs=2), [0.9])
+    environment = {"TMUX": "", "MNIST_TUI_SETTINGS": str(tmp_path / "settings.toml")}
+    with (
+        claimed(folder.lock_file),
+        PtyApp(("theirs", "--notify", "exit 9"), cwd=tmp_path, environment=environment) as app,
+    ):
+        app.wait_for("trains this run")
+        folder.append(FINISHED)
         received = b""
         while b"\x1b]777;" not in received:
             data = app._receive(app.started + 60)
@@ -315,5 +317,34 @@ def test_the_app_rings_in_order_with_its_frames(tmp_path: Path) -> None:
         app._feed(received)
         app.wait_for("the notify command ended with code 9")
     before, _, after = received.partition(b"\a")
-    assert after.startswith(b"\x1b]777;notify;run ")
+    assert after.startswith(b"\x1b]777;notify;run theirs finished;test accuracy 98.00 %")
     assert not before.endswith(b"\x1b")  # no sequence is cut in two
+
+
+INNER = """
+import sys
+from tui.alerts.alert import Alert
+from tui.alerts.terminal import sequences
+sys.stdout.write(sequences(Alert("finished", "run one finished", "99 %"), bell=True, osc9=True, osc777=True))
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_tmux_passes_it_on(tmp_path: Path) -> None:
+    (tmp_path / "inner.py").write_text(INNER)
+    (tmp_path / "conf").write_text("set -g allow-passthrough on\n")
+    command = f"PYTHONPATH={shlex.quote(str(ROOT))} exec {shlex.quote(sys.executable)} inner.py"
+    server = ("tmux", "-L", f"mnist-tui-tests-{os.getpid()}")
+    expected = (b"\a", b"\x1b]9;run one finished: 99 %\x1b\\", b"\x1b]777;notify;run one finished;99 %\x1b\\")
+    program = (*server, "-f", "conf", "new-session", command)
+    try:
+        with PtyApp(cwd=tmp_path, program=program, environment={"TMUX": ""}) as app:
+            received = b""
+            while not all(part in received for part in expected):
+                data = app._receive(app.started + 60)
+                assert data, received
+                received += data
+    finally:
+        subprocess.run([*server, "kill-server"], check=False, capture_output=True)

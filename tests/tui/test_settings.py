@@ -15,14 +15,15 @@ from textual.theme import BUILTIN_THEMES
 
 from engine.request import RequestError
 from engine.runs.finding import pretrained
-from tests.tui.conftest import StillApp
-from tests.tui.driving import Call, drawn, settled, until, words
+from tests.tui.conftest import FakeJob, StillApp
+from tests.tui.driving import Call, changed, drawn, progress, settled, until, words
 from tui.drawing.raster import COLOUR_MAPS, MODES
 from tui.drawing.screenshot import screenshot
 from tui.drawing.terminal import MODES_BY_NAME, PictureName
 from tui.drawing.theme import THEMES
 from tui.keymap import KeyMap, key_map, key_name, names
 from tui.keys import COMMANDS, SCREENS, commands
+from tui.opened import Opened
 from tui.screens.dialogs import HelpScreen
 from tui.screens.inspect import InspectScreen
 from tui.settings import edit, state
@@ -247,7 +248,7 @@ async def test_what_cannot_be_used_is_said_in_one_line(session: Session, call: C
     async with session() as (app, _):
         assert problem in told(app)
         assert str(path) in told(app)
-        assert (app.theme, app.key_map) == ("mnist-dark", KeyMap())
+        assert (app.theme, app.workspace.key_map) == ("mnist-dark", KeyMap())
     code, out, err = call("settings")
     assert code == 2
     assert str(path) in out
@@ -569,6 +570,24 @@ async def test_the_users_keys_in_the_app(session: Session) -> None:
         assert app.is_running
         await pilot.press("Z")
         assert app.return_code == 0
+
+
+async def test_sentences_name_the_users_keys(session: Session) -> None:
+    put('[keys]\nquit = "f10"\nlog_axis = "r"\n"train.run" = "g"\nundo = ""\n')
+    async with session() as (app, pilot):
+        key = app.workspace.key_map.key
+        assert (key("run", "train"), key("quit"), key("undo", "runs")) == ("g", "F10", "^p undo")
+        assert (key("run", "attacks"), key("measure", "runs", "list")) == ("r", "y")  # `y` belongs to another page
+        await pilot.press("ctrl+c")
+        assert "F10 quits" in told(app)
+        app.workspace._open = Opened()
+        changed(app)
+        await drawn(pilot)
+        assert "g trains the experiment in the form" in progress(app)
+        app.workspace.training = FakeJob()
+        await pilot.press("g")
+        assert "a run is under way: x stops it" in told(app)
+        app.workspace.training = None
 
 
 async def test_a_key_of_a_page_acts_on_that_page_only(session: Session) -> None:

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -107,22 +108,23 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int, *, lost: bool = False, on_ray: bool = False) -> None:
+    def __init__(self, waiting: int, resumes: str, *, lost: bool = False, on_ray: bool = False) -> None:
         """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends.
 
-        `on_ray` is whether a sweep on Ray is under way.
+        `resumes` is the key that resumes a run, and `on_ray` whether a sweep on Ray is under way.
         """
         super().__init__()
-        self.waiting, self.lost, self.on_ray = waiting, lost, on_ray
+        self.waiting, self.resumes, self.lost, self.on_ray = waiting, resumes, lost, on_ray
 
     def compose(self) -> ComposeResult:
         fate = "is lost" if self.lost else "stays for the next time"
         queue = f" The queue of {self.waiting} {fate}." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
-            said = "A run is under way. Quitting stops it; press R to resume it next time."
+            key = escape(self.resumes)
+            said = f"A run is under way. Quitting stops it; press {key} to resume it next time."
             if self.on_ray:
-                said = "Runs on Ray are under way. Quitting stops them; R on screen 8 resumes them."
+                said = f"Runs on Ray are under way. Quitting stops them; {key} on screen 8 resumes them."
             yield Static(f"{said}{queue}\n\n[b]y[/b] quit    [b]n[/b] stay")
 
     def action_answer(self, quit: bool) -> None:

@@ -12,7 +12,6 @@ from textual.widget import Widget
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
 from engine.paths import asset
-from tui.keymap import KeyMap
 from tui.keys import PAGED, Command
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
@@ -27,8 +26,6 @@ class Host(Protocol):
     workspace: Workspace
     leaving: bool
     """Whether the app has been asked to exit."""
-    key_map: KeyMap
-    """The commands with the user's keys."""
 
     def show_filters(self, layer: LayerName) -> None:
         """Show the filters of a convolution on screen 4."""
@@ -118,12 +115,12 @@ class LabScreen(Screen[None]):
             super()._compositor_refresh()
 
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
-        self.host.key_map.rebind(self, self.mode)
+        self.workspace.key_map.rebind(self, self.mode)
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         for row in self.query(Settings):
             row.leave, row.warn, row.turn = self.leave_settings, self._warn, self._turn_to_place
-            row.said = self.draw_status
+            row.said, row.next_key = self.draw_status, self.key("settings")
         self.update()
 
     def _turn_to_place(self, place: int) -> None:
@@ -164,12 +161,16 @@ class LabScreen(Screen[None]):
         return set()
 
     def _own_commands(self) -> tuple[Command, ...]:
-        found = self.host.key_map.commands(self.mode, looking=self.workspace.looking)
+        found = self.workspace.key_map.commands(self.mode, looking=self.workspace.looking)
         return tuple(each for each in found if each.on_page(self.front))
+
+    def key(self, name: str) -> str:
+        """The key of a command on the page in front, as it is shown to the user."""
+        return self.workspace.key_map.key(name, self.mode, self.front)
 
     def _only_looked_at(self, name: str) -> bool:
         """Whether a command is refused because this is for looking only; tells the user if so."""
-        changing = {each.name for each in self.host.key_map.commands(self.mode) if not each.only_looks}
+        changing = {each.name for each in self.workspace.key_map.commands(self.mode) if not each.only_looks}
         return self.workspace.looking and name in changing and self.workspace.refuses()
 
     def offers(self, name: str) -> bool:
@@ -185,7 +186,7 @@ class LabScreen(Screen[None]):
 
         A key of another page does nothing; it is not passed to the app, which may use the same key.
         """
-        for command in self.host.key_map.commands(self.mode):
+        for command in self.workspace.key_map.commands(self.mode):
             if key in command.bound and command.screens and command.on_page(self.front):
                 await self.action_act(command.name)
                 return
@@ -234,7 +235,7 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        found = self.host.key_map.commands(self.mode, looking=self.workspace.looking)
+        found = self.workspace.key_map.commands(self.mode, looking=self.workspace.looking)
         self.app.push_screen(HelpScreen(self.mode, self.front, found))
 
     def action_screenshot(self) -> None:

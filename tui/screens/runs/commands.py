@@ -193,7 +193,8 @@ class RunCommands(Page):
         if self.rows.key == event.run:
             self.rows.settle()
         self.desk.runs = [run for run in self.desk.runs or () if run.name != event.run]
-        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: u brings it back"))
+        back = f"{self.desk.key('undo')} brings it back"
+        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: {back}"))
 
     def action_undo(self) -> None:
         """Restore the run that was deleted last."""

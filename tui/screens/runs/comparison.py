@@ -110,7 +110,8 @@ class ComparisonPage(ChartedPage):
 
     def compose(self) -> ComposeResult:
         yield Chart("", empty="", id="compared-curves")
-        yield Rows(empty="mark runs in the list with space, then press tab", id="compared")
+        mark, page = (self.workspace.key_map.key(name, self.desk.mode, "list") for name in ("mark", "next_page"))
+        yield Rows(empty=f"mark runs in the list with {mark}, then press {page}", id="compared")
 
     def on_resize(self) -> None:
         """Lay out the table anew: its columns depend on the width."""
@@ -160,7 +161,8 @@ class ComparisonPage(ChartedPage):
 
     def sentence(self) -> str:
         """What the keys do."""
-        return "left and right read an epoch, y shows another curve, s the settings"
+        key = self.desk.key
+        return f"left and right read an epoch, {key('measure')} shows another curve, {key('settings')} the settings"
 
     def figure(self) -> DrawFigure | None:
         if self.event is None:

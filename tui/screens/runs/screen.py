@@ -78,7 +78,7 @@ class RunsScreen(RunsDesk):
         if self.problem:
             line.show(self.problem, tone="error")
         elif now:
-            line.show(Bar("report", now.done / now.total), now.words, "x stops", tone="quiet")
+            line.show(Bar("report", now.done / now.total), now.words, f"{self.key('stop')} stops", tone="quiet")
         else:
             line.show(self.page.sentence(), tone="quiet")
 
