@@ -60,6 +60,7 @@ class MnistTui(SturdyApp):
         super().__init__()
         self.workspace = Workspace(root, run, weights, wake=self._wake)
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
+        self.pixels.changed = self._on_pixels
         self.came_from: dict[str, str] = {}
         """The screens that led to others, by the mode of these."""
         self._drawing: Timer | None = None
@@ -128,6 +129,17 @@ class MnistTui(SturdyApp):
         if notice.copy:
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
+
+    def _on_pixels(self) -> None:
+        """The terminal shows pictures of real pixels, or it does not: then they are drawn as text."""
+        from tui.drawing.view import draw_in, mode_now  # NumPy comes with it
+
+        workspace, pixels = self.workspace, self.pixels
+        with workspace.changing():
+            if pixels.state == "refused" and workspace.picture_mode == "pixels":
+                workspace.picture_mode = ""
+                self.notify(pixels.reason, severity="warning")
+        draw_in(self, mode_now(self, workspace.picture_mode))
 
     # From screen to screen
 
