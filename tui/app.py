@@ -109,6 +109,7 @@ class MnistTui(SturdyApp):
         self.workspace.picture_mode = MODES_BY_NAME.get(settings.pictures, "")
         self.workspace.colour_map = "" if settings.colours == "auto" else settings.colours
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
+        self.pixels.changed = self._on_pixels
         self.came_from: dict[str, str] = {}
         """The screens that led to others, by the mode of these."""
         self._drawing: Timer | None = None
@@ -227,6 +228,17 @@ class MnistTui(SturdyApp):
 
     def on_mnist_tui_alert_failed(self, message: AlertFailed) -> None:
         self.notify(message.words, title="not told", severity="warning", timeout=10)
+
+    def _on_pixels(self) -> None:
+        """The terminal shows pictures of real pixels, or it does not: then they are drawn as text."""
+        from tui.drawing.view import draw_in, mode_now  # NumPy comes with it
+
+        workspace, pixels = self.workspace, self.pixels
+        with workspace.changing():
+            if pixels.state == "refused" and workspace.picture_mode == "pixels":
+                workspace.picture_mode = ""
+                self.notify(pixels.reason, severity="warning")
+        draw_in(self, mode_now(self, workspace.picture_mode))
 
     # From screen to screen
 

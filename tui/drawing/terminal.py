@@ -12,9 +12,9 @@ import msgspec
 
 ColourSystem = Literal["auto", "256", "truecolor"]
 
-PictureName = Literal["auto", "24-bit", "256", "none"]
+PictureName = Literal["auto", "24-bit", "256", "none", "pixels"]
 """How pictures are drawn, as the settings name it: the best that the terminal reports, or always one of the modes."""
-MODES_BY_NAME: dict[str, str] = {"24-bit": "24-bit", "256": "256 colours", "none": "glyphs"}
+MODES_BY_NAME: dict[str, str] = {"24-bit": "24-bit", "256": "256 colours", "none": "glyphs", "pixels": "pixels"}
 """The picture modes by these names."""
 
 TRUECOLOR = {"alacritty", "contour", "direct", "foot", "ghostty", "iterm2", "kitty", "rio", "wezterm"}

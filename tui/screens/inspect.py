@@ -17,8 +17,8 @@ from engine.inspection.requests import LayerName
 from engine.lab import Job
 from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
-from tui.drawing.raster import COLOUR_MAPS, MODES
-from tui.drawing.view import View, draw_in, modes
+from tui.drawing.raster import COLOUR_MAPS
+from tui.drawing.view import View, draw_in, mode_now, modes
 from tui.inquiry import Inquiry
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
@@ -142,8 +142,7 @@ class InspectScreen(LabScreen):
     @property
     def view(self) -> View:
         """The current picture mode, colour map and value range."""
-        mode = self.workspace.picture_mode or modes(self.app)[0]
-        return replace(self.look, mode=next(known for known in MODES if known == mode))
+        return replace(self.look, mode=mode_now(self.app, self.workspace.picture_mode))
 
     def draw_status(self) -> None:
         """Draw the status line: the progress of the work, an error, or a sentence."""
@@ -263,7 +262,8 @@ class InspectScreen(LabScreen):
 
     def action_view(self) -> None:
         """Switch to the next picture mode that the terminal supports."""
-        can, now = modes(self.app), self.view.mode
+        can = modes(self.app)
+        now = next((mode for mode in can if mode == self.workspace.picture_mode), self.view.mode)
         if len(can) == 1:
             self.notify("this terminal supports no other picture mode")
         self.workspace.picture_mode = can[(can.index(now) + 1) % len(can)] if now in can else can[0]
