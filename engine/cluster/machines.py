@@ -149,9 +149,23 @@ def _join(ray: Any, address: str) -> None:
     elif address == "local":
         raise RequestError("leave out the address to start Ray here")
     try:
-        ray.init(address, logging_level=logging.ERROR, **({} if "://" in address else {"log_to_driver": False}))
+        with _quiet():
+            ray.init(address, logging_level=logging.ERROR, **({} if "://" in address else {"log_to_driver": False}))
     except Exception as error:
         raise RequestError(f"cannot join the Ray cluster at {address}: {_line(error)}") from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what Ray's C++ libraries print: of an address that is wrong, a line a second."""
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _remote(ray: Any, single: bool) -> Hub:

@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     with joined(cores=WORKERS) as cluster, tempfile.TemporaryDirectory() as name:
         print(f"{'Ray starts':<26}{cluster.seconds:7.1f} s")
         overhead(count, Path(name) / "overhead")
-        for address in ("", APART):
+        for address in ("", APART) if seconds else ():
             kills(seconds, address, Path(name) / (address or "here"), random.Random(0))
 
 

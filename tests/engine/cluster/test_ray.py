@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from engine.runs.recording import resume_run, train_run
 from engine.runs.requests import Resume
 from engine.training.events import DIVERGED, EpochFinished, RunFinished, RunStarted
 from engine.training.requests import Train
+from tests.benchmarks import ray_sweep
 from tests.kill_and_resume import files, numbers
 from tests.runs import SHORT, only
 
@@ -193,3 +195,19 @@ def test_an_address_that_is_none_is_one_line() -> None:
             machines._join(Nowhere(), address)
         assert words in str(error.value)
         assert "\n" not in str(error.value)
+
+
+def test_the_benchmark_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its kills, on the workers of these tests. Its figures are not checked."""
+    ray_sweep.main(["4", "0"])
+    lines = capsys.readouterr().out.splitlines()
+    for words in (
+        "Ray starts",
+        "2 runs, 2 workers",
+        "own times / 2",
+        "factor",
+        "killed, written in place",
+        "killed, th",
+    ):
+        assert any(line.startswith(words) and re.search(r"\d", line) for line in lines), lines
+    assert all("0 finished epochs lost" in line for line in lines if line.startswith("killed"))
