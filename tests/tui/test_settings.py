@@ -24,6 +24,7 @@ from tui.drawing.theme import THEMES
 from tui.keymap import KeyMap, key_map, key_name, names
 from tui.keys import COMMANDS, SCREENS, commands
 from tui.opened import Opened
+from tui.palette import Palette
 from tui.screens.dialogs import HelpScreen
 from tui.screens.inspect import InspectScreen
 from tui.settings import edit, state
@@ -337,6 +338,23 @@ def test_a_damaged_state_is_forgotten() -> None:
         assert recall(load()) == State()
     remember(State(), State(theme="nord"), Settings())
     assert recall(load()) == State(theme="nord")
+
+
+def test_visitors_of_a_page_in_the_browser_remember_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(State(), State(theme="nord"), Settings())
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.web_driver:WebDriver")
+    assert recall(load()) == State()
+    remember(State(), State(screen="runs"), Settings())
+    monkeypatch.delenv("TEXTUAL_DRIVER")
+    assert recall(load()) == State(theme="nord")
+
+
+async def test_the_palette_has_all_themes(session: Session) -> None:
+    async with session() as (app, _):
+        themes = {entry.title: entry for entry in Palette(app.screen)._rest() if entry.title.startswith("theme ")}
+        assert set(themes) == {f"theme {name}" for name in app.available_themes}
+        themes["theme gruvbox"].perform()
+        assert app.theme == "gruvbox"
 
 
 def test_two_apps_at_once_keep_what_each_has_changed() -> None:

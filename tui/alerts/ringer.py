@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from queue import Queue
 
 from msgspec import Struct
 
@@ -40,8 +41,8 @@ class Ringer:
 
     def __init__(self, ways: Ways, write: Callable[[str], object], tell: Callable[[str], object]) -> None:
         """`write` sends to the terminal; `tell` is called, from other threads, with each failure in one line."""
-        self.ways, self._write, self._tell = ways, write, tell
-        self._under_way: list[threading.Thread] = []
+        self.ways, self._write = ways, write
+        self._commands, self._webhooks = _Line(tell), _Line(tell)
 
     def ring(self, alert: Alert, *, followed: bool = False) -> None:
         """Tell it; returns at once.
@@ -53,23 +54,42 @@ class Ringer:
         if text := sequences(alert, bell=ways.bell, osc9=ways.osc9, osc777=ways.osc777):
             self._write(text)
         if ways.notify and (ways.insists or not followed):
-            self._start(lambda: run_command(ways.notify, alert))
+            self._commands.add(lambda: run_command(ways.notify, alert))
         if ways.webhook and not followed:
-            self._start(lambda: send(ways.webhook, alert))
-
-    def _start(self, work: Callable[[], str]) -> None:
-        def tell() -> None:
-            if failure := work():
-                self._tell(failure)
-
-        thread = threading.Thread(target=tell, name="alert", daemon=True)
-        self._under_way = [each for each in self._under_way if each.is_alive()]
-        self._under_way.append(thread)
-        thread.start()
+            self._webhooks.add(lambda: send(ways.webhook, alert))
 
     def finish(self, seconds: float) -> bool:
         """Wait for commands and webhooks, for at most so long; returns whether all are done."""
         until = time.monotonic() + seconds
-        for thread in self._under_way:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._under_way)
+        done = self._commands.finish(until - time.monotonic())
+        return self._webhooks.finish(until - time.monotonic()) and done
+
+
+class _Line:
+    """Work that is done in a thread, one after the other, so that a hundred failures are not a hundred processes."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self._waiting: Queue[Callable[[], str]] = Queue()
+        self._thread: threading.Thread | None = None
+
+    def add(self, work: Callable[[], str]) -> None:
+        """Do it when what was added before is done; what it returns is told, unless that is empty."""
+        self._waiting.put(work)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            work = self._waiting.get()
+            try:
+                if failure := work():
+                    self._tell(failure)
+            finally:
+                self._waiting.task_done()
+
+    def finish(self, seconds: float) -> bool:
+        """Wait until all is done, for at most so long; returns whether it is."""
+        with self._waiting.all_tasks_done:
+            return self._waiting.all_tasks_done.wait_for(lambda: not self._waiting.unfinished_tasks, max(0.0, seconds))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.request import RequestError
-from tui.settings.file import VARIABLE, load
+from tui.settings.file import VARIABLE, Loaded, load
 
 _OPTION = "--settings"
 
@@ -49,9 +49,9 @@ def settings_option(words: Sequence[str]) -> Iterator[list[str]]:
             os.environ[VARIABLE] = before
 
 
-def runs_folder() -> Path:
-    """The folder of runs in the settings; a relative one is one of the working directory."""
-    return Path(os.path.expanduser(load().settings.runs))  # noqa: PTH111 (pathlib's raises where there is no home)
+def runs_folder(loaded: Loaded | None = None) -> Path:
+    """The folder of runs in the settings, by default those of the user; relative to the working directory."""
+    return Path(os.path.expanduser((loaded or load()).settings.runs))  # noqa: PTH111 (pathlib's raises where there is no home)
 
 
 def warn() -> None:

@@ -236,7 +236,7 @@ def _command(word: str, arguments: list[str]) -> int:
 def _open(arguments: list[str]) -> int:
     """Open the app on the run or file that the arguments name."""
     loaded, words = load(), []
-    root = runs_folder()
+    root = runs_folder(loaded)
     rest = iter(arguments)
     notify: str | None = None
     for word in rest:

@@ -52,7 +52,7 @@ def state_path() -> Path:
 
 def recall(loaded: Loaded) -> State:
     """What is remembered, without what the settings give; nothing where that is not wanted, or cannot be read."""
-    found = _read()
+    found = State() if _of_all() else _read()
     settings = loaded.settings
     kept = State() if not settings.remember else found
     for name in LOOKS:
@@ -60,6 +60,11 @@ def recall(loaded: Loaded) -> State:
             setattr(kept, name, getattr(State(), name))
     kept.experiment = found.experiment if settings.remember_experiment else None
     return kept
+
+
+def _of_all() -> bool:
+    """Whether this app is one of many on a page in the browser: what its visitor likes is nothing to the others."""
+    return bool(os.environ.get("TEXTUAL_DRIVER"))
 
 
 def _read() -> State:
@@ -74,7 +79,7 @@ def remember(before: State, after: State, settings: Settings) -> str:
     Returns why it could not be written, in one line; empty where it was, or where nothing has changed. Never raises.
     """
     names = [*(LOOKS if settings.remember else ()), *(("experiment",) if settings.remember_experiment else ())]
-    if all(getattr(before, name) == getattr(after, name) for name in names):
+    if _of_all() or all(getattr(before, name) == getattr(after, name) for name in names):
         return ""
     kept = _read()
     for name in names:
