@@ -26,6 +26,8 @@ _FIRST_NAMESPACE = "pid:[4026531836]"
 _REFUSED = (2, 3, 4, 6)
 """NVML's codes for a value that a GPU does not have or a user may not read: invalid argument, not supported, no
 permission, not found."""
+_ABSENT = (9, 12)
+"""NVML's codes for a kernel module that is not loaded and for a library that is not installed."""
 _LOST = 15
 """NVML's code for a GPU that has fallen off the bus; the others go on."""
 
@@ -108,7 +110,7 @@ class Gpus:
                 for n, handle in enumerate(handles)
             ]
         except (pynvml.NVMLError, OSError, AttributeError) as error:
-            absent = not self.driver and not isinstance(error, AttributeError)
+            absent = not self.driver and getattr(error, "value", None) in _ABSENT
             self.problem = self.problem or (NO_DRIVER if absent else f"the NVIDIA driver failed ({error})")
             return False
         self._nvml, self.problem = pynvml, "" if self._found else "the NVIDIA driver sees no GPU"

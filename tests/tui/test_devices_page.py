@@ -117,6 +117,13 @@ async def test_samples_are_taken_only_while_they_are_wanted(
         await until(pilot, lambda: bool(gauges.sections))
         assert "disk of the runs" in words(gauges)
         await until(pilot, lambda: "CPU" in words(app.screen.query_one(Header)))  # a share needs two samples
+        await pilot.resize_terminal(90, 30)
+        await drawn(pilot)
+        header = words(app.screen.query_one(Header))  # it gives way first
+        assert "CPU" not in header
+        assert header.rstrip().endswith(" cpu")
+        await pilot.resize_terminal(120, 30)
+        await until(pilot, lambda: "CPU" in words(app.screen.query_one(Header)))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen.front == "list")  # type: ignore[attr-defined]
         asked.clear()

@@ -9,7 +9,7 @@ import pytest
 from engine.telemetry import nvml
 from engine.telemetry.nvml import AGAIN, PROCESSES, Gpus, identity
 from engine.telemetry.rapl import Processors
-from tests.engine.telemetry.fake_nvml import FIRST, LOST, MB, SECOND, UNINITIALIZED, FakeNvml, installed
+from tests.engine.telemetry.fake_nvml import FIRST, LOST, MB, SECOND, UNINITIALIZED, FakeNvml, NVMLError, installed
 
 
 @pytest.fixture
@@ -93,6 +93,16 @@ def test_without_a_driver_it_is_asked_once(absent: str, driver: FakeNvml, monkey
     monkeypatch.setitem(sys.modules, "pynvml", driver)
     assert gpus.look((), detailed=True, processes=True) == ()
     assert not driver.asked
+
+
+def test_a_driver_that_cannot_start_says_why(driver: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mismatch() -> None:
+        raise NVMLError(18)
+
+    monkeypatch.setattr(driver, "nvmlInit", mismatch)
+    gpus = Gpus()
+    assert gpus.look((), detailed=True, processes=True) == ()
+    assert gpus.problem == "the NVIDIA driver failed (code 18)"
 
 
 def test_values_that_cannot_be_are_unknown(driver: FakeNvml) -> None:
