@@ -106,7 +106,15 @@ class SturdyApp(App[int]):
         return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, SparingUpdate(renderable) if isinstance(renderable, CompositorUpdate) else renderable)
+        if not isinstance(renderable, CompositorUpdate):
+            super()._display(screen, renderable)
+        elif self.pixels.over_text:
+            from tui.drawing.overlay import blanked
+
+            super()._display(screen, SparingUpdate(renderable, blanked))
+            self.pixels.draw_over(renderable)
+        else:
+            super()._display(screen, SparingUpdate(renderable))
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's driver, or a subclass of its Linux driver that detects pastes."""

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 from rich.style import Style
 
-from tests.graphics_terminal import GraphicsTerminal
+from tests.graphics_terminal import GraphicsTerminal, Kind
 from tui import answers
 from tui.answers import Answers
 from tui.drawing import graphics, pixels
 from tui.drawing.graphics import PLACEHOLDER, PLACES, Facts, placeholders, question, removal, through_tmux, transmission
 from tui.drawing.pixels import BURST, Pixels
-from tui.drawing.png import picture_of, png_of
+from tui.drawing.png import Bitmap, bitmap_of
 from tui.drawing.raster import BLANK, OUTLINE, paint, palette
 
 ACCENT = Style.parse("#ff8800")
@@ -89,7 +89,7 @@ def test_what_the_answers_say() -> None:
 def test_png(shape: tuple[int, int]) -> None:
     colours = [(n, 255 - n, n // 2) for n in range(200)]
     drawn = NOISE.integers(0, 200, shape)
-    image = Image.open(io.BytesIO(png_of(drawn, colours, clear=3))).convert("RGBA")
+    image = Image.open(io.BytesIO(Bitmap(drawn.astype(np.uint8), colours, clear=3).png())).convert("RGBA")
     expected = [(*colours[index], 0 if index == 3 else 255) for index in drawn.ravel().tolist()]
     assert np.array(image).reshape(-1, 4).tolist() == [list(each) for each in expected]
 
@@ -98,7 +98,7 @@ def test_png(shape: tuple[int, int]) -> None:
 def test_a_picture_has_the_pixels_of_its_cells(finer: int) -> None:
     levels = NOISE.integers(0, FINE.count, (6 * finer, 3 * finer)).astype(np.int16)
     levels[0, 0], levels[0, 1] = BLANK, OUTLINE
-    image = np.array(Image.open(io.BytesIO(picture_of(levels, FINE, (3, 4), finer, (8, 16)))).convert("RGBA"))
+    image = np.array(Image.open(io.BytesIO(bitmap_of(levels, FINE, (3, 4), finer, (8, 16)).png())).convert("RGBA"))
     assert image.shape == (64, 24, 4)
     side = 8 // finer
     middle = image[side // 2 :: side, side // 2 :: side]
@@ -317,5 +317,36 @@ def test_no_answer_in_time_means_no_and_a_late_one_is_no_key(tmp_path: Path) -> 
         app.wait_for("no run yet")
         assert "paste" not in app.text
         assert app.sent == 0
+        app.send("q")
+        assert app.wait() == 0
+
+
+@pytest.mark.parametrize("kind", ["sixel", "iterm"])
+def test_pictures_over_the_text(tmp_path: Path, kind: Kind) -> None:
+    """They follow the text: covered, moved, removed and drawn again as it is."""
+    with GraphicsTerminal(kind, cwd=tmp_path, columns=80, rows=24) as app:
+        app.wait_for("quit")
+        app.send("3")
+        app.wait_for("accuracy 99", 60)
+        app.send("vvv")
+        app.wait_for("pixels")
+        digits = 10 * 7 * 14
+        app.wait_for(lambda _: sum(row < 20 for row, _ in app.over.covered) == digits)
+        covered = set(app.over.covered)
+        assert all(app.screen.buffer[row][column].data == " " for row, column in covered)
+        sent = app.sent
+        app.send("a")  # other digits, in the same places
+        app.wait_for(lambda _: app.sent >= sent + 10)
+        assert set(app.over.covered) == covered
+        app.send("?")
+        app.wait_for(lambda _: not app.over.covered and "look closer" in app.text)
+        app.send("?")
+        app.wait_for(lambda _: set(app.over.covered) == covered)
+        app.send("1")
+        app.wait_for(lambda _: not app.over.covered)
+        app.send("3")
+        app.wait_for(lambda _: set(app.over.covered) == covered)
+        app.send("v")
+        app.wait_for(lambda _: not app.over.covered and "▀▀▀" in app.text)
         app.send("q")
         assert app.wait() == 0

@@ -16,6 +16,7 @@ import termios
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 from rich.color import Color
@@ -39,6 +40,9 @@ _PROBE = 31
 """The number of the picture that the question is about; no picture is sent under it."""
 _PLACES = ("kitty", "ghostty")
 """Names of terminals that show placeholders. Others that know the protocol, such as WezTerm, leave them out."""
+_ITERM = ("iTerm2", "WezTerm")
+"""Beginnings of the names of terminals with iTerm2's protocol, whose colours are finer than those of sixels."""
+Protocol = Literal["kitty", "iterm", "sixel"]
 USUAL_CELL = (10, 20)
 """Width and height of a cell in pixels where the terminal does not tell: it then scales pictures a little."""
 
@@ -53,6 +57,8 @@ class Facts(msgspec.Struct):
     """Width and height of a cell in pixels."""
     screen: tuple[int, int] | None = None
     """Width and height of the text in pixels."""
+    sixel: bool = False
+    """Whether it takes sixels."""
     complete: bool = False
     """Whether it has answered the last question, so that it will not answer the others any more."""
 
@@ -71,6 +77,7 @@ class Facts(msgspec.Struct):
             if width and height:
                 self.cell, self.screen = ((width, height), self.screen) if kind == "6" else (self.cell, (width, height))
         elif answer.startswith("\x1b[?"):
+            self.sixel = "4" in answer[3:-1].split(";")[1:]
             self.complete = True
         return ""
 
@@ -78,6 +85,14 @@ class Facts(msgspec.Struct):
     def placeholders(self) -> bool:
         """Whether it shows pictures in place of placeholders."""
         return self.graphics and self.name.lower().startswith(_PLACES)
+
+    def protocol(self, *, tmux: bool) -> Protocol | None:
+        """The best protocol for its pictures; None if it shows none. In tmux, only that draws over the text."""
+        if self.placeholders:
+            return "kitty"
+        if not tmux and self.name.startswith(_ITERM):
+            return "iterm"
+        return "sixel" if self.sixel else None
 
     def cell_of(self, columns: int, rows: int) -> tuple[int, int] | None:
         """Width and height of a cell in pixels, on a screen of this size in cells; None if that is not known."""
@@ -94,12 +109,11 @@ def through_tmux(sequence: str) -> str:
 def question(*, tmux: bool) -> str:
     """What to ask: whether kitty's protocol is known, the name, the sizes, and last what every terminal answers.
 
-    In tmux, which answers the others itself, so that its answers say nothing of the terminal, only the first and the
-    sizes.
+    tmux passes on only the first; it answers the others itself, for the pictures that it can show. Its own name is of
+    no use.
     """
-    known = f"\x1b_Gi={_PROBE},s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\"
-    sizes = "\x1b[16t\x1b[14t"
-    return through_tmux(known) + sizes if tmux else f"{known}\x1b[>q{sizes}\x1b[c"
+    known, name = f"\x1b_Gi={_PROBE},s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\", "\x1b[>q"
+    return (through_tmux(known) if tmux else known + name) + "\x1b[16t\x1b[14t\x1b[c"
 
 
 def transmission(number: int, png: bytes, columns: int, rows: int, *, tmux: bool) -> str:

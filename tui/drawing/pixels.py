@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from textual.app import App
+from textual.color import Color
 
 from tui.drawing import graphics
 from tui.drawing.cells import Cell
 
 if TYPE_CHECKING:  # importing NumPy would delay the first frame
+    from tui.drawing.overlay import Part
+    from tui.drawing.png import Bitmap
     from tui.drawing.raster import Levels, Palette
 
 PATIENCE = 0.5
@@ -32,8 +37,12 @@ class Picture:
         self.number = number
         self.shows: object = None
         """What the terminal shows there, or is about to."""
+        self.draw: Callable[[], Bitmap] | None = None
+        """Makes its pixels."""
         self.waiting = ""
-        """What must still be sent for that."""
+        """What must still be sent, where pictures are sent once, and shown by placeholders."""
+        self.sent: dict[Part, str] = {}
+        """What its parts are drawn with, where pictures are drawn over the text."""
 
 
 class Pixels:
@@ -49,13 +58,18 @@ class Pixels:
         """Called when the state has changed."""
         self._facts = graphics.Facts()
         self._tmux = False
+        self._protocol: graphics.Protocol | None = None
+        self._over: dict[int, tuple[object, tuple[Part, ...]]] = {}
+        """What is drawn over the text: by the numbers of the pictures, what they show and in which parts."""
+        self._dirty: set[int] = set()
+        """The pictures that must be drawn again, since they have changed, or text was written over them."""
         self._numbers = count(FIRST)
         self._places: WeakKeyDictionary[object, list[Picture]] = WeakKeyDictionary()
         """The pictures of each widget, in the order in which it draws them."""
         self._drawn = 0
         self._owner: object = None
         self._credit, self._since = float(BURST), time.monotonic()
-        self._flushing = False
+        self._flushing = self._soon = False
 
     # Whether
 
@@ -87,7 +101,7 @@ class Pixels:
     def hear(self, answer: str) -> None:
         """Take an answer of the terminal."""
         error = self._facts.hear(answer)
-        if self.state == "asked" and (self._facts.complete or self._facts.placeholders):
+        if self.state == "asked" and ((self._facts.complete and not self._tmux) or self._facts.placeholders):
             self._decide()
         elif self.state == "ready" and error:
             self.refuse(f"the terminal shows no pictures after all ({error})")
@@ -100,12 +114,17 @@ class Pixels:
     def _decide(self) -> None:
         if self.state != "asked":
             return
-        if self._facts.placeholders:
+        self._protocol = self._facts.protocol(tmux=self._tmux)
+        if self._protocol is None:
+            passed = ", or set -g allow-passthrough on is missing in tmux" if self._tmux else ""
+            self.refuse(f"this terminal shows no real pixels: it has none of kitty's, iTerm2's and sixel{passed}")
+        elif self._protocol == "sixel" and find_spec("textual_image") is None:
+            self.refuse("pictures as sixels need textual-image: pip install 'mnist-tui[pixels]'")
+        elif self._protocol == "sixel" and not self._known_cell():
+            self.refuse("this terminal shows sixels, but does not tell the size of its cells in pixels")
+        else:
             self.state = "ready"
             self.changed()
-        else:
-            passed = ", or set -g allow-passthrough on is missing in tmux" if self._tmux else ""
-            self.refuse(f"this terminal shows no real pixels (kitty and Ghostty do){passed}")
 
     def refuse(self, reason: str) -> None:
         """Draw pictures as text from now on."""
@@ -128,17 +147,22 @@ class Pixels:
             with painting_by(self._paint):
                 yield
         finally:
-            self._remove(self._places.get(owner, [])[self._drawn :])
-            del self._places.get(owner, [])[self._drawn :]
+            pictures = self._places.get(owner, [])
+            some = bool(pictures)
+            self._remove(pictures[self._drawn :])
+            del pictures[self._drawn :]
             self._owner, self._drawn = before
-        self._flush()
+        if self._protocol == "kitty":
+            self._flush()
+        elif some and not self._soon:
+            self._soon = self._app.call_after_refresh(self._draw_soon)  # once the text is out
 
     def _paint(self, levels: Levels, colours: Palette, finer: int) -> list[list[Cell]] | None:
         """The cells of a picture, which is sent if it is new there; None if it is too large.
 
         `finer` is the number of pixels along a half of a cell.
         """
-        from tui.drawing.png import picture_of
+        from tui.drawing.png import bitmap_of
 
         height, width = levels.shape
         columns, rows = -(-width // finer), -(-height // (2 * finer))
@@ -148,29 +172,37 @@ class Pixels:
         if self._drawn == len(places):
             places.append(Picture(next(self._numbers)))
         picture, self._drawn = places[self._drawn], self._drawn + 1
-        cell = self._cell()
-        shows = (levels.tobytes(), levels.shape, finer, colours.name, colours.accent, cell)
+        cell = self._known_cell() or graphics.USUAL_CELL
+        ground = None if self._protocol == "kitty" else self._ground()
+        shows = (levels.tobytes(), levels.shape, finer, colours.name, colours.accent, cell, ground)
         if picture.shows != shows:
             picture.shows = shows
-            png = picture_of(levels, colours, (columns, rows), finer, cell)
-            picture.waiting = graphics.transmission(picture.number, png, columns, rows, tmux=self._tmux)
+            picture.draw = partial(bitmap_of, levels.copy(), colours, (columns, rows), finer, cell, ground)
+            picture.sent = {}
+            if self._protocol == "kitty":
+                png = picture.draw().png()
+                picture.waiting = graphics.transmission(picture.number, png, columns, rows, tmux=self._tmux)
         return [list(row) for row in graphics.placeholders(picture.number, columns, rows)]
 
-    def _cell(self) -> tuple[int, int]:
-        """Width and height of a cell in pixels."""
+    def _ground(self) -> tuple[int, int, int]:
+        """The colour of the background."""
+        return Color.parse(self._app.theme_variables["background"]).rgb
+
+    def _known_cell(self) -> tuple[int, int] | None:
+        """Width and height of a cell in pixels; None if they are not known."""
         columns, rows = self._app.size
         known = self._facts.cell_of(columns, rows)
         terminal = getattr(self._app._driver, "fileno", None)
         if known is None and terminal is not None:
             known = graphics.told_by_system(terminal, columns, rows)
-        return known or graphics.USUAL_CELL
+        return known
 
     def forget(self, owner: object) -> None:
         """Remove the pictures of a widget that is gone."""
         self._remove(self._places.pop(owner, []))
 
     def _remove(self, pictures: list[Picture]) -> None:
-        if pictures:
+        if pictures and self._protocol == "kitty":
             self._send(graphics.removal([each.number for each in pictures], tmux=self._tmux))
 
     def resized(self) -> None:
@@ -197,13 +229,78 @@ class Pixels:
         else:
             return
         if not self._flushing:
+            self._wait(len(waiting[0].waiting))
+
+    def _wait(self, size: int) -> None:
+        """Go on once so many bytes may be sent."""
+        if not self._flushing:
             self._flushing = True
-            need = min(len(waiting[0].waiting), BURST) - self._left()
-            self._app.set_timer(max(0.01, need / RATE), self._go_on)
+            self._app.set_timer(max(0.01, (min(size, BURST) - self._left()) / RATE), self._go_on)
 
     def _go_on(self) -> None:
         self._flushing = False
-        self._flush()
+        if self._protocol == "kitty":
+            self._flush()
+        else:
+            self.draw_over(None)
+
+    def _draw_soon(self) -> None:
+        self._soon = False
+        self.draw_over(None)
+
+    @property
+    def over_text(self) -> bool:
+        """Whether pictures are drawn over the text, which has blanks in their places."""
+        return self.state == "ready" and self._protocol != "kitty"
+
+    def draw_over(self, update: Any) -> None:
+        """Draw pictures over the text, as far as the rate allows; the rest later.
+
+        Those that have changed or moved, and those that `update`, which was sent just before, has written over.
+        """
+        from tui.drawing import overlay
+
+        if not self.over_text or not self._app.screen_stack:
+            return
+        if not self._places and not self._over:
+            return
+        screen = self._app.screen
+        parts = overlay.parts_of(screen._compositor.render_strips())
+        known = {each.number: each for pictures in list(self._places.values()) for each in pictures}
+        # A picture in the last row would make the terminal scroll.
+        last = self._app.size.height - 1
+        visible = {
+            number: tuple(part for part in places if part.y + part.rows <= last)
+            for number, places in parts.items()
+            if number in known
+        }
+        touched = overlay.touched_by(update, screen.size.region)
+        self._over = {number: state for number, state in self._over.items() if number in visible}
+        self._dirty &= visible.keys()
+        for number, places in visible.items():
+            if self._over.get(number) != (known[number].shows, places) or overlay.touches(touched, places):
+                self._dirty.add(number)
+        for number in sorted(self._dirty):
+            sent = self._drawn_over(known[number], visible[number])
+            if self._left() < len(sent) and self._left() < BURST:
+                self._wait(len(sent))
+                return
+            self._send(sent)
+            self._over[number] = known[number].shows, visible[number]
+            self._dirty.discard(number)
+
+    def _drawn_over(self, picture: Picture, parts: tuple[Part, ...]) -> str:
+        """The control sequences that draw these parts of a picture."""
+        from tui.drawing import overlay
+
+        assert picture.draw is not None
+        if not set(parts) <= picture.sent.keys():
+            encode = overlay.for_sixel if self._protocol == "sixel" else overlay.for_iterm
+            bitmap, (wide, high) = picture.draw(), self._known_cell() or graphics.USUAL_CELL
+            for part in parts:
+                cut = bitmap.cut(part.column * wide, part.row * high, part.columns * wide, part.rows * high)
+                picture.sent[part] = overlay.at(part, encode(cut, part))
+        return "".join(picture.sent[part] for part in parts)
 
     def _left(self) -> float:
         now = time.monotonic()
