@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import sys
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +14,17 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from PIL import Image
+from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
 
-from tests.graphics_terminal import GraphicsTerminal, Kind
+from tests.graphics_terminal import GraphicsTerminal
 from tui import answers
 from tui.answers import Answers
 from tui.drawing import graphics, pixels
 from tui.drawing.graphics import PLACEHOLDER, PLACES, Facts, placeholders, question, removal, through_tmux, transmission
+from tui.drawing.overlay import Part, blanked, for_iterm, for_sixel, parts_of, touches
 from tui.drawing.pixels import BURST, Pixels
 from tui.drawing.png import Bitmap, bitmap_of
 from tui.drawing.raster import BLANK, OUTLINE, paint, palette
@@ -251,6 +258,120 @@ def test_a_picture_with_more_cells_than_the_protocol_numbers_is_half_blocks(monk
     assert app.sent == []
 
 
+# Over the text
+
+
+def test_the_protocol_is_the_best_that_the_terminal_knows() -> None:
+    iterm, both = Facts(name="iTerm2 3.5", sixel=True), Facts(graphics=True, name="Konsole 24", sixel=True)
+    assert iterm.protocol(tmux=False) == "iterm"
+    assert iterm.protocol(tmux=True) == both.protocol(tmux=False) == "sixel"
+    assert Facts(graphics=True, name="kitty(0.39)", sixel=True).protocol(tmux=True) == "kitty"
+    assert Facts(graphics=True, name="WezTerm 2024").protocol(tmux=False) == "iterm"
+    assert Facts(graphics=True, name="Konsole 22").protocol(tmux=False) is None
+    facts = Facts()
+    facts.hear("\x1b[?64;22;4c")
+    assert facts.sixel
+    facts.hear("\x1b[?4;22c")  # the first number is the kind of terminal
+    assert not facts.sixel
+
+
+def strips(*lines: list[tuple[str, Style]]) -> list[Strip]:
+    return [Strip([Segment(text, style) for text, style in line]) for line in lines]
+
+
+def test_the_parts_of_pictures_that_are_to_be_seen() -> None:
+    def row(number: int, row: int, first: int, last: int) -> tuple[str, Style]:
+        cells = placeholders(number, 4, 3)[row][first:last]
+        return "".join(text for text, _ in cells), cells[0][1]
+
+    words = ("ab", Style.parse("red"))
+    screen = strips(
+        [words, row(70000, 0, 0, 4), row(70001, 0, 0, 4)],
+        [words, row(70000, 1, 0, 4), row(70001, 1, 0, 2), words],
+        [words, row(70000, 2, 0, 4), row(70001, 2, 0, 2), words],
+    )
+    parts = parts_of(screen)
+    assert parts == {
+        70000: (Part(2, 0, 0, 0, 4, 3),),
+        70001: (Part(6, 0, 0, 0, 4, 1), Part(6, 1, 0, 1, 2, 2)),
+    }
+    assert touches([Region(5, 2, 1, 1)], parts[70000])
+    assert not touches([Region(0, 0, 2, 3), Region(6, 0, 9, 9)], parts[70000])
+    assert blanked(f"a{row(70000, 0, 0, 4)[0]}b") == "a    b"
+
+
+def test_a_picture_for_iterm() -> None:
+    bitmap = Bitmap(NOISE.integers(0, 9, (60, 40)).astype(np.uint8), [(n, n, n) for n in range(9)])
+    sent = for_iterm(bitmap, Part(0, 0, 0, 0, 4, 3))
+    keys, _, data = sent.removeprefix("\x1b]1337;File=").removesuffix("\x07").partition(":")
+    assert {"inline=1", "width=4", "height=3"} <= set(keys.split(";"))
+    assert np.array(Image.open(io.BytesIO(b64decode(data)))).tolist() == bitmap.pixels.tolist()
+
+
+def sixel_pixels(text: str) -> np.ndarray:
+    """The colours (H, W, 3) of sixels, in percent."""
+    head, body = re.fullmatch(r'\x1bP[\d;]*q"1;1;(\d+;\d+)(.*)\x1b\\', text, re.DOTALL).groups()  # type: ignore[union-attr]
+    width, height = map(int, head.split(";"))
+    drawn, registers = np.zeros((height + 6, width, 3), int), dict[int, list[int]]()
+    x = y = colour = 0
+    for register, rgb, count, sixel, move in re.findall(r"#(\d+)(?:;2;([\d;]+))?|(?:!(\d+))?([?-~])|([$-])", body):
+        if register:
+            colour = int(register)
+            if rgb:
+                registers[colour] = [int(share) for share in rgb.split(";")]
+        elif sixel:
+            for bit in range(6):
+                if ord(sixel) - 63 >> bit & 1:
+                    drawn[y + bit, x : x + int(count or 1)] = registers[colour]
+            x += int(count or 1)
+        else:
+            x, y = 0, y + 6 * (move == "-")
+    return drawn[:height]
+
+
+def test_a_picture_as_sixels() -> None:
+    levels = NOISE.integers(0, FINE.count, (10, 9)).astype(np.int16)
+    levels[0, 0] = BLANK
+    bitmap = bitmap_of(levels, FINE, (9, 5), 1, (7, 15), ground=(0, 0, 255)).cut(7, 15, 50, 47)
+    colours = np.array(bitmap.colours)[bitmap.pixels]
+    assert np.abs(sixel_pixels(for_sixel(bitmap, Part(0, 0, 1, 1, 7, 3))) - colours / 2.55).max() <= 1
+
+
+def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual_image", None)
+    monkeypatch.setitem(sys.modules, "textual_image._sixel", None)
+    shown = Pixels(cast("Any", StubApp(monkeypatch)))
+    shown.ask()
+    for answer in ("\x1b[6;20;10t", "\x1b[?62;4c"):
+        shown.hear(answer)
+    assert shown.reason.endswith("pip install 'mnist-tui[pixels]'")
+
+
+def test_sixels_need_the_size_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = Pixels(cast("Any", StubApp(monkeypatch)))
+    shown.ask()
+    shown.hear("\x1b[?62;4c")
+    assert "does not tell the size of its cells" in shown.reason
+
+
+def test_another_font_size_draws_the_pictures_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, owner = StubApp(monkeypatch), Widget()
+    shown, picture = app.ready(), noise()
+
+    def draw() -> None:
+        drawn(shown, owner, picture)
+
+    shown.changed = draw
+    draw()
+    shown.resized()
+    assert app.sent[-1][1] == "\x1b[16t"
+    shown.hear("\x1b[6;20;10t")
+    assert len(app.sent) == 2
+    shown.hear("\x1b[6;24;12t")
+    assert "i=65536" in app.sent[-1][1]
+    assert len(app.sent) == 3
+
+
 # The app
 
 
@@ -321,10 +442,9 @@ def test_no_answer_in_time_means_no_and_a_late_one_is_no_key(tmp_path: Path) -> 
         assert app.wait() == 0
 
 
-@pytest.mark.parametrize("kind", ["sixel", "iterm"])
-def test_pictures_over_the_text(tmp_path: Path, kind: Kind) -> None:
+def test_pictures_over_the_text(tmp_path: Path) -> None:
     """They follow the text: covered, moved, removed and drawn again as it is."""
-    with GraphicsTerminal(kind, cwd=tmp_path, columns=80, rows=24) as app:
+    with GraphicsTerminal("sixel", cwd=tmp_path, columns=80, rows=24) as app:
         app.wait_for("quit")
         app.send("3")
         app.wait_for("accuracy 99", 60)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
@@ -19,6 +19,8 @@ from textual.strip import Strip
 from tui.drawing.graphics import PLACEHOLDER, PLACES
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from tui.drawing.png import Bitmap
 
 _PLACEHOLDERS = re.compile(f"{PLACEHOLDER}..")
@@ -99,11 +101,20 @@ def for_iterm(bitmap: Bitmap, part: Part) -> str:
     return f"\x1b]1337;File={keys}:{b64encode(png).decode()}\x07"
 
 
+def sixels() -> Callable[[Image.Image], str]:
+    """What makes sixels of an image with a palette. Raises ImportError where textual-image is not installed.
+
+    Of that only this part is used: the rest asks the terminal questions as it is imported.
+    """
+    from textual_image._sixel import image_to_sixels
+
+    return image_to_sixels
+
+
 def for_sixel(bitmap: Bitmap, _part: Part) -> str:
     """A picture as sixels. Raises ImportError where textual-image is not installed."""
     from PIL import Image
-    from textual_image._sixel import image_to_sixels
 
     image = Image.frombytes("P", bitmap.size, bitmap.pixels.tobytes())
     image.putpalette([channel for colour in bitmap.colours for channel in colour])
-    return image_to_sixels(image)
+    return sixels()(image)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -100,11 +99,14 @@ class Pixels:
 
     def hear(self, answer: str) -> None:
         """Take an answer of the terminal."""
+        before = self._facts.cell
         error = self._facts.hear(answer)
         if self.state == "asked" and ((self._facts.complete and not self._tmux) or self._facts.placeholders):
             self._decide()
         elif self.state == "ready" and error:
             self.refuse(f"the terminal shows no pictures after all ({error})")
+        elif self.state == "ready" and self._facts.cell != before:  # those that are drawn have other sizes now
+            self.changed()
 
     def _hear_name(self, name: str) -> None:
         self._facts.name = name
@@ -118,8 +120,8 @@ class Pixels:
         if self._protocol is None:
             passed = ", or set -g allow-passthrough on is missing in tmux" if self._tmux else ""
             self.refuse(f"this terminal shows no real pixels: it has none of kitty's, iTerm2's and sixel{passed}")
-        elif self._protocol == "sixel" and find_spec("textual_image") is None:
-            self.refuse("pictures as sixels need textual-image: pip install 'mnist-tui[pixels]'")
+        elif self._protocol == "sixel" and not _knows_sixels():
+            self.refuse("pictures as sixels need textual-image 0.12 or later: pip install 'mnist-tui[pixels]'")
         elif self._protocol == "sixel" and not self._known_cell():
             self.refuse("this terminal shows sixels, but does not tell the size of its cells in pixels")
         else:
@@ -129,7 +131,7 @@ class Pixels:
     def refuse(self, reason: str) -> None:
         """Draw pictures as text from now on."""
         self.close()
-        self.state, self.reason = "refused", reason
+        self.reason = reason
         self.changed()
 
     # Drawing
@@ -211,9 +213,10 @@ class Pixels:
             self._ask("\x1b[16t")
 
     def close(self) -> None:
-        """Remove all pictures."""
+        """Remove all pictures, and draw no more."""
         for owner in list(self._places):
             self.forget(owner)
+        self.state = "refused"
 
     # Sending
 
@@ -312,6 +315,17 @@ class Pixels:
         self._credit = self._left() - len(text)
         if (driver := self._app._driver) is not None:
             driver.write(text)
+
+
+def _knows_sixels() -> bool:
+    """Whether the library that makes them is installed."""
+    from tui.drawing.overlay import sixels
+
+    try:
+        sixels()
+    except ImportError:
+        return False
+    return True
 
 
 def pixels_of(app: App[Any]) -> Pixels | None:
