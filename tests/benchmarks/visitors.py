@@ -150,7 +150,8 @@ async def measure(address: str, server: psutil.Process, visitors: int, presses: 
         memory = [each.memory_full_info() for each in server.children(recursive=True)[1:]]
         own, share = ([getattr(each, name) / 1e6 for each in memory] for name in ("uss", "pss"))
         print(
-            f"memory           median {statistics.median(own):.0f} MB of its own, {statistics.median(share):.0f} MB with its share"
+            f"memory           median {statistics.median(own):.0f} MB of its own, "
+            f"{statistics.median(share):.0f} MB with its share"
         )
         whole_of = sum(each.memory_full_info().pss for each in (server, *server.children(recursive=True))) / 1e6
         print(f"  of the server  {whole_of:,.0f} MB with all visitors")
