@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.cluster.requests import TrainOnRay
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -39,9 +40,10 @@ from engine.runs.requests import (
     Resume,
 )
 from engine.runs.together import Together
+from engine.telemetry.requests import WatchDevices
 from engine.training.requests import Train
 
-LaneName = Literal["training", "analysis", "files"]
+LaneName = Literal["training", "analysis", "files", "devices", "cluster"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 
@@ -61,6 +63,7 @@ class Entry:
 OPERATIONS: dict[type[Request], Entry] = {
     Train: Entry("training", "engine.runs.recording:train_run", writes=True),
     Resume: Entry("training", "engine.runs.recording:resume_run", writes=True),
+    TrainOnRay: Entry("cluster", "engine.cluster.sweep:train_on_ray", writes=True, computes=False),
     Bench: Entry("training", "engine.benchmark.bench:bench"),
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
@@ -73,6 +76,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
     EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
+    WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),

@@ -8,11 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from engine.network import gpu, machine
+from engine.network import gpu
+from engine.network.cores import cores
 from engine.request import RequestError
 
-_DEFAULT_THREADS = min(torch.get_num_threads(), machine.cores())
-torch.set_num_threads(_DEFAULT_THREADS)  # for the whole process, before other threads start
+_default_threads = [min(torch.get_num_threads(), cores())]
+"""The number of CPU threads where none is asked for."""
+torch.set_num_threads(_default_threads[0])  # for the whole process, before other threads start
 
 _taken: list[torch.device] = []
 """The GPU that `auto` has chosen, if any. The choice stays, however little memory this process then leaves on it."""
@@ -74,16 +76,30 @@ def device_name(device: torch.device) -> str:
     return f"{threads} thread{'s' if threads != 1 else ''} of {platform.machine()}"
 
 
+def device_uuid(device: torch.device) -> str:
+    """What identifies a GPU among all of the machine, whatever its number here; empty for a CPU."""
+    return str(getattr(torch.cuda.get_device_properties(device), "uuid", "")) if device.type == "cuda" else ""
+
+
 def set_threads(threads: int) -> int:
     """Set the number of CPU threads of PyTorch to `threads` (0: the default); returns the number.
 
     The default is PyTorch's own choice, but at most as many as this process may use: with more, all threads wait for
     those without a CPU. Raises RequestError where the system does not allow this process so many.
     """
-    if threads > max(_DEFAULT_THREADS, torch.get_num_threads()):
+    if threads > max(_default_threads[0], torch.get_num_threads()):
         _check_startable(threads)
-    torch.set_num_threads(threads or _DEFAULT_THREADS)
+    torch.set_num_threads(threads or _default_threads[0])
     return torch.get_num_threads()
+
+
+def share_cores(threads: int) -> None:
+    """Make `threads` the default number from now on: this process has only a share of the machine's cores.
+
+    Unlike an environment variable, it can differ between processes that were forked from one that has imported PyTorch.
+    """
+    _default_threads[0] = threads
+    torch.set_num_threads(threads)
 
 
 def _check_startable(threads: int) -> None:

@@ -47,6 +47,9 @@ def test_what_deletes_or_renames_says_so() -> None:
         "run",
         "queue",
         "start_queue",
+        "export_second",
+    }
+    assert {command.name for command in COMMANDS if command.effect == "saves"} == {
         "export",
         "export_second",
         "screenshot",

@@ -95,7 +95,7 @@ def test_a_held_queue_waits_for_its_user(apps: Apps) -> None:
     filled(workspace)
     notices = heard(workspace)
     workspace.start_queue()
-    assert notices.pop().words == "the queue is held: the run under way goes on, G starts the queue again"
+    assert notices.pop().words == "the queue is held: the run under way goes on, G starts it again"
     workspace.training = None
     workspace.take_in()
     assert seeds(workspace) == [0, 1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
@@ -9,15 +10,16 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, make_dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from engine.request import Request, RequestError, parameters
+from tui.cli.given import runs_folder
 
 R = TypeVar("R", bound=Request)
-O = TypeVar("O", bound="Output")  # noqa: E741
+O = TypeVar("O", bound="Place")  # noqa: E741
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
@@ -26,13 +28,21 @@ _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metav
 
 
 @dataclass(frozen=True)
-class Output:
+class Place:
+    """Where the runs are."""
+
+    runs: Path = dataclasses.field(default_factory=runs_folder)
+    """Folder that holds the run folders."""
+    settings: File = None
+    """Settings to use instead of yours; also the variable MNIST_TUI_SETTINGS."""
+
+
+@dataclass(frozen=True)
+class Output(Place):
     """Where results are written."""
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
-    runs: Path = Path("runs")
-    """Folder that holds the run folders."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,15 @@ class FigureOutput(Output):
 
 
 @dataclass(frozen=True)
-class TrainOutput(FigureOutput):
+class RunOutput(FigureOutput):
+    """Where results are written."""
+
+    notify: Annotated[str | None, tyro.conf.arg(metavar="COMMAND")] = None
+    """Shell command to run when a run has finished or failed, with the event as JSON on standard input."""
+
+
+@dataclass(frozen=True)
+class TrainOutput(RunOutput):
     """Where results are written."""
 
     detach: bool = False
@@ -54,6 +72,14 @@ class TrainOutput(FigureOutput):
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
     """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
     --batch-norm both works too."""
+    on: Literal["here", "ray"] = "here"
+    """Train in this process, or on Ray: many runs at once, on all cores and GPUs of this machine or of a cluster."""
+    address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
+    """With --on ray: HOST:PORT or ray://HOST:PORT of a running cluster, or auto (none: start Ray here)."""
+    parallel: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """With --on ray: number of runs at once (0: one a core, or as many as the memory of the GPUs holds)."""
+    shared: bool = False
+    """With --on ray: the machines of the cluster share the folder of --runs, so that they write to it themselves."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +98,35 @@ def parse(
     Without `defaults`, these are the request's own. Raises RequestError with a one-line message if they are invalid.
     `--help` prints the help and raises SystemExit(0).
     """
-    registry = ConstructorRegistry()
-    registry.struct_rule(partial(_rule, defaults))
-    both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
-    both.__doc__ = request.__doc__
     errors = io.StringIO()
     try:
         with redirect_stderr(errors):
             parsed: Any = tyro.cli(
-                both, prog=program, args=list(arguments), registry=registry, config=(tyro.conf.OmitArgPrefixes,)
+                together(request, output),
+                prog=program,
+                args=list(arguments),
+                registry=registry(defaults),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as end:
         if end.code:
             raise RequestError(f"{one_line(errors.getvalue())}: see {program} --help") from None
         raise
     return request(**parsed.experiment), parsed.output
+
+
+def together(request: type[Request], output: type[Place]) -> Any:
+    """The fields of a request and the options of its output, for tyro."""
+    both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
+    both.__doc__ = request.__doc__
+    return both
+
+
+def registry(defaults: Request | None = None) -> ConstructorRegistry:
+    """What tyro needs to know about requests."""
+    found = ConstructorRegistry()
+    found.struct_rule(partial(_rule, defaults))
+    return found
 
 
 def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSpec | None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 
-class _Interrupt:
+class Interrupt:
     """The signals that ask the process to stop; work then stops before its next step."""
 
     def __init__(self, at_once: bool = False) -> None:
@@ -90,7 +90,7 @@ def report(
     for work that takes long steps and keeps nothing. Raises RequestError if the request cannot start.
     """
     saving.check(output)
-    interrupt = _Interrupt(at_once)
+    interrupt = Interrupt(at_once)
     printer = _Lines() if output.json else _People(request)
     results = [] if results is None else results
     with interrupt.caught(), printer:

@@ -72,7 +72,7 @@ def test_the_default_number_of_threads_comes_back() -> None:
     code = """
 import torch
 from engine.network.devices import set_threads
-from engine.network.machine import cores
+from engine.network.cores import cores
 default = torch.get_num_threads()
 assert set_threads(default + 1) == default + 1
 assert set_threads(0) == min(default, cores())

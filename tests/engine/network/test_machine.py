@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.network.machine import cores, description, processor, quota
+from engine.network.cores import cores, quota
+from engine.network.machine import description, processor
 
 
 def told(tmp_path: Path, membership: str, files: dict[str, str]) -> int | None:

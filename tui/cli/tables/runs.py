@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.runs.comparison import differences, sentence
+from engine.cluster.events import SweepEnded
+from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
 from tui.cli.tables.layout import NOTHING, table_of
 from tui.drawing.about import told
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import with_spread
-from tui.drawing.words import duration, remark
+from tui.drawing.words import duration, joules, megabytes, remark
+
+FORMS: dict[str, Callable[[float], str]] = {"energy": joules, "memory": megabytes}
+"""What runs used, as text."""
 
 
 def runs(event: RunsListed) -> list[RenderableType]:
@@ -24,13 +28,18 @@ def runs(event: RunsListed) -> list[RenderableType]:
         return [f"no runs in {event.folder} yet: start one with mnist-tui train"]
     recipes = any(run.recipe for run in event.runs)
     names = ("run", "variant", *["recipe"] * recipes)
-    table = table_of(*names, "seed", "state", "epoch", "val loss", "test", "time", "note", left=len(names))
+    used = {"energy": any(run.energy is not None for run in event.runs)}
+    used["memory"] = any(run.memory is not None for run in event.runs)
+    extra = [name for name, known in used.items() if known]
+    table = table_of(*names, "seed", "state", "epoch", "val loss", "test", "time", *extra, "note", left=len(names))
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
         accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
         of_recipe = [run.recipe or "notebook"] * recipes
         row = (run.name, run.variant, *of_recipe, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
-        table.add_row(*row, duration(run.seconds), remark(run))
+        of_devices = {"energy": run.energy, "memory": run.memory}
+        told = [FORMS[name](value) if (value := of_devices[name]) is not None else NOTHING for name in extra]
+        table.add_row(*row, duration(run.seconds), *told, remark(run))
     return [table]
 
 
@@ -55,12 +64,27 @@ def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
     return table
 
 
+def sweep(words: Sequence[str], event: SweepEnded) -> list[RenderableType]:
+    """The runs of a sweep that has ended: what each was, by `words`, its folder, how it ended, and its results."""
+    resumed = any(run.losses for run in event.runs)
+    table = table_of("run", "folder", "state", "epochs", "val loss", "test", "time", *["resumed"] * resumed, left=3)
+    for run in event.runs:
+        loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
+        accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
+        names = (Text(shown(words[run.number])), Text(shown(run.run) or NOTHING), run.outcome)
+        times = [str(run.losses) if run.losses else NOTHING] * resumed
+        table.add_row(*names, str(run.epochs), loss, accuracy, duration(run.seconds), *times)
+    return [table]
+
+
 def compared(event: RunsCompared) -> list[RenderableType]:
     """Groups of runs, how they differ, and the contrasts between them."""
-    table = table_of("group", "runs", "epochs", *event.groups[0].results, left=1)
+    names = measures(event)
+    table = table_of("group", "runs", "epochs", *names, left=1)
     for group in event.groups:
         row = (group.label, str(len(group.runs)), str(group.epochs[-1]))
-        table.add_row(*row, *(with_spread(name, value) for name, value in group.results.items()))
+        told = (with_spread(name, group.results[name]) if name in group.results else NOTHING for name in names)
+        table.add_row(*row, *told)
     asked = table_of("differs in", *(group.label for group in event.groups), left=1)
     for name, values in differences(event):
         asked.add_row(name, *values)

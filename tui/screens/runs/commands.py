@@ -79,6 +79,8 @@ class RunCommands(Page):
         """The commands that do not apply to the selection."""
         here = self.here
         unused = set() if self._deleted else {"undo"}
+        if not self.workspace.sweeps.jobs:
+            unused.add("stop_sweep")
         if isinstance(here, RunSummary):
             unused |= {"earlier_turn", "later_turn"}
             if here.state in ("running", "paused"):
@@ -117,6 +119,13 @@ class RunCommands(Page):
             self.workspace.stop(folder)
         else:
             self.workspace.tell(Notice(f"{shown(folder.name)} is not running", severity="warning"))
+
+    def action_stop_sweep(self) -> None:
+        """Stop all runs on Ray, also those that have not begun."""
+        if self.workspace.sweeps.jobs:
+            self.workspace.stop_sweeps()
+        else:
+            self.workspace.tell(Notice("no sweep on Ray is under way", severity="warning"))
 
     def action_note(self) -> None:
         if folder := self.own_folder("noted"):
@@ -184,7 +193,8 @@ class RunCommands(Page):
         if self.rows.key == event.run:
             self.rows.settle()
         self.desk.runs = [run for run in self.desk.runs or () if run.name != event.run]
-        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: u brings it back"))
+        back = f"{self.desk.key('undo')} brings it back"
+        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: {back}"))
 
     def action_undo(self) -> None:
         """Restore the run that was deleted last."""

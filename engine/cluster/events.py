@@ -1,0 +1,122 @@
+"""The events of training on Ray."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from engine.event import Event, Progress
+from engine.training.events import BatchTrained
+
+Outcome = Literal["finished", "failed", "stopped", "refused"]
+
+
+class ClusterStarted(Event, frozen=True):
+    """Ray was started here, or a running cluster was joined."""
+
+    machines: int
+    cores: float
+    gpus: float
+    address: str
+    """Address of the cluster that was joined; empty if Ray was started here."""
+    direct: bool
+    """Whether the workers write to the folder of all runs themselves."""
+    seconds: float
+    """How long it took to start or join it."""
+
+
+class RunPlaced(Event, frozen=True):
+    """A worker has taken a run, to begin or to resume it."""
+
+    number: int
+    """From 0, in the order of the request."""
+    run: str
+    """Name of its folder; empty if it has none yet."""
+    machine: str
+    process: int
+    """Number of the worker's process on that machine."""
+
+
+class RunTold(Event, frozen=True):
+    """A run of the sweep has an event of its own, which is not progress."""
+
+    number: int
+    """From 0, in the order of the request."""
+    run: str
+    """Name of its folder; empty before it has one."""
+    event: Event
+
+
+class RunLost(Event, frozen=True):
+    """The worker of a run died; the run is resumed elsewhere."""
+
+    number: int
+    run: str
+    """Name of its folder; empty if it has none yet."""
+    epoch: int
+    """The last finished epoch, after which it is resumed."""
+    reason: str
+
+
+class RunRefused(Event, frozen=True):
+    """A run could not start, or ended in an error of which its folder may know nothing."""
+
+    number: int
+    run: str
+    reason: str
+    """One line: what happened and what to do."""
+    bad_request: bool
+    """Whether the request was invalid, rather than the work failing."""
+
+
+class RunState(Struct, frozen=True):
+    """How far a run of the sweep is."""
+
+    number: int
+    run: str
+    progress: BatchTrained
+
+
+class SweepAdvanced(Progress, frozen=True):
+    """What the runs under way do now."""
+
+    active: tuple[RunState, ...]
+    waiting: int
+    """Number of runs that have not begun."""
+    ended: int
+
+
+class RunOutcome(Struct, frozen=True, kw_only=True):
+    """A run of the sweep in the table at its end."""
+
+    number: int
+    seed: int
+    run: str
+    """Name of its folder; empty if it has none."""
+    outcome: Outcome
+    reason: str = ""
+    """Why it failed, in one line."""
+    epochs: int = 0
+    """Number of finished epochs."""
+    val_loss: float | None = None
+    """The lowest validation loss, in nats."""
+    test_accuracy: float | None = None
+    """Test accuracy at that epoch, 0 to 1."""
+    seconds: float = 0.0
+    """Time that its workers worked on it, including what they wrote; without that of loading PyTorch."""
+    losses: int = 0
+    """How many workers died while they trained it."""
+
+
+class SweepEnded(Event, frozen=True):
+    """All runs of the sweep have ended."""
+
+    runs: tuple[RunOutcome, ...]
+    seconds: float
+    """From the first run's submission to the last one's end."""
+
+    @property
+    def failed(self) -> tuple[RunOutcome, ...]:
+        """The runs that did not finish."""
+        return tuple(run for run in self.runs if run.outcome != "finished")

@@ -1,0 +1,115 @@
+"""The sweeps on Ray that the app has begun: how they stand, and what is worth telling."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from engine.cluster.events import ClusterStarted, RunLost, RunRefused, RunTold, SweepAdvanced, SweepEnded
+from engine.cluster.requests import TrainOnRay
+from engine.event import Event, JobFailed
+from engine.lab import Job
+from engine.training.events import RunFailed
+from engine.training.requests import Train
+from engine.words import percent
+from tui.alerts.alert import Alert, of_event, of_sweep
+from tui.drawing.about import differing
+from tui.drawing.words import counted, duration
+
+
+class News(NamedTuple):
+    """What the user is to be told."""
+
+    words: str
+    title: str
+    severity: Literal["information", "warning", "error"] = "information"
+
+
+class Sweeps:
+    """The sweeps that wait or are under way; one at a time is trained."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self._now: SweepAdvanced | None = None
+
+    def stop(self) -> None:
+        """Stop the runs of all sweeps."""
+        for job in self.jobs:
+            job.cancel()
+
+    def forget(self, job: Job) -> None:
+        """Remove a job that is done, if it is a sweep: one that was stopped before it began tells nothing."""
+        if job in self.jobs:
+            self.jobs.remove(job)
+            self._now = None
+
+    def told(self) -> str:
+        """How the runs of the sweep under way stand, as text; empty if there is none."""
+        if not self.jobs:
+            return ""
+        job, now = self.jobs[0], self._now
+        if job.cancelled:
+            return "on Ray: stopping"
+        if now is None:
+            return "on Ray: starting"
+        total = len(job.request.runs) if isinstance(job.request, TrainOnRay) else 0
+        counts = {"waiting": now.waiting, "running": total - now.waiting - now.ended, "ended": now.ended}
+        return "on Ray: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+    def hear(self, job: Job, event: Event) -> News | None:
+        """Take in an event of a sweep; returns what is worth telling, if anything."""
+        if isinstance(event, SweepAdvanced):
+            self._now = event
+            return None
+        return _news(job, event)
+
+    def alert(self, job: Job, event: Event) -> Alert | None:
+        """What is worth ringing for: each run that fails, and the end of a sweep that the user has not stopped."""
+        match event:
+            case RunRefused() | RunTold(event=RunFailed()):
+                news = _news(job, event)
+                reason = news.words if news else ""
+                return of_event(RunFailed(run=event.run, reason=reason), event.run, news.title if news else "", reason)
+            case JobFailed():
+                return of_event(event, "", "no sweep on Ray")
+            case SweepEnded() if not job.cancelled:
+                return of_sweep(len(event.runs), len(event.failed))
+            case _:
+                return None
+
+
+def _news(job: Job, event: Event) -> News | None:
+    runs = job.request.runs if isinstance(job.request, TrainOnRay) else ()
+    news = None
+    match event:
+        case ClusterStarted():
+            gpus = f", {counted(round(event.gpus), 'GPU')}" if event.gpus else ""
+            where = f"{counted(len(runs), 'run')} on {counted(round(event.cores), 'core')}{gpus}"
+            news = News(f"{where}: screen 8 shows them", f"joined {event.address}" if event.address else "Ray started")
+        case RunLost():
+            again = f"resumed after epoch {event.epoch}" if event.epoch else "begun again"
+            news = News(f"{event.reason}: it is {again} elsewhere", f"{_of(runs[event.number])} lost", "warning")
+        case RunRefused() | RunTold(event=RunFailed()):
+            reason = event.reason if isinstance(event, RunRefused) else getattr(event.event, "reason", "")
+            news = News(reason, f"{_of(runs[event.number])} failed", "error")
+        case SweepEnded():
+            news = _ending(event)
+        case JobFailed():
+            news = News(event.reason, "no sweep on Ray", "error")
+    return news
+
+
+def _of(request: Train) -> str:
+    return ", ".join([f"seed {request.seed}", *differing(request)])
+
+
+def _ending(event: SweepEnded) -> News:
+    names = ("finished", "stopped", "failed", "refused")
+    counts = {name: sum(run.outcome == name for run in event.runs) for name in names}
+    words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    done = [run for run in event.runs if run.val_loss is not None and run.outcome == "finished"]
+    if done:
+        best = min(done, key=lambda run: run.val_loss or 0.0)
+        words += f"; lowest validation loss {best.val_loss:.4f} by {best.run}, test {percent(best.test_accuracy or 0)}"
+    failed = counts["failed"] + counts["refused"]
+    severity: Literal["information", "warning", "error"] = "error" if failed else "information"
+    return News(f"{words}, in {duration(event.seconds)}", "the sweep on Ray has ended", severity)
