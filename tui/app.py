@@ -236,7 +236,9 @@ class MnistTui(SturdyApp):
         workspace, pixels = self.workspace, self.pixels
         with workspace.changing():
             if pixels.state == "refused" and workspace.picture_mode == "pixels":
-                workspace.picture_mode = ""
+                workspace.picture_mode, remembered = "", workspace.state.pictures
+                for terminal in [terminal for terminal, mode in remembered.items() if mode == "pixels"]:
+                    del remembered[terminal]
                 self.notify(pixels.reason, severity="warning")
         draw_in(self, mode_now(self, workspace.picture_mode))
 
