@@ -112,6 +112,8 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     """Results by the name of the measure."""
     values: dict[str, tuple[float, ...]]
     """The results of each run."""
+    search: str = ""
+    """The search that chose the settings, and what it cost, as text; empty where none did."""
 
 
 class Contrast(Struct, frozen=True, kw_only=True):

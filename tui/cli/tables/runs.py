@@ -64,7 +64,7 @@ def compared(event: RunsCompared) -> list[RenderableType]:
     asked = table_of("differs in", *(group.label for group in event.groups), left=1)
     for name, values in differences(event):
         asked.add_row(name, *values)
-    both: list[RenderableType] = [table, "", asked] if event.differing else [table]
+    both: list[RenderableType] = [table, "", asked] if asked.row_count else [table]
     mean = f"mean {glyphs().spread} standard deviation over seeds"
     notes = [f"{mean}; test accuracy is from the epoch with the lowest validation loss"]
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]
