@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine import operations
 from engine.allocator import keep_freed_memory
@@ -38,6 +38,8 @@ LOOKING = "this page is for looking: it neither trains nor changes files"
 
 NICENESS = 5
 """Nice value of the lanes' threads; the front end has 0."""
+AMONG_MANY = 15
+"""The same where many front ends share the cores, each with lanes: a key must come before all of them together."""
 
 
 class Stream:
@@ -211,14 +213,14 @@ class Job:
                 return
 
 
-def _yield_to_the_front_end() -> None:
+def _yield_to_the_front_end(niceness: int) -> None:
     """Give this thread, and the threads that PyTorch starts from it, a lower priority than the user interface.
 
     On Linux, a nice value applies to a thread; elsewhere to the whole process, so nothing is changed there.
     """
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _only_looks(request: Request, entry: Entry) -> bool:
@@ -231,7 +233,8 @@ def _only_looks(request: Request, entry: Entry) -> bool:
 class _Lane:
     """A thread that carries out jobs one after the other."""
 
-    def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns) -> None:
+    def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns, niceness: int) -> None:
+        self._niceness = niceness
         self.newest_wins = name == "analysis"
         self.jobs: deque[Job] = deque()
         self.current: Job | None = None
@@ -267,7 +270,7 @@ class _Lane:
             self._change.notify()
 
     def _work(self) -> None:
-        _yield_to_the_front_end()
+        _yield_to_the_front_end(self._niceness)
         while True:
             with self._change:
                 self.current = None
@@ -286,16 +289,15 @@ class Lab:
     be fast and thread-safe. With `looks`, it refuses to train and to write files.
     """
 
+    niceness = NICENESS
+    """Nice value of the lanes' threads."""
+
     def __init__(self, root: Path, wake: Callable[[], None] = lambda: None, *, looks: bool = False) -> None:
         self._looks = looks
         keep_freed_memory()  # before the lanes start threads
         self._stream, turns = Stream(wake), Turns()
         self._lanes: dict[LaneName, _Lane] = {
-            "training": _Lane("training", root, self._stream, turns),
-            "analysis": _Lane("analysis", root, self._stream, turns),
-            "files": _Lane("files", root, self._stream, turns),
-            "devices": _Lane("devices", root, self._stream, turns),
-            "cluster": _Lane("cluster", root, self._stream, turns),
+            name: _Lane(name, root, self._stream, turns, self.niceness) for name in get_args(LaneName)
         }
 
     def submit(self, request: Request) -> Job:

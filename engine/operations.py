@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
-from engine.cluster.requests import TrainOnRay
+from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -64,6 +64,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     Train: Entry("training", "engine.runs.recording:train_run", writes=True),
     Resume: Entry("training", "engine.runs.recording:resume_run", writes=True),
     TrainOnRay: Entry("cluster", "engine.cluster.sweep:train_on_ray", writes=True, computes=False),
+    SearchOnRay: Entry("cluster", "engine.cluster.search:search_on_ray", writes=True, computes=False),
     Bench: Entry("training", "engine.benchmark.bench:bench"),
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),

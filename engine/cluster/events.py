@@ -87,6 +87,52 @@ class SweepAdvanced(Progress, frozen=True):
     ended: int
 
 
+class SearchAdvanced(Progress, frozen=True):
+    """How far a search is."""
+
+    done: int
+    """Number of trials that have ended."""
+    trials: int
+    epochs: int
+    """Number of finished epochs of all trials."""
+    val_loss: float | None
+    """The lowest validation loss so far, in nats; None before the first epoch."""
+    values: dict[str, float]
+    """The values of the fields with which it was reached."""
+
+
+class Trial(Struct, frozen=True):
+    """Values that a search has tried."""
+
+    values: dict[str, float]
+    epochs: int
+    """Number of epochs that it was trained: fewer than asked for where it was stopped early, or diverged."""
+    val_loss: float | None
+    """The lowest validation loss of these epochs; None where there is none."""
+    seconds: float
+    """Duration of these epochs."""
+
+
+class SearchEnded(Event, frozen=True):
+    """A search has made its choice, which is trained next."""
+
+    method: str
+    space: tuple[str, ...]
+    """The fields and their bounds, as text."""
+    trials: tuple[Trial, ...]
+    """The best first."""
+    chosen: dict[str, float]
+    """The values of the best trial."""
+    val_loss: float
+    """The lowest validation loss of that trial, in nats: of many trials, so it is too low to expect again."""
+    epochs: int
+    """Number of epochs of all trials."""
+    seconds: float
+    """Duration of all trials' epochs together."""
+    elapsed: float
+    """From the first trial's begin to the last one's end, in seconds."""
+
+
 class RunOutcome(Struct, frozen=True, kw_only=True):
     """A run of the sweep in the table at its end."""
 

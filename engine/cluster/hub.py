@@ -103,13 +103,15 @@ def _key(sweep: str, number: int | None) -> bytes:
     return f"{sweep}/{'all' if number is None else number}".encode()
 
 
-def _carried_out(order: Order) -> Iterator[Parcel]:
-    """The task of a worker."""
+def asked_to_stop(sweep: str, number: int | None = None) -> bool:
+    """Whether a run of a sweep, or all of them, are to stop; called by a worker."""
     from ray.experimental.internal_kv import _internal_kv_exists
 
+    return any(_internal_kv_exists(_key(sweep, each), namespace=STOPS) for each in {None, number})
+
+
+def _carried_out(order: Order) -> Iterator[Parcel]:
+    """The task of a worker."""
     from engine.cluster.worker import carry_out
 
-    def asked_to_stop() -> bool:
-        return any(_internal_kv_exists(_key(order.sweep, number), namespace=STOPS) for number in (None, order.number))
-
-    yield from carry_out(order, asked_to_stop)
+    yield from carry_out(order, lambda: asked_to_stop(order.sweep, order.number))

@@ -1,14 +1,28 @@
-"""The request for training runs on Ray."""
+"""The requests for training runs on Ray."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from itertools import product
+from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
+from engine.cluster.space import Dimension, parse_dimension
 from engine.request import Request, RequestError
 from engine.runs.sweeps import MOST, sweep
 from engine.training.requests import Train
+
+SearchName = Literal["random", "halving"]
+Address = Annotated[
+    str, Meta(description="address of a running Ray cluster: HOST:PORT, ray://HOST:PORT or auto (none: start one)")
+]
+Parallel = Annotated[
+    int, Meta(ge=0, le=MOST, description="number of runs at once (0: as many as there are cores, or fit on the GPUs)")
+]
+Shared = Annotated[
+    bool, Meta(description="let the cluster's machines write to the folder of all runs, which they share")
+]
 
 
 class TrainOnRay(Request, frozen=True, tag="train-on-ray"):
@@ -17,16 +31,9 @@ class TrainOnRay(Request, frozen=True, tag="train-on-ray"):
     runs: Annotated[tuple[Train, ...], Meta(min_length=1, max_length=MOST, description="the runs to train")] = (
         Train(),
     )
-    address: Annotated[
-        str, Meta(description="address of a running Ray cluster: HOST:PORT, ray://HOST:PORT or auto (none: start one)")
-    ] = ""
-    parallel: Annotated[
-        int,
-        Meta(ge=0, le=MOST, description="number of runs at once (0: as many as there are cores, or fit on the GPUs)"),
-    ] = 0
-    shared: Annotated[
-        bool, Meta(description="let the cluster's machines write to the folder of all runs, which they share")
-    ] = False
+    address: Address = ""
+    parallel: Parallel = 0
+    shared: Shared = False
 
     def check_together(self) -> None:
         """Refuse a single GPU by number, since Ray chooses it, and options of a cluster where none is named."""
@@ -35,6 +42,49 @@ class TrainOnRay(Request, frozen=True, tag="train-on-ray"):
                 raise RequestError(f"Ray chooses the GPU: use --device cuda instead of {run.device}")
         if self.shared and not self.address:
             raise RequestError("without an address Ray is started here, where every run is written anyway: drop shared")
+
+
+class SearchOnRay(Request, frozen=True, tag="search-on-ray"):
+    """Search for the best values of fields by validation loss, then train the choice with fresh seeds, on Ray."""
+
+    experiment: Annotated[Train, Meta(description="the experiment whose fields are searched")] = Train()
+    method: Annotated[
+        SearchName,
+        Meta(description="random values trained to the end, or successive halving, which stops the worse ones early"),
+    ] = "halving"
+    space: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="fields and their bounds, such as learning-rate=1e-4..1e-2"),
+    ] = ("learning-rate=1e-4..1e-2",)
+    trials: Annotated[int, Meta(ge=1, le=MOST, description="number of values to try")] = 20
+    seeds: Annotated[int, Meta(ge=1, le=MOST, description="number of runs of the choice")] = 1
+    address: Address = ""
+    parallel: Parallel = 0
+    shared: Shared = False
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """The fields that are searched. Raises RequestError where one is invalid."""
+        return tuple(map(parse_dimension, self.space))
+
+    def check_together(self) -> None:
+        """Refuse fields that are named twice or bounds that do not fit together, and a client outside the cluster."""
+        names = [each.name for each in self.dimensions]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise RequestError(f"{twice.replace('_', ' ')} is searched twice: name it once")
+        for chosen in product(*((each.low, each.high) for each in self.dimensions)):
+            replace(
+                self.experiment, **{d.name: d.typed(value) for d, value in zip(self.dimensions, chosen, strict=True)}
+            )
+        if self.address.startswith("ray://"):
+            raise RequestError("a search has to run in the cluster's network: give --address HOST:PORT, not ray://")
+        TrainOnRay(runs=(self.experiment,), address=self.address, parallel=self.parallel, shared=self.shared)
+
+    def runs(self, chosen: dict[str, float]) -> tuple[Train, ...]:
+        """The runs of the choice, with seeds that the search has not used."""
+        values = {each.name: each.typed(chosen[each.name]) for each in self.dimensions}
+        first = self.experiment.seed + 1
+        return tuple(replace(self.experiment, **values, seed=first + number) for number in range(self.seeds))
 
 
 def planned(request: Train, text: str) -> TrainOnRay | list[Train]:

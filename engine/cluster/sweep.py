@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -45,13 +45,27 @@ RELEASE = 10.0
 def train_on_ray(request: TrainOnRay, root: Path) -> Generator[Event, None, None]:
     """Train the runs of `request` on Ray; their folders come under `root`.
 
-    ClusterStarted, then RunTold for each event of a run, with SweepAdvanced in between, and SweepEnded last. A run
-    whose worker dies is resumed elsewhere from its last finished epoch, after RunLost; one that fails does not end the
-    others. Where Cancelled is thrown in, all runs are stopped with everything needed to resume them on disk. Raises
-    RequestError where Ray is not installed or does not answer.
+    ClusterStarted, then RunTold for each event of a run, with SweepAdvanced in between, and SweepEnded last; of a
+    cluster that was joined, also DevicesSampled of each machine that trains. A run whose worker dies is resumed
+    elsewhere from its last finished epoch, after RunLost; one that fails does not end the others. Where Cancelled is
+    thrown in, all runs are stopped with everything needed to resume them on disk. Raises RequestError where Ray is not
+    installed or does not answer.
     """
     with joined(request.address) as cluster:
-        yield from _Sweep(request, root.absolute(), cluster).events()
+        sweep = Sweep(request, root.absolute(), cluster)
+        yield from sweep.events(begun(cluster, request.address, sweep.direct))
+
+
+def begun(cluster: Cluster, address: str, direct: bool) -> ClusterStarted:
+    """That the cluster has been joined, or started; `direct` is as in the event."""
+    return ClusterStarted(
+        machines=len(cluster.machines),
+        cores=cluster.cores,
+        gpus=cluster.gpus,
+        address=address,
+        direct=direct,
+        seconds=cluster.seconds,
+    )
 
 
 class _Run:
@@ -92,11 +106,18 @@ class _Run:
         )
 
 
-class _Sweep:
+class Sweep:
     """The runs, and what has become of them."""
 
-    def __init__(self, request: TrainOnRay, root: Path, cluster: Cluster) -> None:
-        self.root, self.cluster, self.address, self.parallel = root, cluster, request.address, request.parallel
+    def __init__(
+        self,
+        request: TrainOnRay,
+        root: Path,
+        cluster: Cluster,
+        started: Callable[[RunFolder], None] = lambda _: None,
+    ) -> None:
+        """`started` is called with the folder of each run that begins."""
+        self.root, self.cluster, self.parallel, self.started = root, cluster, request.parallel, started
         self.direct = request.shared or not request.address
         """Whether the workers write to the folder of all runs themselves."""
         self.name = secrets.token_hex(8)
@@ -107,11 +128,11 @@ class _Sweep:
         """Runs that Ray does not know of yet: on a GPU, until it is known how many fit."""
         self.began = time.perf_counter()
 
-    def events(self) -> Iterator[Event]:
-        """The events of the sweep, from its first run to SweepEnded."""
+    def events(self, *first: Event) -> Iterator[Event]:
+        """The events of the sweep: `first`, those of its runs, and SweepEnded."""
         try:
             try:
-                yield self._begun()
+                yield from first
                 self._submit_first()
                 while self._open:
                     yield from self._round()
@@ -132,17 +153,6 @@ class _Sweep:
     @property
     def _open(self) -> list[_Run]:
         return [run for run in self.runs if run.outcome is None]
-
-    def _begun(self) -> ClusterStarted:
-        cluster = self.cluster
-        return ClusterStarted(
-            machines=len(cluster.machines),
-            cores=cluster.cores,
-            gpus=cluster.gpus,
-            address=self.address,
-            direct=self.direct,
-            seconds=cluster.seconds,
-        )
 
     # Orders
 
@@ -175,6 +185,7 @@ class _Sweep:
             resume=run.name,
             files=run.mirror.packed() if run.mirror else {},
             measure=measure,
+            watch=bool(self.address),
         )
         self.cluster.hub.submit(order, given)
 
@@ -202,6 +213,8 @@ class _Sweep:
         if parcel.process:
             run.under_way = True
             yield RunPlaced(number=run.number, run=run.name, machine=parcel.machine, process=parcel.process)
+        if parcel.sample:
+            yield parcel.sample
         if parcel.gpu_share is not None:
             self._submit_rest(parcel.gpu_share)
         try:
@@ -234,6 +247,8 @@ class _Sweep:
             run.mirror.write(replace(parcel, events=tuple(events)))
         if any(isinstance(event, EpochFinished) for event in events):
             run.in_a_row = 0
+        if any(isinstance(event, RunStarted) for event in events):
+            self.started(RunFolder(self.root / run.name))
         return events
 
     def _ended(self, run: _Run, parcel: Parcel) -> Iterator[Event]:

@@ -21,6 +21,7 @@ from engine.runs.events import Contrast, RunGroup, RunsCompared, Spread
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
 from engine.runs.history import FIELDS, RunHistory
+from engine.runs.origin import read_origin
 from engine.runs.requests import CompareRuns
 from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
@@ -145,6 +146,7 @@ def _group(
         },
         results={name: spread(found) for name, found in values.items()},
         values=values,
+        search=next((origin.words for folder, _ in runs if (origin := read_origin(folder))), ""),
     )
 
 
@@ -221,11 +223,17 @@ def t_quantile(freedom: float, share: float = 0.95) -> float:
 
 
 def differences(event: RunsCompared) -> list[tuple[str, tuple[str, ...]]]:
-    """Each field in which the requests of the groups differ, and its value in each group as text."""
-    return [
+    """Each field in which the requests of the groups differ, and its value in each group as text.
+
+    Where a search has chosen the settings of one, also by what those of each were chosen.
+    """
+    rows = [
         (name.replace("_", " "), tuple(_value(group.settings[name]) for group in event.groups))
         for name in event.differing
     ]
+    if any(group.search for group in event.groups):
+        rows.append(("chosen by", tuple(group.search or "hand" for group in event.groups)))
+    return rows
 
 
 def _value(value: object) -> str:

@@ -119,6 +119,8 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     """Results by the name of the measure; what was used of the devices only where all its runs know it."""
     values: dict[str, tuple[float, ...]]
     """The results of each run."""
+    search: str = ""
+    """The search that chose the settings, and what it cost, as text; empty where none did."""
 
 
 class Contrast(Struct, frozen=True, kw_only=True):

@@ -228,7 +228,7 @@ async def test_all_themes_draw_every_kind_of_widget(session: Session) -> None:
         ("theme = nord", "is not valid TOML: Invalid value (at line 1, column 9)"),
         ("# mine\nbell = 3\n", ", line 2: bell must be true or false, not 3"),
         ("them = 'nord'\n", ", line 1: there is no setting 'them': is it theme?"),
-        ("[tool.ruff]\nline-length = 120\n", ": there is no setting 'tool'"),
+        ("[tool.ruff]\nline-length = 120\n", ", line 1: there is no setting 'tool'"),
         ("theme = 'no such'\n", "there is no theme 'no such': choose one of ansi-dark"),
         ("screen = 'lobby'\n", ", line 1: screen must be one of train, model"),
         ("webhook = 'file:///etc/passwd'\n", ", line 1: webhook must be an address that begins with http"),
@@ -272,7 +272,7 @@ def foreign(request: pytest.FixtureRequest) -> Iterator[tuple[Path, str]]:
             yield path, "it is not a regular file"
         case "huge":
             path.write_bytes(b"#" * (1 << 21))
-            yield path, "it is larger than 1,048,576 bytes"
+            yield path, "it is larger than 65,536 bytes"
         case _:
             path.unlink()
             os.mkfifo(path)

@@ -80,6 +80,13 @@ class TrainOutput(RunOutput):
     """With --on ray: number of runs at once (0: one a core, or as many as the memory of the GPUs holds)."""
     shared: bool = False
     """With --on ray: the machines of the cluster share the folder of --runs, so that they write to it themselves."""
+    search: Literal["none", "random", "halving"] = "none"
+    """With --on ray: first search for the values of the fields of --search-space with the lowest validation loss, at
+    random or by successive halving, which stops the worse ones early; then train these with --seeds fresh seeds."""
+    search_space: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=LOW..HIGH")] = ()
+    """Fields to search and their bounds, such as learning-rate=1e-4..1e-2."""
+    trials: Annotated[int, tyro.conf.arg(metavar="N")] = 20
+    """Number of values that a search tries."""
 
 
 @dataclass(frozen=True)

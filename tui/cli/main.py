@@ -243,7 +243,7 @@ def _open(arguments: list[str]) -> int:
         name, equals, value = word.partition("=")
         if name in ("--runs", "--notify"):
             given = value if equals else next(rest, None)
-            if not given:
+            if given is None or (name == "--runs" and not given):
                 raise RequestError(f"{name} needs a {'folder' if name == '--runs' else 'command'}")
             root, notify = (Path(given), notify) if name == "--runs" else (root, given)
         elif word.startswith("-"):

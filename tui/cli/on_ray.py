@@ -10,8 +10,17 @@ from typing import Protocol
 
 import msgspec
 
-from engine.cluster.events import ClusterStarted, RunLost, RunRefused, RunTold, SweepAdvanced, SweepEnded
-from engine.cluster.requests import TrainOnRay
+from engine.cluster.events import (
+    ClusterStarted,
+    RunLost,
+    RunRefused,
+    RunTold,
+    SearchAdvanced,
+    SearchEnded,
+    SweepAdvanced,
+    SweepEnded,
+)
+from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.event import Event, Progress, to_json
 from engine.operations import end, perform
 from engine.request import DeviceFailed, RequestError
@@ -26,6 +35,7 @@ from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED
 from tui.cli.ringing import failed
 from tui.cli.runner import Interrupt
+from tui.cli.tables.runs import chosen_words, failures, sweep, trials
 from tui.drawing.terminal import colour_system
 from tui.drawing.words import counted, duration
 
@@ -45,17 +55,41 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer:
 
     Raises RequestError where Ray can't be used, or no run can start, all for one reason.
     """
-    saving.check(output)
-    request = TrainOnRay(
-        runs=tuple(each for _, each in runs), address=output.address, parallel=output.parallel, shared=output.shared
+    requests = tuple(each for _, each in runs)
+    request = TrainOnRay(runs=requests, address=output.address, parallel=output.parallel, shared=output.shared)
+    return _report(request, requests[0], [words for words, _ in runs], output, ringer)
+
+
+def search_on_ray(experiment: Train, output: TrainOutput, ringer: Ringer) -> int:
+    """Search for values of fields of `experiment` on Ray, and train the choice; returns the exit code.
+
+    Raises RequestError where the search is invalid, or as `train_on_ray`.
+    """
+    assert output.search != "none"
+    request = SearchOnRay(
+        experiment=experiment,
+        method=output.search,
+        space=output.search_space,
+        trials=output.trials,
+        seeds=output.seeds,
+        address=output.address,
+        parallel=output.parallel,
+        shared=output.shared,
     )
+    words = [f"seed {experiment.seed + 1 + number}" for number in range(output.seeds)]
+    return _report(request, experiment, words, output, ringer)
+
+
+def _report(
+    request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str], output: TrainOutput, ringer: Ringer
+) -> int:
+    """Carry out `request`, print its events, ring, and save the figure of its only run, whose request is `first`."""
+    saving.check(output)
     interrupt = Interrupt()
-    words = [each for each, _ in runs]
     printer: _Printer = _Lines(words) if output.json else _People(words)
     told: list[Event] = []
     refused: list[RunRefused] = []
     ended: SweepEnded | None = None
-    stopped = False
     with interrupt.caught(), printer:
         work = perform(request, output.runs)
         for event in work:
@@ -70,20 +104,16 @@ def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer:
                 case SweepEnded():
                     ended = event
             if interrupt.number:
-                stopped = True
                 for last in end(work):
                     printer.print(last)
-                    ended = last if isinstance(last, SweepEnded) else ended
-                break
-    if stopped:
-        return interrupt.code
-    ringer.ring(of_sweep(len(runs), len(ended.failed) if ended else len(runs)))
-    if len(refused) == len(runs) and len({each.reason for each in refused}) == 1:
+                return interrupt.code
+    ringer.ring(of_sweep(len(words), len(ended.failed) if ended else len(words)))
+    if len(refused) == len(words) and len({each.reason for each in refused}) == 1:
         raise (RequestError if refused[0].bad_request else DeviceFailed)(refused[0].reason)
     if ended is None or ended.failed:
         return FAILED
     try:
-        for path in saving.save(request.runs[0], told, output):
+        for path in saving.save(first, told, output):
             print(f"\nwrote {shown(str(path))}", file=sys.stderr if output.json else sys.stdout)
     except saving.SavingFailed as error:
         print(f"mnist-tui: {shown(str(error))}", file=sys.stderr)
@@ -174,6 +204,12 @@ class _People:
         if isinstance(event, SweepAdvanced):
             self._advance(event)
             return
+        if isinstance(event, SearchAdvanced):
+            fact = f"{counted(event.epochs, 'epoch')}"
+            if event.val_loss is not None:
+                fact += f", validation loss {event.val_loss:.4f} with {chosen_words(event.values)}"
+            self._bars.update(self._all, description="trials", completed=event.done, total=event.trials, fact=fact)
+            return
         event = readable(event)
         match event:
             case ClusterStarted():
@@ -192,6 +228,9 @@ class _People:
                 self._say(f"{self._words[event.number]}: its worker died ({event.reason}): it is {again} elsewhere")
             case RunRefused():
                 self._say(f"{self._words[event.number]}: {event.reason}")
+            case SearchEnded():
+                self._console.print(*trials(event), "", sep="\n")
+                self._bars.update(self._all, description="waiting for a worker", completed=0, total=None, fact="")
             case SweepEnded():
                 self._bars.stop()
                 self._table(event)
@@ -243,8 +282,6 @@ class _People:
 
     def _table(self, event: SweepEnded) -> None:
         from rich.console import Console
-
-        from tui.cli.tables.runs import failures, sweep
 
         own = sum(run.seconds for run in event.runs)
         self._console.print("", *sweep(self._words, event), sep="\n")

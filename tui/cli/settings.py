@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from engine.reading import SMALL, read_bytes
+from engine.reading import read_bytes, reason
 from engine.request import RequestError
 from engine.words import shown
 from tui.cli.exit_codes import BAD_INPUT, DONE
 from tui.settings.edit import Value, changed
-from tui.settings.file import VARIABLE, Loaded, load, settings_path, understood, unknown, write
+from tui.settings.file import MOST, VARIABLE, Loaded, load, settings_path, understood, unknown, write
 from tui.settings.state import LOOKS, recall, state_path, writable
 from tui.settings.values import KEYS, Settings, choices, fields, parse, shown_value
 
@@ -145,11 +145,11 @@ def _change(changes: dict[str, str | None]) -> None:
     """Write the changes to the file, all of them or, where one is invalid, none; raises RequestError."""
     path = settings_path()
     try:
-        text = read_bytes(path, SMALL).decode("utf-8")
+        text = read_bytes(path, MOST).decode("utf-8")
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} cannot be read ({error}): it is left as it is") from None
+        raise RequestError(f"{path} cannot be read ({reason(error)}): it is left as it is") from None
     before = understood(path, text)
     if before.problems and not before.given and " is not valid TOML" in before.problems[0]:
         raise RequestError(f"{before.problems[0]}: it is left as it is")

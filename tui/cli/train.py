@@ -48,6 +48,15 @@ def train(arguments: Sequence[str]) -> int:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.on == "here" and (output.address or output.parallel or output.shared):
         raise RequestError("--address, --parallel and --shared are for Ray: add --on ray")
+    if output.search == "none" and output.search_space:
+        raise RequestError("--search-space is for a search: add --search random or --search halving")
+    if output.search != "none":
+        if output.on != "ray":
+            raise RequestError("a search is done on Ray: add --on ray")
+        if axes:
+            raise RequestError("a search and a sweep over values exclude each other: drop --sweep or --search")
+        if not output.search_space:
+            raise RequestError("name the fields to search, for example --search-space learning-rate=1e-4..1e-2")
     if output.detach:
         if output.png:
             raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
@@ -55,9 +64,10 @@ def train(arguments: Sequence[str]) -> int:
     runs = [(_told(each, axes), each) for each in requests]
     with ringing(output.notify) as ringer:
         if output.on == "ray":
-            from tui.cli.on_ray import train_on_ray
+            from tui.cli.on_ray import search_on_ray, train_on_ray
 
-            return train_on_ray(runs, output, ringer)
+            search = output.search != "none"
+            return search_on_ray(request, output, ringer) if search else train_on_ray(runs, output, ringer)
         if len(requests) > 1:
             return _sweep(runs, output, ringer)
         events: list[Event] = []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from engine.request import RequestError
 
 _HEADER = re.compile(r"\s*\[(?!\[)([^\]]*)\]\s*(#.*)?$")
 _ANY_HEADER = re.compile(r"\s*\[")
+LONGEST_VALUE = 100
+"""Lines that a value can have to be found; each is parsed again with those before it."""
 Value = str | bool | Sequence[str]
 
 
@@ -23,10 +26,24 @@ def written(value: Value) -> str:
     return f"[{', '.join(map(written, value))}]"
 
 
-def place(text: str, path: Sequence[str]) -> int:
-    """The number of the line, from 1, that gives the value at `path`, or its table; 0 where it is not found."""
-    found = _find(text.splitlines(), path)
-    return found[0] + 1 if found else 0
+class Entry(NamedTuple):
+    """What gives a value, or begins a table."""
+
+    path: tuple[str, ...]
+    first: int
+    """Index of its first line."""
+    last: int
+    """Index of the line after its last one."""
+    name: str
+    """Its name as it is written; of a table, the header."""
+
+
+def places(text: str) -> dict[str, int]:
+    """The number of the line, from 1, on which each name outside of tables, or each table, is first given."""
+    found: dict[str, int] = {}
+    for entry in _entries(text.splitlines()):
+        found.setdefault(entry.path[0], entry.first + 1)
+    return found
 
 
 def changed(text: str, path: tuple[str, ...], value: Value | None) -> str:
@@ -62,12 +79,11 @@ def _put(table: dict[str, object], path: tuple[str, ...], value: Value | None) -
 def _edited(text: str, path: tuple[str, ...], value: Value | None) -> str:
     lines = text.splitlines(keepends=True)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    found = _find(lines, path)
-    if found:
-        first, last, name, comment = found
+    if found := next((each for each in _entries(lines) if each.path == path), None):
+        comment = _comment(lines[found.first]) if found.last == found.first + 1 else ""
         kept = f"  {comment}" if comment else ""
-        lines[first:last] = [] if value is None else [f"{name} = {written(value)}{kept}{end}"]
-        return "".join(lines)
+        new = [] if value is None else [f"{found.name} = {written(value)}{kept}{end}"]
+        return "".join([*lines[: found.first], *new, *lines[found.last :]])
     if value is None:
         return text
     line = f"{_key(path[-1])} = {written(value)}{end}"
@@ -113,30 +129,23 @@ def _table(line: str) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _find(lines: Sequence[str], path: Sequence[str]) -> tuple[int, int, str, str] | None:
-    """Of the value at `path`: its first line, the line after its last one, its name as written, and its comment."""
+def _entries(lines: Sequence[str]) -> Iterator[Entry]:
+    """The values and the headers of a file, in its order; of arrays of tables, nothing."""
     lines = [each if each.endswith("\n") else f"{each}\n" for each in lines]
     table: tuple[str, ...] = ()
     number = 0
     while number < len(lines):
-        line = lines[number]
+        line, last = lines[number], number + 1
         if _ANY_HEADER.match(line):
             table = _table(line)
-            if table and table == tuple(path):
-                return number, number + 1, line.strip(), ""
-            number += 1
-            continue
-        last = number + 1
-        if "=" in line and not line.lstrip().startswith("#"):
-            last = next((n for n in range(number + 1, len(lines) + 1) if _parses(lines[number:n])), number + 1)
-            own = _names(lines[number:last])
-            if own and (*table, *own) == tuple(path):
-                name = line.partition("=")[0].strip()
-                return number, last, name, _comment(line) if last == number + 1 else ""
-            if own and (*table, *own)[: len(path)] == tuple(path):  # a dotted name within it
-                return number, last, line.partition("=")[0].strip(), ""
+            if table:
+                yield Entry(table, number, last, line.strip())
+        elif "=" in line and not line.lstrip().startswith("#"):
+            ends = range(last, min(number + LONGEST_VALUE, len(lines)) + 1)
+            last = next((n for n in ends if _parses(lines[number:n])), last)
+            if own := _names(lines[number:last]):
+                yield Entry((*table, *own), number, last, line.partition("=")[0].strip())
         number = last
-    return None
 
 
 def _parses(lines: Sequence[str]) -> bool:

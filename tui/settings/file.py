@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from engine.reading import SMALL, read_bytes, reason
+from engine.reading import read_bytes, reason
 from engine.request import RequestError
 from engine.words import shortened, shown
 from tui.settings.values import KEYS, Keys, Settings, check, fields, replaced
@@ -20,6 +20,8 @@ from tui.settings.values import KEYS, Keys, Settings, check, fields, replaced
 VARIABLE = "MNIST_TUI_SETTINGS"
 """The environment variable that names another file."""
 PROGRAM = "mnist-tui"
+MOST = 1 << 16
+"""Maximum size of the file in bytes: twenty times what all settings and keys need."""
 
 
 class Loaded(Struct, frozen=True):
@@ -63,7 +65,7 @@ def load() -> Loaded:
 
 
 def _read(path: Path) -> str:
-    return "" if str(path) == os.devnull else read_bytes(path, SMALL).decode("utf-8")
+    return "" if str(path) == os.devnull else read_bytes(path, MOST).decode("utf-8")
 
 
 def understood(path: Path, text: str) -> Loaded:
@@ -78,20 +80,24 @@ def understood(path: Path, text: str) -> Loaded:
         words = reason(error) if isinstance(error, RecursionError) else str(error)
         return Loaded(path, problems=(f"{shown(str(path))} is not valid TOML: {shown(words)}",))
     values: dict[str, Any] = {}
-    problems = []
+    wrong = {}
     for name, value in found.items():
         try:
             values[name] = _keys(value) if name == KEYS else _value(name, value)
         except RequestError as error:
-            problems.append(f"{shown(str(path))}{_line(text, name)}: {shown(str(error))}")
-    return Loaded(path, replaced(Settings(), values), frozenset(values), tuple(problems))
+            wrong[name] = shown(str(error))
+    problems = tuple(_placed(path, text, wrong)) if wrong else ()
+    return Loaded(path, replaced(Settings(), values), frozenset(values), problems)
 
 
-def _line(text: str, name: str) -> str:
-    from tui.settings.edit import place
+def _placed(path: Path, text: str, wrong: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with names, each with the line of the file that gives it."""
+    from tui.settings.edit import places
 
-    line = place(text, (name,))
-    return f", line {line}" if line else ""
+    lines = places(text)
+    for name, words in wrong.items():
+        line = f", line {lines[name]}" if name in lines else ""
+        yield f"{shown(str(path))}{line}: {words}"
 
 
 def _value(name: str, value: object) -> object:

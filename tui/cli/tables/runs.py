@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.cluster.events import SweepEnded
+from engine.cluster.events import SearchEnded, SweepEnded
 from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
@@ -16,10 +16,12 @@ from tui.cli.tables.layout import NOTHING, table_of
 from tui.drawing.about import told
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import with_spread
-from tui.drawing.words import duration, joules, megabytes, remark
+from tui.drawing.words import counted, duration, joules, megabytes, remark
 
 FORMS: dict[str, Callable[[float], str]] = {"energy": joules, "memory": megabytes}
 """What runs used, as text."""
+MOST_TRIALS = 10
+"""Number of trials of a search that are listed."""
 
 
 def runs(event: RunsListed) -> list[RenderableType]:
@@ -77,6 +79,26 @@ def sweep(words: Sequence[str], event: SweepEnded) -> list[RenderableType]:
     return [table]
 
 
+def trials(event: SearchEnded) -> list[RenderableType]:
+    """The best trials of a search, and what was chosen."""
+    names = list(event.chosen)
+    table = table_of(*(name.replace("_", " ") for name in names), "epochs", "val loss", "time")
+    for trial in event.trials[:MOST_TRIALS]:
+        loss = NOTHING if trial.val_loss is None else f"{trial.val_loss:.4f}"
+        values = (f"{trial.values[name]:g}" for name in names)
+        table.add_row(*values, str(trial.epochs), loss, duration(trial.seconds))
+    more = len(event.trials) - MOST_TRIALS
+    rest = f", and {counted(more, 'trial')} with a higher loss" if more > 0 else ""
+    cost = f"{counted(len(event.trials), 'trial')}, {counted(event.epochs, 'epoch')}, {duration(event.seconds)}"
+    said = f"chosen: {chosen_words(event.chosen)}; {cost} of training in {duration(event.elapsed)}{rest}"
+    return ["", table, "", Text(said)]
+
+
+def chosen_words(values: Mapping[str, float]) -> str:
+    """Fields and their values as text: `learning rate 0.0012, batch size 128`."""
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())
+
+
 def compared(event: RunsCompared) -> list[RenderableType]:
     """Groups of runs, how they differ, and the contrasts between them."""
     names = measures(event)
@@ -88,7 +110,7 @@ def compared(event: RunsCompared) -> list[RenderableType]:
     asked = table_of("differs in", *(group.label for group in event.groups), left=1)
     for name, values in differences(event):
         asked.add_row(name, *values)
-    both: list[RenderableType] = [table, "", asked] if event.differing else [table]
+    both: list[RenderableType] = [table, "", asked] if asked.row_count else [table]
     mean = f"mean {glyphs().spread} standard deviation over seeds"
     notes = [f"{mean}; test accuracy is from the epoch with the lowest validation loss"]
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]

@@ -16,16 +16,25 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tui.cli.program import python
 from tui.cli.web.visitor import Visit, environment, receive
 
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
 LONGEST = 65536
 """Bytes of the longest message."""
+
+REHEARSAL = 10.0
+"""Most seconds that the rehearsal may take."""
 
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Sizes of pools of threads. A pool does not survive a fork: none may be started before it."""
@@ -149,11 +158,12 @@ class Nursery:
 def main() -> None:
     """Import everything, then fork a process for each message on the channel, until that is closed."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     _import_everything()
+    _rehearse()
     gc.collect()
     gc.freeze()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     children: dict[int, int] = {}
     while True:
         ready, _, _ = select.select([channel.fileno(), *children], [], [])
@@ -191,7 +201,6 @@ def _be_the_child(channel: socket.socket, visit: Visit, ends: list[int], sibling
         channel.close()
         for handle in siblings:
             os.close(handle)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         code = receive(visit, *ends)
     except BaseException:
         traceback.print_exc()
@@ -215,3 +224,29 @@ def _import_everything() -> None:
         importlib.import_module(module)
     for _ in perform(WarmUp(device="cpu"), Path()):
         pass
+
+
+def _rehearse() -> None:
+    """Go through all screens without a terminal, so that what is computed once for all is there after a fork."""
+    from engine.runs.finding import pretrained
+    from tui.app import MnistTui
+    from tui.keys import SCREENS
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = MnistTui(Path(folder), pretrained("cnn"), looking=True)
+
+        async def through_all_screens(_pilot: Pilot[object]) -> None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REHEARSAL):
+                    for key, _, mode in (*SCREENS[1:], SCREENS[0]):
+                        app.simulate_key(key)
+                        while not (getattr(app.screen, "mode", "") == mode and app.screen.is_mounted):
+                            await asyncio.sleep(0.01)
+                        await asyncio.sleep(0.1)
+            app.exit(0)
+
+        app.run(headless=True, size=(120, 40), auto_pilot=through_all_screens)
+        app.workspace.close()
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(REHEARSAL)

@@ -15,7 +15,7 @@ from tui.cli.web.driver import CHANNEL
 ENVIRONMENT = {
     "TEXTUAL_DRIVER": "tui.cli.web.driver:BrowserDriver",
     "TEXTUAL_COLOR_SYSTEM": "truecolor",
-    "TEXTUAL_FPS": "30",
+    "TEXTUAL_FPS": "60",
     "ESCDELAY": "25",
     "TERM": "xterm-256color",
     "COLORTERM": "truecolor",
@@ -51,6 +51,7 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
     os.dup2(errors, 1)
     os.dup2(errors, 2)
     os.environ |= {CHANNEL: str(channel), "COLUMNS": str(visit.columns), "ROWS": str(visit.rows)}
+    from engine.lab import AMONG_MANY, Lab
     from engine.request import RequestError
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
@@ -59,6 +60,7 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
 
     cores: int = importlib.import_module("engine.network.cores").cores()
     importlib.import_module("engine.network.devices").share_cores(max(1, cores // visit.among))
+    Lab.niceness = AMONG_MANY
     root = Path(visit.runs)
     try:
         found = find_network(visit.what, root)
