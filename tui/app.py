@@ -239,7 +239,7 @@ class MnistTui(SturdyApp):
                 workspace.picture_mode, remembered = "", workspace.state.pictures
                 for terminal in [terminal for terminal, mode in remembered.items() if mode == "pixels"]:
                     del remembered[terminal]
-                self.notify(pixels.reason, severity="warning")
+                self.notify(pixels.reason, severity="warning", timeout=10)
         draw_in(self, mode_now(self, workspace.picture_mode))
 
     # From screen to screen
