@@ -15,6 +15,7 @@ SHORT = {
     "runs": ("20", ["reading the bytes", "the list ", "the list again"]),
     "attacks": ("1 cnn", ["PGD-40"]),
     "interaction": ("640 1 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
+    "visitors": ("2 1 0.1", ["of 2 at once", "to another screen", "on Digits", "all 28 of 2 visitors", "memory"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),
 }
 """Arguments of each benchmark, and words that its output must contain."""

@@ -58,7 +58,8 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
     from tui.app import MnistTui
 
     importlib.import_module("engine.network.devices").share(visit.among)
-    Lab.niceness = AMONG_MANY
+    if visit.among > 1:
+        Lab.niceness = AMONG_MANY
     root = Path(visit.runs)
     try:
         found = find_network(visit.what, root)
