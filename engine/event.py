@@ -41,6 +41,11 @@ class Progress(Event, frozen=True):
     at_once: ClassVar[bool] = False
     """Whether it should be shown at once: a part of a result, rather than only progress."""
 
+    @property
+    def replaces(self) -> object:
+        """Which events of the same job it replaces: those for which this is equal."""
+        return type(self)
+
 
 class WorkAdvanced(Progress, frozen=True):
     """A part of a task was done."""

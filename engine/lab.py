@@ -1,9 +1,10 @@
 """The laboratory: the only interface between a front end and the engine.
 
-Requests go in, events come out. The work is done in four lanes, each a thread: training, where requests are queued;
+Requests go in, events come out. The work is done in five lanes, each a thread: training, where requests are queued;
 analysis, where a new request replaces older ones; files, where run folders are read and changed even while the other
-lanes are busy; and cluster, whose work other processes do. The lanes that compute take turns, step by step. Nothing
-here imports PyTorch; a lane's thread does so at its first request.
+lanes are busy; devices, where a driver or a disk that hangs keeps nobody else waiting; and cluster, whose work other
+processes do. The lanes that compute take turns, step by step. Nothing here imports PyTorch; a lane's thread does so at
+its first request.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine import operations
 from engine.allocator import keep_freed_memory
 from engine.event import Event, JobFailed, PauseAsked, Progress
+from engine.figures.requests import DrawFigure
 from engine.libraries import not_loaded
 from engine.operations import Entry, LaneName, end
 from engine.request import DeviceFailed, Request, RequestError
@@ -31,8 +33,13 @@ JobState = Literal["waiting", "running", "paused", "done"]
 PROGRESS_INTERVAL = 0.25
 """Seconds between two wake-ups of the reader for progress only; results and parts of results wake it at once."""
 
+LOOKING = "this page is for looking: it neither trains nor changes files"
+"""What a lab that may only look says to everything else."""
+
 NICENESS = 5
 """Nice value of the lanes' threads; the front end has 0."""
+AMONG_MANY = 15
+"""The same where many front ends share the cores, each with lanes: a key must come before all of them together."""
 
 
 class Stream:
@@ -51,7 +58,7 @@ class Stream:
 
     def put(self, job: Job, event: Event) -> None:
         """Add an event; called from a lane."""
-        key: object = (job, type(event)) if isinstance(event, Progress) else object()
+        key: object = (job, event.replaces) if isinstance(event, Progress) else object()
         with self._lock:
             self._waiting.pop(key, None)  # the newest comes last, after the results before it
             self._waiting[key] = (job, event)
@@ -206,20 +213,28 @@ class Job:
                 return
 
 
-def _yield_to_the_front_end() -> None:
+def _yield_to_the_front_end(niceness: int) -> None:
     """Give this thread, and the threads that PyTorch starts from it, a lower priority than the user interface.
 
     On Linux, a nice value applies to a thread; elsewhere to the whole process, so nothing is changed there.
     """
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+
+
+def _only_looks(request: Request, entry: Entry) -> bool:
+    """Whether a request neither trains nor writes files."""
+    if isinstance(request, DrawFigure):
+        return not (request.path or request.folder)
+    return not entry.writes and not (entry.lane == "training" and entry.computes)
 
 
 class _Lane:
     """A thread that carries out jobs one after the other."""
 
-    def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns) -> None:
+    def __init__(self, name: LaneName, root: Path, stream: Stream, turns: Turns, niceness: int) -> None:
+        self._niceness = niceness
         self.newest_wins = name == "analysis"
         self.jobs: deque[Job] = deque()
         self.current: Job | None = None
@@ -255,7 +270,7 @@ class _Lane:
             self._change.notify()
 
     def _work(self) -> None:
-        _yield_to_the_front_end()
+        _yield_to_the_front_end(self._niceness)
         while True:
             with self._change:
                 self.current = None
@@ -271,22 +286,25 @@ class Lab:
     """Accepts requests and returns their events.
 
     `root` is the folder of all runs. `wake` is called from a lane's thread when there is something to `drain`: it must
-    be fast and thread-safe.
+    be fast and thread-safe. With `looks`, it refuses to train and to write files.
     """
 
-    def __init__(self, root: Path, wake: Callable[[], None] = lambda: None) -> None:
+    niceness = NICENESS
+    """Nice value of the lanes' threads."""
+
+    def __init__(self, root: Path, wake: Callable[[], None] = lambda: None, *, looks: bool = False) -> None:
+        self._looks = looks
         keep_freed_memory()  # before the lanes start threads
         self._stream, turns = Stream(wake), Turns()
         self._lanes: dict[LaneName, _Lane] = {
-            "training": _Lane("training", root, self._stream, turns),
-            "analysis": _Lane("analysis", root, self._stream, turns),
-            "files": _Lane("files", root, self._stream, turns),
-            "cluster": _Lane("cluster", root, self._stream, turns),
+            name: _Lane(name, root, self._stream, turns, self.niceness) for name in get_args(LaneName)
         }
 
     def submit(self, request: Request) -> Job:
-        """Submit a request; its events will come with the returned job."""
+        """Submit a request; its events will come with the returned job. Raises RequestError if it is refused."""
         entry = operations.OPERATIONS[type(request)]
+        if self._looks and not _only_looks(request, entry):
+            raise RequestError(LOOKING)
         job = Job(request, entry)
         self._lanes[entry.lane].add(job)
         return job

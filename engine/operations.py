@@ -27,6 +27,7 @@ from engine.runs.requests import (
     BrowseRuns,
     CompareRuns,
     DeleteRun,
+    EditQueue,
     Export,
     FindUnfinished,
     Import,
@@ -39,9 +40,10 @@ from engine.runs.requests import (
     Resume,
 )
 from engine.runs.together import Together
+from engine.telemetry.requests import WatchDevices
 from engine.training.requests import Train
 
-LaneName = Literal["training", "analysis", "files", "cluster"]
+LaneName = Literal["training", "analysis", "files", "devices", "cluster"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
 
 
@@ -74,6 +76,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
+    EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
+    WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),

@@ -125,8 +125,8 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 @cache
-def parameters(request: type[Request]) -> tuple[Parameter, ...]:
-    """The fields of `request` in the order in which they are shown to the user."""
+def parameters(request: type[Struct]) -> tuple[Parameter, ...]:
+    """The fields of a request, or of another struct that describes its fields alike, in the order that users see."""
     own = request.__annotations__
 
     def place(parameter: Parameter) -> tuple[bool, bool]:
@@ -136,7 +136,7 @@ def parameters(request: type[Request]) -> tuple[Parameter, ...]:
     return tuple(sorted(_parameters(request), key=place))
 
 
-def _parameters(request: type[Request]) -> Iterator[Parameter]:
+def _parameters(request: type[Struct]) -> Iterator[Parameter]:
     hints = get_type_hints(request, include_extras=True)
     for field in msgspec.structs.fields(request):
         hint = hints[field.name]

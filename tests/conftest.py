@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One thread per process: with more threads than cores, every barrier would wait for threads that are not scheduled.
     os.environ["OMP_NUM_THREADS"] = "1"
+
+_HOME = tempfile.mkdtemp(prefix="mnist-tui-tests-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+for _variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):  # nobody's own settings, also in processes that tests start
+    os.environ[_variable] = os.path.join(_HOME, _variable)  # noqa: PTH118
+os.environ.pop("MNIST_TUI_SETTINGS", None)
 
 pytest.register_assert_rewrite("tests.engine.figures.pages", "tests.tui.driving")  # for detailed assertion messages
 

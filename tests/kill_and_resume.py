@@ -23,7 +23,7 @@ from engine.runs.folder import RunFolder
 from engine.training.events import RunStarted
 
 EXPERIMENT = ("--train-size", "2560", "--epochs", "4", "--channels", "8", "--hidden", "32", "--batch-norm")
-TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
+TIMES = {"train_seconds", "eval_seconds", "images_per_second", "usage"}
 
 
 @dataclass
@@ -51,7 +51,7 @@ def files(folder: RunFolder) -> dict[str, bytes]:
 
 
 def numbers(folder: RunFolder) -> list[dict[str, Any]]:
-    """The events of each epoch, without their times."""
+    """The events of each epoch, without their times and what they used."""
     return [{k: v for k, v in asdict(epoch).items() if k not in TIMES} for epoch in folder.history().epochs]
 
 

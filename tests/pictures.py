@@ -36,10 +36,10 @@ PICTURES = {
     "robustness": ("7", "tab", "s", "s", "1", "0", "0", "0", "enter", "escape", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys to press for it."""
-OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
+OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y"), "devices": ("8", "tab", "tab")}
 
 
-async def _ready(pilot: Pilot[int], app: MnistTui) -> None:
+async def ready(pilot: Pilot[int], app: MnistTui) -> None:
     """Wait until PyTorch is loaded and the screen has all its results."""
     while app.workspace.engine is None:
         await pilot.pause(0.05)
@@ -54,10 +54,10 @@ async def _picture(keys: tuple[str, ...], runs: Path | None) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         app = MnistTui(runs or Path(folder), pretrained("cnn-bn"))
         async with app.run_test(size=SIZE) as pilot:
-            await _ready(pilot, app)
+            await ready(pilot, app)
             for key in keys:
                 await pilot.press(key)
-                await _ready(pilot, app)
+                await ready(pilot, app)
             picture = png(screenshot(app))
         app.workspace.lab.close()
     return picture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
 import pyte
 
@@ -30,7 +32,16 @@ class PtyApp(PseudoTerminal):
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        # What this app remembers is nothing to the next one, and nobody's own settings count.
+        self._home = tempfile.TemporaryDirectory()
+        environment = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME"), self._home.name) | dict(environment or {})
         super().__init__([*program, *arguments], cwd=cwd, columns=columns, rows=rows, environment=environment)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._home.cleanup()
 
     @property
     def text(self) -> str:

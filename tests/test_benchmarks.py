@@ -13,8 +13,10 @@ SHORT = {
     "startup": ("1", ["first frame", "PyTorch ready", "--help", "train --help"]),
     "raster": ("1", [*(f"{mode} " for mode in MODES), "one range", "own ranges"]),
     "runs": ("20", ["reading the bytes", "the list ", "the list again"]),
+    "telemetry": ("0.1 0.01", ["while a run trains", "and the page is watched", "a sample"]),
     "attacks": ("1 cnn", ["PGD-40"]),
-    "interaction": ("640 1 1", ["key to screen", "throughput in the app over headless", "bytes a second"]),
+    "interaction": ("640 1 1 0", ["key to screen", "throughput in the app over headless", "bytes a second"]),
+    "pixels": ("500 1 kitty", ["kitty"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),
 }
 """Arguments of each benchmark, and words that its output must contain."""

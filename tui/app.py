@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,15 +16,22 @@ from textual.timer import Timer
 
 from engine.inspection.requests import LayerName
 from engine.paths import asset
+from engine.request import RequestError
 from engine.runs.folder import RunFolder
+from engine.words import shown
 from tui import garbage, signals
-from tui.drawing.terminal import ASCII, glyphs
-from tui.drawing.theme import THEMES
+from tui.alerts.ringer import Ringer, Ways
+from tui.drawing.terminal import ASCII, MODES_BY_NAME, glyphs
+from tui.drawing.theme import DARK, LIGHT, THEMES, no_theme
+from tui.keymap import KeyMap, key_map
 from tui.keys import SCREENS, bindings
 from tui.palette import Palette, PaletteScreen
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
 from tui.screens.train import TrainScreen
+from tui.settings.file import Loaded
+from tui.settings.state import State
+from tui.settings.values import KEYS, Settings
 from tui.sturdy_app import SturdyApp
 from tui.workspace import Notice, Workspace
 
@@ -32,6 +40,9 @@ DRAW_INTERVAL = 0.4
 
 FOLLOW_INTERVAL = 0.5
 """Seconds between checks for what other processes have done to the open run."""
+
+DEVICES_INTERVAL = 1.0
+"""Seconds between two samples of the devices, while they are wanted."""
 
 READING_INTERVAL = 0.001
 """Seconds between two chunks of a long event log, so that keys are handled in between."""
@@ -56,10 +67,49 @@ class MnistTui(SturdyApp):
     class LabSpoke(Message):
         """Events from the lab are waiting to be handled."""
 
-    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
+    class AlertFailed(Message):
+        """A command or a webhook that should tell the end of a run has failed."""
+
+        def __init__(self, words: str) -> None:
+            super().__init__()
+            self.words = words
+            """Why, in one line."""
+
+    def __init__(
+        self,
+        root: Path,
+        run: RunFolder | None = None,
+        weights: Path | None = None,
+        *,
+        loaded: Loaded | None = None,
+        state: State | None = None,
+        looking: bool = False,
+        notify: str | None = None,
+    ) -> None:
+        """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes.
+
+        With `looking`, nothing is trained and no file is changed. `notify` is the command to run at the end of a run,
+        by default that of the settings.
+        """
+        self.loaded, state = loaded or Loaded(Path()), state or State()
+        settings = self.loaded.settings
+        start = state.screen if state.screen in self.MODES else settings.screen
+        self.DEFAULT_MODE = start  # type: ignore[misc]
         super().__init__()
-        self.workspace = Workspace(root, run, weights, wake=self._wake)
+        self.problems = [self.loaded.notice] if self.loaded.notice else []
+        """What of the settings cannot be used, for the user."""
+        self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
+        self.workspace.key_map = self._keys(settings)
+        self.workspace.key_map.rebind(self)
+        self.ringer = Ringer(
+            Ways.of(settings, notify), self._write, lambda words: self.post_message(self.AlertFailed(words))
+        )
+        self.workspace.ring = lambda alert, followed: self.ringer.ring(alert, followed=followed)
+        self.workspace.state = state
+        self.workspace.picture_mode = MODES_BY_NAME.get(settings.pictures, "")
+        self.workspace.colour_map = "" if settings.colours == "auto" else settings.colours
         self.workspace.on_change, self.workspace.tell = self._on_change, self._tell
+        self.pixels.changed = self._on_pixels
         self.came_from: dict[str, str] = {}
         """The screens that led to others, by the mode of these."""
         self._drawing: Timer | None = None
@@ -67,13 +117,39 @@ class MnistTui(SturdyApp):
         self._reader: Timer | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = THEMES[0].name
+        self.theme = self._began_with = self._first_theme(settings, state)
+
+    def _keys(self, settings: Settings) -> KeyMap:
+        """The user's keys; those of the registry where these are in conflict."""
+        try:
+            return key_map(settings.keys)
+        except RequestError as error:
+            self.problems.append(f"{shown(str(self.loaded.path))}: {KEYS}: {error}")
+            return KeyMap()
+
+    def _first_theme(self, settings: Settings, state: State) -> str:
+        """The theme to start with: the one that is remembered, or else the one of the settings, if there are such."""
+        known = self.available_themes
+        if state.theme in known:
+            return state.theme
+        if settings.theme in known:
+            return settings.theme
+        self.problems.append(f"{shown(str(self.loaded.path))}: {no_theme(settings.theme, known)}")
+        return THEMES[0].name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The colours that our themes have and Textual's do not: of curves, quiet texts, rules."""
+        return dict((DARK if self.current_theme.dark else LIGHT).variables)
 
     # Lifecycle
 
     def on_mount(self) -> None:
         self.set_class(glyphs() is ASCII, "-ascii")
+        if self.is_web:
+            self.workspace.hand_over = self._hand_over
         signals.catch(lambda code: self.exit(code, code), self.workspace.close)
+        for problem in self.problems:
+            self.notify(problem, title="settings", severity="warning", timeout=10)
         self.call_after_refresh(self._after_first_frame)
 
     async def _after_first_frame(self) -> None:
@@ -81,13 +157,26 @@ class MnistTui(SturdyApp):
             await self.screen.complete()
         self.workspace.prepare()
         self._read_on()
+        self.workspace.look_at_queue()
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
+        self.set_interval(DEVICES_INTERVAL, self._look_at_devices)
         self.workspace.look_for_unfinished()
+
+    def on_unmount(self) -> None:
+        """Keep for the next session what this one has ended with."""
+        state = self.workspace.state
+        if self.current_mode != self.DEFAULT_MODE:
+            state.screen = self.current_mode
+        if self.theme != self._began_with:
+            state.theme = self.theme
 
     def on_paste(self) -> None:
         self.notify("pasted text is ignored: there is no text field here", severity="warning")
 
     # The workspace
+
+    def _look_at_devices(self) -> None:
+        self.workspace.look_at_devices(shown=isinstance(self.screen, LabScreen) and self.screen.shows_devices)
 
     def _wake(self) -> None:
         # Called from a lane's thread: posting a message is thread-safe and never waits for the terminal.
@@ -128,6 +217,29 @@ class MnistTui(SturdyApp):
             self.copy_to_clipboard(notice.copy)
         self.notify(notice.words, title=notice.title, severity=notice.severity, timeout=notice.seconds)
 
+    def _hand_over(self, name: str, content: bytes) -> None:
+        """Let the browser download a file."""
+        self.deliver_binary(io.BytesIO(content), save_filename=name)
+
+    def _write(self, text: str) -> None:
+        """Send control sequences to the terminal, in order with the frames."""
+        if self._driver and not self.is_headless:
+            self._driver.write(text)
+
+    def on_mnist_tui_alert_failed(self, message: AlertFailed) -> None:
+        self.notify(message.words, title="not told", severity="warning", timeout=10)
+
+    def _on_pixels(self) -> None:
+        """The terminal shows pictures of real pixels, or it does not: then they are drawn as text."""
+        from tui.drawing.view import draw_in, mode_now  # NumPy comes with it
+
+        workspace, pixels = self.workspace, self.pixels
+        with workspace.changing():
+            if pixels.state == "refused" and workspace.picture_mode == "pixels":
+                workspace.picture_mode = ""
+                self.notify(pixels.reason, severity="warning")
+        draw_in(self, mode_now(self, workspace.picture_mode))
+
     # From screen to screen
 
     def show_filters(self, layer: LayerName) -> None:
@@ -165,7 +277,7 @@ class MnistTui(SturdyApp):
 
     def action_help_quit(self) -> None:
         """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""
-        words = "q quits (it asks while a run trains)"
+        words = f"{self.workspace.key_map.key('quit')} quits (it asks while a run trains)"
         if words not in (notification.message for notification in self._notifications):
             self.notify(words)
 
@@ -176,6 +288,6 @@ class MnistTui(SturdyApp):
         if self.workspace.training is None and not self.workspace.sweeps.jobs:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            waiting = len(self.workspace.queue)
-            on_ray = bool(self.workspace.sweeps.jobs)
-            self.push_screen(QuitScreen(waiting, on_ray), lambda leave: self.exit(0) if leave else None)
+            queue, resumes = self.workspace.queue, self.workspace.key_map.key("resume", "train")
+            dialog = QuitScreen(len(queue), resumes, lost=queue.in_memory, on_ray=bool(self.workspace.sweeps.jobs))
+            self.push_screen(dialog, lambda leave: self.exit(0) if leave else None)

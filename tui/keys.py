@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -19,15 +19,15 @@ GROUPS: dict[Group, str] = {
     "go": "go to a screen",
     "program": "the program",
 }
-Effect = Literal["", "writes", "changes"]
-"""What a command does to files: nothing, it writes new ones, or it changes or removes those of a run."""
+Effect = Literal["", "saves", "writes", "changes"]
+"""What a command does to files: nothing, it saves a picture, it writes others, or it changes or removes a run's."""
 
 
 class Command(msgspec.Struct, frozen=True):
     """A command bound to a key; its handler is `action_NAME` of the page in front, of its screen, or of the app."""
 
     key: str
-    """Textual's names of its keys, with commas between them; the first one is shown on the key bar."""
+    """Textual's names of its keys, with commas between them; the first one is shown on the key bar. Empty for none."""
     name: str
     """The suffix of the handler's name, and the title in the palette."""
     label: str
@@ -58,9 +58,23 @@ class Command(msgspec.Struct, frozen=True):
         """Its name in words."""
         return self.name.replace("_", " ")
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether it neither trains nor changes files. A picture counts as looking: it can be handed to a browser."""
+        return self.effect in ("", "saves")
+
     def action_on(self, screen: str) -> str:
         """The action in Textual's syntax; a screen passes those of its own to the page in front."""
         return f"act({self.name!r})" if screen else self.does or self.name
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """Textual's names of its keys."""
+        return tuple(filter(None, self.key.split(",")))
+
+    def on_page(self, page: str) -> bool:
+        """Whether it belongs to a page of its screens."""
+        return not self.pages or page in self.pages
 
 
 _SHOWN = {
@@ -105,7 +119,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
     ATTACKS: ("attack", "curve", "beta", "transfer", "universal"),
-    RUNS: ("list", "compare"),
+    RUNS: ("list", "compare", "devices"),
 }
 """The pages of each screen that has several."""
 PAGED = tuple(PAGES)
@@ -150,7 +164,10 @@ COMMANDS = (
         "settings",
         "go to the settings, or to the next of them",
         PAGED,
-        ("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal", "compare"),
+        (
+            *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
+            *("compare", "devices"),
+        ),
         "page",
     ),
     Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),
@@ -296,7 +313,15 @@ COMMANDS = (
         ("digits", "matrix", "conv1", "conv2", *MAPS),
         "choose",
     ),
-    Command("v", "view", "view", "draw in 24-bit colour, 256 colours, or without colour", PICTURES, DRAWN, "choose"),
+    Command(
+        "v",
+        "view",
+        "view",
+        "draw in 24-bit colour, 256 colours, without colour, or in real pixels",
+        PICTURES,
+        DRAWN,
+        "choose",
+    ),
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
@@ -307,6 +332,26 @@ COMMANDS = (
     # The rest.
     Command(
         "Q", "queue", "queue", "add this experiment, or a sweep over it, to the queue", (TRAIN,), (), "work", "writes"
+    ),
+    Command(
+        "G",
+        "start_queue",
+        "",
+        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        (TRAIN,),
+        (),
+        "work",
+        "writes",
+    ),
+    Command(
+        "G",
+        "start_queue",
+        "",
+        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        (RUNS,),
+        ("list",),
+        "work",
+        "writes",
     ),
     Command(
         "R",
@@ -326,11 +371,9 @@ COMMANDS = (
         (TRAIN, MODEL, *PICTURES, RUNS),
         (),
         "keep",
-        "writes",
+        "saves",
     ),
-    Command(
-        "E", "export_second", "matrix png", "export the confusion matrix as a PNG", (DIGITS,), (), "keep", "writes"
-    ),
+    Command("E", "export_second", "matrix png", "export the confusion matrix as a PNG", (DIGITS,), (), "keep", "saves"),
     Command(
         "E",
         "export_second",
@@ -374,7 +417,7 @@ COMMANDS = (
         "save the screen as a picture, SVG and PNG",
         does="screen.screenshot",
         group="keep",
-        effect="writes",
+        effect="saves",
     ),
     Command("t", "theme", "", "switch between the light and the dark theme", group="program"),
     Command("ctrl+p", "command_palette", "palette", "find an action, a screen, a run or a digit", group="program"),
@@ -414,17 +457,23 @@ SCREENS = (
 """Key, title and mode of each screen, as in the tab bar."""
 
 
-def commands(screen: str) -> tuple[Command, ...]:
-    """The commands of a screen, in the order of use: its own, then those of the app."""
-    own = [command for command in COMMANDS if screen in command.screens]
-    return (*own, *(command for command in COMMANDS if not command.screens))
+def commands(screen: str, registry: Sequence[Command] = COMMANDS, *, looking: bool = False) -> tuple[Command, ...]:
+    """The commands of a screen, in the order of use: its own, then those of the app; if `looking`, those that look."""
+    own = [command for command in registry if screen in command.screens]
+    found = (*own, *(command for command in registry if not command.screens))
+    return tuple(command for command in found if command.only_looks) if looking else found
 
 
-def bindings(screen: str = "") -> list[BindingType]:
-    """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar."""
-    own = [each for each in COMMANDS if (screen in each.screens if screen else not each.screens)]
-    # Several commands of a screen may share a key: it finds the one of its page.
-    found = {(key, each.action_on(screen)): each.title for each in own for key in each.key.split(",")}
+def bindings(screen: str = "", registry: Sequence[Command] = COMMANDS) -> list[BindingType]:
+    """The bindings of `screen`, or of the app if it is empty; hidden, since the program has its own key bar.
+
+    Several commands of a screen may share a key: it is bound once, and the screen finds the command of its page.
+    """
+    if screen:
+        own = [each for each in registry if screen in each.screens]
+        found = {(key, f"press({key!r})"): each.title for each in own for key in each.bound}
+    else:
+        found = {(key, each.action_on("")): each.title for each in registry if not each.screens for key in each.bound}
     return [Binding(key, action, title, show=False) for (key, action), title in found.items()]
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from engine.network.events import WeightsOpened
 
 # The ranks of the facts of the header: where it is too narrow, those with low ranks go first.
-SETTINGS, DEVICE_NAME, PROGRAM, LONG_NAME, VARIANT, SPEED, DEVICE, NAME, SEED, EPOCH, ACCURACY, SHORT_NAME = range(12)
+IN_USE, SETTINGS, DEVICE_NAME, PROGRAM, LONG_NAME, VARIANT, SPEED = range(7)
+DEVICE, NAME, SEED, EPOCH, ACCURACY, SHORT_NAME = range(7, 13)
 
 LONG, SHORT = 32, 16
 """The widths, in cells, to which a long note or name is cut in the header, one after the other."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import NamedTuple
@@ -40,14 +40,15 @@ class SparingUpdate(CompositorUpdate):
     end, although the next one mostly has the same background. Here a text that a region does not touch is left out.
     """
 
-    def __init__(self, update: CompositorUpdate) -> None:
-        self._update = update
+    def __init__(self, update: CompositorUpdate, through: Callable[[str], str] = str) -> None:
+        """What is sent goes `through` a function."""
+        self._update, self._through = update, through
 
     def render_segments(self, console: Console) -> str:
         """The text and the control sequences to send."""
         if isinstance(self._update, ChopsUpdate):
-            return sparing("".join(_changed(self._update, console)))
-        return sparing(self._update.render_segments(console))
+            return sparing(self._through("".join(_changed(self._update, console))))
+        return sparing(self._through(self._update.render_segments(console)))
 
 
 def _changed(update: ChopsUpdate, console: Console) -> Iterator[str]:

@@ -22,7 +22,7 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.requests import BrowseRuns
 from engine.words import shown
-from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command, commands
+from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command
 from tui.opened import short_name
 from tui.workspace import Notice, Workspace
 
@@ -99,7 +99,7 @@ class Palette(Provider):
 
     def _own(self) -> Iterator[Entry]:
         """The actions of the screen behind the palette, and of the program."""
-        for command in commands(self._mode):
+        for command in self._workspace.key_map.commands(self._mode, looking=self._workspace.looking):
             if command.name not in ("command_palette", "leave", "back", *(mode for _, _, mode in SCREENS)):
                 yield self._action(command, self._mode, f"{command.title}  ({command.all_keys})")
 
@@ -107,8 +107,11 @@ class Palette(Provider):
         """The screens, and the actions of the other screens."""
         for key, title, mode in SCREENS:
             yield Entry(f"screen {key} {title}", f"go to {title}", partial(self.app.switch_mode, mode))
+        for name in sorted(self.app.available_themes):
+            yield Entry(f"theme {name}", "use this theme", partial(setattr, self.app, "theme", name))
         for key, title, mode in SCREENS:
-            for command in commands(mode) if mode != self._mode else ():
+            own = self._workspace.key_map.commands(mode, looking=self._workspace.looking)
+            for command in own if mode != self._mode else ():
                 if command.screens and command.name not in ("leave", "back", "settings", "next_page", "previous_page"):
                     yield self._action(command, mode, f"{key} {title}: {command.title}  ({command.all_keys})")
 

@@ -1,4 +1,4 @@
-"""Terminal input before it is parsed into keys. Text that arrives all at once counts as a paste, not as key presses."""
+"""Terminal input before it is parsed into keys: answers are taken out, and text that arrives at once is a paste."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 import select
 import time
 from codecs import getincrementaldecoder
+from typing import Any
 
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+
+from tui.answers import Answered, Answers
 
 BURST, KINDS = 8, 4
 """Minimum number of characters, and of distinct ones, that make input a paste. Slow connections batch some keys too."""
@@ -96,7 +99,16 @@ def _plain(character: str) -> bool:
 
 
 class PasteDriver(LinuxDriver):
-    """A terminal driver that recognises unmarked pastes."""
+    """A terminal driver that recognises unmarked pastes, and what the terminal answers to questions."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.answers = Answers()
+
+    def ask(self, question: str) -> None:
+        """Send a question; the answers come as messages to the app."""
+        self.answers.asked = True
+        self.write(question)
 
     def run_input_thread(self) -> None:
         """Process terminal input until the app ends."""
@@ -106,12 +118,16 @@ class PasteDriver(LinuxDriver):
         while not self.exit_event.is_set():
             # After an escape character, the parser takes it for the key `esc` unless more arrives within this time.
             awaited = parser._awaiting.timeout
-            text = decode(self._read(LOOK if awaited is None else min(LOOK, awaited)))
+            pauses = [pause for pause in (awaited, self.answers.patience) if pause is not None]
+            text = decode(self._read(max(0.0, min(LOOK, *pauses)) if pauses else LOOK))
             while text and plain(text) and len(text) < MOST:
                 more = decode(self._read(GATHER if len(text) > 1 else LONE))
                 if not more:
                     break
                 text += more
+            text, answers = self.answers.take(text)
+            for answer in answers:
+                self.send_message(Answered(answer))
             if text:
                 text, heard = pastes.take(text), time.monotonic()
             elif pastes.open and time.monotonic() - heard >= PATIENCE:

@@ -17,6 +17,8 @@ from textual.widget import AwaitMount, Widget
 from textual.widgets import Input
 
 from engine.words import shown, shown_lines
+from tui.answers import Answered
+from tui.drawing.pixels import Pixels
 from tui.output import SparingUpdate
 from tui.stylesheet import LastingStylesheet
 from tui.widgets.fields import Fields
@@ -37,6 +39,8 @@ class SturdyApp(App[int]):
     def __init__(self) -> None:
         super().__init__()
         self.stylesheet = LastingStylesheet(self.theme_variables)
+        self.pixels = Pixels(self)
+        """The pictures of real pixels in its terminal."""
         self._sent: WeakKeyDictionary[events.Key, tuple[Screen[Any], Widget | None]] = WeakKeyDictionary()
         """The screen and the widget that had the keys when a key that travels was sent."""
 
@@ -56,6 +60,7 @@ class SturdyApp(App[int]):
         if isinstance(event, events.Resize):
             size = Size(max(event.size.width, SMALLEST.width), max(event.size.height, SMALLEST.height))
             event = events.Resize.from_dimensions(size, None)
+            self.pixels.resized()
         elif isinstance(event, events.Key) and self.screen_stack and await self._press(event):
             return
         elif isinstance(event, events.MouseDown | events.MouseMove) and self.screen_stack:
@@ -93,6 +98,7 @@ class SturdyApp(App[int]):
     def exit(self, *arguments: Any, **named: Any) -> None:
         """Exit. From now on, screens ignore keys while their widgets are being removed."""
         self.leaving = True
+        self.pixels.close()
         super().exit(*arguments, **named)
 
     def switch_mode(self, mode: str) -> AwaitMount:
@@ -100,7 +106,15 @@ class SturdyApp(App[int]):
         return super().switch_mode(mode) if self.is_running else AwaitMount(Screen(), [])
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        super()._display(screen, SparingUpdate(renderable) if isinstance(renderable, CompositorUpdate) else renderable)
+        if not isinstance(renderable, CompositorUpdate):
+            super()._display(screen, renderable)
+        elif self.pixels.over_text:
+            from tui.drawing.overlay import blanked
+
+            super()._display(screen, SparingUpdate(renderable, blanked))
+            self.pixels.draw_over(renderable)
+        else:
+            super()._display(screen, SparingUpdate(renderable))
 
     def get_driver_class(self) -> type[Driver]:
         """Textual's driver, or a subclass of its Linux driver that detects pastes."""
@@ -110,6 +124,10 @@ class SturdyApp(App[int]):
         from tui.paste_driver import PasteDriver
 
         return PasteDriver
+
+    def on_answered(self, message: Answered) -> None:
+        """Take what the terminal answers."""
+        self.pixels.hear(message.answer)
 
     def notify(
         self,

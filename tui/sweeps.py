@@ -11,6 +11,7 @@ from engine.lab import Job
 from engine.training.events import RunFailed
 from engine.training.requests import Train
 from engine.words import percent
+from tui.alerts.alert import Alert, of_event, of_sweep
 from tui.drawing.about import differing
 from tui.drawing.words import counted, duration
 
@@ -60,6 +61,20 @@ class Sweeps:
             self._now = event
             return None
         return _news(job, event)
+
+    def alert(self, job: Job, event: Event) -> Alert | None:
+        """What is worth ringing for: each run that fails, and the end of a sweep that the user has not stopped."""
+        match event:
+            case RunRefused() | RunTold(event=RunFailed()):
+                news = _news(job, event)
+                reason = news.words if news else ""
+                return of_event(RunFailed(run=event.run, reason=reason), event.run, news.title if news else "", reason)
+            case JobFailed():
+                return of_event(event, "", "no sweep on Ray")
+            case SweepEnded() if not job.cancelled:
+                return of_sweep(len(event.runs), len(event.failed))
+            case _:
+                return None
 
 
 def _news(job: Job, event: Event) -> News | None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from engine.cluster.requests import TrainOnRay
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
 from engine.event import Event, JobFailed
-from engine.figures.events import FigureSaved
+from engine.figures.events import FigureDrawn, FigureSaved
 from engine.figures.requests import DrawFigure
-from engine.lab import Job, Lab
+from engine.lab import LOOKING, Job, Lab
 from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, WeightsRead
 from engine.network.requests import OpenWeights, WarmUp
 from engine.request import Request, RequestError
@@ -29,14 +31,20 @@ from engine.runs.folder import RunFolder, RunRecord, ask_to_stop, owner
 from engine.runs.history import RunHistory
 from engine.runs.requests import FindUnfinished, Resume
 from engine.runs.tail import Tail
+from engine.telemetry.events import DevicesSampled
+from engine.telemetry.requests import WatchDevices
 from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
 from engine.words import percent, shown
+from tui.alerts.alert import Alert, of_event
 from tui.drawing.about import Group, differing
 from tui.drawing.fitting import Fact
-from tui.drawing.words import duration
-from tui.opened import DEVICE, DEVICE_NAME, SPEED, Opened, short_name
+from tui.drawing.words import counted, duration
+from tui.keymap import KeyMap
+from tui.machines import Machines
+from tui.opened import DEVICE, DEVICE_NAME, IN_USE, SPEED, Opened, short_name
 from tui.queue import Queue
+from tui.settings.state import State
 from tui.sweeps import Sweeps
 
 NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
@@ -63,53 +71,73 @@ class Notice(msgspec.Struct, frozen=True):
 class Workspace:
     """The shared state, one instance per app."""
 
+    engine: EngineLoaded | None = None
+    fallback = ""
+    """Why the CPU is used although there is a GPU; empty otherwise."""
+    training: Job | None = None
+    """The current training job; None if there is none."""
+    preparing: DownloadAdvanced | BatchEvaluated | None = None
+    """Progress of the current run's download or evaluation; None during training."""
+    problem = ""
+    """Why the last job failed, in one line."""
+    vanished = False
+    """Whether the open run's folder was moved or deleted."""
+    picture_mode = ""
+    """The picture mode that the user chose; empty for the terminal's default."""
+    colour_map = ""
+    """The colour map that the settings give for all screens; empty for each screen's own."""
+
     def __init__(
         self,
         root: Path,
         run: RunFolder | None = None,
         weights: Path | None = None,
         wake: Callable[[], None] = lambda: None,
+        *,
+        looking: bool = False,
     ) -> None:
         """`wake` is called from a lane's thread when there are events to `take_in`.
+
+        With `looking`, nothing is trained and no file is changed.
 
         Raises RequestError where nothing of `run` can be read.
         """
         self.root, self.weights = root, weights
-        self.lab = Lab(root, wake)
+        self.looking = looking
+        """Whether it is for looking only."""
+        self.lab = Lab(root, wake, looks=looking)
         self.on_change: Callable[[bool], None] = lambda _routine: None
         """Called after each change; its argument is whether the change is only a run's frequent routine progress."""
         self.tell: Callable[[Notice], None] = lambda _notice: None
         """Called with each notification for the user."""
+        self.hand_over: Callable[[str, bytes], None] | None = None
+        """Gives the user, who is not at this machine, a file of this name and content; None in a terminal."""
+        self.ring: Callable[[Alert, bool], None] = lambda _alert, _followed: None
+        """Called when a run has finished or failed; its second argument is whether another process trained it."""
         self._open = Opened(run or weights)
         self._before: Opened | None = None
         """What was open before the latest run was requested; restored if that run cannot start. None once it has."""
-        self._digit = NOTEBOOKS_DIGIT
+        self._digit, self._prepared = NOTEBOOKS_DIGIT, False
         self._listeners: dict[Job, Listener] = {}
-        self._prepared = False
         self._figure: Job | None = None
         """The job of the most recently requested figure."""
         self._doubtful: tuple[Path, float] | None = None
         """A run that the user asked to resume although it may still be running, and when, by `time.monotonic`."""
         self._depth, self._routine = 0, True
-        self.engine: EngineLoaded | None = None
-        self.fallback = ""
-        """Why the CPU is used although there is a GPU; empty otherwise."""
-        self.training: Job | None = None
-        """The current training job; None if there is none."""
-        self.preparing: DownloadAdvanced | BatchEvaluated | None = None
-        """Progress of the current run's download or evaluation; None during training."""
-        self.queue = Queue(self._train_queued)
+        self.queue = Queue(root, self._train_queued, self._tell_of_the_queue)
         """The experiments waiting to be trained, the next one first."""
         self._queued = False
         """Whether the current run comes from the queue."""
         self.sweeps = Sweeps()
         """The sweeps on Ray; their runs are those of other processes."""
-        self.problem = ""
-        """Why the last job failed, in one line."""
-        self.vanished = False
-        """Whether the open run's folder was moved or deleted."""
-        self.picture_mode = ""
-        """The picture mode that the user chose; empty for the terminal's default."""
+        self.machines = Machines()
+        """What is known of the devices of this machine, and of others whose samples came."""
+        self._sampling: Job | None = None
+        """The job of the most recent sample."""
+        self.key_map = KeyMap()
+        """The commands with the user's keys."""
+        self.state = State()
+        """What is remembered of the last session, and of this one for the next."""
         self._draft: Train | None = None
         if run is not None:
             self._open = Opened.of(run)
@@ -244,12 +272,26 @@ class Workspace:
         ran = self.history.started if self.training else None  # a run may ask for another device
         device, name = (ran or self.engine).device, (ran or self.engine).device_name
         full = self.fallback if self.fallback and device == self.engine.device else f"{device} {name}".strip()
-        place = [Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
+        place = [*self._in_use(), Fact(full, DEVICE_NAME, Fact(device, DEVICE))]
         if self.training:
             last = self.history.epochs[-1] if self.history.epochs else None
             if now := self.history.progress or last:
                 place.append(Fact(f"{float(f'{now.images_per_second:.2g}'):,.0f} img/s", SPEED))
         return tuple(place)
+
+    def _in_use(self) -> Sequence[Fact]:
+        """How busy the devices are, for the header: while a run trains here, or they are shown anyway."""
+        if not self.training and not self.machines.shown:
+            return ()
+        words, short = self.machines.in_brief(training=self.training is not None)
+        return (Fact(words, IN_USE, Fact(short, IN_USE) if short != words else None),) if words else ()
+
+    def look_at_devices(self, *, shown: bool) -> None:
+        """Take a sample of the devices if a run trains here or they are `shown`; to be called once a second."""
+        self.machines.shown = shown
+        idle = self._sampling is None or self._sampling.state == "done"
+        if idle and (shown or self.training):
+            self._sampling = self.ask(WatchDevices(processes=shown), lambda _job, _event: None)
 
     # Requests
 
@@ -281,7 +323,15 @@ class Workspace:
         elif any(job.paused for job in self.lab.unfinished("analysis")):
             self.tell(Notice("resume or stop the paused attack on screen 7 first", severity="warning"))
         elif self._figure is None or self._figure.state == "done":  # a second press while one is drawn does nothing
-            self._figure = self.lab.submit(figure)
+            self._figure = self.lab.submit(replace(figure, path="", folder="") if self.looking else figure)
+
+    def saved(self, picture: Path, what: str, also: str = "") -> None:
+        """Tell that `picture`, a `what`, was saved; hand it over to a user who is not at this machine."""
+        if self.hand_over:
+            self.hand_over(picture.name, picture.read_bytes())
+            self.tell(Notice(f"{picture}{also}", f"{what} downloaded, and saved on the server"))
+        else:
+            self.tell(Notice(f"{picture}{also}", f"{what} saved, its path copied", copy=str(picture)))
 
     @property
     def exporting(self) -> Job | None:
@@ -290,7 +340,7 @@ class Workspace:
 
     def look_for_unfinished(self) -> None:
         """Look for a run that can be resumed, unless a weights file or the user's own run is open."""
-        if not self.weights and (self.run is None or self.bundled):
+        if not self.looking and not self.weights and (self.run is None or self.bundled):
             self.ask(FindUnfinished(), self._found)
 
     def _found(self, _job: Job, event: Event) -> None:
@@ -299,8 +349,16 @@ class Workspace:
 
     # Runs
 
+    def refuses(self) -> bool:
+        """Whether this is for looking only; tells the user if so."""
+        if self.looking:
+            self.tell(Notice(LOOKING, severity="warning"))
+        return self.looking
+
     def train(self, request: Request) -> None:
         """Submit a training request to the lab and follow its run."""
+        if self.refuses():
+            return
         with self.changing():
             self.prepare()
             self._before, self._queued = self._open, False
@@ -314,32 +372,86 @@ class Workspace:
         self._queued = True
 
     def enqueue(self, requests: Sequence[Train]) -> None:
-        """Add experiments to the queue; the next one starts at once if nothing is training here."""
+        """Add experiments to the queue; the next one starts at once if nothing is training here.
+
+        Unless another app trains the queue: then it takes them in turn.
+        """
+        if self.refuses():
+            return
         with self.changing():
-            self.queue += requests
-            self.queue.next_turn(busy=self.training is not None)
+            if self.attempt(partial(self.queue.add, requests)):
+                if (other := self.queue.other_worker) and not self.queue.working:
+                    self.tell(
+                        Notice(
+                            f"{other.words} trains the queue and takes them in turn: {self._starts} trains it here too"
+                        )
+                    )
+                self.queue.next_turn(busy=self.training is not None)
+
+    @property
+    def _starts(self) -> str:
+        """The key that starts the queue."""
+        return self.key_map.key("start_queue", "train")
+
+    def start_queue(self) -> None:
+        """Train what waits in the queue, or, if this app does already, hold it after the run under way."""
+        if self.refuses():
+            return
+        with self.changing():
+            if self.queue.working:
+                self.queue.work(False)
+                self.tell(Notice(f"the queue is held: the run under way goes on, {self._starts} starts it again"))
+            elif not self.queue:
+                self.tell(Notice("the queue is empty: Q on screen 1 adds experiments", severity="warning"))
+            else:
+                self.queue.work(True)
+                if self.training:
+                    self.tell(Notice("the queue starts after the run under way"))
+                self.queue.next_turn(busy=self.training is not None)
+
+    def look_at_queue(self) -> None:
+        """Read what other processes have changed in the queue; tell where experiments wait that nobody will start."""
+        empty = not self.queue
+        if self.queue.look():
+            with self.changing():
+                if empty and self.queue.held:
+                    count, does = counted(len(self.queue), "experiment"), "waits" if len(self.queue) == 1 else "wait"
+                    self.tell(Notice(f"{count} {does} in the queue: {self._starts} starts it, 8 lists it", seconds=10))
+
+    def _tell_of_the_queue(self, words: str) -> None:
+        self.tell(Notice(words, "the queue", "warning", 10))
 
     def train_on_ray(self, request: TrainOnRay) -> None:
         """Begin a sweep on Ray, whatever else trains here; its runs are followed as those of other processes."""
+        if self.refuses():
+            return
         with self.changing():
             self.sweeps.jobs.append(self.ask(request, self._hear_sweep))
 
     def _hear_sweep(self, job: Job, event: Event) -> None:
+        if alert := self.sweeps.alert(job, event):
+            self.ring(alert, False)
         if news := self.sweeps.hear(job, event):
             self.tell(Notice(news.words, news.title, news.severity, 10))
 
     def stop_sweeps(self) -> None:
         """Stop all runs on Ray."""
+        if self.refuses():
+            return
         with self.changing():
             self.sweeps.stop()
 
     def remove(self, turn: int) -> None:
         """Remove the experiment at index `turn` from the queue."""
+        if self.refuses():
+            return
         with self.changing():
-            del self.queue[turn]
+            self.queue.remove(turn)
 
     def move(self, turn: int, by: int) -> None:
         """Move the experiment at index `turn` of the queue by `by` positions; do nothing at either end."""
+        if self.refuses():
+            return
         with self.changing():
             self.queue.shift(turn, by)
 
@@ -359,6 +471,8 @@ class Workspace:
 
     def resume(self, run: RunFolder) -> None:
         """Resume a run and open it. If another machine may be training it, the user must confirm by asking again."""
+        if self.refuses():
+            return
         try:
             run.read_record()
             doubt = not run.locked and run.outline().under_way
@@ -367,7 +481,8 @@ class Workspace:
             return
         asked, self._doubtful = self._doubtful, (run.path, time.monotonic()) if doubt else None
         if doubt and not (asked and asked[0] == run.path and time.monotonic() - asked[1] < INSISTS):
-            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press R again if it has ended"
+            key = self.key_map.key("resume", "runs", "list")
+            words = f"{owner(run)} gave a sign of life {run.silence():.0f} s ago: press {key} again if it has ended"
             self.tell(Notice(words, f"{shown(run.name)} is under way", "warning", 10))
             return
         with self.changing():
@@ -377,6 +492,8 @@ class Workspace:
 
     def stop(self, run: RunFolder) -> None:
         """Stop a run, even one that another process trains."""
+        if self.refuses():
+            return
         if self.training and self.run and self.history.name == run.name:
             self.training.cancel()
             return
@@ -417,7 +534,8 @@ class Workspace:
                     self._caught_up()
 
     def look_around(self) -> None:
-        """Check what other processes have done to the open run, and whether its note has changed."""
+        """Check what other processes have done to the open run and the queue, and whether its note has changed."""
+        self.look_at_queue()
         job, run, tail = self.training, self.run, self._open.tail
         if self._open.look_at_note():
             with self.changing():
@@ -426,9 +544,12 @@ class Workspace:
             job.cancel()  # a paused run does not check for the stop file itself
         if tail and not tail.behind and not job:
             gone, self.vanished = self.vanished, tail.vanished
+            trained = self.history.under_way
             if tail.more() or gone != self.vanished:
                 with self.changing():
                     self._open.history = tail.history
+                if trained:
+                    self._ring_for_other()
 
     # Events
 
@@ -448,8 +569,10 @@ class Workspace:
                 if job is self.training:
                     self.training = None
             self.queue.next_turn(busy=self.training is not None)
-            # Only the events of the current run are routine; those of any other job are not.
-            self._routine = self.training is not None and all(job is self.training for job, _ in arrived)
+            # Only the events of the current run and samples are routine; those of any other job are not.
+            samples = [isinstance(event, DevicesSampled) for _, event in arrived]
+            known = all(sampled or job is self.training for sampled, (job, _) in zip(samples, arrived, strict=True))
+            self._routine = known and (self.training is not None or any(samples))
 
     def _take(self, job: Job, event: Event) -> None:
         self.queue.hear(job.request, event)
@@ -462,8 +585,13 @@ class Workspace:
                     self.tell(Notice(event.reason, severity="warning", seconds=10))
             case WeightsOpened() | WeightsRead() if isinstance(job.request, OpenWeights):
                 self._take_weights(event)
+            case DevicesSampled():
+                self.machines.add(event, own=isinstance(job.request, WatchDevices))
             case FigureSaved():
-                self.tell(Notice(event.path, "figure saved, its path copied", copy=event.path))
+                self.saved(Path(event.path), "figure")
+            case FigureDrawn() if self.hand_over:
+                self.hand_over(event.name, event.png)
+                self.tell(Notice(event.name, "figure downloaded"))
             case JobFailed():
                 self._take_failure(job, event)
             case _ if job is self.training:
@@ -485,7 +613,9 @@ class Workspace:
                 self.history.add(RunFailed(run=self.history.name, reason=event.reason))
                 title = f"run {self._short} failed"
             self.problem = event.reason
-            self.tell(Notice(self._and_the_queue(job, event.reason), title, "error", 10))
+            self.tell(notice := Notice(self._and_the_queue(job, event.reason), title, "error", 10))
+            if job is self.training and (title or self._queued):  # else the user has just asked for it
+                self._ring(event, notice)
 
     def _take_weights(self, event: WeightsOpened | WeightsRead) -> None:
         """Handle the events of the weights file that the app was started with."""
@@ -528,7 +658,23 @@ class Workspace:
             case _:
                 self.history.add(event)
                 if isinstance(event, RunFinished | RunFailed | RunCancelled):
-                    self.tell(self._ending(job, event))
+                    self.tell(notice := self._ending(job, event))
+                    self._ring(event, notice)
+
+    def _ring_for_other(self) -> None:
+        """Ring if the open run, which another process has trained, has ended."""
+        history = self.history
+        ended: Event | None = history.finished
+        if history.state == "failed":
+            ended = RunFailed(run=history.name, reason=history.reason)
+        if ended and not history.under_way and (alert := of_event(ended, self._short)):
+            self.ring(alert, True)
+
+    def _ring(self, event: Event, notice: Notice) -> None:
+        """Ring for the end of a run of this process, of which `notice` tells; in a queue for failures and the end."""
+        alert = of_event(event, self._short, notice.title, notice.words)
+        if alert and not (alert.outcome == "finished" and self.queue):
+            self.ring(alert, False)
 
     @property
     def _short(self) -> str:
@@ -553,18 +699,20 @@ class Workspace:
                 words = f"after {of}" if history.epoch else "before the end of its first epoch"
                 if not job.cancelled:
                     words += ": another program asked for it"
-                elif not self.queue:
-                    words += ": R on screen 1 resumes it"
+                elif not (self.queue and self.queue.working):
+                    words += f": {self.key_map.key('resume', 'train')} on screen 1 resumes it"
                 return Notice(self._and_the_queue(job, words), f"{run} stopped", "warning", 10)
 
     def _and_the_queue(self, job: Job, words: str) -> str:
         """`words` about a run that has ended, and how the queue goes on; of several runs, which one it was."""
-        if job is not self.training or not (self.queue or self._queued):
+        goes_on = self.queue and self.queue.working
+        if job is not self.training or not (goes_on or self._queued):
             return words
         if isinstance(request := job.request, Train):
             words = ", ".join([f"seed {request.seed}", *differing(request)]) + f": {words}"
         left = len(self.queue)
-        return f"{words}\n" + (f"queue: {left} left" if left else "the queue is done")
+        on = f"queue: {left} left" if goes_on else f"queue: {left} left, held"
+        return f"{words}\n" + (on if left else "the queue is done")
 
     def _caution(self, event: RunStarted) -> None:
         if event.cautions:

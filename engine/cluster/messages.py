@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from engine.event import Event
+from engine.telemetry.events import DevicesSampled
 from engine.training.requests import Train
 
 
@@ -26,6 +27,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """The files of a run to resume that the worker has no other way to read, by their paths within its folder."""
     measure: bool = False
     """Whether to measure how much memory of the GPU the run takes."""
+    watch: bool = False
+    """Whether to tell how busy the devices of the worker's machine are."""
 
 
 class Parcel(Struct, frozen=True, kw_only=True):
@@ -47,6 +50,8 @@ class Parcel(Struct, frozen=True, kw_only=True):
     """In the last parcel: the time that this worker spent on the run."""
     gpu_share: float | None = None
     """The measured share of a GPU's memory that the run takes."""
+    sample: DevicesSampled | None = None
+    """How busy the devices of the worker's machine are."""
 
 
 class Lost(Struct, frozen=True):

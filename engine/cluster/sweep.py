@@ -45,10 +45,11 @@ RELEASE = 10.0
 def train_on_ray(request: TrainOnRay, root: Path) -> Generator[Event, None, None]:
     """Train the runs of `request` on Ray; their folders come under `root`.
 
-    ClusterStarted, then RunTold for each event of a run, with SweepAdvanced in between, and SweepEnded last. A run
-    whose worker dies is resumed elsewhere from its last finished epoch, after RunLost; one that fails does not end the
-    others. Where Cancelled is thrown in, all runs are stopped with everything needed to resume them on disk. Raises
-    RequestError where Ray is not installed or does not answer.
+    ClusterStarted, then RunTold for each event of a run, with SweepAdvanced in between, and SweepEnded last; of a
+    cluster that was joined, also DevicesSampled of each machine that trains. A run whose worker dies is resumed
+    elsewhere from its last finished epoch, after RunLost; one that fails does not end the others. Where Cancelled is
+    thrown in, all runs are stopped with everything needed to resume them on disk. Raises RequestError where Ray is not
+    installed or does not answer.
     """
     with joined(request.address) as cluster:
         sweep = Sweep(request, root.absolute(), cluster)
@@ -116,7 +117,8 @@ class Sweep:
         started: Callable[[RunFolder], None] = lambda _: None,
     ) -> None:
         """`started` is called with the folder of each run that begins."""
-        self.root, self.cluster, self.parallel, self.started = root, cluster, request.parallel, started
+        self.root, self.cluster, self.address, self.parallel = root, cluster, request.address, request.parallel
+        self.started = started
         self.direct = request.shared or not request.address
         """Whether the workers write to the folder of all runs themselves."""
         self.name = secrets.token_hex(8)
@@ -184,6 +186,7 @@ class Sweep:
             resume=run.name,
             files=run.mirror.packed() if run.mirror else {},
             measure=measure,
+            watch=bool(self.address),
         )
         self.cluster.hub.submit(order, given)
 
@@ -211,6 +214,8 @@ class Sweep:
         if parcel.process:
             run.under_way = True
             yield RunPlaced(number=run.number, run=run.name, machine=parcel.machine, process=parcel.process)
+        if parcel.sample:
+            yield parcel.sample
         if parcel.gpu_share is not None:
             self._submit_rest(parcel.gpu_share)
         try:

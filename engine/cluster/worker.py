@@ -19,10 +19,13 @@ from engine.paths import stamp
 from engine.request import DeviceFailed, RequestError
 from engine.runs.folder import RunFolder
 from engine.runs.requests import Resume
+from engine.telemetry.sampler import sample
 from engine.training.events import EpochFinished, RunStarted
 
 INTERVAL = 0.5
 """Seconds between two parcels that hold only progress."""
+WATCH = 1.0
+"""Seconds between two looks at the devices."""
 LOOK = 1.0
 """Seconds between two looks whether the run is to stop."""
 PRIVATE = ("events.jsonl", "resume/lock", "resume/stop", "resume/process.json")
@@ -64,13 +67,15 @@ def _parcels(order: Order, root: Path, stop: threading.Event, work: _Work) -> It
     seen = _stamps(folder) if folder else {}
     memory = GpuMemory() if order.measure else None
     progress: Event | None = None
-    sent = time.monotonic()
+    sent, sampled = time.monotonic(), float("-inf")
     for event in work.until(stop, _events(order, root)):
         if isinstance(event, Progress):
             progress = event
             if time.monotonic() - sent < INTERVAL:
                 continue
-            yield Parcel(events=(progress,))
+            watch = order.watch and time.monotonic() - sampled >= WATCH
+            sampled = time.monotonic() if watch else sampled
+            yield Parcel(events=(progress,), sample=sample(root) if watch else None)
         else:  # no file is being written now, so all are complete
             if isinstance(event, RunStarted):
                 folder = RunFolder(root / event.run)

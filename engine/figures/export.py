@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.figures.drawing.figure import figure_of, stem_of
 from engine.figures.drawing.page import png_of
-from engine.figures.events import FigureSaved
+from engine.figures.events import FigureDrawn, FigureSaved
 from engine.figures.requests import DrawFigure
 from engine.paths import reserve, write_whole
 from engine.request import RequestError
@@ -18,11 +18,12 @@ from engine.runs.folder import RunFolder
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None, None]:
+def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureDrawn | FigureSaved, None, None]:
     """Draw `request.subject` to `request.path`, or under a new name in `request.folder`.
 
-    Under a new name, no file is overwritten. Raises RequestError where there is no such figure, nothing to draw, or it
-    cannot be written; then no file is left behind.
+    Under a new name, no file is overwritten. Without a path and a folder, the figure comes with the event instead.
+    Raises RequestError where there is no such figure, nothing to draw, or it cannot be written; then no file is left
+    behind.
     """
     if request.path and Path(request.path).suffix.lower() != ".png":
         raise RequestError(f"{request.path} must end in .png, since figures are written as PNG files")
@@ -39,6 +40,9 @@ def draw_figure(request: DrawFigure, _root: Path) -> Generator[FigureSaved, None
     if request.path:
         path = Path(request.path)
         _write(path, png)
+    elif not request.folder:
+        yield FigureDrawn(name=f"{stem_of(subject, request.layer)}.png", png=png)
+        return
     else:
         path = _reserve(Path(request.folder), stem_of(subject, request.layer))
         try:

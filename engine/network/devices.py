@@ -76,6 +76,11 @@ def device_name(device: torch.device) -> str:
     return f"{threads} thread{'s' if threads != 1 else ''} of {platform.machine()}"
 
 
+def device_uuid(device: torch.device) -> str:
+    """What identifies a GPU among all of the machine, whatever its number here; empty for a CPU."""
+    return str(getattr(torch.cuda.get_device_properties(device), "uuid", "")) if device.type == "cuda" else ""
+
+
 def set_threads(threads: int) -> int:
     """Set the number of CPU threads of PyTorch to `threads` (0: the default); returns the number.
 
@@ -89,8 +94,12 @@ def set_threads(threads: int) -> int:
 
 
 def share_cores(threads: int) -> None:
-    """Make `threads` the default number from now on: this process has only a share of the machine's cores."""
+    """Make `threads` the default number from now on: this process has only a share of the machine's cores.
+
+    Unlike an environment variable, it can differ between processes that were forked from one that has imported PyTorch.
+    """
     _default_threads[0] = threads
+    torch.set_num_threads(threads)
 
 
 def _check_startable(threads: int) -> None:

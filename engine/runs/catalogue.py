@@ -29,7 +29,7 @@ TRASH = ".trash"
 
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
-    | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench"}
+    | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench", "queue"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
@@ -121,6 +121,7 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
     if history.damaged_lines and history.state == "new":
         return _damaged(folder, "events.jsonl holds only damaged lines")
     best = history.best
+    usage = history.usage
     imported = not history.started and not folder.process_file.exists()
     return RunSummary(
         name=folder.name,
@@ -137,6 +138,8 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         started=history.started.started if history.started else "",
         began=folder.began(),
         note=_noted(folder),
+        energy=usage.energy if usage else None,
+        memory=usage.device_memory if usage else None,
         damaged_lines=history.damaged_lines,
     )
 

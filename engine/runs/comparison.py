@@ -23,6 +23,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import FIELDS, RunHistory
 from engine.runs.origin import read_origin
 from engine.runs.requests import CompareRuns
+from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
 from engine.training.recipes import FIELDS as FIELDS_OF_RECIPES
 from engine.training.recipes import changed, recipe_words
@@ -37,6 +38,11 @@ MEASURES: dict[str, Callable[[RunHistory], float]] = {
 """The measures that are compared. The first is that of the epoch with the lowest validation loss, so no choice depends
 on test images. For the second it does: it is often quoted, but too high.
 """
+USAGES: dict[str, Callable[[RunHistory], float | None]] = {
+    "joules per epoch": lambda run: median(found) if (found := _used(run, lambda usage: usage.energy)) else None,
+    "peak memory": lambda run: max(_used(run, lambda usage: usage.device_memory), default=None),
+}
+"""What runs used of the device that they were trained on, GPU or CPU, which not all of them know; memory in MB."""
 MOST = 2000
 """Maximum number of epochs in a curve: more than a terminal or a page can resolve."""
 
@@ -45,6 +51,21 @@ def _best(run: RunHistory) -> EpochFinished:
     best = run.best
     assert best is not None
     return best
+
+
+def _used(run: RunHistory, value: Callable[[Usage], float | None]) -> list[float]:
+    """A value of each epoch that knows it."""
+    return [known for epoch in run.epochs if epoch.usage and (known := value(epoch.usage)) is not None]
+
+
+def _measured(histories: Sequence[RunHistory]) -> dict[str, tuple[float, ...]]:
+    """The results of each run by the name of the measure; without those that a run does not know."""
+    found = {name: tuple(measure(history) for history in histories) for name, measure in MEASURES.items()}
+    for name, usage in USAGES.items():
+        values = [known for history in histories if (known := usage(history)) is not None]
+        if len(values) == len(histories):
+            found[name] = tuple(values)
+    return found
 
 
 def compare_runs(request: CompareRuns, root: Path) -> Generator[Event, None, None]:
@@ -106,6 +127,7 @@ def _group(
     named = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
     label = ", ".join(setting_words(name, getattr(request, name)) for name in named)
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
+    values = _measured(histories)
     told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost
     ends = [
         dict(zip(each, accumulate(e.train_seconds + e.eval_seconds for e in each.values()), strict=True))
@@ -122,8 +144,8 @@ def _group(
             field: tuple(spread([getattr(each[n], field) for each in numbered if n in each]) for n in told)
             for field in FIELDS
         },
-        results={name: spread([measure(history) for history in histories]) for name, measure in MEASURES.items()},
-        values={name: tuple(measure(history) for history in histories) for name, measure in MEASURES.items()},
+        results={name: spread(found) for name, found in values.items()},
+        values=values,
         search=next((origin.words for folder, _ in runs if (origin := read_origin(folder))), ""),
     )
 
@@ -156,8 +178,14 @@ def spread(values: Sequence[float]) -> Spread:
 def _contrasts(first: RunGroup, second: RunGroup) -> list[Contrast]:
     return [
         Contrast(measure=name, first=first.label, second=second.label, **welch(first.values[name], second.values[name]))
-        for name in MEASURES
+        for name in first.values
+        if name in second.values
     ]
+
+
+def measures(event: RunsCompared) -> list[str]:
+    """The measures that at least one group knows, those of the devices last."""
+    return [name for name in (*MEASURES, *USAGES) if any(name in group.results for group in event.groups)]
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:
@@ -221,6 +249,9 @@ def sentence(contrast: Contrast) -> str:
         size, span = f"{100 * number:.2f} points", f"{100 * contrast.low:+.2f} to {100 * contrast.high:+.2f}"
     elif about == "seconds per epoch":
         size, span = f"{number:.2f} s", f"{contrast.low:+.2f} to {contrast.high:+.2f}"
+    elif about in USAGES:
+        unit = "J" if about == "joules per epoch" else "MB"
+        size, span = f"{number:,.1f} {unit}", f"{contrast.low:+,.1f} to {contrast.high:+,.1f}"
     else:
         size, span = f"{number:.4f}", f"{contrast.low:+.4f} to {contrast.high:+.4f}"
     way = "higher" if contrast.difference > 0 else "lower"

@@ -36,6 +36,7 @@ def read_run(request: ReadRun, root: Path) -> Generator[Event, None, None]:
         reason=history.reason,
         epochs=tuple(each.epoch for each in kept),
         curves={field: tuple(getattr(each, field) for each in kept) for field in FIELDS},
+        usage=history.usage,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.event import Event
+from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 
@@ -38,6 +39,10 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     """When it was first started, in seconds since 1970."""
     note: str = ""
     """The user's note; for a damaged run, what is wrong with it."""
+    energy: float | None = None
+    """Joules of all epochs together, of the device that it was trained on; None where an epoch does not know it."""
+    memory: float | None = None
+    """The largest memory in MB: on the GPU for a run on a GPU, else of the process."""
     damaged_lines: int = 0
     """Number of lines of its `events.jsonl` that hold no event and are left out."""
 
@@ -79,6 +84,8 @@ class RunRead(Event, frozen=True):
     """The epochs in the curves; of many, some at equal intervals, the best and the last."""
     curves: dict[str, tuple[float, ...]]
     """train_loss, val_loss, val_accuracy and test_accuracy after each of these epochs."""
+    usage: Usage | None = None
+    """What all epochs together used of the devices; None where that is not known."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):
@@ -109,7 +116,7 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     curves: dict[str, tuple[Spread, ...]]
     """train_loss, val_loss, val_accuracy and test_accuracy after each epoch, over the runs that reached it."""
     results: dict[str, Spread]
-    """Results by the name of the measure."""
+    """Results by the name of the measure; what was used of the devices only where all its runs know it."""
     values: dict[str, tuple[float, ...]]
     """The results of each run."""
     search: str = ""
@@ -180,3 +187,24 @@ class RunRestored(Event, frozen=True):
     """A run was moved out of the trash folder."""
 
     run: str
+
+
+class Queued(Struct, frozen=True, kw_only=True):
+    """An experiment in the queue."""
+
+    id: str
+    place: int
+    """From 1 for the next one; 0 for one that a process is about to train."""
+    request: Train
+    taken_by: str = ""
+    """That process, as text."""
+
+
+class QueueListed(Event, frozen=True):
+    """The queue of a folder."""
+
+    file: str
+    experiments: tuple[Queued, ...]
+    """In training order."""
+    trained_by: tuple[str, ...]
+    """The processes that train the queue, as text."""

@@ -24,12 +24,13 @@ from engine.runs.finding import WEIGHTS_SUFFIXES, find_network
 from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import RunHistory
 from engine.runs.requests import Export, Import
+from engine.telemetry.usage import columns
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import shown
 
-COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss"))
-"""The columns of a CSV file of curves, which has a line per epoch."""
+COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss", "usage"))
+"""The columns of a CSV file of curves, which has a line per epoch; those of what was used come after them."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
 _BOARD_FILE = "events.out.tfevents."
 """The prefix of the names of TensorBoard's files."""
@@ -117,8 +118,11 @@ def _history(found: RunFolder | Path) -> RunHistory:
 def _csv(history: RunHistory, to: Path) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(epoch, name) for name in COLUMNS] for epoch in history.epochs)
+    used = [columns(epoch.usage) if epoch.usage else {} for epoch in history.epochs]
+    known = list(dict.fromkeys(name for each in used for name in each))
+    writer.writerow([*COLUMNS, *known])
+    for epoch, each in zip(history.epochs, used, strict=True):
+        writer.writerow([*(getattr(epoch, name) for name in COLUMNS), *(each.get(name, "") for name in known)])
     write_whole(to, lambda path: path.write_text(text.getvalue(), encoding="utf-8"))
     return f"{len(history.epochs)} epochs of {history.name}"
 

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec.structs import replace
+
 from engine.event import Event
 from engine.runs.codec import DamagedLine
+from engine.telemetry.events import Usage
+from engine.telemetry.usage import together
 from engine.training.events import (
     DIVERGED,
     BatchTrained,
@@ -141,6 +145,16 @@ class RunHistory:
     def seconds(self) -> float:
         """Duration of all epochs together."""
         return sum(epoch.train_seconds + epoch.eval_seconds for epoch in self.epochs)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What the epochs together used of the devices, so far as they know it; None where none does.
+
+        The energy is known only where all epochs know it.
+        """
+        found = together(epoch.usage for epoch in self.epochs if epoch.usage)
+        whole = all(epoch.usage for epoch in self.epochs)
+        return found if found is None or whole else replace(found, energy=None)
 
     def seconds_left(self) -> float | None:
         """An estimate of the remaining time of the run, in seconds; None if it cannot be estimated yet."""

@@ -19,7 +19,7 @@ from engine.data.datasets import Dataset, is_loaded, load
 from engine.event import Cancelled, Event, PauseAsked
 from engine.libraries import not_loaded
 from engine.network.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
-from engine.network.devices import choose_device, device_name, set_threads, versions
+from engine.network.devices import choose_device, device_name, device_uuid, set_threads, versions
 from engine.network.gpu import bf16_pays, check_precision, failure, out_of_memory
 from engine.network.machine import description
 from engine.network.model import count_parameters
@@ -31,6 +31,8 @@ from engine.runs.history import RunHistory
 from engine.runs.processes import SILENCE, Process, claimed, watched
 from engine.runs.requests import Resume
 from engine.runs.writing import Writer, write_epoch
+from engine.telemetry.meter import Meter
+from engine.telemetry.sampler import metered
 from engine.training.events import (
     BatchEvaluated,
     EpochFinished,
@@ -65,7 +67,7 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     try:
         with claimed(folder.lock_file), watched(folder.lock_file, folder.stop_file) as asked:
             run = _Run(folder, request, data, device)
-            with contextlib.closing(run.writer):
+            with contextlib.closing(run.writer), metered(device_uuid(device)) as run.meter:
                 yield from _recorded(run, asked)
     finally:
         if run is None or run.history.started is None:  # it never started, for example on a full disk
@@ -101,7 +103,11 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
         data = yield from _load(before, device)
         run = _Run(folder, before, data, device, record)
         run.restore(history)
-        with watched(folder.lock_file, folder.stop_file) as asked, contextlib.closing(run.writer):
+        with (
+            watched(folder.lock_file, folder.stop_file) as asked,
+            contextlib.closing(run.writer),
+            metered(device_uuid(device)) as run.meter,
+        ):
             yield from _recorded(run, asked)
 
 
@@ -141,14 +147,7 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
             try:
                 yield event
             except PauseAsked:
-                yield from run.written(wait=True)
-                run.save()
-                folder.append(paused := RunPaused(run=folder.name, epoch=history.epoch))
-                history.add(paused)
-                yield paused
-                folder.append(continued := RunContinued(run=folder.name))
-                history.add(continued)
-                yield continued
+                yield from _pause(run)
             if asked.is_set():
                 raise Cancelled
     except (Cancelled, GeneratorExit, KeyboardInterrupt) as end:
@@ -186,6 +185,19 @@ def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]
         yield failed
 
 
+def _pause(run: _Run) -> Generator[Event, None, None]:
+    """The events of a pause, once everything is on disk."""
+    yield from run.written(wait=True)
+    run.save()
+    run.folder.append(paused := RunPaused(run=run.folder.name, epoch=run.history.epoch))
+    run.history.add(paused)
+    with run.meter.paused():
+        yield paused
+    run.folder.append(continued := RunContinued(run=run.folder.name))
+    run.history.add(continued)
+    yield continued
+
+
 class _Progress(Struct):
     """The metadata of a state file."""
 
@@ -211,6 +223,8 @@ class _Run:
         self.history = RunHistory(folder.name)
         """Of the epochs that are on disk."""
         self.writer = Writer()
+        self.meter = Meter()
+        """What it uses; `metered` gives one that gets samples."""
         self._untold: EpochFinished | None = None
         """The last epoch of the state, if it is missing in the events."""
         self._before = before
@@ -285,9 +299,10 @@ class _Run:
         started = self._started(chunks.graph if chunks else None)
         folder.append(started)
         yield started
+        self.meter.begin()
         for event in train(self.request, self.data, state, chunks):
             if isinstance(event, EpochFinished):
-                self._write(event)
+                self._write(replace(event, usage=self.meter.epoch()))
             else:
                 # One epoch at a time: it comes before the evaluation of the next one, however slow the disk.
                 yield from self.written(wait=isinstance(event, BatchEvaluated))

@@ -134,3 +134,17 @@ class Import(Request, frozen=True, tag="import"):
         """Raise RequestError where no weights file is given."""
         if not self.what:
             raise RequestError("no weights file is given: name one, for example mnist-tui import net.pth")
+
+
+ADDS = (
+    "experiments to add: seeds and fields, such as 'seeds=5 batch-norm=no,yes recipe=fast'; an empty text for the "
+    "notebook's"
+)
+
+
+class EditQueue(Request, frozen=True, tag="edit-queue"):
+    """List the experiments that wait to be trained, after adding, removing or moving some."""
+
+    add: Annotated[str, Meta(description=ADDS)] | None = None
+    remove: Annotated[str, Meta(description="experiment to remove: its number in the list, or all")] | None = None
+    first: Annotated[int, Meta(ge=1, description="number of the experiment to move to the front")] | None = None

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from engine.event import Amount, Count, Epoch, Event, Name, Progress, Seconds, Share, Words
+from engine.telemetry.events import Usage
 
 DIVERGED = "the loss is no longer a finite number"
 """The beginning of the reason of a run that failed because it diverged."""
@@ -103,6 +104,8 @@ class EpochFinished(Event, frozen=True):
     """Number of training images divided by `train_seconds`."""
     running_loss: Annotated[tuple[Amount, ...], Meta(max_length=1000)]
     """As in BatchTrained, for the whole epoch."""
+    usage: Usage | None = None
+    """What it used of the devices; null where nothing was measured, as in a benchmark."""
 
 
 class RunFinished(Event, frozen=True):

@@ -1,6 +1,7 @@
 """The app while it trains, over a pseudo-terminal of 120x40: `python -m tests.benchmarks.interaction`.
 
-Arguments: training images (50,000), key presses on each screen (50), rounds (3).
+Arguments: training images (50,000), key presses on each screen (50), rounds (3), seconds after which a screen has its
+results (2; with fewer its first drawing is measured too).
 
 Keys: the time from a key press to the change on the screen, on each of the screens. Throughput: the time of a whole
 epoch in the app compared with the same without the app (`mnist-tui train --json`), alternating over several rounds.
@@ -37,8 +38,6 @@ KEYS = {
     "8": ("v", "v"),
 }
 """A key of each screen, and the one that takes it back. Neither computes anything."""
-SETTLED = 2.0
-"""Seconds after which a screen has its results."""
 RUN_ROWS = 3
 """More rows of the list of runs than the progress of a run changes."""
 
@@ -113,7 +112,7 @@ def _until(app: PtyApp, arrived: Callable[[bytes], bool], patience: float = 5.0)
     return time.perf_counter() - began
 
 
-def keys(cwd: Path, presses: int) -> dict[str, list[float]]:
+def keys(cwd: Path, presses: int, settled: float) -> dict[str, list[float]]:
     """Milliseconds from each key press to its effect during training, ascending, by screen."""
     delays: dict[str, list[float]] = {}
     with PtyApp(cwd=cwd, program=(PROGRAM, "pretrained:cnn")) as app:
@@ -123,7 +122,7 @@ def keys(cwd: Path, presses: int) -> dict[str, list[float]]:
         delays["1"] = _press(app, presses, "y", "y", lambda received: LOGARITHMIC in received)
         for screen, (key, back) in KEYS.items():
             app.send(screen)
-            app.read(SETTLED, emulate=False)
+            app.read(settled, emulate=False)
             least = RUN_ROWS if screen == "8" else 1
             delays[screen] = _press(app, presses, key, back, lambda received, n=least: len(_rows(received)) >= n)  # type: ignore[misc]
         app.send("1")
@@ -155,10 +154,10 @@ def _said(delays: Sequence[float]) -> str:
 def main(arguments: Sequence[str] = ()) -> None:
     """Print keys, throughput and bytes."""
     given = [int(word) for word in arguments]
-    size, presses, rounds = given + [50_000, 50, 3][len(given) :]
+    size, presses, rounds, settled = given + [50_000, 50, 3, 2][len(given) :]
     with tempfile.TemporaryDirectory() as folder:
         cwd = Path(folder)
-        delays = keys(cwd, presses)
+        delays = keys(cwd, presses, settled)
         titles = {key: title for key, title, _ in SCREENS}
         for screen, of in delays.items():
             print(f"key to screen    {_said(of)}  on {titles[screen]}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum")
+HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum", "psutil", "pynvml")
 FRONT_END = ("textual", "rich", "tui", "tyro")
 
 

@@ -40,7 +40,7 @@ CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
 
 OF_THE_MACHINE = {
     *("device", "device_name", "threads", "versions", "started", "run", "html", "markdown", "graph"),
-    *("seconds", "train_seconds", "eval_seconds", "images_per_second"),
+    *("seconds", "train_seconds", "eval_seconds", "images_per_second", "usage"),
 }
 """Fields that may differ between devices."""
 OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}

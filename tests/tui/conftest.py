@@ -81,9 +81,14 @@ def quick_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 class StillApp(MnistTui):
     """The app, with an engine that counts as loaded and does nothing."""
 
-    def __init__(self, root: Path, run: RunFolder | None = None, weights: Path | None = None) -> None:
-        super().__init__(root, run, weights)
+    def __init__(self, root: Path, run: RunFolder | None = None, **named: Any) -> None:
+        super().__init__(root, run, **named)
         self.workspace.prepare = self._warm_up  # type: ignore[method-assign]
+        self.workspace.look_at_devices = self._unwatched  # type: ignore[method-assign]
+
+    def _unwatched(self, *, shown: bool) -> None:
+        """Take no samples, since no two are the same."""
+        self.workspace.machines.shown = shown
 
     def _warm_up(self) -> None:
         if not self.workspace.engine:

@@ -19,8 +19,9 @@ from engine.runs.processes import Process
 from engine.training.requests import Train
 from tests.runs import copies, made
 from tests.tui.conftest import MakeApp, under_way
+from tests.tui.devices import minutes, sampled
 from tests.tui.driving import drawn, settled, until
-from tests.tui.frames import Frames
+from tests.tui.frames import SIZES, Frames
 from tui.app import MnistTui
 from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
@@ -194,6 +195,22 @@ async def test_a_comparison_with_a_verdict(still_app: MakeApp, request: pytest.F
         await press(pilot, "tab")
         await until(pilot, lambda: screen.comparison.event is not None)
         await frames(request, tmp_path, "runs compared").compare(pilot, lambda: settle(pilot))
+
+
+@pytest.mark.parametrize("look", ["dark", "ASCII", "no driver"])
+async def test_devices(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    if look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "8", "shift+tab")
+        with app.workspace.changing():
+            for each in [sampled()] if look == "no driver" else minutes():
+                app.workspace.machines.add(each, own=each.host == "ada")
+        sizes = SMALL_AND_LARGE if look == "ASCII" else SIZES
+        await frames(request, tmp_path, f"runs devices {look}").compare(pilot, lambda: settle(pilot), sizes)
 
 
 async def test_dialogs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:

@@ -46,6 +46,10 @@ def test_what_deletes_or_renames_says_so() -> None:
     assert {command.name for command in COMMANDS if command.effect == "writes"} == {
         "run",
         "queue",
+        "start_queue",
+        "export_second",
+    }
+    assert {command.name for command in COMMANDS if command.effect == "saves"} == {
         "export",
         "export_second",
         "screenshot",

@@ -15,6 +15,7 @@ from textual.message import Message
 from engine.runs import catalogue
 from engine.runs.finding import pretrained
 from tests.pty_app import PtyApp
+from tui.answers import Answers
 from tui.paste_driver import BURST, GATHER, LONE, LOOK, MOST, PATIENCE, PasteDriver, Pastes, pasted
 
 START, END = "\x1b[200~", "\x1b[201~"
@@ -79,7 +80,7 @@ class Driver(PasteDriver):
     """Reads the given input instead of a terminal's, and records how long it would have waited for it."""
 
     def __init__(self, *given: bytes) -> None:
-        self._debug, self.exit_event = False, Event()
+        self._debug, self.exit_event, self.answers = False, Event(), Answers()
         self.given, self.waits = list(given), list[float]()
         self.keys: list[str] = []
 

@@ -190,7 +190,7 @@ async def test_bundled_networks(still_app: MakeApp, tmp_path: Path) -> None:
         await until(pilot, lambda: screen.comparison.event is not None)
         assert screen.comparison.event is not None
         assert [group.runs for group in screen.comparison.event.groups] == [("pretrained:cnn-bn",), ("mine",)]
-        await pilot.press("tab", "end", "C")
+        await pilot.press("shift+tab", "end", "C")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.ready)
         form = app.screen.query_one(RequestForm)
         await until(pilot, lambda: form.request() == pretrained("cnn-bn").read_record().request)

@@ -149,7 +149,7 @@ async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPa
             [SMALL, large, Train(epochs=1, train_size=640, threads=1, channels=4, hidden=16, batch_norm=True)]
         )
         await until(pilot, lambda: app.workspace.history.state == "finished" and app.workspace.variant == "cnn-bn")
-        assert app.workspace.queue == []
+        assert not app.workspace.queue
         screen = await opened(pilot, 2)
         assert [run.state for run in screen.runs or ()] == ["finished", "finished"]
         assert "queue: 2 finished, 1 failed" in words(screen.list.rows)
@@ -218,10 +218,11 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         chart = comparison.query_one(Chart)
         assert "validation loss" in words(chart)
         assert "anecdote" in words(comparison.rows)
-        app.workspace.training, app.workspace.queue[:] = FakeJob(), [SMALL]  # the queue is waiting
+        app.workspace.training = FakeJob()
+        app.workspace.enqueue([SMALL])  # it waits
         screen.list.rows.key = app.workspace.queue[0]  # the list is not shown, so keys have no effect on its lines
         await pilot.press("D", "x", "C", "u", "R", "J")
-        assert (app.workspace.queue, app.screen) == ([SMALL], screen)
+        assert (list(app.workspace.queue), app.screen) == ([SMALL], screen)
         screen.list.rows.key = "plain-0"
         await pilot.press("D", "x", "C", "u", "R")
         assert len(catalogue.summaries(root)) == 4
@@ -241,7 +242,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
         assert screen.figure() is not None
         await pilot.press("N", "D", "R", "C")  # keys of the list, which is not shown
         assert app.screen is screen
-        assert len(list(root.iterdir())) == 4
+        assert len(catalogue.summaries(root)) == 4
         await pilot.press("escape", "escape")
         assert screen.front != "compare"
         assert not screen.marked
@@ -320,16 +321,17 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         under_way(app)
-        app.workspace.queue[:] = [SMALL, replace(SMALL), replace(SMALL)]  # equal but distinct
+        app.workspace.enqueue([SMALL, replace(SMALL), replace(SMALL)])  # equal but distinct
         screen = await opened(pilot, 1)
         await pilot.press("down")
         assert screen.list.rows.cursor == 1
-        taken = app.workspace.queue.pop(0)  # before the next redraw
+        app.workspace.queue.remove(0)  # before the next redraw
         await pilot.press("D")
         assert len(app.workspace.queue) == 1
         assert screen.list.rows.cursor == 0
         assert screen.list.here is app.workspace.queue[0]
-        app.workspace.training = FakeJob(app.workspace.queue.pop())
+        app.workspace.training = FakeJob(app.workspace.queue[0])
+        app.workspace.queue.remove(0)
         show(app, app.workspace.opened)
         await pilot.press("D")
         assert screen.list.here is None
@@ -337,7 +339,6 @@ async def test_a_queued_experiment_whose_turn_comes(still_app: MakeApp, tmp_path
         app.workspace.history.name = folder.name  # it has started
         screen.update()
         assert here(screen) == folder.name
-        assert taken == SMALL
 
 
 async def test_going_on_where_another_machine_may_be_at_it(app: MnistTui, tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_a_sweep_goes_on_past_what_failed_and_ends_with_a_table(call: Call) -> N
 
 
 @pytest.mark.usefixtures("troubles")
+def test_failures_and_the_end_are_told(call: Call, tmp_path: Path) -> None:
+    command = f"cat >> {tmp_path}/told"
+    assert call(*SMALL, "--channels", "3", "--notify", command)[0] == 1
+    assert call(*SMALL, "--sweep", "channels=3,4", "--notify", command)[0] == 1
+    told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert (told[0]["type"], told[0]["outcome"]) == ("RunFailed", "diverged")
+    assert [(each["type"], each["outcome"]) for each in told[1:]] == [
+        ("RunFailed", "diverged"),
+        ("SweepFinished", "failed"),
+    ]
+
+
+@pytest.mark.usefixtures("troubles")
 def test_in_json_standard_output_is_events_alone(call: Call) -> None:
     code, out, err = call(*SMALL, "--batch-size", "640", "--sweep", "channels=1024,4", "--json")
     assert code == 1

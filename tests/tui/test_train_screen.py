@@ -548,14 +548,14 @@ async def test_a_run_of_this_app_is_stopped_by_another_process(app: MnistTui, mo
     monkeypatch.setattr(processes, "LOOK", 0.001)
     async with app.run_test(size=(120, 40)) as pilot:
         app.workspace.train(replace(SMALL, epochs=100_000))
-        app.workspace.queue[:] = [SMALL]
+        app.workspace.enqueue([SMALL])
         await until(pilot, lambda: bool(app.workspace.history.epochs))
         assert isinstance(app.workspace.opened, RunFolder)
         ask_to_stop(run := app.workspace.opened)
         await until(pilot, lambda: app.workspace.training is None)
         assert run.history().state == "stopped"
         assert app.is_running
-        assert app.workspace.queue == []
+        assert not app.workspace.queue
         assert app.workspace.history.state == "finished"  # the next one in the queue has run
     assert app.workspace.lab.close()
 

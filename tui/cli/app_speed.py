@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import statistics
 import tempfile
@@ -15,6 +16,7 @@ from engine.request import parameters
 from engine.training.requests import Train
 from tui.cli.program import command
 from tui.cli.pseudo_terminal import PseudoTerminal
+from tui.settings.file import VARIABLE
 
 LOGARITHMIC = b" log"
 """What arrives when the loss axis becomes logarithmic."""
@@ -58,6 +60,8 @@ def measure_app(request: Bench, visits: Visits) -> Generator[float, None, list[M
     steps = visits.launches + 1 + visits.presses + visits.windows
     frames: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
+        # Nobody's own settings: a screen that is remembered, or a theme, would be measured with the app.
+        environment |= dict.fromkeys(("XDG_CONFIG_HOME", "XDG_STATE_HOME"), folder) | {VARIABLE: os.devnull}
         for number in range(visits.launches + 1):
             frames.append(_first_frame(Path(folder), environment))
             yield (number + 1) / steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from engine.request import Request, RequestError, parameters
+from tui.cli.given import runs_folder
 
 R = TypeVar("R", bound=Request)
-O = TypeVar("O", bound="Output")  # noqa: E741
+O = TypeVar("O", bound="Place")  # noqa: E741
 
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
@@ -26,13 +28,21 @@ _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metav
 
 
 @dataclass(frozen=True)
-class Output:
+class Place:
+    """Where the runs are."""
+
+    runs: Path = dataclasses.field(default_factory=runs_folder)
+    """Folder that holds the run folders."""
+    settings: File = None
+    """Settings to use instead of yours; also the variable MNIST_TUI_SETTINGS."""
+
+
+@dataclass(frozen=True)
+class Output(Place):
     """Where results are written."""
 
     json: bool = False
     """Print one JSON event per line, and nothing else, on standard output."""
-    runs: Path = Path("runs")
-    """Folder that holds the run folders."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,15 @@ class FigureOutput(Output):
 
 
 @dataclass(frozen=True)
-class TrainOutput(FigureOutput):
+class RunOutput(FigureOutput):
+    """Where results are written."""
+
+    notify: Annotated[str | None, tyro.conf.arg(metavar="COMMAND")] = None
+    """Shell command to run when a run has finished or failed, with the event as JSON on standard input."""
+
+
+@dataclass(frozen=True)
+class TrainOutput(RunOutput):
     """Where results are written."""
 
     detach: bool = False
@@ -87,21 +105,35 @@ def parse(
     Without `defaults`, these are the request's own. Raises RequestError with a one-line message if they are invalid.
     `--help` prints the help and raises SystemExit(0).
     """
-    registry = ConstructorRegistry()
-    registry.struct_rule(partial(_rule, defaults))
-    both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
-    both.__doc__ = request.__doc__
     errors = io.StringIO()
     try:
         with redirect_stderr(errors):
             parsed: Any = tyro.cli(
-                both, prog=program, args=list(arguments), registry=registry, config=(tyro.conf.OmitArgPrefixes,)
+                together(request, output),
+                prog=program,
+                args=list(arguments),
+                registry=registry(defaults),
+                config=(tyro.conf.OmitArgPrefixes,),
             )
     except SystemExit as end:
         if end.code:
             raise RequestError(f"{one_line(errors.getvalue())}: see {program} --help") from None
         raise
     return request(**parsed.experiment), parsed.output
+
+
+def together(request: type[Request], output: type[Place]) -> Any:
+    """The fields of a request and the options of its output, for tyro."""
+    both = make_dataclass("Arguments", [("experiment", request), ("output", output)])
+    both.__doc__ = request.__doc__
+    return both
+
+
+def registry(defaults: Request | None = None) -> ConstructorRegistry:
+    """What tyro needs to know about requests."""
+    found = ConstructorRegistry()
+    found.struct_rule(partial(_rule, defaults))
+    return found
 
 
 def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSpec | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,15 +25,23 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request, RequestError
-from engine.runs.requests import CompareRuns, Export, Import, ListRuns, Resume
+from engine.runs.requests import CompareRuns, EditQueue, Export, Import, ListRuns, Resume
 from engine.training.requests import Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
+from tui.cli.given import runs_folder, settings_option, warn
 from tui.cli.hidden import hidden
+from tui.cli.serve import Serve
+from tui.settings.file import Loaded, load
+from tui.settings.state import copied, recall, remember
+
+if TYPE_CHECKING:
+    from tui.cli.arguments import Place
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -46,9 +56,11 @@ commands:
 {commands}
 
 options:
-  --runs FOLDER  folder that holds the run folders (default: runs)
-  --version      print the version and exit
-  -h, --help     print this help, or the help of a command
+  --runs FOLDER     folder that holds the run folders (default: runs)
+  --notify COMMAND  shell command to run when a run has finished or failed
+  --settings FILE   settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
+  --version         print the version and exit
+  -h, --help        print this help, or the help of a command
 
 exit codes: 0 done, 1 the work failed, 2 invalid input, 130 interrupted
 """
@@ -65,6 +77,7 @@ COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "resume a run that was stopped or whose process died"),
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
+    "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
     "report": CliCommand(Report, "redo the whole notebook on one or two networks, as Markdown and HTML"),
     "import": CliCommand(Import, "import a weights file, such as the notebook's .pth, as a run"),
@@ -86,15 +99,26 @@ COMMANDS = {
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "serve": CliCommand(Serve, "open the app in a browser, for one or many visitors"),
     "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }
+
+
+LAST_CALL = 2.0
+"""Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
+PROGRAM_COMMANDS = {
+    "settings": "print the settings and where they are, or change them",
+    "completions": "print a script that completes commands and options in bash, zsh or fish",
+}
+"""Commands that are no requests, each in a module of its own name beside this one."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry point of `mnist-tui`; exits the process."""
     _open_standard_streams()
     try:
-        code = run([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)])
+        with settings_option([_at_home(word) for word in (sys.argv[1:] if argv is None else argv)]) as words:
+            code = run(words)
     except RequestError as error:
         print(f"mnist-tui: {shown_lines(str(error))}", file=sys.stderr)
         code = BAD_INPUT
@@ -105,8 +129,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("mnist-tui: interrupted", file=sys.stderr)
         code = INTERRUPTED
     except Exception as error:
-        if words := not_loaded(error):
-            print(f"mnist-tui: {shown_lines(words)}", file=sys.stderr)
+        if reason := not_loaded(error):
+            print(f"mnist-tui: {shown_lines(reason)}", file=sys.stderr)
         elif isinstance(error, OSError):
             if not isinstance(error, BrokenPipeError):  # the reader closed the pipe on purpose
                 print(f"mnist-tui: {shown(str(error.filename or 'output'))}: {error.strerror}", file=sys.stderr)
@@ -140,14 +164,20 @@ def _at_home(word: str) -> str:
 def run(argv: list[str]) -> int:
     """Run a command line and return the exit code; raises RequestError for invalid input."""
     word = " ".join(argv[:2]) if argv[:1] == ["attack"] else argv[0] if argv else ""
+    if word in PROGRAM_COMMANDS:
+        code: int = getattr(importlib.import_module(f"tui.cli.{word}"), word)(argv[1:])
+        return code
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
-        lines = (f"  {name:<16} {command.help}" for name, command in COMMANDS.items())
+        helps = {name: command.help for name, command in COMMANDS.items()} | PROGRAM_COMMANDS
+        lines = (f"  {name:<16} {told}" for name, told in helps.items())
         print(USAGE.format(commands="\n".join(lines)), end="")
         return DONE
     if word == "--version":
         from importlib.metadata import version
+        from platform import python_version
 
-        print(f"mnist-tui {version('mnist-tui')}")
+        libraries = ", ".join(f"{name} {version(name)}" for name in ("torch", "textual"))
+        print(f"mnist-tui {version('mnist-tui')} (Python {python_version()}, {libraries})")
         return DONE
     if word in COMMANDS:
         return _command(word, argv[len(word.split()) :])
@@ -157,9 +187,24 @@ def run(argv: list[str]) -> int:
     return _open(argv)
 
 
-def _command(word: str, arguments: list[str]) -> int:
-    from tui.cli.arguments import ArrayOutput, FigureOutput, Output, parse
+def output_of(request: type[Request]) -> type[Place]:
+    """The options of a command beside those of its request."""
+    from tui.cli import arguments as found
 
+    kinds: dict[type[Request], type[Place]] = {
+        **dict.fromkeys((ListRuns, EditQueue, Import, Export, Report), found.Output),
+        **dict.fromkeys((CompareRuns, Bench), found.FigureOutput),
+        Serve: found.Place,
+        Train: found.TrainOutput,
+        Resume: found.RunOutput,
+    }
+    return kinds.get(request, found.ArrayOutput)
+
+
+def _command(word: str, arguments: list[str]) -> int:
+    from tui.cli.arguments import Output, RunOutput, parse
+
+    warn()
     wanted = COMMANDS[word].request
     if wanted is Train:
         from tui.cli.train import train
@@ -169,35 +214,48 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.bench import bench
 
         return bench(arguments)
-    plain: dict[type[Request], type[Output]] = dict.fromkeys((ListRuns, Import, Export, Report), Output)
-    outputs = plain | {Resume: FigureOutput, CompareRuns: FigureOutput}
-    request, output = parse(wanted, outputs.get(wanted, ArrayOutput), f"mnist-tui {word}", arguments)
+    if wanted is Serve:
+        from tui.cli.serve import serve
+
+        return serve(arguments)
+    request, output = parse(wanted, output_of(wanted), f"mnist-tui {word}", arguments)
+    assert isinstance(output, Output)
     from tui.cli.runner import report
 
+    if isinstance(output, RunOutput):
+        from tui.cli.ringing import ring_for, ringing
+
+        events: list[Event] = []
+        with ringing(output.notify) as ringer:
+            code = report(request, output, events)
+            ring_for(ringer, events)
+        return code
     return report(request, output)
 
 
 def _open(arguments: list[str]) -> int:
     """Open the app on the run or file that the arguments name."""
-    root, words = Path("runs"), []
+    loaded, words = load(), []
+    root = runs_folder(loaded)
     rest = iter(arguments)
+    notify: str | None = None
     for word in rest:
         name, equals, value = word.partition("=")
-        if name == "--runs":
+        if name in ("--runs", "--notify"):
             given = value if equals else next(rest, None)
-            if not given:
-                raise RequestError("--runs needs a folder")
-            root = Path(given)
+            if given is None or (name == "--runs" and not given):
+                raise RequestError(f"{name} needs a {'folder' if name == '--runs' else 'command'}")
+            root, notify = (Path(given), notify) if name == "--runs" else (root, given)
         elif word.startswith("-"):
             raise RequestError(f"unknown option {word}: see mnist-tui --help")
         else:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None)
+    return _run_app(root, words[0] if words else None, loaded, notify)
 
 
-def _run_app(root: Path, what: str | None) -> int:
+def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -> int:
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -217,8 +275,12 @@ def _run_app(root: Path, what: str | None) -> int:
         from tui.app import MnistTui
 
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
-        app = MnistTui(root, run, file)
+        state = recall(loaded)
+        before = copied(state)
+        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
         code = app.run()
+        app.ringer.finish(LAST_CALL)
+        remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()
     code = (app.return_code or 0) if code is None else code

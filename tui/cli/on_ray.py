@@ -27,10 +27,13 @@ from engine.request import DeviceFailed, RequestError
 from engine.training.events import EpochFinished, RunCancelled, RunFailed, RunFinished
 from engine.training.requests import Train
 from engine.words import percent, readable, shown
+from tui.alerts.alert import of_sweep
+from tui.alerts.ringer import Ringer
 from tui.cli import saving
 from tui.cli.arguments import TrainOutput
 from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED
+from tui.cli.ringing import failed
 from tui.cli.runner import Interrupt
 from tui.cli.tables.runs import chosen_words, failures, sweep, trials
 from tui.drawing.terminal import colour_system
@@ -45,17 +48,19 @@ class _Printer(Protocol):
     def print(self, event: Event) -> None: ...
 
 
-def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput) -> int:
+def train_on_ray(runs: Sequence[tuple[str, Train]], output: TrainOutput, ringer: Ringer) -> int:
     """Train `runs`, each with the words that set it apart, on Ray; returns the exit code.
+
+    `ringer` rings for each run that fails, and at the end.
 
     Raises RequestError where Ray can't be used, or no run can start, all for one reason.
     """
     requests = tuple(each for _, each in runs)
     request = TrainOnRay(runs=requests, address=output.address, parallel=output.parallel, shared=output.shared)
-    return _report(request, requests[0], [words for words, _ in runs], output)
+    return _report(request, requests[0], [words for words, _ in runs], output, ringer)
 
 
-def search_on_ray(experiment: Train, output: TrainOutput) -> int:
+def search_on_ray(experiment: Train, output: TrainOutput, ringer: Ringer) -> int:
     """Search for values of fields of `experiment` on Ray, and train the choice; returns the exit code.
 
     Raises RequestError where the search is invalid, or as `train_on_ray`.
@@ -72,10 +77,12 @@ def search_on_ray(experiment: Train, output: TrainOutput) -> int:
         shared=output.shared,
     )
     words = [f"seed {experiment.seed + 1 + number}" for number in range(output.seeds)]
-    return _report(request, experiment, words, output)
+    return _report(request, experiment, words, output, ringer)
 
 
-def _report(request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str], output: TrainOutput) -> int:
+def _report(
+    request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str], output: TrainOutput, ringer: Ringer
+) -> int:
     """Carry out `request`, print its events and save the figure of its only run, whose request is `first`."""
     saving.check(output)
     interrupt = Interrupt()
@@ -87,6 +94,8 @@ def _report(request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str
         work = perform(request, output.runs)
         for event in work:
             printer.print(event)
+            if isinstance(event, RunTold | RunRefused) and (reason := _reason(event)):
+                ringer.ring(failed(words[event.number], event.run, reason))
             match event:
                 case RunTold():
                     told.append(event.event)
@@ -98,6 +107,7 @@ def _report(request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str
                 for last in end(work):
                     printer.print(last)
                 return interrupt.code
+    ringer.ring(of_sweep(len(words), len(ended.failed) if ended else len(words)))
     if len(refused) == len(words) and len({each.reason for each in refused}) == 1:
         raise (RequestError if refused[0].bad_request else DeviceFailed)(refused[0].reason)
     if ended is None or ended.failed:
@@ -109,6 +119,12 @@ def _report(request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str
         print(f"mnist-tui: {shown(str(error))}", file=sys.stderr)
         return FAILED
     return DONE
+
+
+def _reason(event: RunTold | RunRefused) -> str:
+    """Why a run failed, in one line; empty for other events."""
+    told = event.event if isinstance(event, RunTold) else event
+    return told.reason if isinstance(told, RunFailed | RunRefused) else ""
 
 
 class _Lines:
@@ -270,7 +286,7 @@ class _People:
         own = sum(run.seconds for run in event.runs)
         self._console.print("", *sweep(self._words, event), sep="\n")
         self._say(f"\n{duration(event.seconds)}; the runs' own times add up to {duration(own)}")
-        failed = [(self._words[run.number], run.run, run.reason) for run in event.failed if run.outcome != "stopped"]
-        if failed:
+        bad = [(self._words[run.number], run.run, run.reason) for run in event.failed if run.outcome != "stopped"]
+        if bad:
             errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
-            errors.print("", f"{len(failed)} of {len(event.runs)} runs failed:", failures(failed), sep="\n")
+            errors.print("", f"{len(bad)} of {len(event.runs)} runs failed:", failures(bad), sep="\n")

@@ -11,6 +11,10 @@ _OURS = Path(__file__).parents[2]
 
 def command(*arguments: str) -> list[str]:
     """The command line that runs `mnist-tui ARGUMENTS` by this interpreter and from this folder."""
+    return python("from tui.cli.main import main; main()", *arguments)
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """The command line that runs a piece of this program's code by this interpreter and from this folder."""
     # -P: the working directory may contain an unrelated engine.py or random.py.
-    code = f"import sys; sys.path.append({str(_OURS)!r}); from tui.cli.main import main; main()"
-    return [sys.executable, "-P", "-c", code, *arguments]
+    return [sys.executable, "-P", "-c", f"import sys; sys.path.append({str(_OURS)!r}); {code}", *arguments]

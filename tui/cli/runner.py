@@ -20,7 +20,7 @@ from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
 from engine.operations import end, perform
 from engine.report.events import ReportWritten
 from engine.request import Request
-from engine.runs.events import Exported, RunsCompared, RunsListed
+from engine.runs.events import Exported, QueueListed, RunsCompared, RunsListed
 from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
@@ -228,7 +228,7 @@ class _People:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
             case RobustnessPointMeasured():
                 pass  # one table shows them all in the end
-            case RunsListed() | RunsCompared() | BenchFinished():
+            case RunsListed() | QueueListed() | RunsCompared() | BenchFinished():
                 from tui.cli.tables.results import results
 
                 self.console.print(results(event))

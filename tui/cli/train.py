@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ from engine.training.events import RunCancelled, RunFailed, RunStarted
 from engine.training.recipes import NAMES, with_recipe
 from engine.training.requests import Train
 from engine.words import shown
+from tui.alerts.alert import of_sweep
+from tui.alerts.ringer import Ringer
 from tui.cli.arguments import Output, TrainOutput, parse
 from tui.cli.detach import Detached
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
+from tui.cli.ringing import failed, ring_for, ringing
 from tui.cli.runner import report
 from tui.drawing.words import worded
 
@@ -41,7 +44,28 @@ def train(arguments: Sequence[str]) -> int:
     request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
     axes |= dict(map(parse_axis, output.sweep))
     requests = expand(request, output.seeds, axes, given)
-    if len(requests) > 1 and output.png:
+    _check(output, len(requests), axes)
+    if output.detach:
+        return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
+    runs = [(_told(each, axes), each) for each in requests]
+    with ringing(output.notify) as ringer:
+        if output.on == "ray":
+            from tui.cli.on_ray import search_on_ray, train_on_ray
+
+            if output.search != "none":
+                return search_on_ray(request, output, ringer)
+            return train_on_ray(runs, output, ringer)
+        if len(requests) > 1:
+            return _sweep(runs, output, ringer)
+        events: list[Event] = []
+        code = report(requests[0], output, events)
+        ring_for(ringer, events)
+        return code
+
+
+def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
+    """Raise RequestError where options exclude each other; `axes` are the fields that the `runs` runs differ in."""
+    if runs > 1 and output.png:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.on == "here" and (output.address or output.parallel or output.shared):
         raise RequestError("--address, --parallel and --shared are for Ray: add --on ray")
@@ -54,18 +78,8 @@ def train(arguments: Sequence[str]) -> int:
             raise RequestError("a search and a sweep over values exclude each other: drop --sweep or --search")
         if not output.search_space:
             raise RequestError("name the fields to search, for example --search-space learning-rate=1e-4..1e-2")
-    if output.detach:
-        if output.png:
-            raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
-        return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
-    runs = [(_told(each, axes), each) for each in requests]
-    if output.on == "ray":
-        from tui.cli.on_ray import search_on_ray, train_on_ray
-
-        return train_on_ray(runs, output) if output.search == "none" else search_on_ray(request, output)
-    if len(requests) == 1:
-        return report(requests[0], output)
-    return _sweep(runs, output)
+    if output.detach and output.png:
+        raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:
@@ -78,13 +92,18 @@ def _given(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
-    """Train each run, even if earlier ones fail, and list the failures at the end.
+def _sweep(runs: Sequence[tuple[str, Train]], output: Output, ringer: Ringer) -> int:
+    """Train each run, even if earlier ones fail, and list the failures at the end; rings for each of them, and then.
 
     Output is that of one run after the other, also on a GPU that trains several at once.
     """
     together = perform_all([request for _, request in runs], output.runs)
     failures: list[tuple[str, str, str]] = []
+
+    def note(words: str, run: str, reason: str) -> None:
+        failures.append((words, run, reason))
+        ringer.ring(failed(words, run, reason))
+
     refused: list[Exception] = []
     code = DONE
     for number, ((words, request), work) in enumerate(zip(runs, together, strict=True), 1):
@@ -100,18 +119,18 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         except (RequestError, DeviceFailed) as error:
             print(f"mnist-tui: {of}: {shown(str(error))}", file=sys.stderr, flush=True)
             refused.append(error)
-            failures.append((words, _folder(events), str(error)))
+            note(words, _folder(events), str(error))
             continue
         except BrokenPipeError:  # nobody reads the output, so all other runs would fail too
             raise
         except Exception as error:
             traceback.print_exc()
-            failures.append((words, _folder(events), f"{type(error).__name__}: {error}".splitlines()[0]))
+            note(words, _folder(events), f"{type(error).__name__}: {error}".splitlines()[0])
             continue
         if code == FAILED:
             last = next((event for event in events if isinstance(event, RunFailed | RunCancelled)), None)
             stopped = "stopped by another process" if last else "its result could not be written"
-            failures.append((words, _folder(events), last.reason if isinstance(last, RunFailed) else stopped))
+            note(words, _folder(events), last.reason if isinstance(last, RunFailed) else stopped)
         elif code:
             break
     for index, work in together.stop():  # others that had begun
@@ -120,15 +139,23 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output) -> int:
         report(runs[index][1], output, None, _under_way(work))
     if len(refused) == len(runs) and len(set(map(str, refused))) == 1:
         raise refused[0]  # no run could start, all for the same reason
+    _print(failures, len(runs))
+    if code in (DONE, FAILED):
+        ringer.ring(of_sweep(len(runs), len(failures)))
+        code = FAILED if failures else DONE
+    return code
+
+
+def _print(failures: Sequence[tuple[str, str, str]], runs: int) -> None:
+    """List the failures of a sweep of so many runs on standard error."""
     if failures:
         from rich.console import Console
 
         from tui.cli.tables.runs import failures as failures_table
 
         Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160).print(
-            "", f"{len(failures)} of {len(runs)} runs failed:", failures_table(failures), sep="\n"
+            "", f"{len(failures)} of {runs} runs failed:", failures_table(failures), sep="\n"
         )
-    return code if code not in (DONE, FAILED) else FAILED if failures else DONE
 
 
 def _under_way(work: Generator[Event, None, None]) -> Callable[..., Generator[Event, None, None]]:

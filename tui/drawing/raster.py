@@ -7,9 +7,12 @@ higher than the other; `╌─═≡` are negative. In ASCII, `':+#` and `.-=E`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 from rich.color import Color
@@ -20,11 +23,13 @@ from engine.figures.requests import ColourMapName
 from tui.drawing.cells import Cell
 from tui.drawing.terminal import UNICODE, glyphs
 
-Mode = Literal["24-bit", "256 colours", "glyphs"]
+Mode = Literal["24-bit", "256 colours", "glyphs", "pixels"]
 Levels: TypeAlias = np.ndarray[Any, np.dtype[np.int16]]
 """One value per pixel: a step of a palette (0 or more), BLANK, or OUTLINE."""
 
 MODES: tuple[Mode, ...] = get_args(Mode)
+TEXT_MODES = MODES[:3]
+"""The modes of a terminal that shows text only."""
 COLOUR_MAPS: tuple[ColourMapName, ...] = get_args(ColourMapName)
 BLANK, OUTLINE = -1, -2
 """No pixel, and a pixel of the frame around the selection."""
@@ -59,18 +64,20 @@ _BLACK, _WHITE = Color.from_rgb(0, 0, 0), Color.from_rgb(255, 255, 255)
 
 STEPS = {"gray": 64, "viridis": 64, "diverging": 65}
 """Number of steps of the 24-bit maps. Small enough to cache the cells of all pairs; odd if zero needs its own step."""
+FINE_STEPS = {"gray": 240, "viridis": 240, "diverging": 241}
+"""The same for real pixels, of which an image has at most 256 colours."""
 
 
 def modes_of(console: Console, *, no_color: bool) -> tuple[Mode, ...]:
-    """The modes to choose from, starting with the best that the terminal is known to support.
+    """The modes of text to choose from, starting with the best that the terminal is known to support.
 
     Better modes come last, since a terminal may support more than it reports. Only glyphs if colour is off, or if the
     terminal cannot show half blocks.
     """
     if no_color or glyphs() is not UNICODE or console.color_system is None:
-        return MODES[2:]
+        return TEXT_MODES[2:]
     best = {"truecolor": 0, "256": 1}.get(console.color_system, 2)
-    return MODES[best:] + MODES[:best]
+    return TEXT_MODES[best:] + TEXT_MODES[:best]
 
 
 def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:
@@ -80,7 +87,7 @@ def colours_of(name: ColourMapName, mode: Mode) -> list[tuple[int, int, int]]:
     if mode == "256 colours":
         return [_xterm(number) for number in _CUBE[name]]
     anchors = np.array([[int(text[i : i + 2], 16) for i in (0, 2, 4)] for text in _ANCHORS[name].split()])
-    at, marks = np.linspace(0, 1, STEPS[name]), np.linspace(0, 1, len(anchors))
+    at, marks = np.linspace(0, 1, (FINE_STEPS if mode == "pixels" else STEPS)[name]), np.linspace(0, 1, len(anchors))
     channels = [np.interp(at, marks, anchors[:, channel]).round().astype(int).tolist() for channel in range(3)]
     return list(zip(*channels, strict=True))
 
@@ -243,8 +250,36 @@ def halve(values: np.ndarray) -> np.ndarray:
     return halved
 
 
-def paint(levels: Levels, colours: Palette) -> list[list[Cell]]:
-    """Levels (H, W) as ceil(H / 2) rows of W cells."""
+class Painter(Protocol):
+    """Makes the cells of a picture of real pixels; None where it cannot."""
+
+    def __call__(self, levels: Levels, colours: Palette, finer: int) -> list[list[Cell]] | None:
+        """The cells of a picture, of which `finer` levels fit along half the height of a cell."""
+
+
+_painter: ContextVar[Painter | None] = ContextVar("painter", default=None)
+
+
+@contextmanager
+def painting_by(painter: Painter) -> Iterator[None]:
+    """Within the context, pictures of palettes for real pixels are made by `painter`."""
+    token = _painter.set(painter)
+    try:
+        yield
+    finally:
+        _painter.reset(token)
+
+
+def paint(levels: Levels, colours: Palette, finer: int = 1) -> list[list[Cell]]:
+    """Levels (H, W) as ceil(H / 2) rows of W cells.
+
+    Real pixels may be `finer`: as many levels along half the height of a cell. Where there are none after all, the
+    picture is as large, of one in `finer` levels.
+    """
+    painter = _painter.get()
+    if colours.mode == "pixels" and painter and (rows := painter(levels, colours, finer)) is not None:
+        return rows
+    levels = levels[::finer, ::finer]
     height, width = levels.shape
     if height % 2:
         levels = np.concatenate((levels, np.full((1, width), BLANK, np.int16)))

@@ -20,6 +20,7 @@ from textual._context import visible_screen_stack
 
 from engine.paths import reserve, write_whole
 from tui.drawing.shapes import DOT, Shape, shape_of
+from tui.drawing.theme import solid
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,7 +85,7 @@ def screenshot(app: App[Any]) -> Screenshot:
     """What `app` shows now, dialogs and notifications included."""
     visible_screen_stack.set(app._background_screens)
     strips = app.screen._compositor.render_strips()
-    ink, paper = (_rgb(Color.parse(app.theme_variables[name])) for name in ("foreground", "background"))
+    ink, paper = (_rgb(Color.parse(solid(app, name))) for name in ("foreground", "background"))
     pieces = []
     for y, strip in enumerate(strips):
         x = 0

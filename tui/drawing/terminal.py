@@ -12,6 +12,11 @@ import msgspec
 
 ColourSystem = Literal["auto", "256", "truecolor"]
 
+PictureName = Literal["auto", "24-bit", "256", "none", "pixels"]
+"""How pictures are drawn, as the settings name it: the best that the terminal reports, or always one of the modes."""
+MODES_BY_NAME: dict[str, str] = {"24-bit": "24-bit", "256": "256 colours", "none": "glyphs", "pixels": "pixels"}
+"""The picture modes by these names."""
+
 TRUECOLOR = {"alacritty", "contour", "direct", "foot", "ghostty", "iterm2", "kitty", "rio", "wezterm"}
 """Words in the `TERM` of terminals with 24-bit colour. SSH forwards `TERM`, but not `COLORTERM`."""
 
@@ -67,18 +72,20 @@ class Glyphs(msgspec.Struct, frozen=True):
     ascending: str
     descending: str
     """At the head of the column that lines are sorted by."""
+    degrees: str
+    """The unit of temperatures."""
 
 
-PICTURES = "▀▄█░▒▓≡═─╌╬⣿"
+PICTURES = "▀▄█░▒▓≡═─╌╬⣿▁▂▃▅▆▇"
 """Characters of pictures and of curves."""
 
 UNICODE = Glyphs(
     *("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "⠒", "⠶", "→", "·", "±"),
-    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼"),
+    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼", "°C"),
 )
 ASCII = Glyphs(
     *("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", "*", "o", ">", ".", "+-"),
-    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v"),
+    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v", "C"),
 )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.style import Style
 from textual.theme import Theme
+
+from engine.words import shortened
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -76,7 +79,20 @@ SERIES = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve
 """The colours of curves that have no role, in order: in figures, these are the same colours of Okabe and Ito."""
 
 
+def no_theme(name: str, known: Iterable[str]) -> str:
+    """What to say of a theme that does not exist."""
+    return f"there is no theme {shortened(name)!r}: choose one of {', '.join(sorted(known))}"
+
+
 def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = False) -> Style:
     """The style for `name`, a colour or variable of the current theme; unknown names have the foreground colour."""
     colour = app.theme_variables.get(name) or app.theme_variables["foreground"]
+    colour = colour.removeprefix("ansi_")  # what Textual calls the terminal's own colours, of which two themes are made
     return Style(color=colour, bold=bold or None, reverse=reverse or None)
+
+
+def solid(app: App[object], name: str) -> str:
+    """The colour `name` of the current theme, also where it is the terminal's own: then that of our own theme."""
+    colour = app.theme_variables[name]
+    ours = DARK if app.current_theme.dark else LIGHT
+    return str(getattr(ours, name)) if colour.startswith("ansi_") else colour

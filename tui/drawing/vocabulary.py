@@ -12,18 +12,20 @@ BASELINES = {"zero": "0", "mean": "its mean", "one": "1"}
 """What a patch is filled with, by the name of the baseline; other names, and grays, as they are."""
 NORMS = {"linf": "L-inf", "l2": "L2"}
 """The norms as people write them."""
+UNITS = {"seconds per epoch": (2, " s"), "joules per epoch": (1, " J"), "peak memory": (0, " MB")}
+"""Decimals and unit of measures that are neither shares nor losses."""
 NO_NUMBERS = "the network outputs no finite numbers: its weights are damaged"
 
 
 def with_spread(measure: str, value: Spread) -> str:
     """A mean and, for several runs, the standard deviation, in the unit of `measure`."""
     factor, digits, unit = (100.0, 2, " %") if "accuracy" in measure else (1.0, 4, "")
-    if measure == "seconds per epoch":
-        digits, unit = 2, " s"
-    mean = f"{factor * value.mean:.{digits}f}"
+    if measure in UNITS:
+        digits, unit = UNITS[measure]
+    mean = f"{factor * value.mean:,.{digits}f}"
     if math.isnan(value.deviation):
         return f"{mean}{unit}"
-    return f"{mean} {glyphs().spread} {factor * value.deviation:.{digits}f}{unit}"
+    return f"{mean} {glyphs().spread} {factor * value.deviation:,.{digits}f}{unit}"
 
 
 def patch_words(size: int, baseline: str, stride: int) -> str:

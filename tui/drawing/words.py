@@ -21,6 +21,22 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
+def joules(energy: float) -> str:
+    """An energy as text: `0.42 J`, `12.3 J`, `1,234 J`, `5.67 MJ`."""
+    for unit, name in ((1e9, "GJ"), (1e6, "MJ"), (1e5, "kJ")):
+        if energy >= unit:
+            return f"{energy / (1e3 if name == 'kJ' else unit):,.4g} {name}"
+    return f"{energy:,.0f} J" if energy >= 100 else f"{energy:.3g} J"
+
+
+def megabytes(memory: float) -> str:
+    """A size in MB as text: `690 MB`, `12.3 GB`, `1.2 TB`."""
+    for unit, name in ((1 << 20, "TB"), (1 << 10, "GB")):
+        if memory >= 10 * unit or (memory >= unit and name == "TB"):
+            return f"{memory / unit:,.{0 if memory >= 100 * unit else 1}f} {name}"
+    return f"{memory:,.0f} MB"
+
+
 def counted(count: int, what: str) -> str:
     """A number of things: `1 step`, `2,000 steps`."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar, get_args
 
 from rich.table import Table
@@ -10,13 +10,14 @@ from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.data.requests import SplitName
 from engine.words import shown
 from tui.drawing.theme import ink
-from tui.keys import MOVES, PAGES, commands, grouped
+from tui.keys import MOVES, PAGES, Command, grouped
 
 Answer = TypeVar("Answer")
 
@@ -40,12 +41,11 @@ class HelpScreen(Dialog[None]):
         ("pagedown", "scroll(10)", "far down"),
     ]
 
-    def __init__(self, mode: str, page: str = "") -> None:
-        """The keys of the screen `mode`, those of its `page` in front first."""
+    def __init__(self, mode: str, page: str, found: Sequence[Command]) -> None:
+        """The keys of the screen `mode`, whose commands are `found`; those of its `page` in front first."""
         super().__init__()
         self.heading, self.moves, self.pages = mode.title(), MOVES.get(mode, ()), PAGES.get(mode, ())
-        found = commands(mode)
-        self.here = [each for each in found if not each.pages or page in each.pages]
+        self.here = [each for each in found if each.on_page(page)]
         self.elsewhere = [each for each in found if each not in self.here]
 
     def compose(self) -> ComposeResult:
@@ -108,19 +108,24 @@ class QuitScreen(Dialog[bool]):
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int, on_ray: bool = False) -> None:
-        """`waiting` is the number of experiments in the queue, `on_ray` whether a sweep on Ray is under way."""
+    def __init__(self, waiting: int, resumes: str, *, lost: bool = False, on_ray: bool = False) -> None:
+        """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends.
+
+        `resumes` is the key that resumes a run, and `on_ray` whether a sweep on Ray is under way.
+        """
         super().__init__()
-        self.waiting, self.on_ray = waiting, on_ray
+        self.waiting, self.resumes, self.lost, self.on_ray = waiting, resumes, lost, on_ray
 
     def compose(self) -> ComposeResult:
-        lost = f" The queue of {self.waiting} is lost." if self.waiting else ""
+        fate = "is lost" if self.lost else "stays for the next time"
+        queue = f" The queue of {self.waiting} {fate}." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
-            said = "A run is under way. Quitting stops it; press R to resume it next time."
+            key = escape(self.resumes)
+            said = f"A run is under way. Quitting stops it; press {key} to resume it next time."
             if self.on_ray:
-                said = "Runs on Ray are under way. Quitting stops them; R on screen 8 resumes them."
-            yield Static(f"{said}{lost}\n\n[b]y[/b] quit    [b]n[/b] stay")
+                said = f"Runs on Ray are under way. Quitting stops them; {key} on screen 8 resumes them."
+            yield Static(f"{said}{queue}\n\n[b]y[/b] quit    [b]n[/b] stay")
 
     def action_answer(self, quit: bool) -> None:
         self.dismiss(quit)

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
 from engine.paths import asset
-from tui.keys import PAGED, Command, commands
+from tui.keys import PAGED, Command
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
 from tui.widgets.lines import Header, KeyBar, Tabs
@@ -100,6 +100,11 @@ class LabScreen(Screen[None]):
         """The settings of the page in front."""
         return ()
 
+    @property
+    def shows_devices(self) -> bool:
+        """Whether the page in front needs samples of the devices."""
+        return False
+
     # Drawing
 
     def _compositor_refresh(self) -> None:
@@ -110,11 +115,12 @@ class LabScreen(Screen[None]):
             super()._compositor_refresh()
 
     def on_mount(self) -> None:  # Textual calls the handlers of subclasses first
+        self.workspace.key_map.rebind(self, self.mode)
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
         for row in self.query(Settings):
             row.leave, row.warn, row.turn = self.leave_settings, self._warn, self._turn_to_place
-            row.said = self.draw_status
+            row.said, row.next_key = self.draw_status, self.key("settings")
         self.update()
 
     def _turn_to_place(self, place: int) -> None:
@@ -155,7 +161,17 @@ class LabScreen(Screen[None]):
         return set()
 
     def _own_commands(self) -> tuple[Command, ...]:
-        return tuple(each for each in commands(self.mode) if not each.pages or self.front in each.pages)
+        found = self.workspace.key_map.commands(self.mode, looking=self.workspace.looking)
+        return tuple(each for each in found if each.on_page(self.front))
+
+    def key(self, name: str) -> str:
+        """The key of a command on the page in front, as it is shown to the user."""
+        return self.workspace.key_map.key(name, self.mode, self.front)
+
+    def _only_looked_at(self, name: str) -> bool:
+        """Whether a command is refused because this is for looking only; tells the user if so."""
+        changing = {each.name for each in self.workspace.key_map.commands(self.mode) if not each.only_looks}
+        return self.workspace.looking and name in changing and self.workspace.refuses()
 
     def offers(self, name: str) -> bool:
         """Whether a command belongs to the page in front."""
@@ -165,13 +181,22 @@ class LabScreen(Screen[None]):
         """What carries out the command `name`."""
         return self
 
-    async def action_act(self, name: str) -> None:
-        """Carry out a command of the screen.
+    async def action_press(self, key: str) -> None:
+        """Carry out the command of the page in front that has a key, one of those of the screen.
 
         A key of another page does nothing; it is not passed to the app, which may use the same key.
         """
+        for command in self.workspace.key_map.commands(self.mode):
+            if key in command.bound and command.screens and command.on_page(self.front):
+                await self.action_act(command.name)
+                return
+
+    async def action_act(self, name: str) -> None:
+        """Carry out a command of the page in front."""
         if self.offers(name):
             await self.app.run_action(name, self.handler(name))
+        else:
+            self._only_looked_at(name)
 
     async def action_next_page(self) -> None:
         await self._turn(1)
@@ -210,18 +235,25 @@ class LabScreen(Screen[None]):
     def action_help(self) -> None:
         from tui.screens.dialogs import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.mode, self.front))
+        found = self.workspace.key_map.commands(self.mode, looking=self.workspace.looking)
+        self.app.push_screen(HelpScreen(self.mode, self.front, found))
 
     def action_screenshot(self) -> None:
-        """Save the screen as an SVG and as a PNG in the folder of figures."""
-        from tui.drawing.screenshot import save, screenshot
+        """Save the screen as an SVG and as a PNG in the folder of figures.
 
+        Where only looking is allowed, hand it over instead.
+        """
+        from tui.drawing.screenshot import png, save, screenshot
+
+        if self.workspace.looking:
+            if self.workspace.hand_over:
+                self.workspace.hand_over(f"screen-{self.mode}.png", png(screenshot(self.app)))
+            return
         folder = self.workspace.figures_folder
         try:
-            svg, png = save(screenshot(self.app), folder, f"screen-{self.mode}")
+            drawing, picture = save(screenshot(self.app), folder, f"screen-{self.mode}")
         except OSError as error:
             reason = f"cannot write to {folder} ({error.strerror}): make room or start elsewhere"
             self.workspace.tell(Notice(reason, "no screenshot", "error", 10))
             return
-        saved = str(png.resolve())
-        self.workspace.tell(Notice(f"{saved}\nand {svg.name}", "screen saved, its path copied", copy=saved))
+        self.workspace.saved(picture.resolve(), "screen", f"\nand {drawing.name}")

@@ -17,8 +17,8 @@ from engine.inspection.requests import LayerName
 from engine.lab import Job
 from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
-from tui.drawing.raster import MODES
-from tui.drawing.view import View, draw_in, modes
+from tui.drawing.raster import COLOUR_MAPS
+from tui.drawing.view import View, draw_in, mode_now, modes
 from tui.inquiry import Inquiry
 from tui.screens.frame import LabScreen
 from tui.screens.state import State
@@ -106,6 +106,18 @@ class InspectScreen(LabScreen):
 
     def on_mount(self) -> None:
         self.inquiry = Inquiry(self.workspace, self.hear, self.forget)
+        wanted = self.workspace.colour_map or self.workspace.state.colours.get(self.mode)
+        colours = next((known for known in COLOUR_MAPS if known == wanted), self.look.colours)
+        self.set_reactive(InspectScreen.look, replace(self.look, colours=colours))
+        self.workspace.picture_mode = self._wanted_mode()
+        if self.workspace.picture_mode:
+            draw_in(self.app, self.view.mode)
+
+    def _wanted_mode(self) -> str:
+        """The picture mode that the user chose, now, in the settings, or before on such a terminal; empty for none."""
+        can = modes(self.app)
+        wanted = self.workspace.picture_mode or self.workspace.state.pictures.get(can[0], "")
+        return wanted if wanted in can else ""
 
     def on_resize(self, event: Resize) -> None:
         """Note how much room there is, for the styles of the widgets and for what is drawn in them."""
@@ -130,8 +142,7 @@ class InspectScreen(LabScreen):
     @property
     def view(self) -> View:
         """The current picture mode, colour map and value range."""
-        mode = self.workspace.picture_mode or modes(self.app)[0]
-        return replace(self.look, mode=next(known for known in MODES if known == mode))
+        return replace(self.look, mode=mode_now(self.app, self.workspace.picture_mode))
 
     def draw_status(self) -> None:
         """Draw the status line: the progress of the work, an error, or a sentence."""
@@ -251,15 +262,18 @@ class InspectScreen(LabScreen):
 
     def action_view(self) -> None:
         """Switch to the next picture mode that the terminal supports."""
-        can, now = modes(self.app), self.view.mode
+        can = modes(self.app)
+        now = next((mode for mode in can if mode == self.workspace.picture_mode), self.view.mode)
         if len(can) == 1:
             self.notify("this terminal supports no other picture mode")
         self.workspace.picture_mode = can[(can.index(now) + 1) % len(can)] if now in can else can[0]
+        self.workspace.state.pictures[can[0]] = self.workspace.picture_mode
         draw_in(self.app, self.view.mode)
         self.update()
 
     def action_colours(self) -> None:
         self.look = replace(self.look, colours=self.look.next_colours())
+        self.workspace.state.colours[self.mode] = self.look.colours
 
     def action_range(self) -> None:
         self.look = replace(self.look, shared=not self.look.shared)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar
 
+import msgspec
 from msgspec.structs import replace
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -83,9 +84,9 @@ class TrainScreen(LabScreen):
         with Horizontal(id="desk"):
             with Vertical(id="requests"):
                 yield Facts(FORM_ROWS, id="this-run")
-                yield ExperimentForm("next", id="experiment")
+                yield ExperimentForm("next", self.workspace.state.train(), id="experiment")
             with Vertical(id="results"):
-                yield Chart("loss (nats)", empty="no epoch yet: press r to train", id="loss")
+                yield Chart("loss (nats)", empty=f"no epoch yet: press {self.key('run')} to train", id="loss")
                 yield Chart("accuracy (%)", empty="", id="accuracy")
                 yield EpochTable(id="epochs")
         yield ProgressLine(id="progress")
@@ -151,7 +152,8 @@ class TrainScreen(LabScreen):
         )
         chart = self.query_one("#loss", Chart)
         busy = self.workspace.training is not None
-        chart.empty = "no epoch yet" if busy or history.state in UNDER_WAY else "no epoch yet: press r to train"
+        waiting = busy or history.state in UNDER_WAY or self.workspace.looking
+        chart.empty = "no epoch yet" if waiting else f"no epoch yet: press {self.key('run')} to train"
         chart.show(plot)
 
     def _curve(
@@ -185,7 +187,11 @@ class TrainScreen(LabScreen):
             share = other.received / other.total if other.total else 0.0
             line.show(Bar(f"downloading {other.file}", share), f"{other.received / 1e6:.1f} MB")
         elif job and job.paused and now:
-            line.show(Bar(f"paused in epoch {now.epoch}", now.step / now.steps), "space resumes", tone="warning")
+            line.show(
+                Bar(f"paused in epoch {now.epoch}", now.step / now.steps),
+                f"{self.key('pause')} resumes",
+                tone="warning",
+            )
         elif job and now:
             run = (now.epoch - 1 + now.step / now.steps) / now.epochs
             parts: list[str | Bar] = [Bar(f"epoch {now.epoch}", now.step / now.steps)]
@@ -203,7 +209,9 @@ class TrainScreen(LabScreen):
         elif self.workspace.reading:
             line.show(f"reading the events of run {history.name}", tone="quiet")
         elif self.workspace.vanished:
-            line.show(f"the folder of run {history.name} is gone: press 8 for a list of runs", tone="error")
+            line.show(
+                f"the folder of run {history.name} is gone: press {self.key('runs')} for a list of runs", tone="error"
+            )
         else:
             damage = self.workspace.damage.partition(" (")[0]  # the reason stands above the form
             words, hint = self._standing(history)
@@ -212,24 +220,29 @@ class TrainScreen(LabScreen):
     def _standing(self, history: RunHistory) -> tuple[str, str]:
         """How the open run stands, and what can be done about it; the second is left out where there is no room."""
         ready = "" if self.workspace.engine else f" {glyphs().dot} loading PyTorch"
+        looking = self.workspace.looking
+        trains = f"{self.key('run')} trains the experiment in the form"
         if waits := self.workspace.waiting:
-            return f"run {waits.name} was not finished: R resumes it", "r trains the experiment in the form"
+            return f"run {waits.name} was not finished: {self.key('resume')} resumes it", trains
         match history.state:
             case "failed":
                 diverged = f"diverged{history.reason.removeprefix(DIVERGED)}"
                 return diverged if history.diverged else f"failed: {history.reason}", ""
             case "stopped" | "interrupted":
                 ended = "stopped" if history.state == "stopped" else "its process ended"
-                return f"{ended} {_when(history)}: R resumes it", ""
+                return f"{ended} {_when(history)}" + ("" if looking else f": {self.key('resume')} resumes it"), ""
             case "running" | "paused" if watched := self.workspace.watched:
                 done = f"epoch {history.epoch} finished" if history.epoch else "no epoch finished yet"
                 paused = ", paused" if history.state == "paused" else ""
-                return f"{watched} trains this run: {done}{paused}", "x stops it"
+                return f"{watched} trains this run: {done}{paused}", "" if looking else f"{self.key('stop')} stops it"
             case "finished" if (best := history.best) and history.finished:
                 words = f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}"
-                return f"{words}, with test accuracy {percent(best.test_accuracy)}", f"r trains another{ready}"
+                return (
+                    f"{words}, with test accuracy {percent(best.test_accuracy)}",
+                    "" if looking else f"{self.key('run')} trains another{ready}",
+                )
             case _:
-                return f"r trains the experiment in the form{ready}", ""
+                return ("press 8 for a list of runs" if looking else trains) + ready, ""
 
     # Keys
 
@@ -256,7 +269,7 @@ class TrainScreen(LabScreen):
     def action_run(self) -> None:
         """Train the experiment in the form."""
         if self.workspace.training:
-            self.notify("a run is under way: x stops it", severity="warning")
+            self.notify(f"a run is under way: {self.key('stop')} stops it", severity="warning")
             return
         if request := self._experiment():
             self.action_leave()
@@ -273,6 +286,7 @@ class TrainScreen(LabScreen):
             self.add_class("-form")
             return None
         assert isinstance(request, Train)
+        self.workspace.state.experiment = msgspec.to_builtins(request)
         return request
 
     def action_queue(self) -> None:
@@ -305,9 +319,12 @@ class TrainScreen(LabScreen):
         )
         self.app.push_screen(LineScreen("queue the experiment for each of", "", hint, wrong), taken)
 
+    def action_start_queue(self) -> None:
+        self.workspace.start_queue()
+
     def action_resume(self) -> None:
         if self.workspace.training:
-            self.notify("a run is under way: x stops it", severity="warning")
+            self.notify(f"a run is under way: {self.key('stop')} stops it", severity="warning")
         elif run := self.workspace.unfinished_run:
             self.workspace.resume(run)
         else:

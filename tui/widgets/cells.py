@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import groupby
 
 from rich.segment import Segment
@@ -13,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.drawing.cells import Cell, cells, spread
+from tui.drawing.pixels import pixels_of
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
 
@@ -55,7 +57,9 @@ class CellWidget(Widget):
         if not self.is_attached:
             return
         width, height = self.size
-        rows = self._fitted(self.draw(width, height), width, height) if width and height else []
+        pixels = pixels_of(self.app)
+        with pixels.drawing(self) if pixels else nullcontext():
+            rows = self._fitted(self.draw(width, height), width, height) if width and height else []
         old, self._rows = self._rows, rows
         if len(old) != len(rows) or (rows and old and len(old[0]) != len(rows[0])):
             self.refresh()
@@ -94,6 +98,10 @@ class CellWidget(Widget):
 
     def on_resize(self, _event: Resize) -> None:
         self.redraw()
+
+    def on_unmount(self) -> None:
+        if pixels := pixels_of(self.app):
+            pixels.forget(self)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.redraw))

@@ -10,7 +10,7 @@ from textual.color import Color
 from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.plot import Curve, Plot, drawing
 from tui.drawing.terminal import UNICODE, glyphs
-from tui.drawing.theme import ink
+from tui.drawing.theme import ink, solid
 from tui.widgets.cells import CellWidget
 
 MIN_WIDTH, MIN_HEIGHT = 24, 4
@@ -119,8 +119,8 @@ class Chart(CellWidget):
         """The style of ink over a band, either of which may be missing; without ink, it is that of the band itself."""
         if not ground:
             return ink(self.app, name) if name else self.rich_style
-        colours = self.app.theme_variables
-        tint = Color.parse(colours["background"]).blend(Color.parse(colours[ground]), _TINT).rich_color
+        paper, colour = (Color.parse(solid(self.app, each)) for each in ("background", ground))
+        tint = paper.blend(colour, _TINT).rich_color
         return ink(self.app, name) + Style(bgcolor=tint) if name else Style(color=tint)
 
     def _title(self) -> list[Cell]:

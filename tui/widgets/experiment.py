@@ -16,8 +16,9 @@ from tui.widgets.form import RequestForm
 class ExperimentForm(RequestForm):
     """The fields of a training request. Choosing a recipe fills them; it is shown as changed while they differ."""
 
-    def __init__(self, title: str, *, id: str | None = None) -> None:
-        super().__init__(Train, title, id=id)
+    def __init__(self, title: str, first: Train | None = None, *, id: str | None = None) -> None:
+        """`first` is what it is filled in with; by default, with the defaults."""
+        super().__init__(Train, title, first, id=id)
 
     def setting(self, field: Parameter) -> Setting:
         """The setting of a field; that of the recipe says whether it was changed."""

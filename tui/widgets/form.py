@@ -27,11 +27,16 @@ class RequestForm(Fields):
 
     DEFAULT_CSS = "RequestForm { height: 1fr; }"
 
-    def __init__(self, request: type[Request], title: str, *, id: str | None = None) -> None:
+    def __init__(
+        self, request: type[Request], title: str, first: Request | None = None, *, id: str | None = None
+    ) -> None:
+        """`first` is what it is filled in with; by default, with the defaults of `request`."""
         super().__init__(id=id)
         self.kind, self.title = request, title
         self.fields = [field for field in parameters(request) if not field.fixed]
-        self.values: dict[str, Any] = {field.name: field.default for field in self.fields}
+        self.values: dict[str, Any] = {
+            field.name: getattr(first, field.name) if first else field.default for field in self.fields
+        }
         self._top = 0
         """Index of the first visible field."""
         self.settings = self._settings()

@@ -84,7 +84,7 @@ class KeyBar(CellWidget):
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row of keys in the order of use. Where they do not all fit, the last one says that there are more."""
-        entries = [(command.keys, command.label, command.key.split(",")[0]) for command in self._shown(width)]
+        entries = [(command.keys, command.label, command.bound[0]) for command in self._shown(width)]
         row, self._ends = cells((" ", ink(self.app, "quiet"))), []
         for keys, label, key in entries:
             row += cells((keys, ink(self.app, "primary", bold=True)))
@@ -95,7 +95,7 @@ class KeyBar(CellWidget):
     def _shown(self, width: int) -> list[Command]:
         if not self.commands:
             return []
-        *entries, last = [command for command in self.commands if command.label]
+        *entries, last = [command for command in self.commands if command.label and command.bound]
         last = replace(last, label="more" if len(entries) + 1 < len(self.commands) else last.label)
         while entries and self._width([*entries, last]) > width:
             entries.pop()

@@ -47,6 +47,11 @@ def frame_box(levels: Levels, box: Box, zoom: int) -> None:
     frame(levels, top - 1, left - 1, side + 2, side + 2)
 
 
+def finer_than(zoom: int, colours: Palette) -> int:
+    """How many levels there are along half a cell: two where a picture at half its size keeps all its pixels."""
+    return 2 if zoom == 0 and colours.mode == "pixels" else 1
+
+
 class Raster(CellWidget):
     """One picture under a title, as large as possible. With `numbers`, values are written on the pixels if they fit."""
 
@@ -90,17 +95,24 @@ class Raster(CellWidget):
         span = self.span or Span.of(self.values, self.view.colours)
         if self.numbers and (annotated := _annotated(self.values, span, colours, width, height - 1)):
             return rows + annotated
-        levels = self._enlarged(self.values, span, colours.count, width, height - 1)
-        picture = paint(levels, colours)
+        levels, finer = self._enlarged(self.values, span, colours, width, height - 1)
+        picture = paint(levels, colours, finer)
         return rows + (write_over(picture, self.note, colours.writing(int(levels[0, 0]))) if self.note else picture)
 
-    def _enlarged(self, values: np.ndarray, span: Span, count: int, width: int, height: int) -> Levels:
-        """`values` (H, W) as levels with the frame, enlarged or halved to fit into `width` x `height` cells."""
+    def _enlarged(
+        self, values: np.ndarray, span: Span, colours: Palette, width: int, height: int
+    ) -> tuple[Levels, int]:
+        """`values` (H, W) as levels with the frame, enlarged or halved to fit into `width` x `height` cells.
+
+        And how many of them fit into half a cell: real pixels are not halved.
+        """
         zoom = min(width // values.shape[1], 2 * height // values.shape[0], LARGEST)
-        levels = enlarge(quantise(values if zoom else halve(values), span, count), max(1, zoom))
+        finer = finer_than(zoom, colours)
+        whole = values if zoom or finer > 1 else halve(values)
+        levels = enlarge(quantise(whole, span, colours.count), max(1, zoom))
         if self.box:
-            frame_box(levels, self.box, zoom)
-        return levels
+            frame_box(levels, self.box, zoom or finer // 2)
+        return levels, finer
 
 
 def _annotated(values: np.ndarray, span: Span, colours: Palette, width: int, height: int) -> list[list[Cell]]:
@@ -338,20 +350,21 @@ class RasterGrid(CellWidget):
         self._top = min(max(self._top, row - layout.down + 1, 0), row, max(0, total - layout.down))
         self._left = min(max(self._left, column - layout.across + 1), column, max(0, layout.columns - layout.across))
 
-    def _levels(self, indices: list[int], layout: _Layout, count: int, span: Span | None = None) -> Levels:
-        """The images at `indices` as levels (n, h, w), enlarged."""
+    def _levels(self, indices: list[int], layout: _Layout, colours: Palette, span: Span | None = None) -> Levels:
+        """The images at `indices` as levels (n, h, w), enlarged, or halved unless they are drawn finer."""
         assert self.view is not None
         images = self.sheet.images[indices]
-        if layout.zoom == 0:
+        if layout.zoom == 0 and finer_than(0, colours) == 1:
             images = halve(images)
-        levels = quantise(images, span or self.span or Span.of_each(images, self.view.colours), count)
+        levels = quantise(images, span or self.span or Span.of_each(images, self.view.colours), colours.count)
         return enlarge(levels, max(1, layout.zoom))
 
     def _plain(self, index: int, layout: _Layout) -> list[list[Cell]]:
         """One image in gray, from 0 to 1."""
         assert self.view is not None
         gray = replace(self.view, colours="gray").palette(self.app)
-        return paint(self._levels([index], layout, gray.count, Span(0.0, 1.0))[0], gray)
+        levels = self._levels([index], layout, gray, Span(0.0, 1.0))[0]
+        return paint(levels, gray, finer_than(layout.zoom, gray))
 
     def _labelled(self, layout: _Layout, height: int) -> list[list[Cell]]:
         assert self.view is not None
@@ -362,15 +375,16 @@ class RasterGrid(CellWidget):
             indices = list(range(line * layout.columns, min((line + 1) * layout.columns, len(self.sheet))))
             if not indices:
                 break
-            levels = self._levels(indices, layout, colours.count)
+            levels, finer = self._levels(indices, layout, colours), finer_than(layout.zoom, colours)
             titles: list[Cell] = []
-            pictures: list[list[Cell]] = [[] for _ in range(math.ceil(levels.shape[1] / 2))]
+            pictures: list[list[Cell]] = [[] for _ in range(math.ceil(levels.shape[1] / (2 * finer)))]
             for index, picture in zip(indices, levels, strict=True):
                 titles += self._label(index, layout.width - 1) + gap
                 if index < len(self.sheet.boxes) and (box := self.sheet.boxes[index]):
-                    frame_box(picture, box, layout.zoom)
-                margin = gap * (layout.width - picture.shape[1])
-                tile = self._plain(index, layout) if index < self.sheet.plain else paint(picture, colours)
+                    frame_box(picture, box, layout.zoom or finer // 2)
+                margin = gap * (layout.width - math.ceil(picture.shape[1] / finer))
+                plain = index < self.sheet.plain
+                tile = self._plain(index, layout) if plain else paint(picture, colours, finer)
                 if index < len(self.sheet.notes) and (note := self.sheet.notes[index]):
                     tile = write_over(tile, note, colours.writing(int(picture[0, 0])))
                 for line_so_far, painted in zip(pictures, tile, strict=True):
@@ -391,7 +405,7 @@ class RasterGrid(CellWidget):
         lines = range(self._top, min(self._top + layout.down, total))
         columns = range(self._left, min(self._left + layout.across, layout.columns))
         indices = [line * layout.columns + column for line in lines for column in columns]
-        levels = self._levels(indices, layout, colours.count)
+        levels = self._levels(indices, layout, colours)
         high, wide = levels.shape[1] + 1, levels.shape[2] + 1
         canvas = np.full((len(lines) * high + 1, len(columns) * wide + 1), BLANK, np.int16)
         for number, picture in enumerate(levels):

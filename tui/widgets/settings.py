@@ -32,6 +32,8 @@ class Settings(Fields):
         """First and last column of each title of a page; empty where only one is shown."""
         self.turn: Callable[[int], None] = lambda _place: None
         """Called with the index of a page whose title was clicked."""
+        self.next_key = "s"
+        """The key that goes to the next setting, as it is shown to the user."""
         self.said: Callable[[], None] = lambda: None
         """Called when another setting is selected or edited."""
 
@@ -98,7 +100,7 @@ class Settings(Fields):
         if self.editing:
             return self.problem or f"{what}: enter takes it, esc does not"
         how = "left and right change it, a digit or enter types it" if setting.parse else "left and right change it"
-        return self.problem or f"{what}: {how}, s the next, esc leaves"
+        return self.problem or f"{what}: {how}, {self.next_key} the next, esc leaves"
 
     def edited(self) -> None:
         self.said()

@@ -23,7 +23,8 @@ def comparison_figure(event: RunsCompared, *, logarithmic: bool = True) -> Figur
     The axis of the losses is logarithmic or linear.
     """
     groups = event.groups[:MOST]
-    shown = [each for each in event.contrasts if each.measure in ("test accuracy", "seconds per epoch")][:4]
+    told = ["test accuracy", "seconds per epoch", *["joules per epoch"] * (len(groups) == 2)]
+    shown = [each for each in event.contrasts if each.measure in told][:4]
     legend = 0.17 * math.ceil(len(groups) / 2)
     words = 0.16 * len(shown) + 0.1
     left_out = len(event.groups) - len(groups)

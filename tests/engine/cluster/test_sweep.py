@@ -22,6 +22,7 @@ from engine.cluster.shares import FIRST, Machine, Share, share
 from engine.event import Event
 from engine.operations import end
 from engine.runs.folder import RunFolder, RunRecord
+from engine.telemetry.sampler import sample
 from engine.training.events import BatchTrained, EpochFinished, RunFailed, RunFinished, RunStarted
 from engine.training.requests import Train
 from tests.runs import EPOCH, STARTED
@@ -183,6 +184,18 @@ def test_progress_is_of_all_runs_under_way(swept: Any) -> None:
     assert {state.progress.step for state in first.active} == {3}
     assert (first.waiting, first.ended) == (0, 0)
     assert shown[-1].ended == 3
+
+
+def test_machines_of_a_cluster_tell_how_busy_they_are(swept: Any) -> None:
+    orders: list[Order] = []
+    seen = replace(sample(), host="far")
+
+    def scripts(order: Order) -> list[Parcel | Lost]:
+        orders.append(order)
+        return [WHOLE[0], BEGUN, Parcel(sample=seen), *WHOLE[2:]]
+
+    assert seen in list(swept(scripts)[1])
+    assert [order.watch for order in orders] == [True]
 
 
 def test_cancelled_before_anything_began(swept: Any) -> None:

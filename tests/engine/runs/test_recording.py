@@ -173,7 +173,11 @@ def test_a_stopped_run_keeps_its_last_epoch(
 ) -> None:
     # A slow disk would tell the first epoch only after the last step of the second: here it is written at once.
     written = Writer.written
-    monkeypatch.setattr(Writer, "written", lambda writer, *, wait: written(writer, wait=True))
+
+    def at_once(writer: Writer, *, wait: bool) -> list[EpochFinished]:
+        return written(writer, wait=True)
+
+    monkeypatch.setattr(Writer, "written", at_once)
     run = train_run(SHORT, tmp_path)
     for _ in range(epochs):
         until(run, EpochFinished)

@@ -46,7 +46,7 @@ from tests.runs import advance, only, until
 SHORT = Train(train_size=320, epochs=3, device="cpu", channels=4, hidden=16, batch_norm=True)
 STEPS = 5
 """Of an epoch."""
-TIMES = {"train_seconds", "eval_seconds", "images_per_second"}
+TIMES = {"train_seconds", "eval_seconds", "images_per_second", "usage"}
 
 
 class Killed(BaseException):
@@ -68,7 +68,7 @@ def files(folder: RunFolder) -> dict[str, bytes]:
 
 
 def epochs(folder: RunFolder) -> list[dict[str, Any]]:
-    """What the events say of each epoch, but for its times."""
+    """What the events say of each epoch, but for its times and what it used."""
     return [{k: v for k, v in asdict(epoch).items() if k not in TIMES} for epoch in folder.history().epochs]
 
 

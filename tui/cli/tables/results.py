@@ -25,16 +25,17 @@ from engine.inspection.events import (
     SplitEvaluated,
 )
 from engine.network.events import NetworkEvent
-from engine.runs.events import RunsCompared, RunsListed
+from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
 from tui.cli.tables.bench import bench
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
 from tui.cli.tables.layout import heading
-from tui.cli.tables.runs import compared, runs
+from tui.cli.tables.runs import compared, queue, runs
 
 TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RunsListed: runs,
+    QueueListed: queue,
     RunsCompared: compared,
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
@@ -58,7 +59,7 @@ BELOW = (ChannelsSurveyed, ClassOcclusionReady, FaithfulnessMeasured)
 """Events printed below those of a single image, without a heading of their own."""
 
 
-def results(event: NetworkEvent | RunsListed | RunsCompared | BenchFinished) -> RenderableType:
+def results(event: NetworkEvent | RunsListed | QueueListed | RunsCompared | BenchFinished) -> RenderableType:
     """`event` as text and tables."""
     lines = next((table(event) for kind, table in TABLES.items() if isinstance(event, kind)), [])
     if not isinstance(event, NetworkEvent):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from engine.cluster.events import SearchEnded, SweepEnded
-from engine.runs.comparison import differences, sentence
-from engine.runs.events import RunsCompared, RunsListed
+from engine.runs.comparison import differences, measures, sentence
+from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
 from tui.cli.tables.layout import NOTHING, table_of
+from tui.drawing.about import told
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import with_spread
-from tui.drawing.words import counted, duration, remark
+from tui.drawing.words import counted, duration, joules, megabytes, remark
 
+FORMS: dict[str, Callable[[float], str]] = {"energy": joules, "memory": megabytes}
+"""What runs used, as text."""
 MOST_TRIALS = 10
 """Number of trials of a search that are listed."""
 
@@ -27,14 +30,32 @@ def runs(event: RunsListed) -> list[RenderableType]:
         return [f"no runs in {event.folder} yet: start one with mnist-tui train"]
     recipes = any(run.recipe for run in event.runs)
     names = ("run", "variant", *["recipe"] * recipes)
-    table = table_of(*names, "seed", "state", "epoch", "val loss", "test", "time", "note", left=len(names))
+    used = {"energy": any(run.energy is not None for run in event.runs)}
+    used["memory"] = any(run.memory is not None for run in event.runs)
+    extra = [name for name, known in used.items() if known]
+    table = table_of(*names, "seed", "state", "epoch", "val loss", "test", "time", *extra, "note", left=len(names))
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
         accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
         of_recipe = [run.recipe or "notebook"] * recipes
         row = (run.name, run.variant, *of_recipe, str(run.seed), run.state, f"{run.epoch}/{run.epochs}", loss, accuracy)
-        table.add_row(*row, duration(run.seconds), remark(run))
+        of_devices = {"energy": run.energy, "memory": run.memory}
+        told = [FORMS[name](value) if (value := of_devices[name]) is not None else NOTHING for name in extra]
+        table.add_row(*row, duration(run.seconds), *told, remark(run))
     return [table]
+
+
+def queue(event: QueueListed) -> list[RenderableType]:
+    """The experiments that wait, one per line, and who trains them."""
+    if not event.experiments:
+        return ["the queue is empty: mnist-tui queue --add 'seeds=5 batch-norm=no,yes' adds experiments"]
+    table = table_of("", "variant", "seed", "experiment", "state", left=5)
+    for each in event.experiments:
+        place, state = (str(each.place), "waits") if each.place else (NOTHING, f"starting in {each.taken_by}")
+        words = ", ".join(told(each.request, usual=False, without=("batch_norm", "seed"))) or "as in the notebook"
+        table.add_row(place, each.request.variant, str(each.request.seed), words, state)
+    who = f"trained by {', '.join(event.trained_by)}" if event.trained_by else "G in mnist-tui starts the queue"
+    return [table, "", who]
 
 
 def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
@@ -80,10 +101,12 @@ def chosen_words(values: Mapping[str, float]) -> str:
 
 def compared(event: RunsCompared) -> list[RenderableType]:
     """Groups of runs, how they differ, and the contrasts between them."""
-    table = table_of("group", "runs", "epochs", *event.groups[0].results, left=1)
+    names = measures(event)
+    table = table_of("group", "runs", "epochs", *names, left=1)
     for group in event.groups:
         row = (group.label, str(len(group.runs)), str(group.epochs[-1]))
-        table.add_row(*row, *(with_spread(name, value) for name, value in group.results.items()))
+        told = (with_spread(name, group.results[name]) if name in group.results else NOTHING for name in names)
+        table.add_row(*row, *told)
     asked = table_of("differs in", *(group.label for group in event.groups), left=1)
     for name, values in differences(event):
         asked.add_row(name, *values)

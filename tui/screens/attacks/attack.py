@@ -237,13 +237,15 @@ class AttackPage(OptionsPage, ChartedPage):
         if job is None or isinstance(inquiry.progress, DownloadAdvanced) or not self.workspace.engine:
             return False
         shown = self.shown if self.shown and self.shown.attack == self.attack_name else None
-        title = ATTACK_TITLES[self.attack_name]
+        title, key = ATTACK_TITLES[self.attack_name], self.desk.key
         if job.paused:
-            words = f"paused after step {self.step}: space resumes, ] takes one step, x stops"
-            line.show(words, tone="foreground")
+            can = f"{key('pause')} resumes, {key('later')} takes one step, {key('stop')} stops"
+            line.show(f"paused after step {self.step}: {can}", tone="foreground")
         elif shown and shown.steps:
             bar = Bar(title, min(1.0, self.step / shown.steps))
-            line.show(bar, f"step {self.step} of {shown.steps}", "space pauses, x stops", tone="quiet")
+            line.show(
+                bar, f"step {self.step} of {shown.steps}", f"{key('pause')} pauses, {key('stop')} stops", tone="quiet"
+            )
         else:
             line.show(f"{title}: starting", tone="quiet")
         return True

@@ -90,10 +90,10 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
         return self.table
 
     def while_working(self) -> str:
-        return "x stops"
+        return f"{self.desk.key('stop')} stops"
 
     def sentence(self) -> str:
-        return "" if self.asked else "r runs it; s changes the settings"
+        return "" if self.asked else f"{self.desk.key('run')} runs it; {self.desk.key('settings')} changes the settings"
 
     def figure(self) -> DrawFigure | None:
         """The figure of the measurement; None until it is complete."""

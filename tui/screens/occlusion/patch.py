@@ -123,7 +123,7 @@ class PatchPage(InspectPage):
         return self.desk.page is self and all(map(self.desk.inquiry.answered, self.wanted()))
 
     def while_working(self) -> str:
-        return "x stops" if self.many else ""
+        return f"{self.desk.key('stop')} stops" if self.many else ""
 
     def unused(self) -> set[str]:
         return set() if self.many and self.desk.at_work else {"stop"}

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from engine.runs.events import RunSummary
 from engine.words import percent, shown
 from tui.drawing.terminal import glyphs
-from tui.drawing.words import cut, duration, padded
+from tui.drawing.words import cut, duration, joules, megabytes, padded
 
 GAP = 2
 """Blanks between two columns; the arrow of the order fits in."""
@@ -92,11 +92,29 @@ COLUMNS = {
         True,
         rank=6,
     ),
+    "energy": Column(
+        "energy",
+        "energy",
+        lambda run: "" if run.energy is None else joules(run.energy),
+        lambda run: run.energy,
+        True,
+        rank=8,
+    ),
+    "memory": Column(
+        "memory",
+        "memory",
+        lambda run: "" if run.memory is None else megabytes(run.memory),
+        lambda run: run.memory,
+        True,
+        rank=9,
+    ),
     "note": Column("note", "note", lambda run: run.note, lambda run: run.note.lower() or None, right=False),
 }
 """The columns by name, in the order in which the key for it steps through them. The first has its place beside the
 note, where there is room for it."""
 _SHOWN = ("name", "seed", "state", "epoch", "val loss", "test", "time")
+_USED = ("energy", "memory")
+"""Columns that are shown where a run knows them and there is room beside the note."""
 
 
 def ordered(runs: Iterable[RunSummary], column: str, *, backwards: bool = False) -> list[RunSummary]:
@@ -163,14 +181,15 @@ def _line(layout: Layout, run: RunSummary, note: str) -> str:
 @lru_cache(maxsize=4096)
 def cells_of(run: RunSummary) -> dict[str, str]:
     """The texts of a run by column; the note is left out."""
-    return {name: COLUMNS[name].text(run) for name in (*_SHOWN, NEWEST)}
+    return {name: COLUMNS[name].text(run) for name in (*_SHOWN, *_USED, NEWEST)}
 
 
 def layout(runs: Sequence[RunSummary], notes: Iterable[str], width: int) -> Layout:
     """The columns for these runs and their notes in `width` cells: as many as fit, and names before notes."""
     texts = [cells_of(run) for run in runs]
     widths = {
-        name: max([len(COLUMNS[name].title), *(cell_len(each[name]) for each in texts)]) for name in (*_SHOWN, NEWEST)
+        name: max([len(COLUMNS[name].title), *(cell_len(each[name]) for each in texts)])
+        for name in (*_SHOWN, *_USED, NEWEST)
     }
     longest, note = widths["name"], max([len(COLUMNS["note"].title), *(cell_len(shown(each)) for each in notes)])
     widths["name"] = min(longest, LEAST)
@@ -189,6 +208,9 @@ def layout(runs: Sequence[RunSummary], notes: Iterable[str], width: int) -> Layo
     widths["name"] += min(0, room() + GAP)
     widen(NAME, -GAP)
     widen(longest, min(note, NOTE))
+    for name in _USED:
+        if any(each[name] for each in texts) and room() >= min(note, NOTE) + widths[name] + GAP:
+            names.append(name)
     if room() >= note + widths[NEWEST] + GAP:
         names.append(NEWEST)
     if room() >= len(COLUMNS["note"].title):

@@ -193,7 +193,8 @@ class RunCommands(Page):
         if self.rows.key == event.run:
             self.rows.settle()
         self.desk.runs = [run for run in self.desk.runs or () if run.name != event.run]
-        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: u brings it back"))
+        back = f"{self.desk.key('undo')} brings it back"
+        self.workspace.tell(Notice(f"{event.run} is in {self.workspace.root / TRASH}: {back}"))
 
     def action_undo(self) -> None:
         """Restore the run that was deleted last."""
@@ -214,6 +215,9 @@ class RunCommands(Page):
     def _fill(self, request: Train) -> None:
         self.workspace.draft = request
         self.app.switch_mode("train")
+
+    def action_start_queue(self) -> None:
+        self.workspace.start_queue()
 
     def action_earlier_turn(self) -> None:
         self._move_turn(-1)

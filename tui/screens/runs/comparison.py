@@ -45,9 +45,16 @@ NAME = 22
 """Width of a group's name, in cells, that is worth more than another measure."""
 RUNS, HERE, MEASURE = 6, 13, 18
 """Widths of the columns of the number of runs, of the value under the cursor, and of a measure."""
-MEASURES = ("test accuracy", "seconds per epoch", "validation loss", "highest test accuracy")
-"""The measures in the table; where there is no room for all, the first ones."""
-HEADS = {"seconds per epoch": "time per epoch", "highest test accuracy": "highest test"}
+MEASURES = (
+    *("test accuracy", "seconds per epoch", "joules per epoch", "peak memory"),
+    *("validation loss", "highest test accuracy"),
+)
+"""The measures in the table, those that the runs know; where there is no room for all, the first ones."""
+HEADS = {
+    "seconds per epoch": "time per epoch",
+    "joules per epoch": "energy per epoch",
+    "highest test accuracy": "highest test",
+}
 CHART = 6
 """Height of the chart, in rows, that it keeps even if the table has to scroll."""
 TOLD, MOST_TOLD = ("test accuracy", "seconds per epoch"), 4
@@ -103,7 +110,8 @@ class ComparisonPage(ChartedPage):
 
     def compose(self) -> ComposeResult:
         yield Chart("", empty="", id="compared-curves")
-        yield Rows(empty="mark runs in the list with space, then press tab", id="compared")
+        mark, page = (self.workspace.key_map.key(name, self.desk.mode, "list") for name in ("mark", "next_page"))
+        yield Rows(empty=f"mark runs in the list with {mark}, then press {page}", id="compared")
 
     def on_resize(self) -> None:
         """Lay out the table anew: its columns depend on the width."""
@@ -153,7 +161,8 @@ class ComparisonPage(ChartedPage):
 
     def sentence(self) -> str:
         """What the keys do."""
-        return "left and right read an epoch, y shows another curve, s the settings"
+        key = self.desk.key
+        return f"left and right read an epoch, {key('measure')} shows another curve, {key('settings')} the settings"
 
     def figure(self) -> DrawFigure | None:
         if self.event is None:
@@ -207,7 +216,8 @@ class ComparisonPage(ChartedPage):
         room = self.size.width - 3 - RUNS - HERE
         label = max(len("group"), *(cell_len(group.label) for group in event.groups))
         # At first, columns are worth more than long names.
-        measures = MEASURES[: max(1, (room - min(label, NAME)) // MEASURE)]
+        known = [measure for measure in MEASURES if any(measure in group.results for group in event.groups)]
+        measures = known[: max(1, (room - min(label, NAME)) // MEASURE)]
         name = max(1, min(label, room - MEASURE * len(measures)))
         head = f"  {padded('group', name)}{'runs':>{RUNS}}{'at ' + unit:>{HERE}}"
         head += "".join(f"{HEADS.get(measure, measure):>{MEASURE}}" for measure in measures)
@@ -254,7 +264,8 @@ class ComparisonPage(ChartedPage):
         drawn = number < len(SERIES)
         sample = letter(number) if self.event and self._lettered(self.event) else glyphs().curve if drawn else " "
         text = f"{padded(cut(group.label, name), name)}{len(group.runs):>{RUNS}}{here:>{HERE}}"
-        text += "".join(f"{with_spread(measure, group.results[measure]):>{MEASURE}}" for measure in measures)
+        told = (with_spread(each, group.results[each]) if each in group.results else "" for each in measures)
+        text += "".join(f"{words:>{MEASURE}}" for words in told)
         return Row(text, sample=(sample, SERIES[number] if drawn else "quiet"))
 
     @property

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from engine.runs.events import RunRead, RunSummary
+from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import percent, shown
@@ -19,7 +20,7 @@ from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
-from tui.drawing.words import cut, damaged_lines, duration
+from tui.drawing.words import cut, damaged_lines, duration, joules, megabytes
 from tui.queue import Turn
 from tui.widgets.cells import CellWidget, title_row
 from tui.widgets.chart import Chart
@@ -173,10 +174,28 @@ def _of_a_folder(read: RunRead) -> Iterable[Fact]:
     yield from asked(read.request)
     threads = f", {read.threads} threads" if read.threads and "thread" not in read.device_name else ""
     yield "device", f"{read.device} {read.device_name}{threads}"
+    if read.usage and (words := used(read.usage)):
+        yield "used", words
     if read.versions:
         yield "versions", ", ".join(f"{name} {version}" for name, version in read.versions.items())
     if read.begun:
         yield "started", read.begun[:16].replace("T", " ")
+
+
+def used(usage: Usage) -> str:
+    """What a run used of the devices, as text: the means, and of memory the maximum."""
+    parts = []
+    if usage.energy is not None:
+        parts.append(joules(usage.energy) + (f" at {usage.power.mean:,.0f} W" if usage.power else ""))
+    if usage.gpu:
+        parts.append(f"GPU {usage.gpu.mean:.0%}".replace("%", " %"))
+    if usage.gpu_memory:
+        parts.append(f"{megabytes(usage.gpu_memory.peak)} on it")
+    if usage.cpu:
+        parts.append(f"CPU {usage.cpu.mean:.0%}".replace("%", " %"))
+    if usage.memory:
+        parts.append(f"{megabytes(usage.memory.peak)} of memory")
+    return ", ".join(parts)
 
 
 def _state(run: RunSummary) -> str:

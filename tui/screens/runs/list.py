@@ -215,6 +215,7 @@ class ListPage(RunCommands):
 
     def sentence(self) -> str:
         """A line about the selection."""
+        key = self.desk.key
         if self._before is not None:
             before = f"'{self._before[0]}'" if self._before[0] else "all runs"
             return f"enter keeps the filter, esc goes back to {before}"
@@ -222,18 +223,24 @@ class ListPage(RunCommands):
             case RunSummary() as run:
                 return run.note if run.state == "damaged" else self._about(run)
             case Train():
-                return "queued: D removes it, J and K move it"
+                starts = "" if self.workspace.queue.working else f"{key('start_queue')} starts the queue, "
+                moves = f"{key('later_turn')} and {key('earlier_turn')} move it"
+                return f"queued: {starts}{key('delete')} removes it, {moves}"
             case Turn() as turn:
                 return turn.words or "it is about to start"
         if self.desk.runs is None:
             return f"reading {self.workspace.root}"
-        return "no run matches: / edits the filter" if self.filter else ""
+        return f"no run matches: {key('filter')} edits the filter" if self.filter else ""
 
     def _about(self, run: RunSummary) -> str:
         """The remark on a run; where its details have no place, the essentials too."""
-        remark = self._remark(run)
+        remark, key = self._remark(run), self.desk.key
         if self._room[0]:
-            can = "C copies it into the form, enter opens it" if run.state == "bundled" else "N adds a note with #tags"
+            can = (
+                f"{key('duplicate')} copies it into the form, {key('open')} opens it"
+                if run.state == "bundled"
+                else f"{key('note')} adds a note with #tags"
+            )
             return remark or can
         read = self.closer.of(run) if self.closer else None
         facts = essentials(run, read if isinstance(read, RunRead) else None)

@@ -16,13 +16,14 @@ from engine.request import RequestError
 from tui.keys import Command, bindings
 from tui.screens.runs.comparison import ComparisonPage
 from tui.screens.runs.desk import RunsDesk
+from tui.screens.runs.devices import DevicesPage
 from tui.screens.runs.list import ListPage
 from tui.widgets.lines import Bar, ProgressLine
 from tui.workspace import Notice
 
 
 class RunsScreen(RunsDesk):
-    """The list of runs, or a comparison of the marked ones."""
+    """The list of runs, a comparison of the marked ones, or the devices that they are trained on."""
 
     mode = "runs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,7 +37,7 @@ class RunsScreen(RunsDesk):
         Binding("left,h", "read(-1)", show=False),
         Binding("right,l", "read(1)", show=False),
     ]
-    page_types = (ListPage, ComparisonPage)
+    page_types = (ListPage, ComparisonPage, DevicesPage)
 
     def below(self) -> Iterable[Widget]:
         """The status line."""
@@ -56,6 +57,10 @@ class RunsScreen(RunsDesk):
         assert isinstance(page, ComparisonPage)
         return page
 
+    @property
+    def shows_devices(self) -> bool:
+        return self.front == DevicesPage.page
+
     # The folder
 
     def on_screen_resume(self) -> None:
@@ -73,7 +78,7 @@ class RunsScreen(RunsDesk):
         if self.problem:
             line.show(self.problem, tone="error")
         elif now:
-            line.show(Bar("report", now.done / now.total), now.words, "x stops", tone="quiet")
+            line.show(Bar("report", now.done / now.total), now.words, f"{self.key('stop')} stops", tone="quiet")
         else:
             line.show(self.page.sentence(), tone="quiet")
 
@@ -102,15 +107,18 @@ class RunsScreen(RunsDesk):
             self.comparison.move_cursor(by)
 
     @property
-    def page_in_front(self) -> ListPage | ComparisonPage:
+    def page_in_front(self) -> ListPage | ComparisonPage | DevicesPage:
         """The page in front, with its own type."""
-        return self.comparison if self.page is self.comparison else self.list
+        page = self.page
+        assert isinstance(page, ListPage | ComparisonPage | DevicesPage)
+        return page
 
     def turned(self, target: str) -> None:
         if target == "compare" and not self.marked:  # if none is marked, take all runs that match the filter
             found = [run for run in self.list.shown if run.epoch]
             runs = [run for run in found if run.state != "bundled"] or found
             self.set_reactive(RunsDesk.marked, frozenset(run.name for run in runs))
+        self.workspace.look_at_devices(shown=target == DevicesPage.page)
         self.set_reactive(RunsDesk.problem, "")
         self.call_later(self.look)
 
