@@ -8,10 +8,8 @@ import importlib.util
 import logging
 import os
 import secrets
-import shutil
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from engine.cluster.hub import Hub
+from engine.cluster.scratch import scratch
 from engine.cluster.shares import Machine
 from engine.network.cores import cores as available_cores
 from engine.request import DeviceFailed, RequestError
@@ -29,8 +28,6 @@ PATIENCE = 5.0
 """Seconds within which a cluster must answer at its address."""
 STORE = 256 << 20
 """Bytes of the object store of a Ray that is started here: only events travel through it."""
-LONGEST = 40
-"""Longest path of Ray's temporary folder: those of its sockets, in it, may have 107 bytes."""
 
 
 class Cluster(Struct):
@@ -116,9 +113,7 @@ def _has_token() -> bool:
 
 def _start(ray: Any, cores: int | None, ends: contextlib.ExitStack) -> None:
     """Start Ray here; its files end with it."""
-    place = Path(tempfile.gettempdir())
-    folder = tempfile.mkdtemp(prefix="mnist-tui-", dir=place if len(str(place)) <= LONGEST - 20 else "/tmp")
-    ends.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder = ends.enter_context(scratch())
     try:
         ray.init(
             num_cpus=cores or available_cores(),
@@ -126,7 +121,7 @@ def _start(ray: Any, cores: int | None, ends: contextlib.ExitStack) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
             object_store_memory=STORE,
-            _temp_dir=folder,
+            _temp_dir=str(folder),
         )
     except Exception as error:
         raise DeviceFailed(f"Ray does not start here ({_line(error)}): train without it") from None

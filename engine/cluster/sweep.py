@@ -117,7 +117,8 @@ class Sweep:
         started: Callable[[RunFolder], None] = lambda _: None,
     ) -> None:
         """`started` is called with the folder of each run that begins."""
-        self.root, self.cluster, self.parallel, self.started = root, cluster, request.parallel, started
+        self.root, self.cluster, self.address, self.parallel = root, cluster, request.address, request.parallel
+        self.started = started
         self.direct = request.shared or not request.address
         """Whether the workers write to the folder of all runs themselves."""
         self.watch = bool(request.address)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from engine.cluster.gpu_memory import GpuMemory
 from engine.cluster.messages import Order, Parcel
+from engine.cluster.scratch import scratch
 from engine.event import Cancelled, Event, Progress
 from engine.paths import stamp
 from engine.request import DeviceFailed, RequestError
@@ -45,7 +45,7 @@ def carry_out(order: Order, asked_to_stop: Callable[[], bool]) -> Iterator[Parce
             yield Parcel(seconds=0.0)
             return
         with contextlib.ExitStack() as ends:
-            root = Path(order.root or ends.enter_context(tempfile.TemporaryDirectory(prefix="mnist-tui-")))
+            root = Path(order.root) if order.root else ends.enter_context(scratch())
             stop = ends.enter_context(_asked(asked_to_stop))
             yield from _parcels(order, root, stop, work)
     except RequestError as error:

@@ -20,10 +20,13 @@ from engine.cluster.events import (
     RunRefused,
     RunState,
     RunTold,
+    SearchAdvanced,
+    SearchEnded,
     SweepAdvanced,
     SweepEnded,
+    Trial,
 )
-from engine.cluster.requests import TrainOnRay, planned
+from engine.cluster.requests import SearchOnRay, TrainOnRay, planned
 from engine.event import Cancelled, Event
 from engine.request import Request, RequestError
 from engine.training.events import (
@@ -175,6 +178,52 @@ def test_a_figure_of_a_single_run(call: Call, script: tuple[Script, list[Request
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_search_shows_its_trials_and_what_it_chose(
+    call: Call, script: tuple[Script, list[Request]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search_on_ray(request: SearchOnRay, root: Path) -> Generator[Event, None, None]:
+        asked.append(request)
+        yield from events  # type: ignore[misc]
+
+    monkeypatch.setattr("engine.cluster.search.search_on_ray", search_on_ray)
+    events, asked = script
+    trials = tuple(
+        Trial(values={"learning_rate": 0.001 * n, "shift": n}, epochs=n, val_loss=0.1 * n, seconds=60.0)
+        for n in range(1, 13)
+    )
+    events += [BEGUN, SearchAdvanced(done=1, trials=12, epochs=5, val_loss=0.1, values={"shift": 1})]
+    events += [
+        SearchEnded(
+            method="random",
+            space=("shift 0 to 3",),
+            trials=(*trials, Trial(values={"learning_rate": 1.0, "shift": 0}, epochs=1, val_loss=None, seconds=0.0)),
+            chosen=trials[0].values,
+            val_loss=0.1,
+            epochs=79,
+            seconds=720.0,
+            elapsed=120.0,
+        )
+    ]
+    events += [*told(0, STARTED, FINISHED), ended("finished", "finished")]
+    space = ("--search-space", "learning-rate=1e-3..1e-1", "shift=0..3")
+    options = ("--search", "random", *space, "--trials", 13, "--seeds", 2, "--epochs", 3)
+    code, out, err = call("train", "--on", "ray", *options)
+    assert (code, err) == (0, "")
+    assert asked == [
+        SearchOnRay(
+            experiment=Train(epochs=3),
+            method="random",
+            space=("learning-rate=1e-3..1e-1", "shift=0..3"),
+            trials=13,
+            seeds=2,
+        )
+    ]
+    assert "0.001      1       1    0.1000  1 min 00 s" in out
+    cost = "13 trials, 79 epochs, 12 min 00 s of training in 2 min 00 s, and 3 trials with a higher loss"
+    assert f"chosen: learning rate 0.001, shift 1; {cost}" in out
+    assert "seed 1: finished" in out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -182,6 +231,14 @@ def test_a_figure_of_a_single_run(call: Call, script: tuple[Script, list[Request
         (["--on", "mars"], "--on"),
         (["--on", "ray", "--parallel", "-1"], "parallel must be"),
         (["--on", "ray", "--shared"], "without an address Ray is started here"),
+        (["--search", "random"], "a search is done on Ray: add --on ray"),
+        (["--on", "ray", "--search", "random"], "name the fields to search, for example --search-space"),
+        (["--on", "ray", "--search-space", "shift=0..2"], "add --search random or --search halving"),
+        (["--on", "ray", "--search", "halving", "--search-space", "shift=2..0"], "give the lower bound first"),
+        (
+            ["--on", "ray", "--search", "halving", "--search-space", "shift=0..2", "--sweep", "rotate=1,2"],
+            "a search and a sweep over values exclude each other",
+        ),
     ],
 )
 def test_wrong_options_are_one_line(call: Call, options: list[object], words: str) -> None:

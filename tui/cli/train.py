@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,28 @@ def train(arguments: Sequence[str]) -> int:
     request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
     axes |= dict(map(parse_axis, output.sweep))
     requests = expand(request, output.seeds, axes, given)
-    if len(requests) > 1 and output.png:
+    _check(output, len(requests), axes)
+    if output.detach:
+        return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
+    runs = [(_told(each, axes), each) for each in requests]
+    with ringing(output.notify) as ringer:
+        if output.on == "ray":
+            from tui.cli.on_ray import search_on_ray, train_on_ray
+
+            if output.search != "none":
+                return search_on_ray(request, output, ringer)
+            return train_on_ray(runs, output, ringer)
+        if len(requests) > 1:
+            return _sweep(runs, output, ringer)
+        events: list[Event] = []
+        code = report(requests[0], output, events)
+        ring_for(ringer, events)
+        return code
+
+
+def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
+    """Raise RequestError where options exclude each other; `axes` are the fields that the `runs` runs differ in."""
+    if runs > 1 and output.png:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.on == "here" and (output.address or output.parallel or output.shared):
         raise RequestError("--address, --parallel and --shared are for Ray: add --on ray")
@@ -57,23 +78,8 @@ def train(arguments: Sequence[str]) -> int:
             raise RequestError("a search and a sweep over values exclude each other: drop --sweep or --search")
         if not output.search_space:
             raise RequestError("name the fields to search, for example --search-space learning-rate=1e-4..1e-2")
-    if output.detach:
-        if output.png:
-            raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
-        return _detached(["train", *(word for word in arguments if word != "--detach")], output, len(requests))
-    runs = [(_told(each, axes), each) for each in requests]
-    with ringing(output.notify) as ringer:
-        if output.on == "ray":
-            from tui.cli.on_ray import search_on_ray, train_on_ray
-
-            search = output.search != "none"
-            return search_on_ray(request, output, ringer) if search else train_on_ray(runs, output, ringer)
-        if len(requests) > 1:
-            return _sweep(runs, output, ringer)
-        events: list[Event] = []
-        code = report(requests[0], output, events)
-        ring_for(ringer, events)
-        return code
+    if output.detach and output.png:
+        raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:

@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from engine.cluster.events import RunLost, RunPlaced, RunTold, SweepEnded
+from engine.cluster.events import RunLost, RunPlaced, RunTold, SearchEnded, SweepEnded
 from engine.cluster.machines import Cluster, joined
-from engine.cluster.requests import TrainOnRay
+from engine.cluster.requests import SearchOnRay, TrainOnRay
+from engine.cluster.search import search_on_ray
 from engine.cluster.sweep import train_on_ray
 from engine.event import Event
 from engine.operations import end
 from engine.request import RequestError
+from engine.runs.comparison import compare
 from engine.runs.folder import RunFolder, ask_to_stop
 from engine.runs.recording import resume_run, train_run
 from engine.runs.requests import Resume
@@ -89,10 +91,9 @@ def test_runs_are_those_of_here_bit_for_bit(tmp_path: Path, here: RunFolder, add
     assert len({each.name for each in tmp_path.iterdir()}) == 2
 
 
-@pytest.mark.parametrize("address", [DIRECT, APART])
-def test_a_failed_run_leaves_the_others_alone(tmp_path: Path, here: RunFolder, address: str) -> None:
+def test_a_failed_run_leaves_the_others_alone(tmp_path: Path, here: RunFolder) -> None:
     bad = replace(RUN, learning_rate=10.0, weight_decay=10.0)  # each step multiplies the weights by -99
-    *events, ended = on(tmp_path, address, bad, RUN)
+    *events, ended = on(tmp_path, APART, bad, RUN)
     assert isinstance(ended, SweepEnded)
     assert [run.outcome for run in ended.runs] == ["failed", "finished"]
     assert ended.runs[0].reason.startswith(DIVERGED)
@@ -175,6 +176,29 @@ def test_a_run_that_cannot_start_leaves_no_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_search_trains_its_choice_with_fresh_seeds(tmp_path: Path) -> None:
+    """By halving: at a rate of 1e-9, nothing is learned, so those trials are stopped first."""
+    request = SearchOnRay(
+        experiment=replace(RUN, epochs=3, train_size=640, seed=7),
+        space=("learning-rate=1e-9..1e-1",),
+        trials=4,
+        parallel=1,
+    )
+    events = list(search_on_ray(request, tmp_path))
+    (found,) = [event for event in events if isinstance(event, SearchEnded)]
+    ended = events[-1]
+    assert isinstance(ended, SweepEnded)
+    assert len(found.trials) == 4
+    assert found.chosen == found.trials[0].values
+    assert found.val_loss == min(trial.val_loss for trial in found.trials if trial.val_loss is not None)
+    assert found.epochs == sum(trial.epochs for trial in found.trials) < 12
+    assert [(run.seed, run.outcome) for run in ended.runs] == [(8, "finished")]
+    folders = [RunFolder(tmp_path / run.run) for run in ended.runs]
+    assert {run.read_record().request.learning_rate for run in folders} == {found.chosen["learning_rate"]}
+    (group,) = compare(folders).groups
+    assert group.search.startswith(f"halving search over learning rate 1e-09 to 0.1: 4 trials, {found.epochs} epochs, ")
+
+
 def test_an_address_that_is_none_is_one_line() -> None:
     from engine.cluster import machines
 
@@ -201,13 +225,5 @@ def test_the_benchmark_prints_its_figures(capsys: pytest.CaptureFixture[str]) ->
     """Without its kills, on the workers of these tests. Its figures are not checked."""
     ray_sweep.main(["4", "0"])
     lines = capsys.readouterr().out.splitlines()
-    for words in (
-        "Ray starts",
-        "2 runs, 2 workers",
-        "own times / 2",
-        "factor",
-        "killed, written in place",
-        "killed, th",
-    ):
-        assert any(line.startswith(words) and re.search(r"\d", line) for line in lines), lines
-    assert all("0 finished epochs lost" in line for line in lines if line.startswith("killed"))
+    for words in ("Ray starts", "first runs, with PyTorch", "4 runs, 2 workers", "own times / 2", "factor"):
+        assert any(line.startswith(words) and re.search(r"\d", line.removeprefix(words)) for line in lines), lines

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,7 @@ from engine.cluster.hub import Hub
 from engine.cluster.machines import Cluster
 from engine.cluster.messages import Lost, Order, Parcel
 from engine.cluster.requests import TrainOnRay
+from engine.cluster.scratch import LOCK, PREFIX, scratch
 from engine.cluster.shares import FIRST, Machine, Share, share
 from engine.event import Event
 from engine.operations import end
@@ -227,6 +231,26 @@ def test_where_nothing_can_be_measured_each_run_gets_a_gpu(swept: Any, last: Par
     *_, ended = work
     assert [run.outcome == "finished" for run in ended.runs] == [True, True, False]
     assert [each.gpus for order, each in hub.orders if order.number < 2] == [1.0, 1.0]
+
+
+def test_folders_of_killed_processes_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are held, and those that may be about to be held, are left alone."""
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(place))
+    try:
+        left, young, foreign = (place / f"{PREFIX}{name}" for name in ("left", "young", "foreign"))
+        for folder in (left, young, foreign):
+            folder.mkdir()
+        for folder in (left, young):
+            (folder / LOCK).touch()
+        with scratch() as held:
+            os.utime(left / LOCK, (0, 0))
+            os.utime(held / LOCK, (0, 0))
+            with scratch() as other:
+                assert {path.name for path in place.iterdir()} == {p.name for p in (young, foreign, held, other)}
+        assert {path.name for path in place.iterdir()} == {young.name, foreign.name}
+    finally:
+        shutil.rmtree(place)
 
 
 CPU, BOX = (Machine(8.0, 0.0),), (Machine(16.0, 2.0), Machine(4.0, 0.0))
