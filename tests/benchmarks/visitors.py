@@ -41,8 +41,8 @@ QUIET, BUSY = 0.5, 30.0
 PATIENCE = 60.0
 """Seconds for which an answer is waited for."""
 
-PICTURED, PIXEL = "34567", "▀".encode()
-"""Screens with pictures, and what these are made of."""
+PICTURED, PIXEL = "3567", "▀".encode()
+"""Screens with pictures of digits, and what these are made of."""
 
 Delays = dict[str, list[float]]
 
