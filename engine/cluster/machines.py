@@ -23,7 +23,7 @@ from engine.cluster.shares import Machine
 from engine.network.cores import cores as available_cores
 from engine.request import DeviceFailed, RequestError
 
-MISSING = "training on Ray needs the package ray: pip install 'mnist-tui[ray]'"
+MISSING = "training on Ray needs the package ray: pip install 'ray[tune]'"
 PATIENCE = 5.0
 """Seconds within which a cluster must answer at its address."""
 STORE = 256 << 20

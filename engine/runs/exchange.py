@@ -154,7 +154,7 @@ def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
     try:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
-        raise RequestError("TensorBoard is not installed: pip install 'mnist-tui[tensorboard]'") from None
+        raise RequestError("TensorBoard is not installed: pip install tensorboard") from None
     if any(_of_run(file) != run.name for file in to.glob(f"{_BOARD_FILE}*")):
         to /= run.name
     before = [file for file in to.glob(f"{_BOARD_FILE}*") if _of_run(file) == run.name]

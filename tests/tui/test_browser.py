@@ -284,7 +284,7 @@ def test_without_the_extra_one_line_says_how_to_install_it(call: Call, monkeypat
     for name in ("textual_serve", "textual_serve.server"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "tui.cli.web.server", raising=False)
-    words = "mnist-tui: serving the app needs textual-serve: pip install 'mnist-tui[serve]'\n"
+    words = "mnist-tui: serving the app needs textual-serve: pip install textual-serve\n"
     assert call("serve") == (2, "", words)
 
 
@@ -360,3 +360,21 @@ async def test_who_looks_has_no_keys_that_train_or_change(tmp_path: Path, monkey
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         assert not [each for each in (*app.screen.here, *app.screen.elsewhere) if not each.only_looks]  # type: ignore[attr-defined]
+
+
+REHEARSED = """
+from engine.network import gpu
+asked = []
+gpu.count = lambda: asked.append("") or (0, "")
+from tui.cli.web.nursery import _import_everything, _rehearse
+_import_everything()
+_rehearse()
+print(len(asked), gpu.count() and len(asked))
+"""
+
+
+@has_extra
+def test_what_is_forked_has_not_looked_for_a_gpu(tmp_path: Path) -> None:
+    """CUDA cannot be used in a fork of a process that has used it."""
+    done = subprocess.run([sys.executable, "-c", REHEARSED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "1"]

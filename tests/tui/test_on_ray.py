@@ -252,7 +252,7 @@ def test_without_the_package_a_line_says_how_to_install_it(call: Call, monkeypat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ray" else found(name))
     code, out, err = call("train", "--on", "ray")
     assert (code, out) == (2, "")
-    assert err == "mnist-tui: training on Ray needs the package ray: pip install 'mnist-tui[ray]'\n"
+    assert err == "mnist-tui: training on Ray needs the package ray: pip install 'ray[tune]'\n"
 
 
 @pytest.fixture

@@ -344,7 +344,7 @@ def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.Mo
     shown.ask()
     for answer in ("\x1b[6;20;10t", "\x1b[?62;4c"):
         shown.hear(answer)
-    assert shown.reason.endswith("pip install 'mnist-tui[pixels]'")
+    assert shown.reason.endswith("pip install textual-image")
 
 
 def test_a_busy_program_waits_longer_for_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def serve(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "textual_serve":
             raise
-        raise RequestError("serving the app needs textual-serve: pip install 'mnist-tui[serve]'") from None
+        raise RequestError("serving the app needs textual-serve: pip install textual-serve") from None
     from tui.cli.web.guard import Guard
     from tui.cli.web.session import Sight
 

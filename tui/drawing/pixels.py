@@ -133,7 +133,7 @@ class Pixels:
             passed = ", or set -g allow-passthrough on is missing in tmux" if self._tmux else ""
             self.refuse(f"this terminal shows no real pixels: it has none of kitty's, iTerm2's and sixel{passed}")
         elif self._protocol == "sixel" and not _knows_sixels():
-            self.refuse("pictures as sixels need textual-image 0.12 or later: pip install 'mnist-tui[pixels]'")
+            self.refuse("pictures as sixels need textual-image 0.12 or later: pip install textual-image")
         elif self._protocol == "sixel" and not self._known_cell():
             self.refuse("this terminal shows sixels, but does not tell the size of its cells in pixels")
         else:

@@ -24,7 +24,7 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import readable, shown
 from tests.runs import copies, only, stopped
-from tui.cli.main import COMMANDS, run
+from tui.cli.main import COMMANDS, PROGRAM_COMMANDS, run
 
 SHORT = Train(train_size=320, epochs=2, device="cpu", channels=4, hidden=16)
 
@@ -161,7 +161,7 @@ def test_names_that_mean_something_else(tmp_path: Path, name: str, why: str) -> 
 
 
 def test_command_words_are_those_of_the_command_line() -> None:
-    assert {words.split()[0] for words in COMMANDS} == catalogue.COMMAND_WORDS
+    assert {words.split()[0] for words in COMMANDS | PROGRAM_COMMANDS} == catalogue.COMMAND_WORDS
 
 
 ODD = ("[red]", "lr[bold]x", "a\x1b[31mb\x1b]0;title\x07", "caf\udce9", "a\u202eb", ":smile:")

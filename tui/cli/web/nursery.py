@@ -19,8 +19,9 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -230,12 +231,15 @@ def _import_everything() -> None:
 
 
 def _rehearse() -> None:
-    """Go through all screens without a terminal, so that what is computed once for all is there after a fork."""
+    """Go through all screens without a terminal, so that what is computed once for all is there after a fork.
+
+    On the CPU: a process that has used a GPU cannot be forked into one that does.
+    """
     from engine.runs.finding import pretrained
     from tui.app import MnistTui
     from tui.keys import SCREENS
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_gpu():
         app = MnistTui(Path(folder), pretrained("cnn"), looking=True)
 
         async def through_all_screens(_pilot: Pilot[object]) -> None:
@@ -250,6 +254,22 @@ def _rehearse() -> None:
 
         app.run(headless=True, size=(120, 40), auto_pilot=through_all_screens)
         app.workspace.close()
+        _join_threads()
+
+
+@contextlib.contextmanager
+def _without_gpu() -> Iterator[None]:
+    """A context in which this process finds no GPU, and does not look for one."""
+    gpu: Any = importlib.import_module("engine.network.gpu")
+    count = gpu.count
+    gpu.count = lambda: (0, "")
+    try:
+        yield
+    finally:
+        gpu.count = count
+
+
+def _join_threads() -> None:
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(REHEARSAL)
