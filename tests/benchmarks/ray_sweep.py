@@ -1,7 +1,7 @@
 """What Ray costs, and what the death of workers costs: `python -m tests.benchmarks.ray_sweep [RUNS] [SECONDS]`.
 
 RUNS (200) runs of one tiny epoch on two workers, beside the sum of the runs' own times divided by two; the time until
-Ray and PyTorch are loaded is told apart. Then runs of ten epochs, of whose workers one is killed at random every five
+Ray and PyTorch are loaded is told apart. Then runs of four epochs, of whose workers one is killed at random every five
 seconds for SECONDS (60), where the workers write to the folder of all runs and where their files are sent to it: how
 many finished epochs had to be trained again, and whether a run that was resumed is that of an undisturbed one.
 """
@@ -35,7 +35,7 @@ TINY = Train(train_size=640, epochs=1, channels=4, hidden=16, device="cpu", thre
 WORKERS = 2
 INTERVAL = 5.0
 """Seconds between two kills."""
-EPOCHS = 10
+EPOCHS = 4
 """Epochs of a run whose worker may be killed."""
 COMPARED = 3
 """Number of resumed runs that are compared with undisturbed ones."""
