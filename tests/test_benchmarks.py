@@ -17,6 +17,7 @@ SHORT = {
     "attacks": ("1 cnn", ["PGD-40"]),
     "interaction": ("640 1 1 0", ["key to screen", "throughput in the app over headless", "bytes a second"]),
     "pixels": ("500 1 kitty", ["kitty"]),
+    "visitors": ("2 1 0.1", ["of 2 at once", "to another screen", "on Digits", "all 28 of 2 visitors", "memory"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),
 }
 """Arguments of each benchmark, and words that its output must contain."""

@@ -236,8 +236,10 @@ class MnistTui(SturdyApp):
         workspace, pixels = self.workspace, self.pixels
         with workspace.changing():
             if pixels.state == "refused" and workspace.picture_mode == "pixels":
-                workspace.picture_mode = ""
-                self.notify(pixels.reason, severity="warning")
+                workspace.picture_mode, remembered = "", workspace.state.pictures
+                for terminal in [terminal for terminal, mode in remembered.items() if mode == "pixels"]:
+                    del remembered[terminal]
+                self.notify(pixels.reason, severity="warning", timeout=10)
         draw_in(self, mode_now(self, workspace.picture_mode))
 
     # From screen to screen

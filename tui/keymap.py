@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
 
@@ -123,6 +122,8 @@ def _changed(command: Command, path: Sequence[str], key: str) -> Iterator[Comman
 
 
 def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(name, _all_names(), 1)
     return f"there is no command {shortened(name)!r}" + (f": is it {near[0]}?" if near else "")
 

@@ -414,7 +414,7 @@ class Workspace:
         empty = not self.queue
         if self.queue.look():
             with self.changing():
-                if empty and self.queue.held:
+                if empty and self.queue.held and not self.looking:
                     count, does = counted(len(self.queue), "experiment"), "waits" if len(self.queue) == 1 else "wait"
                     self.tell(Notice(f"{count} {does} in the queue: {self._starts} starts it, 8 lists it", seconds=10))
 

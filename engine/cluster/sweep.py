@@ -121,6 +121,8 @@ class Sweep:
         self.started = started
         self.direct = request.shared or not request.address
         """Whether the workers write to the folder of all runs themselves."""
+        self.watch = bool(request.address)
+        """Whether the workers tell how busy their machines are: this one is watched anyway."""
         self.name = secrets.token_hex(8)
         self.runs = [_Run(number, each) for number, each in enumerate(request.runs)]
         self.gpu_share: float | None = None
@@ -186,7 +188,7 @@ class Sweep:
             resume=run.name,
             files=run.mirror.packed() if run.mirror else {},
             measure=measure,
-            watch=bool(self.address),
+            watch=self.watch,
         )
         self.cluster.hub.submit(order, given)
 

@@ -41,6 +41,9 @@ QUIET, BUSY = 0.5, 30.0
 PATIENCE = 60.0
 """Seconds for which an answer is waited for."""
 
+PICTURED, PIXEL = "3567", "▀".encode()
+"""Screens with pictures of digits, and what these are made of."""
+
 Delays = dict[str, list[float]]
 
 
@@ -66,14 +69,14 @@ class Visitor:
                 break
         return b""
 
-    async def press(self, key: str, answers: Callable[[bytes], bool]) -> float:
-        """Milliseconds from a key to the first message that answers it."""
+    async def press(self, key: str, answers: Callable[[bytes], bool]) -> tuple[float, bytes]:
+        """Milliseconds from a key to the first message that answers it, and that message."""
         began = time.perf_counter()
         await self.socket.send_json(["stdin", key])
         while not answers(data := await self.message(PATIENCE)):
             if not data:
                 raise TimeoutError(f"no answer to {key}")
-        return (time.perf_counter() - began) * 1000
+        return (time.perf_counter() - began) * 1000, data
 
     async def idle(self, seconds: float) -> None:
         """Read what arrives for a while."""
@@ -98,18 +101,25 @@ def whole(data: bytes) -> bool:
     return len(_rows(data)) >= MOST
 
 
-async def visit(visitor: Visitor, number: int, presses: int, pause: float) -> Delays:
+async def visit(visitor: Visitor, number: int, presses: int, pause: float, everyone: asyncio.Barrier) -> Delays:
     """Milliseconds of each key of a visitor, by screen; `to` is the way to another one."""
     chance, delays = random.Random(number), defaultdict[str, list[float]](list)
     await visitor.settle()
     keys = list(KEYS)
     for screen in keys[number % len(keys) :] + keys[: number % len(keys)]:
         await visitor.idle(pause * chance.uniform(0.5, 1.5))
-        delays["to"].append(await visitor.press(screen, whole))
+        milliseconds, data = await visitor.press(screen, whole)
+        delays["to"].append(milliseconds)
+        while screen in PICTURED and PIXEL not in data:
+            if not (data := await visitor.message(PATIENCE)):
+                raise TimeoutError(f"no pictures on screen {screen}")
         await visitor.settle()
         for press in range(presses):
             await visitor.idle(pause * chance.uniform(0.5, 1.5))
-            delays[screen].append(await visitor.press(KEYS[screen][press % 2], changed))
+            delays[screen].append((await visitor.press(KEYS[screen][press % 2], changed))[0])
+    rest = asyncio.create_task(everyone.wait())
+    while not rest.done():  # who stops reading is taken for somebody who has left
+        await visitor.message(QUIET)
     return delays
 
 
@@ -135,8 +145,9 @@ async def measure(address: str, server: psutil.Process, visitors: int, presses: 
         first_frames = sorted(seconds * 1000 for _, seconds in came)
         print(f"first frame      {_said(first_frames)}  of {visitors} at once")
         began, spent = time.perf_counter(), cpu(server)
+        together = asyncio.Barrier(visitors)
         found = await asyncio.gather(
-            *(visit(visitor, number, presses, pause) for number, (visitor, _) in enumerate(came))
+            *(visit(visitor, number, presses, pause, together) for number, (visitor, _) in enumerate(came))
         )
         seconds, spent = time.perf_counter() - began, cpu(server) - spent
         titles = {key: f"on {title}" for key, title, _ in SCREENS} | {"to": "to another screen"}
@@ -147,14 +158,12 @@ async def measure(address: str, server: psutil.Process, visitors: int, presses: 
             print(f"key to screen    {_said(of)}  {titles[screen]}")
         print(f"key to screen    {_said(sorted(every))}  all {len(every)} of {visitors} visitors")
         print(f"cores in use     {spent / seconds:.2f} for {seconds:.0f} s")
-        memory = [each.memory_full_info() for each in server.children(recursive=True)[1:]]
-        own, share = ([getattr(each, name) / 1e6 for each in memory] for name in ("uss", "pss"))
-        print(
-            f"memory           median {statistics.median(own):.0f} MB of its own, "
-            f"{statistics.median(share):.0f} MB with its share"
-        )
-        whole_of = sum(each.memory_full_info().pss for each in (server, *server.children(recursive=True))) / 1e6
-        print(f"  of the server  {whole_of:,.0f} MB with all visitors")
+        _, *visiting = server.children(recursive=True)  # the first one forks the others
+        memory = [each.memory_full_info() for each in visiting]
+        own, share = (statistics.median(getattr(each, name) for each in memory) / 1e6 for name in ("uss", "pss"))
+        print(f"memory           median {own:.0f} MB of its own, {share:.0f} MB with its share")
+        everything = sum(each.memory_full_info().pss for each in (server, *server.children(recursive=True))) / 1e6
+        print(f"  of the server  {everything:,.0f} MB with all visitors")
 
 
 def cpu(server: psutil.Process) -> float:

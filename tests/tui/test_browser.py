@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,6 +205,7 @@ def test_a_visitor_trains_and_downloads_what_is_shown(served: Served, browser: B
     phone = Visitor(browser.new_context(viewport={"width": 390, "height": 844}), served.address)
     phone.wait_for("more")
     assert 60 <= phone.screen.columns <= 70
+    assert phone.screen.display[1].split() == ["1", "Train", "2", "3", "4", "5", "6", "7", "8"]
     third = browser.new_context().new_page()
     answer = third.goto(served.address)
     assert answer
@@ -305,10 +307,12 @@ def test_a_lab_that_looks_refuses_to_train_and_to_write(tmp_path: Path) -> None:
     lab.close()
 
 
+def _shows(app: MnistTui, mode: str) -> bool:
+    return getattr(app.screen, "mode", "") == mode and app.screen.is_mounted
+
+
 @pytest.mark.usefixtures("quick_keys")
-async def test_who_looks_has_no_keys_that_train_or_change(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_keys: None
-) -> None:
+async def test_who_looks_has_no_keys_that_train_or_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runs = tmp_path / "runs"
     shutil.copytree(pretrained("cnn").path, runs / "20260101-000000-cnn")
@@ -320,7 +324,7 @@ async def test_who_looks_has_no_keys_that_train_or_change(
         app.workspace.hand_over = lambda name, content: given.append((name, content))
         for key, _, mode in SCREENS:
             await pilot.press(key)
-            await until(pilot, lambda mode=mode: getattr(app.screen, "mode", "") == mode and app.screen.is_mounted)  # type: ignore[misc]
+            await until(pilot, partial(_shows, app, mode))
             screen = app.screen
             assert isinstance(screen, LabScreen)
             await drawn(pilot)
@@ -340,12 +344,13 @@ async def test_who_looks_has_no_keys_that_train_or_change(
             ("training-cnn.png", PNG),
             ("screen-train.png", PNG),
         ]
+        run = RunFolder(runs / "20260101-000000-cnn")
         attempts: tuple[Callable[[], object], ...] = (
-            lambda: app.workspace.train(Train()),
+            partial(app.workspace.train, Train()),
+            partial(app.workspace.enqueue, [Train()]),
+            partial(app.workspace.resume, run),
+            partial(app.workspace.stop, run),
             app.workspace.start_queue,
-            lambda: app.workspace.enqueue([Train()]),
-            lambda: app.workspace.resume(RunFolder(runs / "20260101-000000-cnn")),
-            lambda: app.workspace.stop(RunFolder(runs / "20260101-000000-cnn")),
         )
         for attempt in attempts:
             said.clear()

@@ -347,6 +347,19 @@ def test_without_the_library_it_is_said_how_to_install_it(monkeypatch: pytest.Mo
     assert shown.reason.endswith("pip install 'mnist-tui[pixels]'")
 
 
+def test_a_busy_program_waits_longer_for_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = StubApp(monkeypatch)
+    shown = Pixels(cast("Any", app))
+    shown.ask()
+    ((due, time_out),) = app.timers
+    app.timers.clear()
+    app.now = due + 3
+    time_out()
+    assert shown.state == "asked"
+    app.advance(1)
+    assert shown.state == "refused"
+
+
 def test_sixels_need_the_size_of_a_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Pixels(cast("Any", StubApp(monkeypatch)))
     shown.ask()

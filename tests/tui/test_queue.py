@@ -80,6 +80,15 @@ def test_what_waits_is_there_after_a_restart_and_starts_when_asked(apps: Apps, t
     assert QueueFile(tmp_path / "runs").read().workers == ()
 
 
+def test_who_only_looks_sees_the_queue_and_is_not_told_to_start_it(apps: Apps, tmp_path: Path) -> None:
+    filled(apps())
+    looking = Workspace(tmp_path / "runs", looking=True)
+    notices = heard(looking)
+    looking.look_at_queue()
+    looking.close()
+    assert (seeds(looking), notices) == ([0, 1, 2], [])
+
+
 def test_an_experiment_leaves_the_file_when_its_run_has_begun(apps: Apps, tmp_path: Path) -> None:
     workspace, file = apps(), QueueFile(tmp_path / "runs")
     workspace.enqueue(THREE[:1])

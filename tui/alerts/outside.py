@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable
 
 from engine.words import shortened
@@ -24,6 +23,8 @@ def run_command(command: str, alert: Alert) -> str:
     of a run is ever read as a part of the command. What the command prints is dropped, but for the last line of
     standard error where it fails.
     """
+    import tempfile
+
     told = {"OUTCOME": alert.outcome, "RUN": alert.run, "TITLE": alert.title, "TEXT": alert.words}
     environment = os.environ | {f"MNIST_TUI_{name}": value.replace("\0", "") for name, value in told.items()}
     # Files instead of pipes: a command that leaves a process behind would keep a pipe open.

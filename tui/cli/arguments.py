@@ -143,7 +143,9 @@ def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSp
     for field in parameters(info.type):
         if not field.fixed:
             bounds = f" ({field.bounds})" if field.bounds else ""
-            kind = field.type | None if field.optional else field.type
+            kind: Any = field.type
+            if field.optional:  # tyro would call it {None}|STR
+                kind = Annotated[field.type | None, tyro.conf.arg(metavar="N" if field.type is int else "TEXT")]
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
             default = field.default if defaults is None else getattr(defaults, field.name)

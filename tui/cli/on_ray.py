@@ -83,7 +83,7 @@ def search_on_ray(experiment: Train, output: TrainOutput, ringer: Ringer) -> int
 def _report(
     request: TrainOnRay | SearchOnRay, first: Train, words: Sequence[str], output: TrainOutput, ringer: Ringer
 ) -> int:
-    """Carry out `request`, print its events and save the figure of its only run, whose request is `first`."""
+    """Carry out `request`, print its events, ring, and save the figure of its only run, whose request is `first`."""
     saving.check(output)
     interrupt = Interrupt()
     printer: _Printer = _Lines(words) if output.json else _People(words)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # importing NumPy would delay the first frame
 
 PATIENCE = 0.5
 """Seconds after which a terminal that has not answered counts as one that shows no pictures."""
+STALLED = 0.1
+"""Seconds by which a timer is late where the program is too busy to have read an answer, as while PyTorch loads."""
 RATE, BURST = 120_000, 60_000
 """Bytes of pictures a second, and at once: at most 180 kB in any second, which leaves room for the text."""
 FIRST = 1 << 16
@@ -85,7 +87,17 @@ class Pixels:
         if self._tmux:
             self._app.run_worker(self._ask_tmux, thread=True, exit_on_error=False)
         self._ask(graphics.question(tmux=self._tmux))
-        self._app.set_timer(PATIENCE, self._decide)
+        self._wait_for_answer()
+
+    def _wait_for_answer(self) -> None:
+        self._app.set_timer(PATIENCE, partial(self._time_out, time.monotonic() + PATIENCE))
+
+    def _time_out(self, due: float) -> None:
+        """There was no answer until `due`; but if this comes late, one may have arrived that was not read yet."""
+        if self.state == "asked" and time.monotonic() - due > STALLED:
+            self._wait_for_answer()
+        else:
+            self._decide()
 
     def _ask_tmux(self) -> None:
         """Ask tmux for the terminal's name, in a thread of its own."""

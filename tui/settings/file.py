@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +107,8 @@ def _value(name: str, value: object) -> object:
 
 def unknown(name: str) -> str:
     """What to say of a setting that does not exist."""
+    from difflib import get_close_matches
+
     near = get_close_matches(name, (*fields(), KEYS), 1)
     return f"there is no setting {shortened(name)!r}" + (f": is it {near[0]}?" if near else "")
 
@@ -138,6 +138,8 @@ def write(path: Path, text: str) -> None:
 
     Raises RequestError where it cannot be written. A link stays, and what it points to is replaced.
     """
+    import tempfile
+
     path = path.resolve()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,12 +53,14 @@ class Tabs(CellWidget):
         self._ends: list[tuple[int, str]] = []
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row."""
-        room = sum(len(f" {key} {title} ") for key, title, _ in SCREENS) < width
+        """One row. Where it is too narrow, the other screens have only their keys."""
+        titles = sum(len(f" {key} {title}") for key, title, _ in SCREENS)
+        room = titles + len(SCREENS) < width
         row, self._ends = cells((" ", ink(self.app, "quiet"))) if room else [], []
         for key, title, mode in SCREENS:
             here = mode == self.mode
-            text = f" {key} {title} " if room else f" {key} {title}"
+            named = f" {key} {title}" if here or titles <= width else f" {key}"
+            text = f"{named} " if room or titles > width else named
             row += cells((text, ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
             self._ends.append((len(row), mode))
         return [row]

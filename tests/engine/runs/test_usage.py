@@ -106,8 +106,10 @@ def test_a_pause_is_not_counted(small_runs: None, tmp_path: Path, monkeypatch: p
     run.close()
 
 
-@pytest.mark.parametrize("end", ["finished", "stopped", "closed", "failed"])
-@pytest.mark.parametrize("driver", ["absent", "two GPUs"])
+@pytest.mark.parametrize(
+    ("end", "driver"),
+    [("finished", "absent"), ("stopped", "two GPUs"), ("closed", "absent"), ("failed", "two GPUs")],
+)
 def test_no_thread_is_left_behind(
     small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, driver: str
 ) -> None:

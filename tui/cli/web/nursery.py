@@ -30,6 +30,9 @@ from tui.cli.web.visitor import Visit, environment, receive
 if TYPE_CHECKING:
     from textual.pilot import Pilot
 
+FORKS = hasattr(os, "pidfd_open")
+"""Whether visitors' processes are forked: on Linux. Elsewhere that is not safe with all libraries."""
+
 LONGEST = 65536
 """Bytes of the longest message."""
 

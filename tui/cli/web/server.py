@@ -16,7 +16,7 @@ from textual_serve.server import Server
 
 from engine.paths import asset
 from tui.cli.web.guard import Guard
-from tui.cli.web.nursery import Nursery
+from tui.cli.web.nursery import FORKS, Nursery
 from tui.cli.web.session import Session, Sight
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -62,7 +62,8 @@ class LabServer(Server):
             loop.add_signal_handler(number, self._leaving.set)
         runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=1)
         await runner.setup()
-        self.nursery.open()
+        if FORKS:
+            self.nursery.open()
         try:
             await web.SockSite(runner, listening).start()
             await self._leaving.wait()
@@ -110,14 +111,19 @@ class LabServer(Server):
     @property
     def full(self) -> bool:
         """Whether no other visitor has a place."""
-        return len(self.sessions) >= self.places
+        return self._present >= self.places
+
+    @property
+    def _present(self) -> int:
+        """Number of visitors; a process that still saves what somebody who has left has trained takes no place."""
+        return sum(not session.left for session in self.sessions)
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Run the app for a visitor until the visitor leaves, or the app ends."""
         if self.full or self._leaving.is_set():
             raise web.HTTPServiceUnavailable(text=FULL)
         websocket = web.WebSocketResponse(heartbeat=15, max_msg_size=1 << 20)
-        session = Session(self.nursery, self.sight, len(self.sessions) + 1, websocket, self.download_manager)
+        session = Session(self.nursery, self.sight, self._present + 1, websocket, self.download_manager)
         self.sessions.add(session)  # from now on the place is taken
         try:
             await websocket.prepare(request)

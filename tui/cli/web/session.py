@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from typing import Any
@@ -15,7 +14,7 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from tui.cli.program import python
-from tui.cli.web.nursery import Child, Nursery
+from tui.cli.web.nursery import FORKS, Child, Nursery
 from tui.cli.web.visitor import Visit, environment
 
 PATIENCE = 12.0
@@ -51,6 +50,11 @@ class Session(AppService):
         self._stopping = asyncio.Lock()
         self._app: Child | Process | None = None
 
+    @property
+    def left(self) -> bool:
+        """Whether the visitor has left, or has been left."""
+        return self._websocket.closed
+
     async def _send_bytes(self, content: bytes) -> None:
         # A browser that has gone is no reason to let the app wait: it still has to save its weights.
         with contextlib.suppress(ConnectionError, RuntimeError):
@@ -66,9 +70,9 @@ class Session(AppService):
     async def _open_app_process(self, width: int = 80, height: int = 24) -> Any:
         sight = self._sight
         visit = Visit(sight.runs, sight.what, sight.looking, width, height, self._among)
-        if hasattr(os, "pidfd_open"):
+        if FORKS:
             self._app = await self._nursery.fork(visit)
-        else:  # not on Linux: forking is not safe with all libraries there
+        else:
             words = msgspec.json.encode(visit).decode()
             self._app = await asyncio.create_subprocess_exec(
                 *python("from tui.cli.web.visitor import main; main()", words),

@@ -60,7 +60,8 @@ def receive(visit: Visit, standard_input: int, channel: int, errors: int) -> int
 
     cores: int = importlib.import_module("engine.network.cores").cores()
     importlib.import_module("engine.network.devices").share_cores(max(1, cores // visit.among))
-    Lab.niceness = AMONG_MANY
+    if visit.among > 1:
+        Lab.niceness = AMONG_MANY
     root = Path(visit.runs)
     try:
         found = find_network(visit.what, root)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.events import Resize
 
 from engine.runs.events import RunRead, RunSummary
 from engine.telemetry.events import Usage
@@ -85,13 +86,16 @@ class Details(Container):
             yield Chart("loss (nats)", empty="", id="run-loss")
             yield Chart("accuracy (%)", empty="", id="run-accuracy")
 
+    def on_resize(self, event: Resize) -> None:
+        """Have both charts only where there is room for them: when they are shown, the size may be the former one."""
+        self.set_class(event.size.height < TWO, "-one")
+
     def show(self, title: str, facts: Sequence[Fact], read: RunRead | None) -> None:
         """Show facts, and the curves of a run, if it has been read."""
         self.query_one(Sheet).show(title, facts)
         loss, accuracy = self.query_one("#run-loss", Chart), self.query_one("#run-accuracy", Chart)
         drawn = read if read is not None and read.epochs else None
         self.set_class(drawn is not None, "-curves")
-        self.set_class(self.size.height < TWO, "-one")
         if drawn is None:
             loss.show(Plot())
             accuracy.show(Plot())
