@@ -141,6 +141,14 @@ def test_a_sweep_is_stopped_as_a_whole(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_the_benchmark_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its kills, on the workers of these tests. Its figures are not checked."""
+    ray_sweep.main(["4", "0"])
+    lines = capsys.readouterr().out.splitlines()
+    for words in ("Ray starts", "first runs, with PyTorch", "4 runs, 2 workers", "own times / 2", "factor"):
+        assert any(line.startswith(words) and re.search(r"\d", line.removeprefix(words)) for line in lines), lines
+
+
 @pytest.mark.parametrize("address", [DIRECT, APART])
 def test_a_run_whose_worker_is_killed_is_resumed_bit_for_bit(tmp_path: Path, here: RunFolder, address: str) -> None:
     events: list[Event] = []
@@ -219,11 +227,3 @@ def test_an_address_that_is_none_is_one_line() -> None:
             machines._join(Nowhere(), address)
         assert words in str(error.value)
         assert "\n" not in str(error.value)
-
-
-def test_the_benchmark_prints_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without its kills, on the workers of these tests. Its figures are not checked."""
-    ray_sweep.main(["4", "0"])
-    lines = capsys.readouterr().out.splitlines()
-    for words in ("Ray starts", "first runs, with PyTorch", "4 runs, 2 workers", "own times / 2", "factor"):
-        assert any(line.startswith(words) and re.search(r"\d", line.removeprefix(words)) for line in lines), lines
