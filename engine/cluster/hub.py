@@ -62,6 +62,15 @@ class Hub:
 
         _internal_kv_put(_key(sweep, number), b"", namespace=STOPS)
 
+    def cancel(self, number: int) -> None:
+        """Forget the order `number`: where Ray has found no room for it yet, it never will."""
+        import ray
+
+        for task, _ in [each for each in self._tasks if each[1] == number]:
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                ray.cancel(task)
+        self._tasks = [each for each in self._tasks if each[1] != number]
+
     def forget(self, sweep: str) -> None:
         """Remove what `stop` has left behind."""
         from ray.experimental.internal_kv import _internal_kv_del

@@ -8,8 +8,10 @@ import importlib.util
 import logging
 import os
 import secrets
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,8 @@ def joined(address: str = "", cores: int | None = None) -> Iterator[Cluster]:
     if importlib.util.find_spec("ray") is None:
         raise RequestError(MISSING)
     began = time.perf_counter()
+    if address:
+        _check(address)
     ray = _imported(private=not address)
 
     with contextlib.ExitStack() as ends:
@@ -69,10 +73,11 @@ def joined(address: str = "", cores: int | None = None) -> Iterator[Cluster]:
             if not faulthandler.is_enabled():  # else Ray does, on a standard error that may be no file
                 faulthandler.enable(2)
                 ends.callback(faulthandler.disable)
-            if address:
-                _join(ray, address)
-            else:
-                _start(ray, cores, ends)
+            with _own_sigterm():
+                if address:
+                    _join(ray, address)
+                else:
+                    _start(ray, cores, ends)
             ends.callback(ray.shutdown)
             # Ray tells on standard error, whatever its settings, that a worker has died: the driver says so itself.
             vars(ray._private.worker)["_worker_logs_enabled"] = False
@@ -88,6 +93,17 @@ def joined(address: str = "", cores: int | None = None) -> Iterator[Cluster]:
         if address.startswith("ray://"):
             hub = _remote(ray, single)
         yield Cluster(machines, address, hub, time.perf_counter() - began)
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep this program's handler of SIGTERM, which ends a run in order: Ray installs one of its own."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _imported(private: bool) -> Any:
@@ -116,6 +132,7 @@ def _start(ray: Any, cores: int | None, ends: contextlib.ExitStack) -> None:
     folder = ends.enter_context(scratch())
     try:
         ray.init(
+            "local",  # also where the user's RAY_ADDRESS names a cluster
             num_cpus=cores or available_cores(),
             include_dashboard=False,
             log_to_driver=False,
@@ -127,15 +144,15 @@ def _start(ray: Any, cores: int | None, ends: contextlib.ExitStack) -> None:
         raise DeviceFailed(f"Ray does not start here ({_line(error)}): train without it") from None
 
 
-def _join(ray: Any, address: str) -> None:
-    """Join the cluster at `address`. Raises RequestError where there is none."""
+def _check(address: str) -> None:
+    """Raise RequestError where nothing answers at `address`: before Ray is imported, which it would keep waiting."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address not in ("auto", "local"):
         if not host or not port.isdecimal():
             raise RequestError(f"the address of a cluster is HOST:PORT, ray://HOST:PORT or auto, not {address}")
         try:
             socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             raise RequestError(
                 f"no Ray cluster answers at {address} ({why}): start one there with ray start --head, or leave out "
@@ -143,6 +160,10 @@ def _join(ray: Any, address: str) -> None:
             ) from None
     elif address == "local":
         raise RequestError("leave out the address to start Ray here")
+
+
+def _join(ray: Any, address: str) -> None:
+    """Join the cluster at `address`. Raises RequestError where there is none."""
     try:
         with _quiet():
             ray.init(address, logging_level=logging.ERROR, **({} if "://" in address else {"log_to_driver": False}))
@@ -176,6 +197,9 @@ def _remote(ray: Any, single: bool) -> Hub:
 
         def stop(self, *arguments: Any) -> None:
             ray.get(actor.stop.remote(*arguments))
+
+        def cancel(self, number: int) -> None:
+            ray.get(actor.cancel.remote(number))
 
         def forget(self, sweep: str) -> None:
             ray.get(actor.forget.remote(sweep))

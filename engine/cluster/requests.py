@@ -102,7 +102,7 @@ def planned(request: Train, text: str) -> TrainOnRay | list[Train]:
         if said:
             raise RequestError(f"{', '.join(said)} is only for Ray: add on=ray")
         return runs
-    if not (parallel := said.get("parallel", "0")).isdecimal():
+    if not (parallel := said.get("parallel", "0")).isdecimal() or len(parallel) > 9:
         raise RequestError(f"parallel must be a whole number, for example parallel=2, not {parallel}")
     if (shared := said.get("shared", "no")) not in ("yes", "no"):
         raise RequestError(f"shared must be yes or no, not {shared}")

@@ -128,7 +128,7 @@ class Sweep:
         self.gpu_share: float | None = None
         """The share of a GPU's memory that a run takes; None until it is measured."""
         self.unsent = list(self.runs)
-        """Runs that Ray does not know of yet: on a GPU, until it is known how many fit."""
+        """Runs that Ray does not know of yet: because of `parallel`, or until it is known how many fit on a GPU."""
         self.began = time.perf_counter()
 
     def events(self, *first: Event) -> Iterator[Event]:
@@ -160,20 +160,21 @@ class Sweep:
     # Orders
 
     def _submit_first(self) -> None:
-        """Submit all runs, but of those on a GPU, without `parallel`, only the largest: it shows how many fit."""
-        sent, measured = self.unsent, None
-        on_gpu = [run for run in sent if wants_gpu(run.request, self.cluster.machines)]
-        if on_gpu and not self.parallel:
-            measured = max(on_gpu, key=lambda run: _size(run.request))
-            sent = [run for run in sent if run is measured or run not in on_gpu]
-        self.unsent = [run for run in self.unsent if run not in sent]
-        for run in sent:
-            self._submit(run, measure=run is measured)
+        """Submit all runs, or `parallel`. Without it, of those on a GPU only the largest: it shows how many fit."""
+        on_gpu = [run for run in self.runs if wants_gpu(run.request, self.cluster.machines)]
+        if self.parallel or not on_gpu:
+            self._submit_rest()
+            return
+        measured = max(on_gpu, key=lambda run: _size(run.request))
+        self.unsent = [run for run in on_gpu if run is not measured]
+        for run in self.runs:
+            if run not in self.unsent:
+                self._submit(run, measure=run is measured)
 
-    def _submit_rest(self, gpu_share: float) -> None:
-        """Submit the runs that waited until it was known which share of a GPU each takes."""
-        self.gpu_share = gpu_share
-        sent, self.unsent = self.unsent, []
+    def _submit_rest(self) -> None:
+        """Submit runs that Ray does not know of yet: all, or as many as make it `parallel` at once."""
+        room = self.parallel - len(self._open) + len(self.unsent) if self.parallel else len(self.unsent)
+        sent, self.unsent = self.unsent[:room], self.unsent[room:]
         for run in sent:
             self._submit(run)
 
@@ -199,6 +200,9 @@ class Sweep:
         self.cluster.hub.stop(self.name)
         for run in self._open:
             run.stop_asked = True
+            if not run.under_way:  # Ray may never find room for it
+                run.outcome = "stopped"
+                self.cluster.hub.cancel(run.number)
 
     # Parcels
 
@@ -219,7 +223,8 @@ class Sweep:
         if parcel.sample:
             yield parcel.sample
         if parcel.gpu_share is not None:
-            self._submit_rest(parcel.gpu_share)
+            self.gpu_share = parcel.gpu_share
+            self._submit_rest()
         try:
             events = self._written(run, parcel)
         except (OSError, RequestError) as error:
@@ -227,6 +232,7 @@ class Sweep:
             run.outcome, run.reason = "failed", f"cannot write its folder under {self.root} ({why})"
             self.cluster.hub.stop(self.name, run.number)
             yield RunRefused(number=run.number, run=run.name, reason=run.reason, bad_request=False)
+            self._go_on(run)
             return
         for event in events:
             run.history.add(event)
@@ -263,13 +269,14 @@ class Sweep:
             run.outcome, run.reason = "failed", run.history.reason
         else:
             run.outcome = "finished" if state == "finished" else "stopped"
-        self._release(run)
-        self._go_on_unmeasured()
+        self._go_on(run)
 
-    def _go_on_unmeasured(self) -> None:
-        """Submit what waits, one run a GPU, where the run that was to be measured has ended without a result."""
-        if self.unsent and self.gpu_share is None:
-            self._submit_rest(1.0)
+    def _go_on(self, ended: _Run) -> None:
+        """Submit what waits for the end of a run: one run a GPU where it was to be measured, and was not."""
+        self._release(ended)
+        if self.gpu_share is None and not self.parallel:
+            self.gpu_share = 1.0 if self.unsent else None
+        self._submit_rest()
 
     # Dead workers
 
@@ -290,10 +297,9 @@ class Sweep:
             yield from self._given_up(run)
         else:
             yield RunLost(number=run.number, run=run.name, epoch=run.history.epoch, reason=lost.reason)
-            self._submit(run, measure=bool(self.unsent))
+            self._submit(run, measure=bool(self.unsent) and not self.parallel)
             return
-        self._release(run)
-        self._go_on_unmeasured()
+        self._go_on(run)
 
     def _await_release(self, run: _Run) -> None:
         """Wait until the dead worker's lock is released, and take in what it has written but not told."""

@@ -78,6 +78,8 @@ def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
             raise RequestError("a search and a sweep over values exclude each other: drop --sweep or --search")
         if not output.search_space:
             raise RequestError("name the fields to search, for example --search-space learning-rate=1e-4..1e-2")
+        if output.detach:
+            raise RequestError("a search stays at its terminal: drop --detach, and start it within tmux")
     if output.detach and output.png:
         raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
 

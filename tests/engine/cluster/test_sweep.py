@@ -20,6 +20,7 @@ from engine.cluster.events import RunLost, RunRefused, SweepAdvanced, SweepEnded
 from engine.cluster.hub import Hub
 from engine.cluster.machines import Cluster
 from engine.cluster.messages import Lost, Order, Parcel
+from engine.cluster.mirror import Mirror
 from engine.cluster.requests import TrainOnRay
 from engine.cluster.scratch import LOCK, PREFIX, scratch
 from engine.cluster.shares import FIRST, Machine, Share, share
@@ -55,7 +56,12 @@ class Scripted(Hub):
         self.scripts = scripts
         self.orders: list[tuple[Order, Share]] = []
         self.stopped: list[int | None] = []
+        self.cancelled: list[int] = []
         self.sent: dict[int, deque[Parcel | Lost]] = {}
+
+    def cancel(self, number: int) -> None:
+        self.cancelled.append(number)
+        self.sent.pop(number, None)
 
     def submit(self, order: Order, share: Share) -> None:
         self.orders.append((order, share))
@@ -222,7 +228,38 @@ def test_the_largest_run_shows_how_many_fit_on_a_gpu(swept: Any) -> None:
     (first, given), *rest = hub.orders
     assert (first.number, first.measure, given.gpus) == (3, True, FIRST)  # it has the most channels
     assert [(order.number, order.measure) for order, _ in rest] == [(0, False), (1, False), (2, False)]
-    assert {each.gpus for _, each in rest} == {0.2475}  # four beside the first
+    assert {each.gpus for _, each in rest} == {0.33}  # three beside the first, which takes as much as each of them
+
+
+def test_a_measured_run_that_cannot_be_written_leaves_the_others_alone(
+    swept: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, failures = Mirror.create, [OSError(28, "No space left on device")]
+
+    def full_once(root: Path, variant: str) -> Mirror:
+        if failures:
+            raise failures.pop()
+        return create(root, variant)
+
+    monkeypatch.setattr(Mirror, "create", full_once)
+    *_, ended = swept(lambda _: WHOLE, count=3, gpus=1.0)[1]
+    assert [run.outcome for run in ended.runs] == ["finished", "finished", "failed"]
+
+
+def test_as_many_runs_at_once_as_asked_for(swept: Any) -> None:
+    hub, work = swept(lambda _: WHOLE, count=5, parallel=2)
+    most = max(sum(map(bool, hub.sent.values())) for _ in work)
+    assert [order.number for order, _ in hub.orders] == [0, 1, 2, 3, 4]
+    assert most == 2
+
+
+def test_runs_that_never_find_room_do_not_hold_a_stop_up(swept: Any) -> None:
+    hub, work = swept(lambda order: WHOLE if order.number == 0 else [], count=2)
+    next(event for event in work if isinstance(event, SweepAdvanced))
+    *_, ended = end(work)
+    assert isinstance(ended, SweepEnded)
+    assert ended.runs[1].outcome == "stopped"
+    assert hub.cancelled == [1]
 
 
 @pytest.mark.parametrize("last", [Lost("its machine stopped"), Parcel(refused="no GPU", seconds=0.0)])
@@ -264,11 +301,14 @@ CPU, BOX = (Machine(8.0, 0.0),), (Machine(16.0, 2.0), Machine(4.0, 0.0))
         (Train(threads=100), CPU, 0, None, Share(8.0, 8)),  # else it would wait for ever
         (Train(), CPU, 2, None, Share(4.0, 4)),
         (Train(), CPU, 3, None, Share(2.6666, 2)),
+        (Train(), (Machine(4.0, 0.0), Machine(4.0, 0.0)), 3, None, Share(2.0, 2)),
         (Train(), CPU, 16, None, Share(0.5, 1)),
         (Train(device="cpu"), BOX, 0, None, Share(1.0, 1)),
         (Train(), BOX, 0, None, Share(1.0, 1, FIRST)),
-        (Train(), BOX, 0, 0.1, Share(1.0, 1, 0.11)),
+        (Train(), BOX, 0, 0.1, Share(1.0, 1, 0.1237)),
+        (Train(), BOX, 0, 0.45, Share(1.0, 1, 0.99)),
         (Train(), BOX, 0, 0.7, Share(1.0, 1, 1.0)),
+        (Train(), BOX, 3, None, Share(1.0, 1, 0.5)),
         (Train(), BOX, 8, None, Share(1.0, 1, 0.25)),
         (Train(), BOX, 1, None, Share(1.0, 1, 1.0)),
         (Train(device="cpu"), BOX, 1, None, Share(16.0, 16)),  # no run spans two machines

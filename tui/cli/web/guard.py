@@ -33,8 +33,16 @@ class Guard:
         if not self.knows(token):
             return "This page needs its token: open the whole address that mnist-tui serve has printed."
         origin = headers.get("Origin")
-        if websocket and origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if websocket and origin is not None and _place(origin) != host.lower():
             return "Another page may not use this one."
+        return ""
+
+
+def _place(address: str) -> str:
+    """The host of an address with its port; empty if there is none."""
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
         return ""
 
 
