@@ -224,6 +224,7 @@ def test_an_address_that_is_none_is_one_line() -> None:
         "auto": "cannot join the Ray cluster at auto: nothing",
     }.items():
         with pytest.raises(RequestError) as error:
+            machines._check(address)
             machines._join(Nowhere(), address)
         assert words in str(error.value)
         assert "\n" not in str(error.value)
