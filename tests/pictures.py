@@ -1,13 +1,16 @@
 """Make the pictures of the README from the real app: `python -m tests.pictures`.
 
 With a folder of runs as its argument, makes only the pictures of screen 8. Those in the README are from
-`mnist-tui train --seeds 5 --batch-norm both --epochs 4 --train-size 10000`.
+`mnist-tui train --seeds 5 --batch-norm both --epochs 4 --train-size 10000`. With `browser`, makes only that of the page
+of `mnist-tui serve`, in Chromium.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,11 +20,13 @@ from textual.pilot import Pilot
 from engine.paths import asset
 from engine.runs.finding import pretrained
 from tui.app import MnistTui
+from tui.cli.program import command
 from tui.drawing.screenshot import png, screenshot
 from tui.screens.inspect import InspectScreen
 from tui.screens.runs import RunsScreen
 
 SIZE = (120, 40)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PICTURES = {
     "train": ("y",),
     "model": ("2",),
@@ -63,11 +68,35 @@ async def _picture(keys: tuple[str, ...], runs: Path | None) -> bytes:
     return picture
 
 
+def _in_browser(file: Path) -> None:
+    """A picture of the page, on the screen of occlusion."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        arguments = command("serve", "--port", "0", "pretrained:cnn-bn")
+        with subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout
+            address = server.stdout.readline().removeprefix("mnist-tui: ").strip()
+            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+            page = chromium.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(address)
+            page.wait_for_timeout(8000)
+            page.keyboard.press("6")
+            page.wait_for_timeout(5000)
+            page.screenshot(path=file)
+            chromium.close()
+            server.terminate()
+    print(file)
+
+
 def main() -> None:
     """Draw the pictures."""
     os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
     folder = asset("screens")
     folder.mkdir(exist_ok=True)
+    if sys.argv[1:] == ["browser"]:
+        _in_browser(folder / "browser.png")
+        return
     runs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for name, keys in (OF_RUNS if runs else PICTURES).items():
         target = folder / f"{name}.png"

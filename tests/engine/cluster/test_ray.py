@@ -216,6 +216,10 @@ def test_an_address_that_is_none_is_one_line() -> None:
         def init(self, *_: object, **__: object) -> None:
             raise ConnectionError("nothing\nhere")
 
+    def join(address: str) -> None:
+        machines._check(address)
+        machines._join(Nowhere(), address)
+
     for address, words in {
         "here": "is HOST:PORT, ray://HOST:PORT or auto, not here",
         "localhost:x": "is HOST:PORT",
@@ -224,7 +228,6 @@ def test_an_address_that_is_none_is_one_line() -> None:
         "auto": "cannot join the Ray cluster at auto: nothing",
     }.items():
         with pytest.raises(RequestError) as error:
-            machines._check(address)
-            machines._join(Nowhere(), address)
+            join(address)
         assert words in str(error.value)
         assert "\n" not in str(error.value)
