@@ -671,9 +671,9 @@ class Workspace:
             self.ring(alert, True)
 
     def _ring(self, event: Event, notice: Notice) -> None:
-        """Ring for the end of a run of this process, of which `notice` tells; in a queue for failures and the end."""
+        """Ring for the end of a run of this process, of which `notice` tells; in a queue that goes on, for failures."""
         alert = of_event(event, self._short, notice.title, notice.words)
-        if alert and not (alert.outcome == "finished" and self.queue):
+        if alert and not (alert.outcome == "finished" and self.queue and self.queue.working):
             self.ring(alert, False)
 
     @property

@@ -265,10 +265,24 @@ async def test_a_queue_rings_for_failures_and_at_its_end(still_app: MakeApp) -> 
             under_way(app)
             workspace._queued = True
             workspace.queue._waiting = [Experiment(str(number), Train()) for number in range(waiting)]
+            workspace.queue.working = True
             assert workspace.training
             workspace._take(workspace.training, event)
         assert [outcome for outcome, _, _ in rung] == ["failed", "finished"]
         workspace.queue._waiting = []
+
+
+async def test_a_run_rings_beside_a_queue_that_is_held(still_app: MakeApp) -> None:
+    """What an earlier session has left, or another app trains, does not follow this run."""
+    app = still_app()
+    async with app.run_test():
+        rung = listening(app)
+        under_way(app)
+        app.workspace.queue._waiting = [Experiment("left", Train())]
+        assert app.workspace.training
+        app.workspace._take(app.workspace.training, FINISHED)
+        assert [outcome for outcome, _, _ in rung] == ["finished"]
+        app.workspace.queue._waiting = []
 
 
 async def test_what_the_user_has_just_asked_for_does_not_ring(still_app: MakeApp) -> None:
