@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -284,7 +285,8 @@ def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -
         garbage.forget()
         finished = app.workspace.close()
     if forgotten:
-        print(f"mnist-tui: {shown(forgotten)}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal was closed
+            print(f"mnist-tui: {shown(forgotten)}", file=sys.stderr, flush=True)
     code = (app.return_code or 0) if code is None else code
     if not finished:
         # A thread is busy with something that cannot be interrupted, such as importing PyTorch. Shutting down the
