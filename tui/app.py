@@ -287,9 +287,11 @@ class MnistTui(SturdyApp):
         """Quit; ask for confirmation while a run is training here, or a sweep on Ray is under way."""
         from tui.screens.dialogs import QuitScreen
 
-        if self.workspace.training is None and not self.workspace.sweeps.jobs:
+        workspace, key = self.workspace, self.workspace.key_map.key
+        if workspace.training is None and not workspace.sweeps.jobs:
             self.exit(0)
         elif not isinstance(self.screen, QuitScreen):
-            queue, resumes = self.workspace.queue, self.workspace.key_map.key("resume", "train")
-            dialog = QuitScreen(len(queue), resumes, lost=queue.in_memory, on_ray=bool(self.workspace.sweeps.jobs))
+            here = key("resume", "train") if workspace.training else ""
+            on_ray = key("resume", "runs", "list") if workspace.sweeps.jobs else ""
+            dialog = QuitScreen(len(workspace.queue), lost=workspace.queue.in_memory, here=here, on_ray=on_ray)
             self.push_screen(dialog, lambda leave: self.exit(0) if leave else None)

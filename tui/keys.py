@@ -133,6 +133,8 @@ ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack")
 CHARTED, CHARTS = (ATTACKS, RUNS), ("attack", "curve", "compare")
 """Screens, and their pages, with charts that can be enlarged."""
 
+STARTS_QUEUE = "train what waits in the queue, also from an earlier session; again: hold it after this run"
+
 COMMANDS = (
     # Work.
     Command("r", "run", "run", "train the experiment in the form, in a new run folder", (TRAIN,), (), "work", "writes"),
@@ -337,7 +339,7 @@ COMMANDS = (
         "G",
         "start_queue",
         "",
-        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        STARTS_QUEUE,
         (TRAIN,),
         (),
         "work",
@@ -347,7 +349,7 @@ COMMANDS = (
         "G",
         "start_queue",
         "",
-        "train what waits in the queue, also from an earlier session; again: hold it after this run",
+        STARTS_QUEUE,
         (RUNS,),
         ("list",),
         "work",

@@ -11,7 +11,7 @@ from engine.lab import Job
 from engine.training.events import RunFailed
 from engine.training.requests import Train
 from engine.words import percent
-from tui.alerts.alert import Alert, of_event, of_sweep
+from tui.alerts.alert import Alert, of_ended, of_event, of_failure
 from tui.drawing.about import differing
 from tui.drawing.words import counted, duration
 
@@ -29,6 +29,8 @@ class Sweeps:
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []
+        self._told_of: set[str] = set()
+        """The names of the runs that were told of; also of sweeps that have ended, whose logs are read later."""
         self._now: SweepAdvanced | None = None
 
     def stop(self) -> None:
@@ -60,19 +62,25 @@ class Sweeps:
         if isinstance(event, SweepAdvanced):
             self._now = event
             return None
+        if isinstance(event, RunTold | RunRefused):
+            self._told_of.add(event.run)
         return _news(job, event)
+
+    def has_told_of(self, run: str) -> bool:
+        """Whether the end of a run is one of a sweep; only once, since another process may resume the run later."""
+        known = run in self._told_of
+        self._told_of.discard(run)
+        return known
 
     def alert(self, job: Job, event: Event) -> Alert | None:
         """What is worth ringing for: each run that fails, and the end of a sweep that the user has not stopped."""
         match event:
-            case RunRefused() | RunTold(event=RunFailed()):
-                news = _news(job, event)
-                reason = news.words if news else ""
-                return of_event(RunFailed(run=event.run, reason=reason), event.run, news.title if news else "", reason)
+            case RunRefused() | RunTold(event=RunFailed()) if isinstance(job.request, TrainOnRay):
+                return of_failure(_of(job.request.runs[event.number]), event.run, reason_of(event))
             case JobFailed():
                 return of_event(event, "", "no sweep on Ray")
             case SweepEnded() if not job.cancelled:
-                return of_sweep(len(event.runs), len(event.failed))
+                return of_ended(event)
             case _:
                 return None
 
@@ -82,20 +90,34 @@ def _news(job: Job, event: Event) -> News | None:
     news = None
     match event:
         case ClusterStarted():
-            gpus = f", {counted(round(event.gpus), 'GPU')}" if event.gpus else ""
-            where = f"{counted(len(runs), 'run')} on {counted(round(event.cores), 'core')}{gpus}"
+            where = f"{counted(len(runs), 'run')} on {capacity(event)}"
             news = News(f"{where}: screen 8 shows them", f"joined {event.address}" if event.address else "Ray started")
         case RunLost():
-            again = f"resumed after epoch {event.epoch}" if event.epoch else "begun again"
-            news = News(f"{event.reason}: it is {again} elsewhere", f"{_of(runs[event.number])} lost", "warning")
+            news = News(f"{event.reason}: {again(event)}", f"{_of(runs[event.number])} lost", "warning")
         case RunRefused() | RunTold(event=RunFailed()):
-            reason = event.reason if isinstance(event, RunRefused) else getattr(event.event, "reason", "")
-            news = News(reason, f"{_of(runs[event.number])} failed", "error")
+            news = News(reason_of(event), f"{_of(runs[event.number])} failed", "error")
         case SweepEnded():
             news = _ending(event)
         case JobFailed():
             news = News(event.reason, "no sweep on Ray", "error")
     return news
+
+
+def capacity(event: ClusterStarted) -> str:
+    """What a cluster trains with, in words."""
+    gpus = f", {counted(round(event.gpus), 'GPU')}" if event.gpus else ""
+    return f"{counted(round(event.cores), 'core')}{gpus}"
+
+
+def again(event: RunLost) -> str:
+    """What becomes of a run whose worker died, in words."""
+    return f"it is {f'resumed after epoch {event.epoch}' if event.epoch else 'begun again'} elsewhere"
+
+
+def reason_of(event: RunTold | RunRefused) -> str:
+    """Why a run failed, in one line; empty for other events."""
+    told = event.event if isinstance(event, RunTold) else event
+    return told.reason if isinstance(told, RunFailed | RunRefused) else ""
 
 
 def _of(request: Train) -> str:

@@ -402,7 +402,8 @@ class Workspace:
                 self.queue.work(False)
                 self.tell(Notice(f"the queue is held: the run under way goes on, {self._starts} starts it again"))
             elif not self.queue:
-                self.tell(Notice("the queue is empty: Q on screen 1 adds experiments", severity="warning"))
+                adds = self.key_map.key("queue", "train")
+                self.tell(Notice(f"the queue is empty: {adds} on screen 1 adds experiments", severity="warning"))
             else:
                 self.queue.work(True)
                 if self.training:
@@ -416,7 +417,8 @@ class Workspace:
             with self.changing():
                 if empty and self.queue.held and not self.looking:
                     count, does = counted(len(self.queue), "experiment"), "waits" if len(self.queue) == 1 else "wait"
-                    self.tell(Notice(f"{count} {does} in the queue: {self._starts} starts it, 8 lists it", seconds=10))
+                    can = f"{self._starts} starts it, {self.key_map.key('runs')} lists it"
+                    self.tell(Notice(f"{count} {does} in the queue: {can}", seconds=10))
 
     def _tell_of_the_queue(self, words: str) -> None:
         self.tell(Notice(words, "the queue", "warning", 10))
@@ -662,18 +664,20 @@ class Workspace:
                     self._ring(event, notice)
 
     def _ring_for_other(self) -> None:
-        """Ring if the open run, which another process has trained, has ended."""
+        """Ring if the open run, which another process has trained, has ended; unless a sweep of this app rings."""
         history = self.history
+        if history.under_way or self.sweeps.has_told_of(history.name):
+            return
         ended: Event | None = history.finished
         if history.state == "failed":
             ended = RunFailed(run=history.name, reason=history.reason)
-        if ended and not history.under_way and (alert := of_event(ended, self._short)):
+        if ended and (alert := of_event(ended, self._short)):
             self.ring(alert, True)
 
     def _ring(self, event: Event, notice: Notice) -> None:
-        """Ring for the end of a run of this process, of which `notice` tells; in a queue for failures and the end."""
+        """Ring for the end of a run of this process, of which `notice` tells; in a queue that goes on, for failures."""
         alert = of_event(event, self._short, notice.title, notice.words)
-        if alert and not (alert.outcome == "finished" and self.queue):
+        if alert and not (alert.outcome == "finished" and self.queue and self.queue.working):
             self.ring(alert, False)
 
     @property

@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
-from engine.event import Event, JobFailed
+from engine.cluster.events import RunOutcome, RunTold, SweepEnded
+from engine.cluster.requests import TrainOnRay
+from engine.event import Event, JobFailed, to_json
+from engine.lab import Job
+from engine.operations import OPERATIONS
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
 from engine.runs.queue import Experiment
@@ -30,7 +34,7 @@ from tests.runs import made
 from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.driving import Call
 from tui.alerts import outside
-from tui.alerts.alert import Alert, of_event, of_sweep
+from tui.alerts.alert import Alert, of_ended, of_event, of_sweep
 from tui.alerts.outside import run_command, send
 from tui.alerts.ringer import Ringer, Ways
 from tui.alerts.terminal import sequences
@@ -62,6 +66,17 @@ def test_what_is_told() -> None:
     assert alert(JobFailed(reason="no\x1bsuch\nfolder", bad_request=True), "").words == "no\\x1bsuch; folder"
     assert of_event(RunCancelled(run="one", epoch=1), "one") is None
     assert (of_sweep(20, 0).outcome, of_sweep(20, 3).words) == ("finished", "3 of 20 runs failed")
+
+
+def test_a_run_that_was_stopped_has_not_failed() -> None:
+    def of(*outcomes: Literal["finished", "stopped", "failed", "refused"]) -> tuple[str, str]:
+        runs = (RunOutcome(number=n, seed=n, run="", outcome=each) for n, each in enumerate(outcomes))
+        told = of_ended(SweepEnded(runs=tuple(runs), seconds=1.0))
+        return told.outcome, told.words
+
+    assert of("finished", "finished") == ("finished", "all 2 runs finished")
+    assert of("finished", "stopped", "finished") == ("finished", "2 of 3 runs finished, 1 stopped")
+    assert of("failed", "stopped", "refused", "finished") == ("failed", "2 of 4 runs failed")
 
 
 def rung(environment: dict[str, str], *, bell: bool = True, osc9: bool = True, osc777: bool = True) -> str:
@@ -265,10 +280,24 @@ async def test_a_queue_rings_for_failures_and_at_its_end(still_app: MakeApp) -> 
             under_way(app)
             workspace._queued = True
             workspace.queue._waiting = [Experiment(str(number), Train()) for number in range(waiting)]
+            workspace.queue.working = True
             assert workspace.training
             workspace._take(workspace.training, event)
         assert [outcome for outcome, _, _ in rung] == ["failed", "finished"]
         workspace.queue._waiting = []
+
+
+async def test_a_run_rings_beside_a_queue_that_is_held(still_app: MakeApp) -> None:
+    """What an earlier session has left, or another app trains, does not follow this run."""
+    app = still_app()
+    async with app.run_test():
+        rung = listening(app)
+        under_way(app)
+        app.workspace.queue._waiting = [Experiment("left", Train())]
+        assert app.workspace.training
+        app.workspace._take(app.workspace.training, FINISHED)
+        assert [outcome for outcome, _, _ in rung] == ["finished"]
+        app.workspace.queue._waiting = []
 
 
 async def test_what_the_user_has_just_asked_for_does_not_ring(still_app: MakeApp) -> None:
@@ -296,6 +325,30 @@ async def test_a_run_that_another_process_trains_rings(still_app: MakeApp, tmp_p
         workspace.look_around()
         workspace.look_around()
         assert [(outcome, followed) for outcome, _, followed in rung] == [("finished", True)]
+
+
+async def test_a_run_of_a_sweep_of_this_app_rings_once(still_app: MakeApp, tmp_path: Path) -> None:
+    """Also where the sweep has ended before the log of the open run is read."""
+    app = still_app()
+    async with app.run_test():
+        workspace, rung = app.workspace, listening(app)
+        folder = RunFolder(tmp_path / "runs" / workspace.history.name)
+        folder.path.mkdir(parents=True)
+        under_way(app)
+        history, workspace.training = workspace.history, None
+        sweep = Job(TrainOnRay(runs=(Train(),)), OPERATIONS[TrainOnRay])
+        workspace.sweeps.jobs.append(sweep)
+        failure = RunFailed(run=history.name, reason="no room")
+        workspace._hear_sweep(sweep, RunTold(number=0, run=history.name, event=failure))
+        workspace.sweeps.forget(sweep)
+        workspace._open.tail = tail = Tail(folder)
+        tail.history = history
+        folder.events_file.write_bytes(to_json(failure) + b"\n")
+        workspace.look_around()
+        assert history.state == "failed"
+        assert rung == [("failed", "seed 0 failed", False)]
+        workspace._ring_for_other()  # another process has resumed it since
+        assert rung[1:] == [("failed", f"run {workspace._short} failed", True)]
 
 
 def test_the_app_rings_between_two_frames(tmp_path: Path) -> None:

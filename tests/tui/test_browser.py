@@ -337,6 +337,7 @@ async def test_who_looks_has_no_keys_that_train_or_change(tmp_path: Path, monkey
                 assert [notice.words for notice in said] == [LOOKING], each
         assert len(app.screen_stack) == 1
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        said.clear()
         await pilot.press("1", "e")
         await until(pilot, lambda: len(given) == 1)
         await pilot.press("S")
@@ -344,6 +345,10 @@ async def test_who_looks_has_no_keys_that_train_or_change(tmp_path: Path, monkey
         assert [(name, content[:8]) for name, content in given] == [
             ("training-cnn.png", PNG),
             ("screen-train.png", PNG),
+        ]
+        assert [(notice.title, notice.words) for notice in said] == [
+            ("figure downloaded", "training-cnn.png"),
+            ("screen downloaded", "screen-train.png"),
         ]
         run = RunFolder(runs / "20260101-000000-cnn")
         attempts: tuple[Callable[[], object], ...] = (

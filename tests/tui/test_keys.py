@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from collections import defaultdict
 from itertools import product
@@ -11,6 +13,7 @@ import pytest
 from textual.command import CommandList
 from textual.widgets import Input, Static
 
+import tui
 from engine.runs.finding import pretrained
 from tests import key_table
 from tests.tui.conftest import MakeApp
@@ -93,6 +96,24 @@ def test_the_pages_are_those_of_the_screen(mode: str) -> None:
 )
 def test_the_scheme(key: str, name: str) -> None:
     assert {command.name for command in COMMANDS if key in command.key.split(",")} == {name}
+
+
+_WRITTEN_OUT = re.compile(
+    r"(?<![^\s(:;,])(?<!screen )[b-zB-Z0-9] (?:on screen|in mnist-tui|[a-z]{2,}s\b)"  # such as `r runs it`
+    r"|\bpress \S|\bwith (?:space|enter|tab)\b"
+)
+
+
+def test_no_sentence_has_a_key_that_the_user_may_have_changed() -> None:
+    """The front end takes keys from the user's map; those of widgets and dialogs, such as enter and esc, stay."""
+    found = []
+    for file in Path(tui.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+                found += [f"{file.name}: {node.value}"] * bool(_WRITTEN_OUT.search(node.value))
+    assert not found, "\n".join(found)
 
 
 def test_the_readme_has_the_keys_of_today() -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.cluster.requests import TrainOnRay
 from engine.event import Event, JobFailed
+from engine.lab import Job
+from engine.operations import OPERATIONS
 from engine.request import Request
 from engine.runs.processes import Process, _started
 from engine.runs.queue import FILE, QueueFile, removed, worked_on
@@ -19,6 +22,7 @@ from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.driving import Call, lines, until
 from tests.tui.test_workspace import FINISHED, STARTED, heard
 from tests.tui.test_workspace import until as worked
+from tui.keymap import key_map
 from tui.screens.dialogs import QuitScreen
 from tui.workspace import Workspace
 
@@ -209,6 +213,28 @@ async def test_the_keys_and_the_question_when_quitting(still_app: MakeApp, tmp_p
         await until(pilot, lambda: app.workspace.queue.working)
 
 
+async def test_quitting_names_all_that_it_stops(still_app: MakeApp) -> None:
+    app = still_app()
+    app.workspace.key_map = key_map({"train.resume": ("g",), "runs.list.resume": ("f3",)})
+    async with app.run_test(size=(120, 40)) as pilot:
+
+        async def asked() -> str:
+            await pilot.press("q")
+            assert isinstance(app.screen, QuitScreen)
+            words = str(app.screen.query_one("Static").render())
+            await pilot.press("n")
+            return words.partition("\n")[0]
+
+        here = "A run is under way. Quitting stops it; press g to resume it next time."
+        on_ray = "Runs on Ray are under way. Quitting stops them; F3 on screen 8 resumes them."
+        app.workspace.sweeps.jobs.append(Job(TrainOnRay(runs=(Train(),)), OPERATIONS[TrainOnRay]))
+        assert await asked() == on_ray
+        under_way(app)
+        assert await asked() == f"{here} {on_ray}"
+        app.workspace.sweeps.jobs.clear()
+        assert await asked() == here
+
+
 def test_the_command(call: Call, tmp_path: Path) -> None:
     assert call("queue")[1].startswith("the queue is empty: mnist-tui queue --add")
     code, out, err = call("queue", "--add", "seeds=2 learning-rate=3e-4")
@@ -218,6 +244,9 @@ def test_the_command(call: Call, tmp_path: Path) -> None:
         ["2", "cnn", "1", "learning", "rate", "0.0003", "waits"],
     ]
     assert "G in mnist-tui starts the queue" in out
+    for keys, shown in (("start_queue = 'f4'", "F4"), ("start_queue = 'q'", "G")):  # q is taken
+        (tmp_path / "settings.toml").write_text(f"[keys]\n{keys}\n")
+        assert f"{shown} in mnist-tui starts" in call("queue", "--settings", tmp_path / "settings.toml")[1]
     (event,) = lines(call, "queue", "--first", 2)
     assert [each["request"]["seed"] for each in event["experiments"]] == [1, 0]
     (event,) = lines(call, "queue", "--remove", "all")

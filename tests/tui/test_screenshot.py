@@ -15,10 +15,13 @@ from PIL import Image
 
 from engine.paths import write_whole
 from tests.tui.conftest import MakeApp, under_way
+from tests.tui.driving import go, settled
+from tui.drawing import graphics
 from tui.drawing.screenshot import CELL_HEIGHT, CELL_WIDTH, Look, Piece, Screenshot, png, save, screenshot, svg
 from tui.drawing.shapes import shape_of
 from tui.drawing.terminal import PICTURES
 from tui.screens.dialogs import QuitScreen
+from tui.screens.digits import DigitsScreen
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 
@@ -178,6 +181,42 @@ async def test_without_colour_the_picture_has_none(still_app: MakeApp, monkeypat
     async with app.run_test(size=(80, 24)):
         taken = screenshot(app)
     assert all(len(set(colour)) == 1 for piece in taken.pieces for colour in (piece.look.ink, piece.look.paper))
+
+
+KITTY = ("\x1b_Gi=31;OK\x1b\\", "\x1bP>|kitty(0.39)\x1b\\")
+ITERM = ("\x1bP>|iTerm2 3.5.1\x1b\\",)
+
+
+@pytest.mark.usefixtures("exact_engine")
+@pytest.mark.parametrize("terminal_says", [KITTY, ITERM], ids=["by placeholders", "over the text"])
+async def test_real_pixels_are_in_the_picture(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, terminal_says: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(graphics, "in_tmux", lambda: False)
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        monkeypatch.setattr(app._driver, "ask", lambda _: None, raising=False)
+        screen = await go(pilot, "3", DigitsScreen)
+        as_text = image(screenshot(app))
+        await pilot.press("v", "v", "v")
+        for answer in (*terminal_says, "\x1b[6;20;10t", "\x1b[?62;c"):
+            app.pixels.hear(answer)
+        await settled(pilot, screen)
+        assert screen.view.mode == "pixels"
+        await pilot.pause()
+        taken = screenshot(app)
+    assert not any(graphics.PLACEHOLDER in piece.text for piece in taken.pieces)
+    drawn, written = image(taken), svg(taken)
+    assert written.count('href="data:image/png;base64,') == len(taken.insets) > 1
+    for inset in taken.insets:
+        left, top = inset.x * CELL_WIDTH, inset.y * CELL_HEIGHT
+        box = (left, top, left + inset.columns * CELL_WIDTH, top + inset.rows * CELL_HEIGHT)
+        there = Image.open(io.BytesIO(inset.png)).convert("RGB")
+        assert drawn.crop(box).tobytes() == there.tobytes()
+        # The same digit as in half blocks, finer.
+        before = as_text.crop(box).convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+        after = there.convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+        assert abs(before - after) < 12  # type: ignore[operator]
 
 
 def test_pillow_waits_until_a_picture_is_wanted() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -366,6 +368,14 @@ def test_two_apps_at_once_keep_what_each_has_changed() -> None:
     assert recall(load()) == State("nord", "runs", {}, {"digits": "viridis", "filters": "gray"})
 
 
+def test_what_was_removed_is_forgotten() -> None:
+    """As the mode of real pixels, where the terminal shows none after all."""
+    remember(State(), State(pictures={"24-bit": "pixels", "glyphs": "24-bit"}), Settings())
+    before = recall(load())
+    remember(before, State(pictures={"glyphs": "24-bit"}), Settings())
+    assert recall(load()).pictures == {"glyphs": "24-bit"}
+
+
 # Changing them
 
 
@@ -398,6 +408,13 @@ def test_settings_are_printed_and_changed(call: Call) -> None:
     }
     assert call("settings", "--unset", "theme", "keys.run", "bell")[0] == 0
     assert load().settings == Settings(pictures="256", keys={"runs.list.order": ()})
+
+
+def test_the_examples_of_the_help_are_accepted(call: Call) -> None:
+    examples = re.findall(r"^  mnist-tui settings (.+?)(?:  .*)?$", call("settings", "--help")[1], re.MULTILINE)
+    assert len(examples) == 4
+    for each in examples:
+        assert call("settings", *shlex.split(each))[::2] == (0, ""), each
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,17 @@ def test_quitting_while_torch_loads_is_clean(tmp_path: Path) -> None:
         assert "Traceback" not in app.text
 
 
+def test_what_cannot_be_remembered_is_said_after_the_app(tmp_path: Path) -> None:
+    """A file stands where the folder would be: nobody can write there, not even root."""
+    (tmp_path / "state").write_text("")
+    with PtyApp(cwd=tmp_path, environment={"XDG_STATE_HOME": str(tmp_path / "state")}) as app:
+        app.wait_for("quit")
+        app.send("tq")
+        assert app.wait() == 0
+        assert "mnist-tui: cannot remember the state of the app: " in app.text
+        assert "Traceback" not in app.text
+
+
 def test_quitting_in_mid_run_leaves_weights_and_a_sane_terminal(tmp_path: Path) -> None:
     with PtyApp(cwd=tmp_path, columns=80, rows=24) as app:
         before = termios.tcgetattr(app.fd)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from engine.cluster.events import SweepEnded
 from engine.event import Event, JobFailed, to_json
 from engine.training.events import DIVERGED, RunFailed, RunFinished
 from engine.words import percent, shown
@@ -56,12 +57,29 @@ def of_event(event: Event, name: str, title: str = "", words: str = "") -> Alert
     return Alert(outcome, _line(title), _line(words or default), name, _plain(event))
 
 
-def of_sweep(runs: int, failed: int) -> Alert:
-    """The alert for the end of a sweep of so many runs."""
+def of_failure(words: str, run: str, reason: str) -> Alert:
+    """The alert for a run of a sweep that failed; `words` set it apart, and `run` is empty where it has no folder."""
+    alert = of_event(RunFailed(run=run, reason=reason), run, f"{words} failed", reason)
+    assert alert
+    return alert
+
+
+def of_sweep(runs: int, failed: int, stopped: int = 0) -> Alert:
+    """The alert for the end of a sweep of so many runs, of which some failed, and the user stopped others."""
     outcome: Outcome = "failed" if failed else "finished"
-    words = f"{failed} of {runs} runs failed" if failed else f"all {runs} runs finished"
+    words = f"all {runs} runs finished"
+    if failed:
+        words = f"{failed} of {runs} runs failed"
+    elif stopped:
+        words = f"{runs - stopped} of {runs} runs finished, {stopped} stopped"
     event: dict[str, object] = {"type": "SweepFinished", "runs": runs, "failed": failed}
     return Alert(outcome, "sweep done", words, "", event)
+
+
+def of_ended(event: SweepEnded) -> Alert:
+    """The alert for the end of a sweep on Ray."""
+    stopped = sum(run.outcome == "stopped" for run in event.runs)
+    return of_sweep(len(event.runs), len(event.failed) - stopped, stopped)
 
 
 def _plain(event: Event) -> dict[str, object]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 
 from tui.alerts.alert import Alert
+from tui.drawing.graphics import through_tmux
 
 BELL = "\a"
 MOST = 200
@@ -32,10 +33,7 @@ def sequences(
 
 def _passed(sequence: str, environment: Mapping[str, str]) -> str:
     """`sequence`, in tmux as one that it passes on."""
-    if not environment.get("TMUX"):
-        return sequence
-    doubled = sequence.replace("\x1b", "\x1b\x1b")
-    return f"\x1bPtmux;{doubled}\x1b\\"
+    return through_tmux(sequence) if environment.get("TMUX") else sequence
 
 
 def _text(words: str) -> str:

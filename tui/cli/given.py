@@ -54,6 +54,17 @@ def runs_folder(loaded: Loaded | None = None) -> Path:
     return Path(os.path.expanduser((loaded or load()).settings.runs))  # noqa: PTH111 (pathlib's raises where there is no home)
 
 
+def key(name: str, screen: str) -> str:
+    """The user's key of a command of a screen of the app, as it is shown; that of the registry where keys conflict."""
+    from tui.keymap import KeyMap, key_map  # Textual comes with it
+
+    try:
+        found = key_map(load().settings.keys)
+    except RequestError:  # which the app, and `mnist-tui settings`, tell
+        found = KeyMap()
+    return found.key(name, screen)
+
+
 def warn() -> None:
     """Say on standard error what of the settings cannot be used; the defaults stand in for that."""
     if words := load().notice:

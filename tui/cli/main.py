@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -280,9 +281,12 @@ def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -
         app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
         code = app.run()
         app.ringer.finish(LAST_CALL)
-        remember(before, state, loaded.settings)
+        forgotten = remember(before, state, loaded.settings)
         garbage.forget()
         finished = app.workspace.close()
+    if forgotten:
+        with contextlib.suppress(OSError):  # the terminal was closed
+            print(f"mnist-tui: {shown(forgotten)}", file=sys.stderr, flush=True)
     code = (app.return_code or 0) if code is None else code
     if not finished:
         # A thread is busy with something that cannot be interrupted, such as importing PyTorch. Shutting down the

@@ -27,17 +27,17 @@ from engine.request import DeviceFailed, RequestError
 from engine.training.events import EpochFinished, RunCancelled, RunFailed, RunFinished
 from engine.training.requests import Train
 from engine.words import percent, readable, shown
-from tui.alerts.alert import of_sweep
+from tui.alerts.alert import of_ended, of_failure, of_sweep
 from tui.alerts.ringer import Ringer
 from tui.cli import saving
 from tui.cli.arguments import TrainOutput
 from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED
-from tui.cli.ringing import failed
 from tui.cli.runner import Interrupt
 from tui.cli.tables.runs import chosen_words, failures, sweep, trials
 from tui.drawing.terminal import colour_system
 from tui.drawing.words import counted, duration
+from tui.sweeps import again, capacity, reason_of
 
 
 class _Printer(Protocol):
@@ -94,8 +94,8 @@ def _report(
         work = perform(request, output.runs)
         for event in work:
             printer.print(event)
-            if isinstance(event, RunTold | RunRefused) and (reason := _reason(event)):
-                ringer.ring(failed(words[event.number], event.run, reason))
+            if isinstance(event, RunTold | RunRefused) and (reason := reason_of(event)):
+                ringer.ring(of_failure(words[event.number], event.run, reason))
             match event:
                 case RunTold():
                     told.append(event.event)
@@ -107,7 +107,7 @@ def _report(
                 for last in end(work):
                     printer.print(last)
                 return interrupt.code
-    ringer.ring(of_sweep(len(words), len(ended.failed) if ended else len(words)))
+    ringer.ring(of_ended(ended) if ended else of_sweep(len(words), len(words)))
     if len(refused) == len(words) and len({each.reason for each in refused}) == 1:
         raise (RequestError if refused[0].bad_request else DeviceFailed)(refused[0].reason)
     if ended is None or ended.failed:
@@ -119,12 +119,6 @@ def _report(
         print(f"mnist-tui: {shown(str(error))}", file=sys.stderr)
         return FAILED
     return DONE
-
-
-def _reason(event: RunTold | RunRefused) -> str:
-    """Why a run failed, in one line; empty for other events."""
-    told = event.event if isinstance(event, RunTold) else event
-    return told.reason if isinstance(told, RunFailed | RunRefused) else ""
 
 
 class _Lines:
@@ -213,19 +207,16 @@ class _People:
         event = readable(event)
         match event:
             case ClusterStarted():
-                gpus = f", {counted(round(event.gpus), 'GPU')}" if event.gpus else ""
                 how = f"joined the Ray cluster at {event.address}" if event.address else "started Ray here"
                 machines = "" if event.machines == 1 else f"{counted(event.machines, 'machine')}, "
                 self._say(
-                    f"{how} in {event.seconds:.1f} s: {machines}{counted(round(event.cores), 'core')}{gpus}, "
-                    f"{counted(len(self._words), 'run')}"
+                    f"{how} in {event.seconds:.1f} s: {machines}{capacity(event)}, {counted(len(self._words), 'run')}"
                 )
                 self._bars.update(self._all, description="waiting for a worker")
             case RunTold():
                 self._tell(event)
             case RunLost():
-                again = f"resumed after epoch {event.epoch}" if event.epoch else "begun again"
-                self._say(f"{self._words[event.number]}: its worker died ({event.reason}): it is {again} elsewhere")
+                self._say(f"{self._words[event.number]}: its worker died ({event.reason}): {again(event)}")
             case RunRefused():
                 self._say(f"{self._words[event.number]}: {event.reason}")
             case SearchEnded():

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from engine.event import Event
 from engine.words import shown
-from tui.alerts.alert import Alert, of_event
+from tui.alerts.alert import of_event
 from tui.alerts.ringer import Ringer, Ways
 from tui.settings.file import load
 
@@ -37,15 +37,6 @@ def ring_for(ringer: Ringer, events: Sequence[Event]) -> None:
     for alert in (of_event(event, run) for event in events):
         if alert:
             ringer.ring(alert)
-
-
-def failed(words: str, run: str, reason: str) -> Alert:
-    """The alert for a run of a sweep that failed."""
-    from engine.training.events import RunFailed
-
-    alert = of_event(RunFailed(run=run, reason=reason), run, f"{run or 'a run'} failed", f"{words}: {reason}")
-    assert alert
-    return alert
 
 
 def _write(text: str) -> None:

@@ -27,7 +27,7 @@ Comments and everything else in the file stay as they are.
 
   mnist-tui settings theme=nord pictures=256
   mnist-tui settings runs=~/runs notify='notify-send "$MNIST_TUI_TITLE"'
-  mnist-tui settings keys.run=g keys.runs.list.open=o    other keys, on all screens or on a page
+  mnist-tui settings keys.run=g keys.runs.list.open=f3   other keys, on all screens or on a page
   mnist-tui settings --unset theme keys.run              back to the defaults
 
 settings:

@@ -16,12 +16,13 @@ from engine.training.events import RunCancelled, RunFailed, RunStarted
 from engine.training.recipes import NAMES, with_recipe
 from engine.training.requests import Train
 from engine.words import shown
-from tui.alerts.alert import of_sweep
+from tui.alerts.alert import of_failure, of_sweep
 from tui.alerts.ringer import Ringer
 from tui.cli.arguments import Output, TrainOutput, parse
 from tui.cli.detach import Detached
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
-from tui.cli.ringing import failed, ring_for, ringing
+from tui.cli.given import key
+from tui.cli.ringing import ring_for, ringing
 from tui.cli.runner import report
 from tui.drawing.words import worded
 
@@ -81,7 +82,8 @@ def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
         if output.detach:
             raise RequestError("a search stays at its terminal: drop --detach, and start it within tmux")
     if output.detach and output.png:
-        raise RequestError("--png cannot be used with --detach: drop one of them, or press e in the app")
+        exports = key("export", "train")
+        raise RequestError(f"--png cannot be used with --detach: drop one of them, or press {exports} in the app")
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:
@@ -104,7 +106,7 @@ def _sweep(runs: Sequence[tuple[str, Train]], output: Output, ringer: Ringer) ->
 
     def note(words: str, run: str, reason: str) -> None:
         failures.append((words, run, reason))
-        ringer.ring(failed(words, run, reason))
+        ringer.ring(of_failure(words, run, reason))
 
     refused: list[Exception] = []
     code = DONE

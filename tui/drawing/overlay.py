@@ -74,6 +74,12 @@ def parts_of(strips: Sequence[Strip]) -> dict[int, tuple[Part, ...]]:
     return {number: tuple(parts) for number, parts in found.items()}
 
 
+def cut(bitmap: Bitmap, part: Part, cell: tuple[int, int]) -> Bitmap:
+    """The pixels of a part of a picture whose cells have this width and height in pixels."""
+    wide, high = cell
+    return bitmap.cut(part.column * wide, part.row * high, part.columns * wide, part.rows * high)
+
+
 def touched_by(update: Any, screen: Region) -> list[Region]:
     """The regions of the screen that an update of Textual's writes to."""
     if isinstance(update, ChopsUpdate):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from textual.app import App
 from textual.color import Color
+from textual.strip import Strip
 
 from tui.drawing import graphics
 from tui.drawing.cells import Cell
@@ -38,8 +39,8 @@ class Picture:
         self.number = number
         self.shows: object = None
         """What the terminal shows there, or is about to."""
-        self.draw: Callable[[], Bitmap] | None = None
-        """Makes its pixels."""
+        self.draw: Callable[[tuple[int, int], tuple[int, int, int] | None], Bitmap] | None = None
+        """Makes its pixels: for cells of this size, and on a background of this colour or none."""
         self.waiting = ""
         """What must still be sent, where pictures are sent once, and shown by placeholders."""
         self.sent: dict[Part, str] = {}
@@ -191,12 +192,22 @@ class Pixels:
         shows = (levels.tobytes(), levels.shape, finer, colours.name, colours.accent, cell, ground)
         if picture.shows != shows:
             picture.shows = shows
-            picture.draw = partial(bitmap_of, levels.copy(), colours, (columns, rows), finer, cell, ground)
+            picture.draw = partial(bitmap_of, levels.copy(), colours, (columns, rows), finer)
             picture.sent = {}
             if self._protocol == "kitty":
-                png = picture.draw().png()
+                png = picture.draw(cell, ground).png()
                 picture.waiting = graphics.transmission(picture.number, png, columns, rows, tmux=self._tmux)
         return [list(row) for row in graphics.placeholders(picture.number, columns, rows)]
+
+    def seen(self, strips: Sequence[Strip], cell: tuple[int, int]) -> Iterator[tuple[Part, Bitmap]]:
+        """The parts of pictures to be seen on a screen of these strips, each for cells of this size in pixels."""
+        from tui.drawing import overlay
+
+        known = {each.number: each for pictures in list(self._places.values()) for each in pictures}
+        for number, parts in overlay.parts_of(strips).items():
+            if (picture := known.get(number)) and picture.draw:
+                bitmap = picture.draw(cell, self._ground())
+                yield from ((part, overlay.cut(bitmap, part, cell)) for part in parts)
 
     def _ground(self) -> tuple[int, int, int]:
         """The colour of the background."""
@@ -311,10 +322,10 @@ class Pixels:
         assert picture.draw is not None
         if not set(parts) <= picture.sent.keys():
             encode = overlay.for_sixel if self._protocol == "sixel" else overlay.for_iterm
-            bitmap, (wide, high) = picture.draw(), self._known_cell() or graphics.USUAL_CELL
+            cell = self._known_cell() or graphics.USUAL_CELL
+            bitmap = picture.draw(cell, self._ground())
             for part in parts:
-                cut = bitmap.cut(part.column * wide, part.row * high, part.columns * wide, part.rows * high)
-                picture.sent[part] = overlay.at(part, encode(cut, part))
+                picture.sent[part] = overlay.at(part, encode(overlay.cut(bitmap, part, cell), part))
         return "".join(picture.sent[part] for part in parts)
 
     def _left(self) -> float:

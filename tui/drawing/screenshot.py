@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from rich.style import Style
 from textual._context import visible_screen_stack
 
 from engine.paths import reserve, write_whole
+from tui.drawing.overlay import blanked
+from tui.drawing.pixels import pixels_of
 from tui.drawing.shapes import DOT, Shape, shape_of
 from tui.drawing.theme import solid
 
@@ -57,6 +60,16 @@ class Piece(NamedTuple):
     look: Look
 
 
+class Inset(NamedTuple):
+    """A picture of real pixels, from column `x` of row `y`; each of its cells has the size of those here."""
+
+    x: int
+    y: int
+    columns: int
+    rows: int
+    png: bytes
+
+
 @dataclass(frozen=True)
 class Screenshot:
     """The cells of a screen."""
@@ -66,6 +79,8 @@ class Screenshot:
     paper: Rgb
     """Colour of cells without one of their own."""
     pieces: tuple[Piece, ...]
+    insets: tuple[Inset, ...] = ()
+    """What has blanks in its place in the pieces."""
 
     def characters(self) -> Iterator[tuple[int, int, str, Look]]:
         """Column, row, character and look of everything but blanks; an accent of its own goes with its letter."""
@@ -91,9 +106,14 @@ def screenshot(app: App[Any]) -> Screenshot:
         x = 0
         for segment in Segment.filter_control(strip):
             look = _look(segment.style or Style.null(), ink, paper)
-            pieces.append(Piece(x, y, segment.text, look))
+            pieces.append(Piece(x, y, blanked(segment.text), look))
             x += segment.cell_length
-    return Screenshot(app.size.width, app.size.height, paper, tuple(pieces))
+    pixels = pixels_of(app)
+    insets = tuple(
+        Inset(part.x, part.y, part.columns, part.rows, bitmap.png())
+        for part, bitmap in (pixels.seen(strips, (CELL_WIDTH, CELL_HEIGHT)) if pixels else ())
+    )
+    return Screenshot(app.size.width, app.size.height, paper, tuple(pieces), insets)
 
 
 def _rgb(colour: Color) -> Rgb:
@@ -166,6 +186,7 @@ def svg(shot: Screenshot) -> str:
         f'<g stroke-linecap="round" stroke-width="{2 * DOT * CELL_WIDTH:g}">',
         *(f'<path stroke="{_hex(colour)}" d="{"".join(paths)}"/>' for colour, paths in dots.items()),
         "</g>",
+        *map(_image, shot.insets),
         *(f"<g {_style(look)}>{''.join(texts)}</g>" for look, texts in words.items()),
         "</svg>",
     ]
@@ -203,6 +224,14 @@ def _text(x: int, y: int, word: str) -> str:
     return f'<text {place} lengthAdjust="spacingAndGlyphs">{escape(word)}</text>'
 
 
+def _image(inset: Inset) -> str:
+    x, y, width, height, content = inset
+    place = f'x="{x * CELL_WIDTH}" y="{y * CELL_HEIGHT}" width="{width * CELL_WIDTH}" height="{height * CELL_HEIGHT}"'
+    return (
+        f'<image {place} style="image-rendering:pixelated" href="data:image/png;base64,{b64encode(content).decode()}"/>'
+    )
+
+
 def _style(look: Look) -> str:
     parts = [f'fill="{_hex(look.ink)}"']
     if look.bold:
@@ -226,6 +255,9 @@ def png(shot: Screenshot) -> bytes:
         if look.paper != shot.paper:
             left, top = x * CELL_WIDTH, y * CELL_HEIGHT
             image.paste(look.paper, (left, top, left + cell_len(text) * CELL_WIDTH, top + CELL_HEIGHT))
+    for inset in shot.insets:
+        with Image.open(io.BytesIO(inset.png)) as picture:
+            image.paste(picture.convert("RGB"), (inset.x * CELL_WIDTH, inset.y * CELL_HEIGHT))
     for x, y, character, look in shot.characters():
         image.paste(look.ink, (x * CELL_WIDTH, y * CELL_HEIGHT), _mask(character, look.bold))
     made = io.BytesIO()

@@ -104,28 +104,32 @@ class HelpScreen(Dialog[None]):
 
 
 class QuitScreen(Dialog[bool]):
-    """Asks whether to quit while a run is training."""
+    """Asks whether to quit while runs are under way."""
 
     BINDINGS = [("y,enter,q", "answer(True)", "quit"), ("n,escape", "answer(False)", "stay")]
 
-    def __init__(self, waiting: int, resumes: str, *, lost: bool = False, on_ray: bool = False) -> None:
+    def __init__(self, waiting: int, *, lost: bool = False, here: str = "", on_ray: str = "") -> None:
         """`waiting` is the number of experiments in the queue; whether they are `lost` when the app ends.
 
-        `resumes` is the key that resumes a run, and `on_ray` whether a sweep on Ray is under way.
+        `here` is the key that resumes the run that trains here, and `on_ray` the one of screen 8 that resumes those of
+        the sweep on Ray that is under way; empty where there is none.
         """
         super().__init__()
-        self.waiting, self.resumes, self.lost, self.on_ray = waiting, resumes, lost, on_ray
+        self.waiting, self.lost, self.here, self.on_ray = waiting, lost, here, on_ray
 
     def compose(self) -> ComposeResult:
         fate = "is lost" if self.lost else "stays for the next time"
         queue = f" The queue of {self.waiting} {fate}." if self.waiting else ""
         with Vertical(classes="dialog") as box:
             box.border_title = "quit?"
-            key = escape(self.resumes)
-            said = f"A run is under way. Quitting stops it; press {key} to resume it next time."
+            said = []
+            if self.here:
+                key = escape(self.here)
+                said.append(f"A run is under way. Quitting stops it; press {key} to resume it next time.")
             if self.on_ray:
-                said = f"Runs on Ray are under way. Quitting stops them; {key} on screen 8 resumes them."
-            yield Static(f"{said}{queue}\n\n[b]y[/b] quit    [b]n[/b] stay")
+                key = escape(self.on_ray)
+                said.append(f"Runs on Ray are under way. Quitting stops them; {key} on screen 8 resumes them.")
+            yield Static(f"{' '.join(said)}{queue}\n\n[b]y[/b] quit    [b]n[/b] stay")
 
     def action_answer(self, quit: bool) -> None:
         self.dismiss(quit)

@@ -247,7 +247,9 @@ class LabScreen(Screen[None]):
 
         if self.workspace.looking:
             if self.workspace.hand_over:
-                self.workspace.hand_over(f"screen-{self.mode}.png", png(screenshot(self.app)))
+                name = f"screen-{self.mode}.png"
+                self.workspace.hand_over(name, png(screenshot(self.app)))
+                self.workspace.tell(Notice(name, "screen downloaded"))
             return
         folder = self.workspace.figures_folder
         try:

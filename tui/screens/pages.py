@@ -36,6 +36,10 @@ class Page(Container):
         """The workspace of its screen."""
         return self.desk.workspace
 
+    def key(self, name: str) -> str:
+        """The key of a command on this page, in front or not, as it is shown to the user."""
+        return self.workspace.key_map.key(name, self.desk.mode, self.page)
+
     def settings(self) -> Sequence[Setting]:
         """Its settings."""
         return ()

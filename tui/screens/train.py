@@ -242,7 +242,7 @@ class TrainScreen(LabScreen):
                     "" if looking else f"{self.key('run')} trains another{ready}",
                 )
             case _:
-                return ("press 8 for a list of runs" if looking else trains) + ready, ""
+                return (f"press {self.key('runs')} for a list of runs" if looking else trains) + ready, ""
 
     # Keys
 

@@ -87,7 +87,8 @@ def remember(before: State, after: State, settings: Settings) -> str:
         if old == new:
             continue
         if isinstance(new, dict) and name != "experiment":
-            new = getattr(kept, name) | {key: value for key, value in new.items() if old.get(key) != value}
+            others = {key: value for key, value in getattr(kept, name).items() if key in new or key not in old}
+            new = others | {key: value for key, value in new.items() if old.get(key) != value}
         setattr(kept, name, new)
     try:
         path = state_path()

@@ -58,8 +58,6 @@ class Settings(Struct, frozen=True):
 
 KEYS = "keys"
 """The table of the key map in the file."""
-SECRET = frozenset({"webhook"})
-"""Settings whose values are not shown in messages: who knows the address of a webhook can use it."""
 
 
 @cache

@@ -12,6 +12,7 @@ from engine.cluster.events import SearchEnded, SweepEnded
 from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.words import percent, shown
+from tui.cli.given import key
 from tui.cli.tables.layout import NOTHING, table_of
 from tui.drawing.about import told
 from tui.drawing.terminal import glyphs
@@ -54,8 +55,9 @@ def queue(event: QueueListed) -> list[RenderableType]:
         place, state = (str(each.place), "waits") if each.place else (NOTHING, f"starting in {each.taken_by}")
         words = ", ".join(told(each.request, usual=False, without=("batch_norm", "seed"))) or "as in the notebook"
         table.add_row(place, each.request.variant, str(each.request.seed), words, state)
-    who = f"trained by {', '.join(event.trained_by)}" if event.trained_by else "G in mnist-tui starts the queue"
-    return [table, "", who]
+    if event.trained_by:
+        return [table, "", f"trained by {', '.join(event.trained_by)}"]
+    return [table, "", f"{key('start_queue', 'train')} in mnist-tui starts the queue"]
 
 
 def failures(failed: Sequence[tuple[str, str, str]]) -> Table:

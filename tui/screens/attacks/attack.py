@@ -254,13 +254,13 @@ class AttackPage(OptionsPage, ChartedPage):
         """The outcome of the attack."""
         shown = self.current
         if self.halted and not isinstance(shown, AttackFinished):
-            return "stopped: r runs it"
+            return f"stopped: {self.key('run')} runs it"
         if not isinstance(shown, AttackFinished):
             return ""
         number = self.grid.cursor
         made = shown.images[min(max(number, 0), len(shown.images) - 1)]
         verb, which = ("reached", "class") if shown.attack == "noise" else ("fooled", shown.source.split()[-1])
-        ended = f"; stopped after {counted(shown.done, 'step')}, r runs it" if shown.stopped else ""
+        ended = f"; stopped after {counted(shown.done, 'step')}, {self.key('run')} runs it" if shown.stopped else ""
         steps = made.steps_to_success
         outcome = f"not {verb}" if steps is None else f"{verb} after {counted(steps, 'step')}"
         size = f"L-inf {made.linf:.3f}, L2 {made.l2:.2f}"

@@ -30,7 +30,8 @@ class BetaPage(MeasurementPage[BetaSwept]):
         with Horizontal(id="beta-charts"):
             yield Chart("success by beta (%)", empty="", id="beta-success")
             yield Chart("L2 by beta (pixel values)", empty="", id="beta-l2")
-        yield Rows(empty="r runs the targeted attack with increasing beta\nuntil it fails", id="beta-table")
+        empty = f"{self.key('run')} runs the targeted attack with increasing beta\nuntil it fails"
+        yield Rows(empty=empty, id="beta-table")
 
     def draw(self) -> None:
         found = self.measured

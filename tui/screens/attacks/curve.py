@@ -35,7 +35,8 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
     def compose(self) -> ComposeResult:
         yield Chart("accuracy under attack", empty="", id="curve-chart")
         yield Rows(
-            empty="r measures accuracy under attack, of this network\nand of the bundled network of the other variant"
+            empty=f"{self.key('run')} measures accuracy under attack, of this network\n"
+            "and of the bundled network of the other variant"
         )
 
     def fields(self, chosen: Mapping[str, Any]) -> dict[str, Any]:

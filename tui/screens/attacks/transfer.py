@@ -25,7 +25,8 @@ class TransferPage(MeasurementPage[TransferMeasured]):
 
     def compose(self) -> ComposeResult:
         empty = (
-            "r attacks this network and the bundled network of the other variant,\nand tries the images of each on both"
+            f"{self.key('run')} attacks this network and the bundled network of the other variant,\n"
+            "and tries the images of each on both"
         )
         yield Rows(empty=empty, id="transfer-table")
 

@@ -33,7 +33,8 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         with Horizontal(id="universal-pictures"):
             yield Raster(id="universal-perturbation")
             yield RasterGrid(empty="", id="universal-shown")
-        yield Rows(empty="r makes one perturbation from training digits\nand adds it to others", id="universal-table")
+        empty = f"{self.key('run')} makes one perturbation from training digits\nand adds it to others"
+        yield Rows(empty=empty, id="universal-table")
 
     def draw(self) -> None:
         found, gray, apart = self.measured, replace(self.view, colours="gray"), replace(self.view, colours="diverging")

@@ -65,7 +65,8 @@ class RunCommands(Page):
         """
         run = self.run
         if run and run.state == "bundled":
-            words = f"it ships with the program, is the same for everybody and cannot be {what}: C copies its request"
+            words = f"it ships with the program, is the same for everybody and cannot be {what}"
+            words += f": {self.key('duplicate')} copies its request"
             self.workspace.tell(Notice(words, run.name, "warning"))
             return None
         return self.folder()

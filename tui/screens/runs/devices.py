@@ -60,7 +60,7 @@ class DevicesPage(Page):
 
     def sentence(self) -> str:
         """What the curves are."""
-        return f"curves of the last minutes, {self.stretch} s a column: s changes it"
+        return f"curves of the last minutes, {self.stretch} s a column: {self.key('settings')} changes it"
 
     def figure(self) -> DrawFigure | None:
         return None

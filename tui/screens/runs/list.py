@@ -159,7 +159,7 @@ class ListPage(RunCommands):
         if self.filter:
             title = f"{mine} of {counted(count, 'run')} {'matches' if mine == 1 else 'match'} '{self.filter}'"
         elif self.desk.runs is not None and not count and not facts:
-            return "no run yet: r on screen 1 trains one", ""
+            return f"no run yet: {self.workspace.key_map.key('run', 'train')} on screen 1 trains one", ""
         else:
             title = counted(count, "run")
         whole = f"{title}, {order_words(self.order, backwards=self.backwards)}"

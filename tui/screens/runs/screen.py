@@ -151,7 +151,7 @@ class RunsScreen(RunsDesk):
             out = str(own[-1].path / "report") if own else "report"
             request = Report(what=tuple(folder.what for folder in folders), out=out)
         except RequestError as error:
-            self.workspace.tell(Notice(f"{error}: mark runs with space", severity="warning"))
+            self.workspace.tell(Notice(f"{error}: mark runs with {self.list.key('mark')}", severity="warning"))
             return
         if self.reporting is None:
             self.problem = ""
