@@ -274,8 +274,8 @@ class MnistTui(SturdyApp):
             self.push_screen(PaletteScreen())
 
     def action_theme(self) -> None:
-        names = [theme.name for theme in THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        """Switch to our light theme from a dark one, and to our dark one from a light one."""
+        self.theme = next(theme.name for theme in THEMES if theme.dark != self.current_theme.dark)
 
     def action_help_quit(self) -> None:
         """Say which key quits: Textual's answer to `ctrl+c`, which many expect to do so."""

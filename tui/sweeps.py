@@ -51,10 +51,11 @@ class Sweeps:
         job, now = self.jobs[0], self._now
         if job.cancelled:
             return "on Ray: stopping"
+        later = sum(map(_count, self.jobs[1:]))
         if now is None:
-            return "on Ray: starting"
-        total = len(job.request.runs) if isinstance(job.request, TrainOnRay) else 0
-        counts = {"waiting": now.waiting, "running": total - now.waiting - now.ended, "ended": now.ended}
+            return "on Ray: starting" + (f", {later} waiting" if later else "")
+        running = _count(job) - now.waiting - now.ended
+        counts = {"waiting": now.waiting + later, "running": running, "ended": now.ended}
         return "on Ray: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def hear(self, job: Job, event: Event) -> News | None:
@@ -83,6 +84,11 @@ class Sweeps:
                 return of_ended(event)
             case _:
                 return None
+
+
+def _count(job: Job) -> int:
+    """The number of runs of a sweep."""
+    return len(job.request.runs) if isinstance(job.request, TrainOnRay) else 0
 
 
 def _news(job: Job, event: Event) -> News | None:

@@ -428,7 +428,10 @@ class Workspace:
         if self.refuses():
             return
         with self.changing():
+            runs, before = counted(len(request.runs), "run"), bool(self.sweeps.jobs)
             self.sweeps.jobs.append(self.ask(request, self._hear_sweep))
+            begins = f"joining {request.address} for {runs}" if request.address else f"starting Ray for {runs}"
+            self.tell(Notice(f"{runs} wait for the sweep under way" if before else begins))
 
     def _hear_sweep(self, job: Job, event: Event) -> None:
         if alert := self.sweeps.alert(job, event):

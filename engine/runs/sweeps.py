@@ -32,8 +32,7 @@ def expand(
     known = {parameter.name for parameter in parameters(Train) if not parameter.fixed}
     for name, choices in axes.items():
         if name not in known or name == "seed":
-            fields = ", ".join(sorted(known - {"seed"}))
-            raise RequestError(f"{name} is not a field to sweep over: choose from {fields}; for seeds, use --seeds")
+            raise RequestError(unknown_field(name))
         if not choices:
             raise RequestError(f"no values are given for {name}")
     count = seeds
@@ -71,13 +70,24 @@ def sweep(request: Train, text: str) -> list[Train]:
     return expand(request, seeds, axes)
 
 
+def unknown_field(name: str) -> str:
+    """Why a sweep has no axis of this name."""
+    if name in ("on", "parallel", "address", "shared"):
+        return f"{name} is for a sweep on Ray: use mnist-tui train --on ray, or the line of the queue in the app"
+    fields = sorted(field.name.replace("_", "-") for field in parameters(Train) if not field.fixed)
+    choices = ", ".join(field for field in fields if field != "seed")
+    return f"{name.replace('_', '-')} is no field to sweep over: choose from {choices}; for seeds, seeds=5 or --seeds 5"
+
+
 def parse_axis(text: str) -> tuple[str, list[Any]]:
     """The field and the values of `FIELD=A,B,C`; raises RequestError where it is invalid."""
     name, equals, choices = text.partition("=")
     name = name.strip().replace("-", "_")
     parameter = next((parameter for parameter in parameters(Train) if parameter.name == name), None)
-    if not equals or parameter is None:
+    if not equals or not name:
         raise RequestError(f"a sweep must be FIELD=A,B,..., for example learning-rate=1e-3,3e-4, not {text}")
+    if parameter is None:
+        raise RequestError(unknown_field(name))
     words = [word.strip() for word in choices.split(",") if word.strip()]
     if parameter.type is bool:
         meanings = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}

@@ -41,6 +41,8 @@ done < asked
         "mnist-tui train --dataset k": {"kmnist"},
         "mnist-tui attack pgd --targ": {"--target"},
         "mnist-tui resume --not": {"--notify"},
+        "mnist-tui train --sea": {"--search", "--search-space"},
+        "mnist-tui train --sw": {"--sweep"},
         "mnist-tui settings --k": {"--keys"},
         "mnist-tui completions z": {"zsh"},
         "mnist-tui --ver": {"--version"},

@@ -234,6 +234,10 @@ def test_a_search_shows_its_trials_and_what_it_chose(
         (["--search", "random"], "a search is done on Ray: add --on ray"),
         (["--on", "ray", "--search", "random"], "name the fields to search, for example --search-space"),
         (["--on", "ray", "--search-space", "shift=0..2"], "add --search random or --search halving"),
+        (["--on", "ray", "--trials", "3"], "add --search random or --search halving"),
+        (["--on", "ray", "--search", "halving", "--search-space", "shift=0..2", "--detach"], "drop --detach"),
+        (["--sweep", "foo=1"], "foo is no field to sweep over: choose from "),
+        (["--sweep", "on=ray"], "on is for a sweep on Ray: use mnist-tui train --on ray"),
         (["--on", "ray", "--search", "halving", "--search-space", "shift=2..0"], "give the lower bound first"),
         (
             ["--on", "ray", "--search", "halving", "--search-space", "shift=0..2", "--sweep", "rotate=1,2"],
@@ -290,6 +294,7 @@ def test_the_app_tells_what_matters(sweeping: Callable[..., list[Notice]]) -> No
         ended("finished", "failed", val_loss=0.5, test_accuracy=0.5),
     )
     assert [(each.title, each.words, each.severity) for each in notices] == [
+        ("", "starting Ray for 2 runs", "information"),
         ("joined box:6379", "2 runs on 16 cores, 1 GPU: screen 8 shows them", "information"),
         ("seed 1 lost", "its machine stopped: it is begun again elsewhere", "warning"),
         ("seed 1 failed", "diverged", "error"),
@@ -303,7 +308,7 @@ def test_the_app_tells_what_matters(sweeping: Callable[..., list[Notice]]) -> No
 
 
 def test_a_sweep_that_cannot_begin(sweeping: Callable[..., list[Notice]]) -> None:
-    (notice,) = sweeping(RequestError("nothing answers"))
+    _, notice = sweeping(RequestError("nothing answers"))
     assert (notice.title, notice.words, notice.severity) == ("no sweep on Ray", "nothing answers", "error")
 
 

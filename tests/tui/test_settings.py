@@ -422,6 +422,7 @@ def test_the_examples_of_the_help_are_accepted(call: Call) -> None:
     [
         (["them=nord"], "there is no setting 'them': is it theme?"),
         (["theme"], "theme needs a value"),
+        (["--unset"], "--unset needs the name of a setting"),
         (["theme=no"], "there is no theme 'no'"),
         (["bell=maybe"], "bell must be true or false, not 'maybe'"),
         (["keys.run=q"], "q would be both train.run and quit"),
@@ -437,6 +438,28 @@ def test_a_change_that_is_not_possible_changes_nothing(call: Call, arguments: li
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert problem in err
     assert path.read_text() == "# mine\nbell = true\n"
+
+
+def test_an_old_conflict_does_not_hold_another_change_up(call: Call, home: Path) -> None:
+    settings_path().parent.mkdir(parents=True)
+    settings_path().write_text('theme = "nope"\n[keys]\nrun = "F"\n"train.queue" = "F"\n')
+    code, out, err = call("settings", "bell=false")
+    assert code == 2  # what is wrong is told, with what counts instead
+    assert "F would be both" in err
+    assert re.search(r"^  theme +mnist-dark *$", out, re.MULTILINE)
+    assert "keys.run" not in out
+    assert load().settings.bell is False
+    assert call("settings", "keys.filter=F")[0] == 2
+    assert "filter" not in settings_path().read_text()
+
+
+async def test_the_key_of_the_theme_goes_to_the_other_brightness(session: Session) -> None:
+    async with session() as (app, pilot):
+        app.theme = "nord"
+        await pilot.press("t")
+        assert app.theme == "mnist-light"
+        await pilot.press("t")
+        assert app.theme == "mnist-dark"
 
 
 def test_another_file(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

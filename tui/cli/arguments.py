@@ -70,8 +70,7 @@ class TrainOutput(RunOutput):
     seeds: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Number of runs with random seeds from --seed upwards: one after the other, on a GPU several at once."""
     sweep: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=A,B,...")] = ()
-    """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast;
-    --batch-norm both works too."""
+    """Train once for each value of a field, such as learning-rate=1e-3,3e-4 or recipe=notebook,fast."""
     on: Literal["here", "ray"] = "here"
     """Train in this process, or on Ray: many runs at once, on all cores and GPUs of this machine or of a cluster."""
     address: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = ""
@@ -81,12 +80,11 @@ class TrainOutput(RunOutput):
     shared: bool = False
     """With --on ray: the machines of the cluster share the folder of --runs, so that they write to it themselves."""
     search: Literal["none", "random", "halving"] = "none"
-    """With --on ray: first search for the values of the fields of --search-space with the lowest validation loss, at
-    random or by successive halving, which stops the worse ones early; then train these with --seeds fresh seeds."""
+    """With --on ray: search the fields of --search-space, at random or by successive halving, then train the best."""
     search_space: Annotated[tuple[str, ...], tyro.conf.arg(metavar="FIELD=LOW..HIGH")] = ()
     """Fields to search and their bounds, such as learning-rate=1e-4..1e-2."""
-    trials: Annotated[int, tyro.conf.arg(metavar="N")] = 20
-    """Number of values that a search tries."""
+    trials: Annotated[int, tyro.conf.arg(metavar="N")] = 0
+    """Number of values that a search tries (0: 20)."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def search_on_ray(experiment: Train, output: TrainOutput, ringer: Ringer) -> int
         experiment=experiment,
         method=output.search,
         space=output.search_space,
-        trials=output.trials,
+        **({"trials": output.trials} if output.trials else {}),
         seeds=output.seeds,
         address=output.address,
         parallel=output.parallel,
@@ -86,7 +86,7 @@ def _report(
     """Carry out `request`, print its events, ring, and save the figure of its only run, whose request is `first`."""
     saving.check(output)
     interrupt = Interrupt()
-    printer: _Printer = _Lines(words) if output.json else _People(words)
+    printer: _Printer = _Lines(words) if output.json else _People(words, isinstance(request, SearchOnRay))
     told: list[Event] = []
     refused: list[RunRefused] = []
     ended: SweepEnded | None = None
@@ -155,7 +155,8 @@ class _Lines:
 class _People:
     """A bar for each run under way and a line for each that ends, or a line per epoch in a file; a table at the end."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], searching: bool) -> None:
+        """`searching` is whether a search comes before the runs that `words` set apart."""
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
@@ -163,7 +164,7 @@ class _People:
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # the encoding may lack characters of a name
         on_terminal = sys.stdout.isatty()
-        self._words = words
+        self._words, self._searching = words, searching
         self._console = Console(
             highlight=False,
             markup=False,
@@ -209,9 +210,9 @@ class _People:
             case ClusterStarted():
                 how = f"joined the Ray cluster at {event.address}" if event.address else "started Ray here"
                 machines = "" if event.machines == 1 else f"{counted(event.machines, 'machine')}, "
-                self._say(
-                    f"{how} in {event.seconds:.1f} s: {machines}{capacity(event)}, {counted(len(self._words), 'run')}"
-                )
+                work = f"a search, then {len(self._words)}" if self._searching else f"{len(self._words)}"
+                runs = f"{work} run{'s' if len(self._words) != 1 else ''}"
+                self._say(f"{how} in {event.seconds:.1f} s: {machines}{capacity(event)}, {runs}")
                 self._bars.update(self._all, description="waiting for a worker")
             case RunTold():
                 self._tell(event)

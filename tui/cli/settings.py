@@ -89,6 +89,8 @@ def _changes(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
             unsetting = True
             if equals:
                 yield _known(value), None
+            elif word == words[-1]:
+                raise RequestError("--unset needs the name of a setting: mnist-tui settings lists them")
         elif word.startswith("-"):
             raise RequestError(f"unknown option {word}: see mnist-tui settings --help")
         elif equals:
@@ -118,17 +120,19 @@ def _checked(loaded: Loaded) -> Loaded:
     from tui.keymap import key_map
 
     problems = list(loaded.problems)
-    found = loaded.settings
+    found, given = loaded.settings, loaded.given
     try:
         if "theme" in loaded.given:
             _check_theme(found.theme)
     except RequestError as error:
         problems.append(f"{loaded.path}: {error}")
+        found, given = msgspec.structs.replace(found, theme=Settings().theme), given - {"theme"}
     try:
         key_map(found.keys)
     except RequestError as error:
         problems.append(f"{loaded.path}: {KEYS}: {error}")
-    return msgspec.structs.replace(loaded, problems=tuple(problems))
+        found, given = msgspec.structs.replace(found, keys={}), given - {KEYS}
+    return msgspec.structs.replace(loaded, settings=found, given=given, problems=tuple(problems))
 
 
 def _check_theme(name: str) -> None:
@@ -161,9 +165,10 @@ def _change(changes: dict[str, str | None]) -> None:
             text = changed(text, (name,), new)  # type: ignore[arg-type]
         else:
             text = changed(text, _key_path(text, name.removeprefix(f"{KEYS}.")), _key_value(value))
-    from tui.keymap import key_map
+    if any(name not in fields() for name in changes):  # else a conflict that was there before stays, and is told
+        from tui.keymap import key_map
 
-    key_map(understood(path, text).settings.keys)
+        key_map(understood(path, text).settings.keys)
     write(path, text)
 
 

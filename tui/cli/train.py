@@ -70,8 +70,8 @@ def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
         raise RequestError("--png draws a single run: draw several with mnist-tui compare --png")
     if output.on == "here" and (output.address or output.parallel or output.shared):
         raise RequestError("--address, --parallel and --shared are for Ray: add --on ray")
-    if output.search == "none" and output.search_space:
-        raise RequestError("--search-space is for a search: add --search random or --search halving")
+    if output.search == "none" and (output.search_space or output.trials):
+        raise RequestError("--search-space and --trials are for a search: add --search random or --search halving")
     if output.search != "none":
         if output.on != "ray":
             raise RequestError("a search is done on Ray: add --on ray")

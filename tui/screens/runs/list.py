@@ -241,7 +241,7 @@ class ListPage(RunCommands):
                 if run.state == "bundled"
                 else f"{key('note')} adds a note with #tags"
             )
-            return remark or can
+            return remark or ("" if self.workspace.looking else can)
         read = self.closer.of(run) if self.closer else None
         facts = essentials(run, read if isinstance(read, RunRead) else None)
         damage = damaged_lines(run.damaged_lines)
