@@ -146,9 +146,12 @@ async def measure(address: str, server: psutil.Process, visitors: int, presses: 
         print(f"first frame      {_said(first_frames)}  of {visitors} at once")
         began, spent = time.perf_counter(), cpu(server)
         together = asyncio.Barrier(visitors)
-        found = await asyncio.gather(
-            *(visit(visitor, number, presses, pause, together) for number, (visitor, _) in enumerate(came))
-        )
+        async with asyncio.TaskGroup() as group:  # if one fails, all end
+            visits = [
+                group.create_task(visit(visitor, number, presses, pause, together))
+                for number, (visitor, _) in enumerate(came)
+            ]
+        found = [each.result() for each in visits]
         seconds, spent = time.perf_counter() - began, cpu(server) - spent
         titles = {key: f"on {title}" for key, title, _ in SCREENS} | {"to": "to another screen"}
         every: list[float] = []
