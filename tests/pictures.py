@@ -41,7 +41,7 @@ PICTURES = {
     "robustness": ("7", "tab", "s", "s", "1", "0", "0", "0", "enter", "escape", "r", *["down"] * 17),
 }
 """The name of each picture, and the keys to press for it."""
-OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y"), "devices": ("8", "tab", "tab")}
+OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
 
 
 async def ready(pilot: Pilot[int], app: MnistTui) -> None:

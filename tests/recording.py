@@ -45,7 +45,7 @@ INTERVAL = 0.2
 """Seconds between two frames."""
 LAST = 3.0
 """Seconds for which the last frame stays."""
-SCALE = 0.7
+SCALE = 0.6
 STRIP = 44
 """Height of the strip of keys in pixels, before scaling."""
 KEYS_SHOWN = 1.5
@@ -100,7 +100,7 @@ def animation(frames: list[Frame], file: Path) -> None:
     strip = Image.new("RGB", (pictures[0].width, pictures[0].height * 6))
     for place in range(6):
         strip.paste(pictures[place * (len(pictures) - 1) // 5], (0, place * pictures[0].height))
-    palette = strip.quantize(192, dither=Image.Dither.NONE)
+    palette = strip.quantize(128, dither=Image.Dither.NONE)
     ends = [*(frame.at for frame in frames[1:]), frames[-1].at + LAST]
     pictures = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
     pictures[0].save(

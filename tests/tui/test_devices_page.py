@@ -193,7 +193,7 @@ async def test_a_column_may_be_longer(still_app: MakeApp) -> None:
         before = words(gauges)
         await pilot.press("s", "right", "escape")
         await drawn(pilot)
-        assert "30 s a column" in progress(app)
+        assert "5 s a column" in progress(app)
         assert words(gauges) != before
 
 

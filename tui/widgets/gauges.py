@@ -19,7 +19,7 @@ LABEL, VALUE = 13, 20
 """Widths of the label and of the value before a curve, in cells."""
 BESIDE, CLOSE = 75, 48
 """Width of a gauge, in cells, where curves may be several rows high, and the smallest."""
-TALLEST = 8
+TALLEST = 4
 """Maximum height of a curve, in rows; below one of several rows, one is left blank."""
 
 

@@ -30,7 +30,7 @@ class DevicesPage(Page):
 
     page = "devices"
     title = "devices"
-    stretch: State[int] = State(STRETCHES[1])
+    stretch: State[int] = State(STRETCHES[0])
     """Seconds that a column of a curve stands for."""
 
     def compose(self) -> ComposeResult:
