@@ -70,13 +70,14 @@ class Visitor:
         return b""
 
     async def press(self, key: str, answers: Callable[[bytes], bool]) -> tuple[float, bytes]:
-        """Milliseconds from a key to the first message that answers it, and that message."""
-        began = time.perf_counter()
+        """Milliseconds from a key to its answer, and all that came until then: a frame may be more than a message."""
+        began, received = time.perf_counter(), b""
         await self.socket.send_json(["stdin", key])
-        while not answers(data := await self.message(PATIENCE)):
-            if not data:
+        while not answers(received):
+            if not (data := await self.message(PATIENCE)):
                 raise TimeoutError(f"no answer to {key}")
-        return (time.perf_counter() - began) * 1000, data
+            received += data
+        return (time.perf_counter() - began) * 1000, received
 
     async def idle(self, seconds: float) -> None:
         """Read what arrives for a while."""
