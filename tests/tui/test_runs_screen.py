@@ -123,7 +123,7 @@ async def test_the_queue(still_app: MakeApp) -> None:
         await until(pilot, lambda: app.focused is not None)
         await pilot.press("Q")
         await typed(pilot, "seeds=2 colour=red")
-        assert "colour=red" in str(app.screen.query_one("#line-hint").render())
+        assert "colour is no field to sweep over" in str(app.screen.query_one("#line-hint").render())
         await typed(pilot, "seeds=2 batch-norm=no,yes")
         assert [(each.batch_norm, each.seed) for each in app.workspace.queue] == [
             (False, 0),
