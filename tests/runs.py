@@ -11,7 +11,7 @@ import msgspec
 from engine.event import Event
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, RunRecord
-from engine.training.events import BatchTrained, EpochFinished
+from engine.training.events import BatchTrained, EpochFinished, RunStarted
 from engine.training.requests import Train
 
 SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
@@ -24,6 +24,8 @@ EPOCH = (
     b'{"type":"EpochFinished","epoch":1,"epochs":1,"train_loss":0.5,"val_loss":0.5,"val_accuracy":0.5,'
     b'"test_accuracy":0.5,"train_seconds":1.0,"eval_seconds":1.0,"images_per_second":1.0,"running_loss":[]}\n'
 )
+STARTED_EVENT = msgspec.json.decode(STARTED, type=RunStarted)
+EPOCH_EVENT = msgspec.json.decode(EPOCH, type=EpochFinished)
 
 
 def written(folder: Path, *parts: bytes) -> RunFolder:

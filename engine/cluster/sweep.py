@@ -127,6 +127,8 @@ class Sweep:
         self.runs = [_Run(number, each) for number, each in enumerate(request.runs)]
         self.gpu_share: float | None = None
         """The share of a GPU's memory that a run takes; None until it is measured."""
+        self.measured: _Run | None = None
+        """The run on which that is measured."""
         self.unsent = list(self.runs)
         """Runs that Ray does not know of yet: because of `parallel`, or until it is known how many fit on a GPU."""
         self.began = time.perf_counter()
@@ -165,11 +167,11 @@ class Sweep:
         if self.parallel or not on_gpu:
             self._submit_rest()
             return
-        measured = max(on_gpu, key=lambda run: _size(run.request))
-        self.unsent = [run for run in on_gpu if run is not measured]
+        self.measured = max(on_gpu, key=lambda run: _size(run.request))
+        self.unsent = [run for run in on_gpu if run is not self.measured]
         for run in self.runs:
             if run not in self.unsent:
-                self._submit(run, measure=run is measured)
+                self._submit(run)
 
     def _submit_rest(self) -> None:
         """Submit runs that Ray does not know of yet: all, or as many as make it `parallel` at once."""
@@ -178,7 +180,7 @@ class Sweep:
         for run in sent:
             self._submit(run)
 
-    def _submit(self, run: _Run, *, measure: bool = False) -> None:
+    def _submit(self, run: _Run) -> None:
         given = share(run.request, self.cluster.machines, self.parallel, self.gpu_share)
         order = Order(
             number=run.number,
@@ -188,7 +190,7 @@ class Sweep:
             root=str(self.root) if self.direct else "",
             resume=run.name,
             files=run.mirror.packed() if run.mirror else {},
-            measure=measure,
+            measure=run is self.measured and self.gpu_share is None,
             watch=self.watch,
         )
         self.cluster.hub.submit(order, given)
@@ -274,9 +276,10 @@ class Sweep:
     def _go_on(self, ended: _Run) -> None:
         """Submit what waits for the end of a run: one run a GPU where it was to be measured, and was not."""
         self._release(ended)
-        if self.gpu_share is None and not self.parallel:
-            self.gpu_share = 1.0 if self.unsent else None
-        self._submit_rest()
+        if ended is self.measured and self.gpu_share is None:
+            self.gpu_share = 1.0
+        if self.measured is None or self.gpu_share is not None:
+            self._submit_rest()
 
     # Dead workers
 
@@ -297,7 +300,7 @@ class Sweep:
             yield from self._given_up(run)
         else:
             yield RunLost(number=run.number, run=run.name, epoch=run.history.epoch, reason=lost.reason)
-            self._submit(run, measure=bool(self.unsent) and not self.parallel)
+            self._submit(run)
             return
         self._go_on(run)
 

@@ -28,20 +28,18 @@ from engine.event import Event
 from engine.operations import end
 from engine.runs.folder import RunFolder, RunRecord
 from engine.telemetry.sampler import sample
-from engine.training.events import BatchTrained, EpochFinished, RunFailed, RunFinished, RunStarted
+from engine.training.events import BatchTrained, EpochFinished, RunFailed, RunFinished
 from engine.training.requests import Train
-from tests.runs import EPOCH, STARTED
+from tests.runs import EPOCH_EVENT, STARTED_EVENT
 
 Scripts = Callable[[Order], list[Parcel | Lost]]
-_STARTED = msgspec.json.decode(STARTED, type=RunStarted)
-_EPOCH = msgspec.json.decode(EPOCH, type=EpochFinished)
 _RECORD = msgspec.json.encode(RunRecord(Train(), {}, "cpu", "", 1))
-BEGUN = Parcel(events=(_STARTED,), files={"request.json": _RECORD})
+BEGUN = Parcel(events=(STARTED_EVENT,), files={"request.json": _RECORD})
 FINISHED = RunFinished(run="x", best_epoch=1, best_val_loss=0.5, test_accuracy=0.5, last_test_accuracy=0.5)
 WHOLE: list[Parcel | Lost] = [
     Parcel(machine="there", process=1),
     BEGUN,
-    Parcel(events=(_EPOCH,), files={"model.safetensors": b"1"}),
+    Parcel(events=(EPOCH_EVENT,), files={"model.safetensors": b"1"}),
     Parcel(events=(FINISHED,)),
     Parcel(seconds=1.0),
 ]
@@ -93,7 +91,7 @@ def swept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tupl
             yield Cluster((Machine(4.0, gpus),), "far", hub, 0.0)
 
         monkeypatch.setattr(sweep, "joined", joined)
-        runs = tuple(Train(seed=seed, channels=4 + seed) for seed in range(count))
+        runs = options.pop("runs", None) or tuple(Train(seed=seed, channels=4 + seed) for seed in range(count))
         return hub, sweep.train_on_ray(TrainOnRay(runs=runs, address="far", **options), tmp_path)
 
     return begun
@@ -116,7 +114,7 @@ def test_a_run_whose_workers_keep_dying_is_given_up(swept: Any, tmp_path: Path) 
 def test_a_run_that_finishes_epochs_in_between_is_not_given_up(swept: Any) -> None:
     def scripts(order: Order) -> list[Parcel | Lost]:
         done = order.files.get("events.jsonl", b"").count(b"EpochFinished")
-        epoch = Parcel(events=(replace(_EPOCH, epoch=done + 1, epochs=9),))
+        epoch = Parcel(events=(replace(EPOCH_EVENT, epoch=done + 1, epochs=9),))
         return [BEGUN, epoch, DEAD] if done < 7 else WHOLE[1:]
 
     hub, work = swept(scripts)
@@ -219,7 +217,7 @@ def test_cancelled_before_anything_began(swept: Any) -> None:
 
 def test_the_largest_run_shows_how_many_fit_on_a_gpu(swept: Any) -> None:
     def scripts(order: Order) -> list[Parcel | Lost]:
-        measured = Parcel(events=(_EPOCH,), gpu_share=0.24) if order.measure else Parcel(events=(_EPOCH,))
+        measured = Parcel(events=(EPOCH_EVENT,), gpu_share=0.24) if order.measure else Parcel(events=(EPOCH_EVENT,))
         return [BEGUN, measured, *WHOLE[3:]]
 
     hub, work = swept(scripts, count=4, gpus=1.0)
@@ -229,6 +227,20 @@ def test_the_largest_run_shows_how_many_fit_on_a_gpu(swept: Any) -> None:
     assert (first.number, first.measure, given.gpus) == (3, True, FIRST)  # it has the most channels
     assert [(order.number, order.measure) for order, _ in rest] == [(0, False), (1, False), (2, False)]
     assert {each.gpus for _, each in rest} == {0.33}  # three beside the first, which takes as much as each of them
+
+
+def test_a_run_on_a_cpu_says_nothing_of_a_gpu(swept: Any) -> None:
+    def scripts(order: Order) -> list[Parcel | Lost]:
+        wait = [Parcel()] * 20 if order.measure else []
+        return [BEGUN, *wait, Parcel(events=(EPOCH_EVENT,), gpu_share=0.24 if order.measure else None), *WHOLE[3:]]
+
+    runs = (Train(device="cpu"), Train(channels=64), Train())
+    hub, work = swept(scripts, gpus=1.0, runs=runs)
+    *_, ended = work
+    assert [run.outcome for run in ended.runs] == ["finished"] * 3
+    assert [(order.number, order.measure, given.gpus) for order, given in hub.orders] == [
+        *((0, False, 0.0), (1, True, FIRST), (2, False, 0.33))
+    ]
 
 
 def test_a_measured_run_that_cannot_be_written_leaves_the_others_alone(
