@@ -6,6 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from engine.telemetry.events import DevicesSampled, GpuSample
+from tui.drawing.words import whole_percent
 
 STRETCHES = (1, 5, 30)
 """Seconds that a column of a curve may stand for."""
@@ -99,17 +100,13 @@ class Machines:
         if gpus:
             gpu = max(gpus, key=lambda each: each.utilisation or 0.0)
             power = "" if gpu.power is None else f"{gpu.power:.0f} W"
-            parts = ["GPU", _percent(gpu.utilisation), _gigabytes(gpu.memory_used), power]
+            parts = ["GPU", whole_percent(gpu.utilisation), _gigabytes(gpu.memory_used), power]
         else:
-            parts = ["CPU", _percent(sample.cpu), _gigabytes(sample.memory_used)]
+            parts = ["CPU", whole_percent(sample.cpu), _gigabytes(sample.memory_used)]
             if sample.cpu is None:  # the memory is not that of the CPU
                 return "", ""
         known = [words for words in parts if words]
         return ("", "") if len(known) == 1 else (" ".join(known), " ".join(known[:2]))
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _gigabytes(memory: float | None) -> str:

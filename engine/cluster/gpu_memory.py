@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from engine.telemetry.nvml import identity
+
 ALLOWANCE = 1.1
 """Factor for what a later epoch may take beyond the first one."""
 
@@ -24,7 +26,7 @@ class GpuMemory:
 
         if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             return None
-        uuid = str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid).removeprefix("GPU-")
+        uuid = identity(str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid))
         now = used_memory()
         if uuid not in now or uuid not in self._before:
             return None
@@ -38,7 +40,7 @@ def share(before: int, peak: int, total: int) -> float:
 
 
 def used_memory() -> dict[str, tuple[int, int]]:
-    """Bytes used and in all of each GPU of this machine by its UUID, by NVML; empty without a driver."""
+    """Bytes used and in all of each GPU of this machine by its identity, by NVML; empty without a driver."""
     try:
         nvml: Any = importlib.import_module("pynvml")
     except ImportError:
@@ -52,7 +54,7 @@ def used_memory() -> dict[str, tuple[int, int]]:
         for number in range(nvml.nvmlDeviceGetCount()):
             device = nvml.nvmlDeviceGetHandleByIndex(number)
             memory = nvml.nvmlDeviceGetMemoryInfo(device)
-            found[str(nvml.nvmlDeviceGetUUID(device)).removeprefix("GPU-")] = (int(memory.used), int(memory.total))
+            found[identity(str(nvml.nvmlDeviceGetUUID(device)))] = (int(memory.used), int(memory.total))
         return found
     except nvml.NVMLError:
         return {}

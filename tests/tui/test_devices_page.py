@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from engine.event import JobFailed
 from engine.lab import Job
@@ -85,10 +86,18 @@ def test_amounts_as_text() -> None:
     ]
 
 
-async def on_the_page(app: MnistTui, pilot: object) -> tuple[RunsScreen, Gauges]:
-    await pilot.press("8", "shift+tab")  # type: ignore[attr-defined]
-    await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.front == "devices")  # type: ignore[arg-type]
-    await drawn(pilot)  # type: ignore[arg-type]
+async def watched(app: MnistTui, pilot: Pilot[int]) -> None:
+    """Have two machines looked at for some minutes."""
+    for each in minutes():
+        app.workspace.machines.add(each, own=each.host == "ada")
+    changed(app)
+    await drawn(pilot)
+
+
+async def on_the_page(app: MnistTui, pilot: Pilot[int]) -> tuple[RunsScreen, Gauges]:
+    await pilot.press("8", "shift+tab")
+    await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.front == "devices")
+    await drawn(pilot)
     screen = app.screen
     assert isinstance(screen, RunsScreen)
     return screen, screen.query_one(Gauges)
@@ -159,10 +168,7 @@ async def test_two_machines_at_80_by_24(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         _, gauges = await on_the_page(app, pilot)
-        for each in minutes():
-            app.workspace.machines.add(each, own=each.host == "ada")
-        changed(app)
-        await drawn(pilot)
+        await watched(app, pilot)
         text = words(gauges)
         for wanted in ("16 CPUs", "GPU 0 NVIDIA H200, trains here", "of 700 W", "54 °C", "SM 1,980 MHz", "more below"):
             assert wanted in text
@@ -186,10 +192,7 @@ async def test_a_column_may_be_longer(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         _, gauges = await on_the_page(app, pilot)
-        for each in minutes():
-            app.workspace.machines.add(each, own=each.host == "ada")
-        changed(app)
-        await drawn(pilot)
+        await watched(app, pilot)
         before = words(gauges)
         await pilot.press("s", "right", "escape")
         await drawn(pilot)
@@ -215,10 +218,7 @@ async def test_a_new_sample_changes_few_cells(still_app: MakeApp, monkeypatch: p
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         _, gauges = await on_the_page(app, pilot)
-        for each in minutes():
-            app.workspace.machines.add(each, own=each.host == "ada")
-        changed(app)
-        await drawn(pilot)
+        await watched(app, pilot)
         before = [list(row) for row in gauges._rows]
         latest = next(machine for machine in app.workspace.machines if machine.latest.host == "grace").latest
         app.workspace.machines.add(sampled("grace", at=latest.at + 0.5, cpus=2, cpu=0.5, memory_total=8_000.0))

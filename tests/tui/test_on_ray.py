@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from engine.cluster import sweep
@@ -31,20 +30,16 @@ from engine.event import Cancelled, Event
 from engine.request import Request, RequestError
 from engine.training.events import (
     BatchTrained,
-    EpochFinished,
     RunCancelled,
     RunFailed,
     RunFinished,
-    RunStarted,
 )
 from engine.training.requests import Train
-from tests.runs import EPOCH as EPOCH_LINE
-from tests.runs import STARTED as STARTED_LINE
+from tests.runs import EPOCH_EVENT as EPOCH
+from tests.runs import STARTED_EVENT as STARTED
 from tests.tui.driving import Call
 from tui.workspace import Notice, Workspace
 
-STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
-EPOCH = msgspec.json.decode(EPOCH_LINE, type=EpochFinished)
 BATCH = BatchTrained(epoch=1, epochs=2, step=1, steps=9, images_per_second=1000.0, running_loss=(2.0,))
 FINISHED = RunFinished(run="x", best_epoch=1, best_val_loss=0.5, test_accuracy=0.5, last_test_accuracy=0.5)
 BEGUN = ClusterStarted(machines=2, cores=16.0, gpus=1.0, address="box:6379", direct=False, seconds=2.0)

@@ -18,9 +18,10 @@ from engine.runs.processes import Process, _started
 from engine.runs.queue import FILE, QueueFile, removed, worked_on
 from engine.runs.sweeps import sweep
 from engine.training.requests import Train
+from tests.runs import STARTED_EVENT as STARTED
 from tests.tui.conftest import FakeJob, MakeApp, under_way
 from tests.tui.driving import Call, lines, until
-from tests.tui.test_workspace import FINISHED, STARTED, heard
+from tests.tui.test_workspace import FINISHED, heard
 from tests.tui.test_workspace import until as worked
 from tui.keymap import key_map
 from tui.screens.dialogs import QuitScreen

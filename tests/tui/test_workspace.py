@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from engine.data.events import DownloadAdvanced
@@ -27,21 +26,17 @@ from engine.training.events import (
     DIVERGED,
     BatchEvaluated,
     BatchTrained,
-    EpochFinished,
     RunCancelled,
     RunFailed,
     RunFinished,
-    RunStarted,
 )
 from engine.training.requests import Train
-from tests.runs import EPOCH as EPOCH_LINE
-from tests.runs import STARTED as STARTED_LINE
+from tests.runs import EPOCH_EVENT as EPOCH
+from tests.runs import STARTED_EVENT as STARTED
 from tests.runs import made, stopped
 from tui.drawing.fitting import Fact
 from tui.workspace import NOTEBOOKS_DIGIT, Notice, Workspace
 
-STARTED = msgspec.json.decode(STARTED_LINE, type=RunStarted)
-EPOCH = msgspec.json.decode(EPOCH_LINE, type=EpochFinished)
 BATCH = BatchTrained(epoch=1, epochs=2, step=1, steps=9, images_per_second=1000.0, running_loss=(2.0,))
 FINISHED = RunFinished(run="x", best_epoch=1, best_val_loss=0.1, test_accuracy=0.9, last_test_accuracy=0.9)
 Answers = dict[type[Request], list[Event | Exception]]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
-from io import TextIOWrapper
 from typing import Protocol
 
 import msgspec
@@ -21,7 +19,7 @@ from engine.cluster.events import (
     SweepEnded,
 )
 from engine.cluster.requests import SearchOnRay, TrainOnRay
-from engine.event import Event, Progress, to_json
+from engine.event import Event, to_json
 from engine.operations import end, perform
 from engine.request import DeviceFailed, RequestError
 from engine.training.events import EpochFinished, RunCancelled, RunFailed, RunFinished
@@ -31,11 +29,9 @@ from tui.alerts.alert import of_ended, of_failure, of_sweep
 from tui.alerts.ringer import Ringer
 from tui.cli import saving
 from tui.cli.arguments import TrainOutput
-from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED
-from tui.cli.runner import Interrupt
+from tui.cli.runner import Interrupt, Lines, console
 from tui.cli.tables.runs import chosen_words, failures, sweep, trials
-from tui.drawing.terminal import colour_system
 from tui.drawing.words import counted, duration
 from tui.sweeps import again, capacity, reason_of
 
@@ -121,35 +117,22 @@ def _report(
     return DONE
 
 
-class _Lines:
+class _Lines(Lines):
     """One event per line, each with its run."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = words
 
-    def __enter__(self) -> _Lines:
-        self._ends = ExitStack()
-        self._out = self._ends.enter_context(output_to_ourselves())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.close()
-
     def print(self, event: Event) -> None:
         """Print `event`, unless it is progress; those of runs as in their `events.jsonl`, with their run."""
         match event:
-            case Progress():
-                return
             case RunTold():
-                line = msgspec.json.encode(msgspec.json.decode(to_json(event.event)) | {"run": event.run})
+                self.write(msgspec.json.encode(msgspec.json.decode(to_json(event.event)) | {"run": event.run}))
             case RunRefused():
                 of = f"run {event.number + 1} of {len(self._words)}: {self._words[event.number]}"
                 print(f"mnist-tui: {of}: {shown(event.reason)}", file=sys.stderr, flush=True)
-                return
             case _:
-                line = to_json(event)
-        self._out.write(line + b"\n")
-        self._out.flush()
+                super().print(event)
 
 
 class _People:
@@ -157,22 +140,11 @@ class _People:
 
     def __init__(self, words: Sequence[str], searching: bool) -> None:
         """`searching` is whether a search comes before the runs that `words` set apart."""
-        from rich.console import Console
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # the encoding may lack characters of a name
-        on_terminal = sys.stdout.isatty()
         self._words, self._searching = words, searching
-        self._console = Console(
-            highlight=False,
-            markup=False,
-            emoji=False,
-            width=None if on_terminal else 160,
-            color_system=colour_system() if on_terminal else "auto",
-        )
-        self._live = on_terminal and self._console.is_terminal
+        self._console, self._live = console()
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(30),

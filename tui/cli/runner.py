@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from engine.attacks.events import AttackAdvanced, RobustnessPointMeasured
 from engine.attribution.events import OcclusionMapAdvanced
@@ -38,6 +38,7 @@ from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from tui.drawing.terminal import colour_system
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as Bars
 
 
@@ -91,7 +92,7 @@ def report(
     """
     saving.check(output)
     interrupt = Interrupt(at_once)
-    printer = _Lines() if output.json else _People(request)
+    printer = Lines() if output.json else _People(request)
     results = [] if results is None else results
     with interrupt.caught(), printer:
         work = (operation or perform)(request, output.runs)
@@ -121,10 +122,29 @@ def report(
     return FAILED if failed else DONE
 
 
-class _Lines:
+def console() -> tuple[Console, bool]:
+    """A console on standard output for people, and whether it shows what moves, such as a progress bar."""
+    from rich.console import Console
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # the encoding may lack characters of a name
+    # No markup, since names may contain brackets and colons. In a file, tables need not fit a terminal's width.
+    on_terminal = sys.stdout.isatty()
+    made = Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if on_terminal else 160,
+        color_system=colour_system() if on_terminal else "auto",
+    )
+    # FORCE_COLOR and similar variables ask for colour, not for a progress bar in a file.
+    return made, on_terminal and made.is_terminal
+
+
+class Lines:
     """One event per line, as in `events.jsonl`."""
 
-    def __enter__(self) -> _Lines:
+    def __enter__(self) -> Self:
         self._ends = ExitStack()
         self._out = self._ends.enter_context(output_to_ourselves())
         return self
@@ -135,8 +155,12 @@ class _Lines:
     def print(self, event: Event) -> None:
         """Print `event`, unless it is progress."""
         if not isinstance(event, Progress):
-            self._out.write(to_json(event) + b"\n")
-            self._out.flush()
+            self.write(to_json(event))
+
+    def write(self, line: bytes) -> None:
+        """Print one line of JSON."""
+        self._out.write(line + b"\n")
+        self._out.flush()
 
     def saved(self, path: Path) -> None:
         """Print nothing, because standard output is only for events."""
@@ -147,21 +171,10 @@ class _People:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
 
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # the encoding may lack characters of a name
-        # No markup, since names may contain brackets and colons. In a file, tables need not fit a terminal's width.
-        on_terminal = sys.stdout.isatty()
-        self.console = Console(
-            highlight=False,
-            markup=False,
-            emoji=False,
-            width=None if on_terminal else 160,
-            color_system=colour_system() if on_terminal else "auto",
-        )
+        self.console, live = console()
         self.bars: Bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(30),
@@ -170,8 +183,7 @@ class _People:
             TextColumn("{task.fields[fact]}", markup=False),
             console=self.console,
             transient=True,
-            # FORCE_COLOR and similar variables ask for colour, not for a progress bar in a file.
-            disable=not (on_terminal and self.console.is_terminal),
+            disable=not live,
         )
         self.task = self.bars.add_task("loading PyTorch", total=None, fact="")
         self.training = False

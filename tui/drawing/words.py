@@ -29,6 +29,11 @@ def joules(energy: float) -> str:
     return f"{energy:,.0f} J" if energy >= 100 else f"{energy:.3g} J"
 
 
+def whole_percent(share: float | None) -> str:
+    """A share from 0 to 1 as text without decimals; empty where it is not known."""
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
 def megabytes(memory: float) -> str:
     """A size in MB as text: `690 MB`, `12.3 GB`, `1.2 TB`."""
     for unit, name in ((1 << 20, "TB"), (1 << 10, "GB")):

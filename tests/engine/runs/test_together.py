@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -12,13 +11,11 @@ from engine.event import Cancelled, Event
 from engine.operations import end
 from engine.request import RequestError
 from engine.runs.together import Together, Work
-from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFinished, RunStarted
+from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFinished
 from engine.training.requests import Train
-from tests.runs import EPOCH, STARTED
+from tests.runs import EPOCH_EVENT, STARTED_EVENT
 
 STEPS = 12
-_STARTED = msgspec.json.decode(STARTED, type=RunStarted)
-_EPOCH = msgspec.json.decode(EPOCH, type=EpochFinished)
 
 
 class Fleet:
@@ -45,7 +42,7 @@ class Fleet:
         self.under_way.add(seed)
         self.most = max(self.most, len(self.under_way))
         try:
-            yield replace(_STARTED, run=f"run-{seed}", device=self.device)
+            yield replace(STARTED_EVENT, run=f"run-{seed}", device=self.device)
             for number in (1, 2):
                 for step in range(1, STEPS + 1):
                     self.now += self.costs.get(len(self.under_way), 1.0)
@@ -56,7 +53,7 @@ class Fleet:
                     yield BatchTrained(
                         epoch=number, epochs=2, step=step, steps=STEPS, images_per_second=1.0, running_loss=()
                     )
-                yield replace(_EPOCH, epoch=number, epochs=2)
+                yield replace(EPOCH_EVENT, epoch=number, epochs=2)
             yield RunFinished(
                 run=f"run-{seed}", best_epoch=1, best_val_loss=1.0, test_accuracy=0.5, last_test_accuracy=0.5
             )

@@ -10,7 +10,7 @@ from engine.figures.requests import DrawFigure
 from engine.telemetry.events import DevicesSampled, GpuProcess, GpuSample
 from engine.words import shown
 from tui.drawing.terminal import glyphs
-from tui.drawing.words import counted, duration, megabytes
+from tui.drawing.words import counted, duration, megabytes, whole_percent
 from tui.machines import STRETCHES, Machine, trail_of
 from tui.screens.pages import Page
 from tui.screens.state import State
@@ -95,11 +95,11 @@ def _missing(sample: DevicesSampled) -> str:
 def _of_machine(machine: Machine) -> Iterator[Gauge]:
     """CPUs and memory, those of this program apart, and power where it is known."""
     sample, trails = machine.latest, machine.trails
-    yield Gauge("CPU", _percent(sample.cpu), trails["cpu"], 1.0)
+    yield Gauge("CPU", whole_percent(sample.cpu), trails["cpu"], 1.0)
     used = _of(sample.memory_used, sample.memory_total)
     yield Gauge("memory", used, trails["memory_used"], sample.memory_total or 1.0)
     memory = "" if sample.process_memory is None else megabytes(sample.process_memory)
-    mine = ", ".join(filter(None, (_percent(sample.process_cpu), memory)))
+    mine = ", ".join(filter(None, (whole_percent(sample.process_cpu), memory)))
     yield Gauge("program", mine, trails["process_cpu"], float(sample.cpus))
     if sample.cpu_power is not None:
         yield Gauge("power", f"{sample.cpu_power:,.0f} W", trails["cpu_power"], max(100.0, sample.cpu_power))
@@ -109,7 +109,7 @@ def _of_gpu(machine: Machine, gpu: GpuSample) -> Iterator[Gauge]:
     def trail(name: str, label: str, value: str, most: float) -> Gauge:
         return Gauge(label, value, machine.trails[trail_of(gpu, name)], most)
 
-    yield trail("utilisation", "busy", _percent(gpu.utilisation), 1.0)
+    yield trail("utilisation", "busy", whole_percent(gpu.utilisation), 1.0)
     yield trail("memory_used", "memory", _of(gpu.memory_used, gpu.memory_total), gpu.memory_total or 1.0)
     limit = f" of {gpu.power_limit:,.0f}" if gpu.power_limit else ""
     power = "" if gpu.power is None else f"{gpu.power:,.0f}{limit} W"
@@ -133,10 +133,6 @@ def _processes(processes: tuple[GpuProcess, ...] | None) -> tuple[str, ...]:
     ]
     more = [f"{len(processes) - TOLD} more"] if len(processes) > TOLD else []
     return (f"processes: {', '.join([*words, *more]) or 'none'}",)
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
 
 
 def _of(used: float | None, total: float | None) -> str:
