@@ -33,8 +33,14 @@ class Trail:
             stretches.append((number, total + value, count + 1))
 
     def columns(self, length: int, count: int, at: float) -> list[float | None]:
-        """The means of the last `count` stretches of `length` seconds up to the time `at`; None without a value."""
+        """The means of the last `count` stretches of `length` seconds up to the time `at`; None without a value.
+
+        Samples come a little less than once a second: a single second without one has the next one's value, which tells
+        of the time since the sample before.
+        """
         known = {number: total / values for number, total, values in self._sums[length]}
+        if length == 1:
+            known |= {n - 1: mean for n, mean in known.items() if n - 1 not in known and n - 2 in known}
         last = int(at // length)
         return [known.get(number) for number in range(last - count + 1, last + 1)]
 

@@ -50,6 +50,10 @@ def test_a_trail_has_means_over_stretches_and_gaps() -> None:
         trail.add(NOON + second, value)
     assert trail.columns(5, 5, NOON + 17) == [None, 2.0, 7.0, None, 9.0]
     assert trail.columns(1, 3, NOON + 5) == [None, 3.0, 7.0]
+    slow = Trail()
+    for at, value in ((0.0, 1.0), (1.0, 2.0), (3.0, 4.0), (6.0, 8.0)):
+        slow.add(NOON + at, value)
+    assert slow.columns(1, 7, NOON + 6) == [1.0, 2.0, 4.0, 4.0, None, None, 8.0]
     for second in range(3 * KEPT):
         trail.add(NOON + 100 + second, 1.0)
     assert sum(value is not None for value in trail.columns(1, 4 * KEPT, NOON + 100 + 3 * KEPT)) == KEPT
