@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.attacks import input_gradients as passes
+from engine.adversary import input_gradients as passes
 from engine.network import pooling
 
 FIRST_MAXIMA = pooling.first_maxima

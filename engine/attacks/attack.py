@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.attacks.carlini_wagner import carlini_wagner
-from engine.attacks.deepfool import deepfool
+from engine.adversary.carlini_wagner import carlini_wagner
+from engine.adversary.deepfool import deepfool
+from engine.adversary.fgsm import fgsm
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.norm_ball import random_starts
+from engine.adversary.objectives import ANY, Misclassification
+from engine.adversary.pgd import pgd
 from engine.attacks.events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
-from engine.attacks.fgsm import fgsm
-from engine.attacks.network import AttackedNetwork, Iterate
 from engine.attacks.noise import from_noise, noise
-from engine.attacks.norm_ball import random_starts
-from engine.attacks.objectives import ANY, Misclassification
-from engine.attacks.pgd import pgd
 from engine.attacks.record import Record, pixels, softmax
 from engine.attacks.requests import (
     AnyAttack,

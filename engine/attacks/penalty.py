@@ -10,9 +10,9 @@ import msgspec
 import torch
 from torch import Tensor
 
+from engine.adversary.network import AT_ONCE
 from engine.attacks.attack import attacked, precision
 from engine.attacks.events import BetaPoint, BetaSweepAdvanced, BetaSwept
-from engine.attacks.network import AT_ONCE
 from engine.attacks.requests import AttackTargeted, SweepBeta
 from engine.attacks.targeted import from_digits
 from engine.event import Event, WorkAdvanced

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from engine.attacks.network import Iterate
+from engine.adversary.network import Iterate
 
 if TYPE_CHECKING:
     from engine.event import Array

@@ -6,14 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
+from engine.adversary.names import NormName, OptimizerName
 from engine.geometry import CLASSES
 from engine.inspection.requests import InspectImages
 from engine.network.requests import Inspect
 from engine.request import RequestError
 
-NormName = Literal["linf", "l2"]
 AttackName = Literal["noise", "targeted", "fgsm", "pgd", "deepfool", "cw"]
-OptimizerName = Literal["adam", "plain"]
 StartName = Literal["digit", "noise"]
 CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)

@@ -21,11 +21,12 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor
 
+from engine.adversary.names import NormName
+from engine.adversary.network import AT_ONCE, AttackedNetwork, Iterate
+from engine.adversary.norm_ball import norms, random_starts
+from engine.adversary.objectives import ANY, Misclassification
 from engine.attacks.attack import attacked, iterates
 from engine.attacks.events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
-from engine.attacks.network import AT_ONCE, AttackedNetwork, Iterate
-from engine.attacks.norm_ball import norms, random_starts
-from engine.attacks.objectives import ANY, Misclassification
 from engine.attacks.requests import (
     AnyAttack,
     AttackCarliniWagner,
@@ -34,7 +35,6 @@ from engine.attacks.requests import (
     AttackPgd,
     CurveAttackName,
     MeasureRobustness,
-    NormName,
 )
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.objectives import LogitObjective
-from engine.attacks.optimizers import OPTIMIZERS
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.objectives import LogitObjective
+from engine.adversary.optimizers import OPTIMIZERS
 from engine.attacks.requests import AttackTargeted
 from engine.geometry import IMAGE_SIZE
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from engine.adversary.network import AT_ONCE
 from engine.attacks.attack import attacked
 from engine.attacks.events import TransferMeasured
-from engine.attacks.network import AT_ONCE
 from engine.attacks.requests import MeasureTransfer
 from engine.attacks.robustness import MINIMISES, Setting, attack_many
 from engine.data.datasets import Split

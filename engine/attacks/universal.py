@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.adversary.network import AT_ONCE, AttackedNetwork
+from engine.adversary.objectives import ANY, Objective
 from engine.attacks.attack import attacked
 from engine.attacks.events import UniversalMade
-from engine.attacks.network import AT_ONCE, AttackedNetwork
-from engine.attacks.objectives import ANY, Objective
 from engine.attacks.requests import AttackUniversal
 from engine.attacks.robustness import wilson
 from engine.event import Event, WorkAdvanced

@@ -17,11 +17,11 @@ import torch
 import torchattacks
 from torch import Tensor
 
+from engine.adversary.network import AT_ONCE, AttackedNetwork
 from engine.allocator import keep_freed_memory
 from engine.attacks import robustness
 from engine.attacks.attack import attacked
 from engine.attacks.events import RobustnessMeasured
-from engine.attacks.network import AT_ONCE, AttackedNetwork
 from engine.attacks.requests import CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import Setting, attack_many
 from engine.data.datasets import Split, load

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from engine.adversary.network import Iterate
 from engine.attacks import robustness
-from engine.attacks.network import Iterate
 from engine.attacks.robustness import attack_many
 from engine.runs.folder import RunFolder
 from tests.engine.attacks.samples import VARIANTS, Networks, of

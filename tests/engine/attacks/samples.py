@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.adversary.names import NormName
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.norm_ball import norms
+from engine.adversary.objectives import ANY, Misclassification
 from engine.attacks.events import AttackFinished, RobustnessMeasured
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.norm_ball import norms
-from engine.attacks.objectives import ANY, Misclassification
-from engine.attacks.requests import AnyAttack, MeasureRobustness, NormName
+from engine.attacks.requests import AnyAttack, MeasureRobustness
 from engine.benchmark import notebook
 from engine.data.datasets import Dataset
 from engine.event import Event, arrays, to_json

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from engine.adversary.norm_ball import random_starts
+from engine.adversary.objectives import ANY
 from engine.attacks.events import Attack, AttackAdvanced, AttackFinished, AttackStepped
 from engine.attacks.noise import noise
-from engine.attacks.norm_ball import random_starts
-from engine.attacks.objectives import ANY
 from engine.attacks.record import FRAMES
 from engine.attacks.requests import (
     AnyAttack,

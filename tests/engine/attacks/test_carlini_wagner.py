@@ -8,8 +8,8 @@ import pytest
 import torch
 import torchattacks
 
-from engine.attacks.carlini_wagner import carlini_wagner
-from engine.attacks.network import AttackedNetwork
+from engine.adversary.carlini_wagner import carlini_wagner
+from engine.adversary.network import AttackedNetwork
 from engine.attacks.requests import AttackCarliniWagner
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import any_other, finished, last, needed, of

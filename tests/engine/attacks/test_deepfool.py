@@ -6,8 +6,8 @@ import pytest
 import torch
 import torchattacks
 
-from engine.attacks.deepfool import deepfool
-from engine.attacks.network import AttackedNetwork
+from engine.adversary.deepfool import deepfool
+from engine.adversary.network import AttackedNetwork
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import Networks, any_other, digits, last, needed, of
 

@@ -10,10 +10,10 @@ import torch
 import torchattacks
 from torch import Tensor, nn
 
-from engine.attacks.fgsm import fgsm
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.objectives import ANY, Misclassification
-from engine.attacks.pgd import pgd
+from engine.adversary.fgsm import fgsm
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.objectives import ANY, Misclassification
+from engine.adversary.pgd import pgd
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import EXACT, NORMS, Networks, any_other, digits, last, of, unsure
 

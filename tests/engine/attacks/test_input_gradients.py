@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.objectives import LogitObjective
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.objectives import LogitObjective
 from engine.attacks.requests import GALLERY
 from engine.data.datasets import Dataset
 from engine.network import pooling

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.adversary.carlini_wagner import carlini_wagner
+from engine.adversary.deepfool import deepfool
+from engine.adversary.fgsm import fgsm
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.pgd import pgd
 from engine.attacks.attack import precision
-from engine.attacks.carlini_wagner import carlini_wagner
-from engine.attacks.deepfool import deepfool
-from engine.attacks.fgsm import fgsm
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.pgd import pgd
 from engine.attacks.requests import AttackTargeted
 from engine.attacks.targeted import from_digits
 from engine.data.datasets import Dataset

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from engine.adversary.names import NormName
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.norm_ball import norms, random_starts
 from engine.attacks import robustness
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.norm_ball import norms, random_starts
-from engine.attacks.requests import GALLERY, AttackFgsm, AttackPgd, CurveAttackName, NormName
+from engine.attacks.requests import GALLERY, AttackFgsm, AttackPgd, CurveAttackName
 from engine.attacks.robustness import attack_many
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import EXACT, NORMS, finished, last, of

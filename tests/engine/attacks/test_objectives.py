@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.attacks.objectives import ANY, MarginObjective, Misclassification
+from engine.adversary.objectives import ANY, MarginObjective, Misclassification
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import digits, of
 

@@ -10,11 +10,12 @@ import torch
 import torchattacks
 from torch import Tensor
 
+from engine.adversary.names import NormName
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.norm_ball import random_starts
+from engine.adversary.pgd import pgd
 from engine.attacks import robustness
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.norm_ball import random_starts
-from engine.attacks.pgd import pgd
-from engine.attacks.requests import AttackPgd, NormName
+from engine.attacks.requests import AttackPgd
 from engine.attacks.robustness import attack_many
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import EXACT, NORMS, any_other, digits, finished, last, measured, of, unsure

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.attacks.network import Iterate
+from engine.adversary.network import Iterate
 from engine.attacks.record import FRAMES, Record
 
 

@@ -12,9 +12,9 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from engine.adversary.network import AttackedNetwork, Iterate
 from engine.attacks import robustness
 from engine.attacks.events import RobustnessPointMeasured
-from engine.attacks.network import AttackedNetwork, Iterate
 from engine.attacks.requests import AttackCarliniWagner, AttackDeepFool, CurveAttackName
 from engine.attacks.robustness import attack_many, beaten_by, wilson
 from engine.data.datasets import Dataset

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from engine.adversary.objectives import Misclassification
 from engine.attacks.attack import iterates
 from engine.attacks.noise import noise
-from engine.attacks.objectives import Misclassification
 from engine.attacks.requests import GALLERY, AttackPgd, AttackTargeted
 from engine.attacks.targeted import from_digits
 from engine.benchmark import notebook

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.adversary.network import Iterate
 from engine.attacks.events import TransferMeasured
-from engine.attacks.network import Iterate
 from engine.attacks.requests import MeasureTransfer
 from engine.attacks.robustness import attack_many
 from engine.data.datasets import Dataset

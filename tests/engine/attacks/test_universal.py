@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.objectives import ANY
 from engine.attacks.events import UniversalMade
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.objectives import ANY
 from engine.attacks.requests import AttackUniversal
 from engine.attacks.universal import CAP, CappedCrossEntropy, ascend
 from engine.benchmark import notebook

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.adversary.network import Iterate
 from engine.attacks import robustness
 from engine.attacks.events import RobustnessAdvanced, RobustnessMeasured
-from engine.attacks.network import Iterate
 from engine.attacks.requests import MeasureRobustness
 from engine.data.datasets import Dataset
 from engine.event import WorkAdvanced

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork
-from engine.attacks.objectives import LogitObjective
+from engine.adversary.network import AttackedNetwork
+from engine.adversary.objectives import LogitObjective
 from engine.attribution.patch_sweep import OcclusionNetwork, OcclusionSweep
 from engine.data.datasets import Dataset
 from engine.event import Event

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.objectives import Misclassification
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.objectives import Misclassification
 
 BISECTIONS = 8
 """Bisection steps between the adversarial image and its original: they find the boundary to 1/256 of the distance."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from engine.adversary.input_gradients import InputGradients
+from engine.adversary.objectives import Objective
 from engine.allocator import keep_freed_memory
-from engine.attacks.input_gradients import InputGradients
-from engine.attacks.objectives import Objective
 from engine.geometry import CLASSES
 from engine.network.model import CNN, inference_network
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.norm_ball import moved
-from engine.attacks.objectives import Misclassification
-from engine.attacks.requests import NormName
+from engine.adversary.names import NormName
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.norm_ball import moved
+from engine.adversary.objectives import Misclassification
 
 
 def fgsm(

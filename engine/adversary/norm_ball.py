@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.attacks.requests import NormName
+from engine.adversary.names import NormName
 from engine.network.seeds import generator
 
 _TINY = 1e-30

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.norm_ball import moved, projected
-from engine.attacks.objectives import Misclassification
-from engine.attacks.requests import NormName
+from engine.adversary.names import NormName
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.norm_ball import moved, projected
+from engine.adversary.objectives import Misclassification
 
 LOOK = 8
 """Steps on a GPU between two checks of which images remain: each check waits for all queued work."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.attacks.requests import OptimizerName
+from engine.adversary.names import OptimizerName
 
 _DECAYS = (0.9, 0.999)  # of the gradient's mean and of its square's, as Kingma and Ba propose
 _TINY = 1e-8

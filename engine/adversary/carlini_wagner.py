@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from engine.attacks.network import AttackedNetwork, Iterate
-from engine.attacks.norm_ball import norms
-from engine.attacks.objectives import MarginObjective, Misclassification
-from engine.attacks.optimizers import Adam
+from engine.adversary.network import AttackedNetwork, Iterate
+from engine.adversary.norm_ball import norms
+from engine.adversary.objectives import MarginObjective, Misclassification
+from engine.adversary.optimizers import Adam
 
 
 def carlini_wagner(  # noqa: PLR0917

@@ -1,0 +1,1 @@
+"""Attacks on the pixels as algorithms on tensors, and training against them; knows no data sets or runs."""
