@@ -17,7 +17,7 @@ from engine.training.chunks import Chunks, Diverged
 from engine.training.evaluation import evaluate
 from engine.training.events import DIVERGED, BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.requests import Train
-from engine.training.schedule import share_of_rate
+from engine.training.schedule import share_of_epsilon, share_of_rate
 from engine.training.state import Sums, TrainingState, steps_an_epoch, stretch_of
 from engine.training.step import Step
 
@@ -137,9 +137,10 @@ def _step_by_step(request: Train, split: Split, state: TrainingState) -> Iterato
     for step, batch in enumerate(batches[sums.step :], sums.step + 1):
         rate = request.learning_rate * share_of_rate(request.schedule, before + step - 1, request.epochs * steps)
         share = state.average.share(before + step) if state.average else 0.0
+        ramp = share_of_epsilon(request, before + step - 1, request.epochs * steps)
         numbers = None if drawn is None else drawn[sums.images : sums.images + len(batch)]
         images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
-        state.loss_sum += take(images, labels, numbers, rate, share)
+        state.loss_sum += take(images, labels, numbers, rate, share, ramp, before + step - 1)
         sums.images += len(batch)
         sums.step = step
         if step % stretch == 0 or step == steps:
