@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from engine.adversary.training_pgd import FGSM_STEP, PGD_STEP, PGDTraining
 from engine.adversary.training_trades import TradesTraining
+from engine.bounds.objective import CrownIntervalObjective, IntervalObjective
 from engine.network.model import CNN
 from engine.training.requests import ObjectiveName, Train
 
@@ -78,6 +79,8 @@ OBJECTIVES: dict[ObjectiveName, Callable[[Train, CNN], Objective]] = {
     "fgsm": lambda request, model: _pgd(request, model, 1, FGSM_STEP * request.train_epsilon),
     "pgd": lambda request, model: _pgd(request, model, request.attack_steps, _automatic(request)),
     "trades": _trades,
+    "ibp": lambda request, model: IntervalObjective(model, request.train_epsilon, request.kappa),
+    "crown-ibp": lambda request, model: CrownIntervalObjective(model, request.train_epsilon, request.kappa),
 }
 """How each objective is made, for a request and the network that is trained, whose weights change in place."""
 
