@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from engine.network.requests import DeviationOfInputs, Device, MeanOfInputs, PaddingOfMaps, StrideOfKernels
+from engine.paths import BUNDLED
 from engine.request import Request, RequestError
 
 
@@ -14,7 +15,7 @@ class Report(Request, frozen=True, tag="report"):
     """The whole notebook repeated on one or two networks, as a single document with measured numbers."""
 
     what: Annotated[
-        tuple[str, ...], Meta(description="one or two networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
+        tuple[str, ...], Meta(description=f"one or two networks, each a run, a weights file or {BUNDLED}")
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="folder for report.md, report.html and figures/")] = "report"
     mean: MeanOfInputs = None
