@@ -118,7 +118,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
-    ATTACKS: ("attack", "curve", "beta", "transfer", "universal"),
+    ATTACKS: ("attack", "curve", "beta", "transfer", "universal", "corruptions"),
     RUNS: ("list", "compare", "devices"),
 }
 """The pages of each screen that has several."""
@@ -126,9 +126,9 @@ PAGED = tuple(PAGES)
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
-DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal")
+DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
 """All pages with pictures."""
-ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack")
+ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack", "corruptions")
 """Pages about a digit."""
 CHARTED, CHARTS = (ATTACKS, RUNS), ("attack", "curve", "compare")
 """Screens, and their pages, with charts that can be enlarged."""
@@ -168,7 +168,7 @@ COMMANDS = (
         PAGED,
         (
             *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
-            *("compare", "devices"),
+            *("corruptions", "compare", "devices"),
         ),
         "page",
     ),

@@ -106,6 +106,32 @@ class EpochFinished(Event, frozen=True):
     """As in BatchTrained, for the whole epoch."""
     usage: Usage | None = None
     """What it used of the devices; null where nothing was measured, as in a benchmark."""
+    robust_accuracy: Share | None = None
+    """Accuracy under PGD of 10 steps from a random start, at the training epsilon (L-inf), on the first 1,000
+    validation images, 0 to 1: an upper bound of the share that no attack changes. Null for objective clean."""
+    certified_accuracy: Share | None = None
+    """The share of the same images whose class interval bounds prove at the training epsilon, 0 to 1. Null for an
+    objective without bounds."""
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What the best epoch of a run has the highest of: certified accuracy where there is one, else robust accuracy
+        where there is one, and then the lowest validation loss."""
+        proved, held = self.certified_accuracy, self.robust_accuracy
+        return (proved if proved is not None else held or 0.0), -self.val_loss
+
+
+class RobustnessCollapsed(Event, frozen=True):
+    """Robust accuracy fell to nearly nothing within an epoch: catastrophic overfitting (Wong et al. 2020), in which the
+    network learns to withstand only the steps that it is trained against. The best weights stay those of before."""
+
+    run: Name
+    epoch: Epoch
+    """The epoch after which it was found."""
+    before: Share
+    """The highest robust accuracy of the epochs before, 0 to 1."""
+    after: Share
+    """Robust accuracy after this epoch, 0 to 1."""
 
 
 class RunFinished(Event, frozen=True):
@@ -113,12 +139,17 @@ class RunFinished(Event, frozen=True):
 
     run: Name
     best_epoch: Epoch
-    """The epoch with the lowest validation loss, whose weights are in `best.safetensors`."""
+    """The epoch whose weights are in `best.safetensors`: that of the highest `EpochFinished.merit`."""
     best_val_loss: Amount
+    """The validation loss of the best epoch."""
     test_accuracy: Share
     """Of the weights of the best epoch, 0 to 1."""
     last_test_accuracy: Share
     """After the last epoch, 0 to 1."""
+    robust_accuracy: Share | None = None
+    """Of the best epoch; null where epochs have none."""
+    certified_accuracy: Share | None = None
+    """Of the best epoch; null where epochs have none."""
 
 
 class RunCancelled(Event, frozen=True):

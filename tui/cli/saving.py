@@ -20,6 +20,8 @@ from engine.attribution.events import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.corruptions.events import CorruptionsMeasured
+from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
@@ -123,6 +125,10 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
             tables["fallen"] = np.array([image.index for image in event.fallen], np.int64)
         case UniversalMade():
             tables = {"fooling_rate": np.array(event.fooling_rate), "history": np.array(event.history)}
+        case CorruptionsMeasured():
+            for name in ("name", "network", "accuracy", "low", "high"):
+                tables[name] = np.array([getattr(point, name) for point in event.points])
+            tables["predicted"] = np.array(event.predicted, np.int64)
         case TransferMeasured():
             tables = {"networks": np.array(event.networks), "success": np.array(event.success)}
     return own | tables
@@ -175,7 +181,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness() | Bench():
+        case MeasureRobustness() | MeasureCorruptions() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
 from engine.benchmark.events import BenchFinished
+from engine.corruptions.events import DigitCorrupted
 from engine.figures.drawing.activations import activations_figure
 from engine.figures.drawing.attacks import (
     attack_figure,
@@ -21,6 +22,7 @@ from engine.figures.drawing.attributions import attributions_figure, faithfulnes
 from engine.figures.drawing.benchmark import benchmark_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
+from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
@@ -83,11 +85,13 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = transfer_figure(subject)
             case UniversalMade():
                 figure = universal_figure(subject)
+            case DigitCorrupted():
+                figure = corruptions_figure(subject)
             case BenchFinished():
                 figure = benchmark_figure(subject)
             case _:
-                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
-                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds}")
+                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions, attacks"
+                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds} or corruptions")
     return figure
 
 
@@ -129,6 +133,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("transfer", subject.attack)
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
+        case DigitCorrupted():
+            parts = ("corruptions", subject.split, subject.index)
         case BenchFinished():
             parts = ("bench", subject.device.partition(":")[0])
         case _:
