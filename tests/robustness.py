@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.attacks.events import FallenImage, RobustnessMeasured, RobustnessPointMeasured
-from engine.attacks.robustness import wilson
+from engine.inspection.intervals import wilson
 
 COUNT = 100
 EPSILONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
