@@ -85,7 +85,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
             name = padded(cut(p.name, 18), 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name} {ATTACK_TITLES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
-            lines.append(Row(text, f"beaten by {ATTACK_TITLES.get(p.beaten_by, p.beaten_by)}" if p.beaten_by else ""))
+            lines.append(Row(text, _beaten(p)))
         title = f"{found.points[0].count:,} of {found.asked:,} digits, {NORMS[found.norm]}"
         self.table.show(title, head, lines, self._notes(found))
         self._draw_chart(found)
@@ -110,6 +110,10 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
 
     def _notes(self, found: RobustnessMeasured) -> list[str]:
         notes = [f"median L2, {name}: {value:.3f}" for name, value in found.median_l2.items() if not np.isnan(value)]
+        beaten = [p for p in found.points if p.beaten_by]
+        if beaten:
+            places = (f"{_short(p.name)} {ATTACK_TITLES[p.attack]} at {p.epsilon:g} {_beaten(p)}" for p in beaten)
+            notes.insert(0, ", ".join(places))
         if found.fallen:
             first = ", ".join(f"{i.index} ({i.actual}{glyphs().arrow}{i.taken_for})" for i in found.fallen[:6])
             notes.append(f"first fooled by {ATTACK_TITLES[found.fallen_by]}: {first}")
@@ -156,6 +160,11 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
 
     def on_rows_moved(self) -> None:
         self.desk.update()
+
+
+def _beaten(point: RobustnessPointMeasured) -> str:
+    """What a weaker attack does better than this point's; empty if none does."""
+    return f"beaten by {ATTACK_TITLES.get(point.beaten_by, point.beaten_by)}" if point.beaten_by else ""
 
 
 def _short(network: str) -> str:
