@@ -45,6 +45,7 @@ from engine.request import RequestError
 from engine.runs.comparison import compare, sentence, setting_words
 from engine.runs.history import RunHistory
 from engine.training.recipes import BEYOND, FIELDS, recipe_words
+from engine.training.events import EpochFinished
 from engine.training.requests import Train
 
 E = TypeVar("E", bound=Event)
@@ -171,6 +172,14 @@ def beyond_notebook(request: Train | None) -> str:
     return f" Unlike in the notebook, it was trained with the recipe {recipe_words(request)}: {settings}."
 
 
+def _best_figure(best: EpochFinished) -> str:
+    """What makes an epoch the best of its run, as text."""
+    if best.robust_accuracy is None:
+        return f"lowest validation loss, {best.val_loss:.4f},"
+    name, _, figure = best.choice.rpartition("accuracy ")
+    return f"highest {name}accuracy on validation images, {figure},"
+
+
 def _training(made: _Report) -> Generator[Event, None, None]:
     document = made.document
     document.heading(2, "1.1 Training error, validation error and accuracy")
@@ -180,7 +189,7 @@ def _training(made: _Report) -> Generator[Event, None, None]:
             continue
         made.draw(f"training-{name.rpartition(':')[2]}", history, f"Losses and accuracies of {name} by epoch.")
         document.words(
-            f"{name}: the lowest validation loss, {best.val_loss:.4f}, is after epoch {best.epoch}, with a test "
+            f"{name}: the {_best_figure(best)} is after epoch {best.epoch}, with a test "
             f"accuracy of {100 * best.test_accuracy:.2f} %; after the last, epoch {history.epochs[-1].epoch}, it is "
             f"{100 * history.epochs[-1].test_accuracy:.2f} %.{beyond_notebook(history.request)}"
         )
