@@ -26,6 +26,7 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.certification.requests import Certify
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -104,6 +105,7 @@ COMMANDS = {
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
     "corruptions": CliCommand(MeasureCorruptions, "measure accuracy on noisy, blurred, moved or covered digits"),
+    "certify": CliCommand(Certify, "prove what no perturbation can change, by epsilon or for one digit"),
     "serve": CliCommand(Serve, "open the app in a browser, for one or many visitors"),
     "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }
