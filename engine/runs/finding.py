@@ -25,7 +25,7 @@ def pretrained(name: str) -> RunFolder:
 
 def _robust(request: Train | None) -> bool:
     """Whether a network that `request` trained was trained against perturbations."""
-    return getattr(request, "objective", "clean") != "clean"
+    return request is not None and request.objective != "clean"
 
 
 def other_bundled(variant: str, request: Train | None = None) -> str:
