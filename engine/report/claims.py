@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -114,8 +114,13 @@ def occlusion_claim(
     )
 
 
-def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_says: Sequence[int]) -> list[Claim]:
-    """Section 3.1: high confidence, images unlike digits, and a rising logit."""
+def noise_claims(
+    names: Sequence[str], events: Sequence[AttackFinished], taken: Sequence[Mapping[str, int]]
+) -> list[Claim]:
+    """Section 3.1: high confidence, images unlike digits, and a rising logit.
+
+    `taken` is, for each network, how many of its images each other network, by its name, classifies as their target.
+    """
     sure = [float(event.probabilities[range(len(event.targets)), list(event.targets)].min()) for event in events]
     ups = [float((np.diff(event.history, axis=1) > 0).mean()) for event in events]
     climbed = [bool((event.history[:, -1] > event.history[:, 0]).all()) for event in events]
@@ -136,13 +141,17 @@ def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_s
             + f"; it ended above its start in {sum(climbed)} of {len(climbed)} networks for all ten classes.",
         ),
     ]
-    if other_says:
-        words = [f"{right} of {count}" for right in other_says]
+    if any(taken):
+        several = any(len(each) > 1 for each in taken)
+        words = [
+            ", ".join(f"{right} of {count}" + f" by {other}" * several for other, right in each.items())
+            for each in taken
+        ]
         noisy = Claim(
             "3.1.3",
             "They do not look like numbers, but like noise that triggers the class in this network.",
-            SUPPORTED if all(right < count / 2 for right in other_says) else MIXED,
-            "Classified as their target class by the other network, for which they were not made: "
+            SUPPORTED if all(right < count / 2 for each in taken for right in each.values()) else MIXED,
+            f"Classified as their target class by the other network{'s' * several}, for which they were not made: "
             + _each(names, words)
             + ". For these the pattern is not specific to one network; how they look to people is not measured.",
         )

@@ -11,10 +11,11 @@ from engine.request import Request, RequestError
 
 
 class Report(Request, frozen=True, tag="report"):
-    """The whole notebook repeated on one or two networks, as a single document with measured numbers."""
+    """The whole notebook repeated on one to four networks, as a single document with measured numbers."""
 
     what: Annotated[
-        tuple[str, ...], Meta(description="one or two networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn")
+        tuple[str, ...],
+        Meta(description="one to four networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn"),
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="folder for report.md, report.html and figures/")] = "report"
     mean: MeanOfInputs = None
@@ -24,6 +25,6 @@ class Report(Request, frozen=True, tag="report"):
     device: Device = "auto"
 
     def check_together(self) -> None:
-        """Refuse no network, and more than two."""
-        if not 1 <= len(self.what) <= 2:
-            raise RequestError(f"a report covers one or two networks, not {len(self.what)}")
+        """Refuse no network, and more than four."""
+        if not 1 <= len(self.what) <= 4:
+            raise RequestError(f"a report covers one to four networks, not {len(self.what)}")
