@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from engine.attacks.events import AttackFinished
 from engine.attribution.events import ClassOcclusionReady
+from engine.attribution.requests import Explain
 from engine.event import Event, WorkAdvanced
 from engine.figures.drawing.figure import figure_of
 from engine.figures.drawing.page import png_of
@@ -28,6 +29,7 @@ from engine.request import RequestError
 
 E = TypeVar("E", bound=Event)
 Q = TypeVar("Q", bound=Inspect)
+X = TypeVar("X", bound=Explain)
 Operation = Callable[[Q, Path], Generator[Event, None, None]]
 
 
@@ -65,9 +67,8 @@ class Kept:
 class Draft:
     """A report in the making, section by section."""
 
-    def __init__(self, request: Report, root: Path, parts: int) -> None:
-        """`parts` is the number of results for each network. Raises RequestError where a network does not exist, or two
-        have the same name."""
+    def __init__(self, request: Report, root: Path) -> None:
+        """Raises RequestError where a network does not exist, or two have the same name."""
         self.root, self.request = root, request
         self._readings: dict[str, dict[str, Any]] = {}
         """The settings for reading third-party weights files, by the networks' names in the request."""
@@ -80,7 +81,7 @@ class Draft:
         self.document = Document(f"A convolutional network on MNIST: {listed(self.names)}")
         self.claims: list[Claim] = []
         self.kept = Kept()
-        self.done, self.total = 0, parts * len(self.networks)
+        self.done = self.total = 0
 
     def _load(self, what: str) -> LoadedNetwork:
         asked = Inspect(what=what, device=self.request.device)
@@ -93,10 +94,19 @@ class Draft:
             network = load_network(replace(asked, **said), self.root)
         return network
 
+    def expect(self, parts: int) -> None:
+        """Count `parts` more results for each network as work that is still to do."""
+        self.total += parts * len(self.networks)
+
     def about(self, kind: type[Q], network: Subject, **fields: Any) -> Q:
         """A request for a network."""
         what = network.what
         return kind(what=what, device=self.request.device, **self._readings.get(what, {}), **fields)
+
+    def explaining(self, kind: type[X], network: Subject, **fields: Any) -> X:
+        """A request for a network that slides a patch over images, so that its stride is that of the patch."""
+        reading = {name: value for name, value in self._readings.get(network.what, {}).items() if name != "stride"}
+        return kind(what=network.what, device=self.request.device, **reading, **fields)
 
     def ask(self, kind: type[E], work: Operation[Q], request: Q, words: str) -> Generator[Event, None, E]:
         """The event of type `kind` that `work` yields for `request`; reports progress after each of its steps."""

@@ -194,7 +194,7 @@ def _occlusion(made: Draft) -> Generator[Event, None, None]:
     means: dict[str, list[ClassOcclusionReady]] = {"zero": [], "one": made.kept.white}
     for network in made.networks:
         name = network.name
-        asked = made.about(Occlude, network)
+        asked = made.explaining(Occlude, network)
         event = yield from made.ask(OcclusionMapReady, occlude, asked, f"{name}: occlusion")
         caption = f"{name}: the probability of {event.actual} with an 8x8 patch at each position on test image 61."
         made.draw(f"occlusion-{network.label}", event, caption, colours="viridis")

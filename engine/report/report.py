@@ -12,6 +12,8 @@ from engine.report.draft import Draft
 from engine.report.events import ReportWritten
 from engine.report.notebook import PARTS, notebook
 from engine.report.requests import Report
+from engine.report.robustness import PARTS as ROBUSTNESS_PARTS
+from engine.report.robustness import SECTION, robustness
 from engine.request import RequestError
 
 
@@ -23,11 +25,15 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
     began, out = time.perf_counter(), Path(request.out)
     if out.exists() and not out.is_dir():
         raise RequestError(f"{out} is a file: choose a folder with --out")
-    made = Draft(request, root, PARTS)
+    made = Draft(request, root)
+    against_attacks = request.robustness or any(each.objective not in (None, "clean") for each in made.networks)
+    made.expect(PARTS + (ROBUSTNESS_PARTS if against_attacks else 0))
     for network in made.networks:
         if network.loaded.foreign:
             yield WeightsRead(name=network.name, notes=network.loaded.foreign)
     yield from notebook(made)
+    if against_attacks:
+        yield from robustness(made)
     _contents(made)
     try:
         markdown, page = made.document.write(out)
@@ -43,9 +49,11 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
 
 
 def _contents(made: Draft) -> None:
-    """A table of all observations at the end."""
-    made.document.heading(2, "The notebook's observations")
-    made.document.table(
-        ("observation", "section", "verdict"), [(claim.said, claim.section, claim.verdict) for claim in made.claims]
-    )
+    """Tables of all observations at the end."""
+    for title, own in (("The notebook's observations", False), ("Observations on training against attacks", True)):
+        if claims := [claim for claim in made.claims if claim.section.startswith(SECTION) == own]:
+            made.document.heading(2, title)
+            made.document.table(
+                ("observation", "section", "verdict"), [(claim.said, claim.section, claim.verdict) for claim in claims]
+            )
     made.document.words("Made by mnist-tui; each number was measured for this report on these networks.")

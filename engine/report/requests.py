@@ -18,6 +18,14 @@ class Report(Request, frozen=True, tag="report"):
         Meta(description="one to four networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn"),
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="folder for report.md, report.html and figures/")] = "report"
+    robustness: Annotated[
+        bool,
+        Meta(description="part 4, on training against attacks, also where no run of the report was trained so"),
+    ] = False
+    count: Annotated[
+        int,
+        Meta(ge=1, le=60_000, description="number of test images for accuracy under attack, of part 4: the first n"),
+    ] = 1000
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None
     stride: StrideOfKernels = None

@@ -109,7 +109,7 @@ def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
     said = Architecture(channels=2, hidden=4, stride=1, padding=2, mean=0.1307, std=0.3081)
     torch.save(dict(CNN(said).state_dict()), path := tmp_path / "theirs.pth")
     request = Report(what=(str(path), "pretrained:cnn"), stride=1, padding=2, mean=0.1307, std=0.3081)
-    theirs, ours = Draft(request, NOWHERE, 1).networks
+    theirs, ours = Draft(request, NOWHERE).networks
     assert theirs.loaded.model.architecture == said
     assert ours.loaded.model.architecture == Architecture()
 
@@ -117,12 +117,12 @@ def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
 def test_networks_are_told_apart_by_name(tmp_path: Path) -> None:
     own = tmp_path / "my cnn.pth"
     torch.save(dict(CNN(Architecture()).state_dict()), own)
-    made = Draft(Report(what=("pretrained:cnn", str(own), "pretrained:cnn-bn")), NOWHERE, 1)
+    made = Draft(Report(what=("pretrained:cnn", str(own), "pretrained:cnn-bn")), NOWHERE)
     assert [network.label for network in made.networks] == ["cnn", "my-cnn.pth", "cnn-bn"]
     assert [network.objective for network in made.networks] == ["clean", None, "clean"]
     assert made.document.title.endswith("on MNIST: pretrained:cnn, my cnn.pth and pretrained:cnn-bn")
     (run := tmp_path / "cnn").symlink_to(pretrained("cnn").path)
-    labels = [network.label for network in Draft(Report(what=("pretrained:cnn", str(run))), NOWHERE, 1).networks]
+    labels = [network.label for network in Draft(Report(what=("pretrained:cnn", str(run))), NOWHERE).networks]
     assert labels == ["pretrained-cnn", "cnn"]
 
 
