@@ -12,6 +12,8 @@ from msgspec import Struct
 
 import engine.attacks.attack
 import engine.data.datasets
+import engine.report.draft
+import engine.report.notebook
 import engine.report.report
 from engine.attacks.requests import (
     AttackCarliniWagner,
@@ -126,10 +128,12 @@ def make_small(out: Path) -> None:
     raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
     engine.data.datasets.load_mnist = lambda: raw
     engine.data.datasets.VALIDATION_SIZE = VALIDATION
+    notebook: Any = engine.report.notebook
+    notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
+    notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    draft: Any = engine.report.draft
+    draft.figure_of, draft.png_of = (lambda *_, **__: None), (lambda _: b"")
     report: Any = engine.report.report
-    report.AVERAGED, report.AttackNoise = 1, partial(AttackNoise, steps=5)
-    report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
-    report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")
     report.Path = lambda name: out / name
     # Attacks report progress at time intervals, which would vary, so turn this off.
     engine.attacks.attack.PAUSE = float("inf")
