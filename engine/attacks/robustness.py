@@ -39,6 +39,7 @@ from engine.attacks.requests import (
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
+from engine.inspection.intervals import wilson
 from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
 from engine.inspection.predictions import answers
 from engine.paths import write_whole
@@ -57,16 +58,6 @@ MINIMISES = ("deepfool", "cw")
 """Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
 SHOWN = 10
 """Number of images that an event shows: those that the smallest perturbations fooled."""
-Z = 1.959964
-"""Standard deviations on either side of the mean that contain 95 % of a normal distribution."""
-
-
-def wilson(correct: int, count: int) -> tuple[float, float]:
-    """The 95 % confidence interval of the share `correct` / `count`, limits from 0 to 1 (Wilson 1927)."""
-    share, spread = correct / count, Z**2 / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * ((share * (1 - share) + spread / 4) / count) ** 0.5 / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from engine.adversary.objectives import ANY, Objective
 from engine.attacks.attack import attacked
 from engine.attacks.events import UniversalMade
 from engine.attacks.requests import AttackUniversal
-from engine.attacks.robustness import wilson
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
+from engine.inspection.intervals import wilson
 from engine.inspection.loaded import find_images, open_network
 from engine.inspection.predictions import answers
 from engine.inspection.requests import InspectImages

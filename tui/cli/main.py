@@ -26,6 +26,7 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.certification.requests import Certify
 from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
@@ -100,6 +101,7 @@ COMMANDS = {
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "certify": CliCommand(Certify, "prove what no perturbation can change, by epsilon or for one digit"),
     "serve": CliCommand(Serve, "open the app in a browser, for one or many visitors"),
     "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
 }

@@ -9,24 +9,18 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
 from torch import Tensor
 
 from engine.adversary.network import AttackedNetwork, Iterate
 from engine.attacks import robustness
 from engine.attacks.events import RobustnessPointMeasured
 from engine.attacks.requests import AttackCarliniWagner, AttackDeepFool, CurveAttackName
-from engine.attacks.robustness import attack_many, beaten_by, wilson
+from engine.attacks.robustness import attack_many, beaten_by
 from engine.data.datasets import Dataset
+from engine.inspection.intervals import wilson
 from tests.engine.attacks.samples import FEW, finished, last, measured, of
 
 pytestmark = pytest.mark.numeric
-
-
-@pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (0, 50), (50, 50), (37, 50), (9812, 10_000)])
-def test_intervals_are_wilsons(correct: int, count: int) -> None:
-    expected = binomtest(correct, count).proportion_ci(method="wilson")
-    assert wilson(correct, count) == pytest.approx((expected.low, expected.high), abs=1e-7)
 
 
 @pytest.mark.usefixtures("few_images", "unremembered")
