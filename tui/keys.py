@@ -154,7 +154,9 @@ COMMANDS = (
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
     Command("enter", "zoom", "zoom", "enlarge the filter; once more: its activations", (FILTERS,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the map", (ACTIVATIONS,), (), "look"),
-    Command("enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack"), "look"),
+    Command(
+        "enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack", "corruptions"), "look"
+    ),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
     Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),

@@ -53,7 +53,8 @@ def glass_blur(images: Tensor, draws: Sequence[Generator]) -> Tensor:
     that takes the columns of such an image for channels, so that it blurs along columns only, and so does this one.
     """
     matrix = gaussian(0.7, repeated=True)
-    flat = (matrix @ images * 255).floor().flatten(1).T.contiguous()  # (784, n)
+    # A whole number stays whole, on whichever side of it rounding put the blur.
+    flat = (matrix @ images * 255 + 1e-9).floor().flatten(1).T.contiguous()  # (784, n)
     first, last = 2, IMAGE_SIZE
     side = last - first
     moves, up, left = _uniform(draws, 3, 2, side, side).unbind(1)

@@ -62,7 +62,12 @@ class MeasureCorruptions(InspectImages, frozen=True, tag="measure-corruptions"):
 
     others: Others = ()
     corruptions: Annotated[
-        tuple[CorruptionName, ...], Meta(max_length=15, description="corruptions to measure (none: all fifteen)")
+        tuple[CorruptionName, ...],
+        Meta(
+            max_length=15,
+            description="corruptions to measure (none: all fifteen)",
+            title=f"some of {', '.join(CORRUPTIONS)}",
+        ),
     ] = ()
     count: Annotated[int, Meta(ge=1, le=60_000, description="number of images: the first n of the split")] = 1000
     index: Index = 61

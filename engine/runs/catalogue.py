@@ -135,6 +135,8 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         epochs=0 if imported else request.epochs,
         val_loss=best.val_loss if best else None,
         test_accuracy=best.test_accuracy if best else None,
+        robust_accuracy=best.robust_accuracy if best else None,
+        certified_accuracy=best.certified_accuracy if best else None,
         seconds=history.seconds,
         started=history.started.started if history.started else "",
         began=folder.began(),

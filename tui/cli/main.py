@@ -84,7 +84,7 @@ COMMANDS = {
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
     "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
-    "report": CliCommand(Report, "redo the whole notebook on one or two networks, as Markdown and HTML"),
+    "report": CliCommand(Report, "redo the whole notebook on one to four networks, as Markdown and HTML"),
     "import": CliCommand(Import, "import a weights file, such as the notebook's .pth, as a run"),
     "export": CliCommand(Export, "export weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
     "summary": CliCommand(Summarise, "list layers, shapes, parameters and neurons"),

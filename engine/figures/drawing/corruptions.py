@@ -16,7 +16,7 @@ _LINE = 0.105
 """Height of a line of text above an image, in inches."""
 _ROW = 0.09
 """Height of the interval of one network in the chart, in inches."""
-_SOURCE = "corruptions reimplemented after Mu and Gilmer (2019)"
+_SOURCE = "reimplemented after Mu and Gilmer (2019)"
 
 
 def corruptions_figure(event: DigitCorrupted) -> Figure:

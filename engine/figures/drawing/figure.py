@@ -30,6 +30,7 @@ from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
+from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
@@ -47,7 +48,7 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
     shared_range: bool = False,
     logarithmic: bool = True,
 ) -> Figure:
-    """The figure of an event or of a run's history.
+    """The figure of an event, of the same event of several networks as a tuple, or of a run's history.
 
     `layer` is for events that hold both convolutions, `colours` for images, `shared_range` for maps and kernels (a
     common range, or one for each), and `logarithmic` for the axis of losses. Raises RequestError where there is no such
@@ -95,6 +96,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = digit_figure(subject)
             case BenchFinished():
                 figure = benchmark_figure(subject)
+            case tuple():
+                figure = figure_beside(subject, colours)
             case _:
                 kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions, attacks"
                 raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds} or corruptions")
@@ -145,6 +148,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("certified", subject.bound, subject.points[0].count)
         case DigitCertified():
             parts = ("certified", subject.bound, subject.split, subject.index)
+        case tuple():
+            parts = (stem_of(subject[0], layer), "side-by-side")
         case BenchFinished():
             parts = ("bench", subject.device.partition(":")[0])
         case _:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 
 from engine.corruptions.events import CorruptionsMeasured, DigitCorrupted
 from engine.corruptions.requests import CORRUPTION_TITLES, MeasureCorruptions, ShowCorruptions
@@ -21,14 +22,15 @@ from tui.drawing.terminal import glyphs
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.pages import PagedScreen
-from tui.widgets.pictures import EMPTY, RasterGrid, Sheet
+from tui.widgets.bars import Bars
+from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 
 PIXEL = Span(0.0, 1.0)
 SHORT = CORRUPTION_TITLES | {"impulse-noise": "impulse"}
 """Titles that leave room for an answer above a picture of half its size."""
-NAME = 13
-"""Width of the column of corruptions, in cells."""
+NAME, NARROW, WIDE = 13, 32, 39
+"""Widths of the column of corruptions, and of what is said about each network, in cells."""
 
 
 class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
@@ -48,9 +50,12 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         """The latest digit."""
 
     def compose(self) -> ComposeResult:
-        """The pictures above the table."""
+        """The pictures above the table, beside which the one under the cursor is seen from near."""
         yield RasterGrid(empty="", id="corrupted")
-        yield Rows(empty="", id="corruptions-table")
+        with Horizontal(id="corruptions-below"):
+            yield Rows(empty="", id="corruptions-table")
+            yield Raster(id="corruption-near")
+            yield Bars(id="corruption-answers")
 
     # Requests
 
@@ -84,54 +89,65 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
     # Drawing
 
     def draw(self) -> None:
-        grid, shown = self.query_one(RasterGrid), self.shown
-        gray = replace(self.view, colours="gray")
+        grid, near, bars = self.query_one(RasterGrid), self.query_one(Raster), self.query_one(Bars)
+        shown, gray = self.shown, replace(self.view, colours="gray")
         if shown is None:
             grid.show("digit", "", EMPTY, gray)
+            near.show("", "", None, gray)
+            bars.show("", [], -1, -1)
             self.table.show("", "", ())
             return
         self._draw_table(shown)
         answers = shown.predicted[0]
-        labels, inks = [], []
-        for name, answer in zip(shown.corruptions, answers, strict=True):
-            right = answer == shown.actual
-            labels.append(f"{SHORT[name]}{' ' if right else glyphs().arrow}{answer}")
-            inks.append("success" if right else "error")
+        rights = [answer == shown.actual for answer in answers]
+        labels = [
+            f"{SHORT[name]}{' ' if right else glyphs().arrow}{answer}"
+            for name, answer, right in zip(shown.corruptions, answers, rights, strict=True)
+        ]
+        inks = ["success" if right else "error" for right in rights]
+        # On a narrow screen, one row scrolls along with the table.
+        columns, enough = (0, 0) if self.desk.has_class("-wide") else (len(labels), 1)
+        sheet = Sheet(shown.images, labels=labels, inks=inks, columns=columns, enough=enough)
         title = f"{shown.dataset} {shown.split} {shown.index}, actual {shown.actual}"
         facts = f"{glyphs().arrow} wrong: {shown.wrong(0)} of {len(answers) - 1}"
-        sheet = Sheet(shown.images, labels=labels, inks=inks, enough=1)
-        grid.cursor = self.table.cursor
+        grid.cursor = at = self.table.cursor
         grid.show(title, facts, sheet, gray, PIXEL)
+        near.show(CORRUPTION_TITLES[shown.corruptions[at]], title, shown.images[at], gray, PIXEL)
+        bars.show(shown.networks[0], shown.probabilities[0, at].tolist(), shown.actual, answers[at])
 
     def _draw_table(self, shown: DigitCorrupted) -> None:
         """A line for each corruption: the answer of each network, and its accuracy with its interval."""
-        found = self.measured
-        wide = self.desk.has_class("-wide")
-        size = 38 if wide else 31
-        head = "".join(padded(cut(name, size), size, right=True) for name in shown.networks)
+        found, wide = self.measured, self.desk.has_class("-wide")
+        size = WIDE if wide else NARROW
+        head = f"{'corruption':<{NAME}}"
+        for network in shown.networks:
+            mean = f", mean {percent(found.mean(network))}" if found else ""
+            head += padded(f"  {cut(network, size - 2 - len(mean))}{mean}", size)
         measured = [found.of(network) if found else {} for network in shown.networks]
         lines = []
         for place, name in enumerate(shown.corruptions):
             text = f"{CORRUPTION_TITLES[name]:<{NAME}}"
             for number, points in enumerate(measured):
                 answer = shown.predicted[number][place]
-                mark = " " if answer == shown.actual else glyphs().arrow
                 sure = f"{100 * shown.probabilities[number, place, answer]:>4.0f} %" if wide else ""
-                own = f"{mark}{answer}{sure}"
+                own = f" {' ' if answer == shown.actual else glyphs().arrow}{answer}{sure}"
                 if point := points.get(name):
-                    own += f"{percent(point.accuracy):>9}{100 * point.low:7.2f} to {100 * point.high:6.2f} %"
-                text += f"{own:<{size - 1}}".rjust(size)
-            lines.append(Row(text))
+                    own += f"{percent(point.accuracy):>9} {100 * point.low:6.2f} to {100 * point.high:6.2f} %"
+                text += f"{own:<{size}}"
+            lines.append(Row(text.rstrip()))
         over = f", accuracy over {found.points[0].count:,} of {found.asked:,} digits, 95 % interval" if found else ""
-        self.table.show(
-            f"answer to {shown.split} {shown.index}{over}", f"{'corruption':<{NAME}}{head}", lines, self._notes()
-        )
+        self.table.show(f"answer to {shown.split} {shown.index}{over}", head, lines)
 
-    def _notes(self) -> list[str]:
-        if found := self.measured:
-            means = ", ".join(f"{name} {percent(found.mean(name))}" for name in found.networks)
-            return [f"mean over the corruptions: {means}"]
-        return [f"{self.key('run')} measures accuracy under each corruption"]
+    def sentence(self) -> str:
+        """What the networks take the digit under the cursor for."""
+        shown, at = self.shown, self.table.cursor
+        if shown is None or not (self.asked or self.desk.zoomed):
+            return super().sentence()
+        answers = [
+            f"{network} {answers[at]} ({percent(float(shown.probabilities[number, at, answers[at]]))})"
+            for number, (network, answers) in enumerate(zip(shown.networks, shown.predicted, strict=True))
+        ]
+        return f"{CORRUPTION_TITLES[shown.corruptions[at]]}: {', '.join(answers)}"
 
     def figure(self) -> DrawFigure | None:
         """The digit and, once they are complete, the accuracies."""
