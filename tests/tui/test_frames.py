@@ -43,6 +43,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "filters conv1": ("4",),
     "filters conv2": ("4", "tab", "down", "right"),
     "filters a kernel": ("4", "enter"),
+    "filters beside": ("4", "b", "right"),
     "activations conv1": ("5",),
     "activations a channel of conv2": ("5", "tab", "o", "enter"),
     "occlusion": ("6",),
