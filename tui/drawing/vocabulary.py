@@ -38,10 +38,10 @@ def digit_answer(event: DigitCertified) -> str:
     """How far a digit is safe, as in `proved to 0.0830, broken from 0.121, unknown between`."""
     if event.predicted != event.actual:
         return f"misclassified as {event.predicted} as it is, so nothing can be proved"
-    proved = f"proved to {math.floor(1e4 * event.proved) / 1e4:.4f}"
-    if event.broken_from is None:
-        return f"{proved}, broken by no attack, unknown beyond"
-    return f"{proved}, broken from {math.ceil(1e4 * event.broken_from) / 1e4:.4f}, unknown between"
+    proved, broken = event.limits
+    if not broken:
+        return f"proved to {proved}, broken by no attack, unknown beyond"
+    return f"proved to {proved}, broken from {broken}, unknown between"
 
 
 def beta_answer(event: BetaSwept) -> list[str]:
