@@ -44,8 +44,8 @@ from engine.report.requests import Report
 from engine.request import RequestError
 from engine.runs.comparison import compare, sentence, setting_words
 from engine.runs.history import RunHistory
-from engine.training.recipes import BEYOND, FIELDS, recipe_words
 from engine.training.events import EpochFinished
+from engine.training.recipes import BEYOND, FIELDS, recipe_words
 from engine.training.requests import Train
 
 E = TypeVar("E", bound=Event)
