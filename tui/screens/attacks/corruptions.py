@@ -27,6 +27,8 @@ from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 
 PIXEL = Span(0.0, 1.0)
+FULL = 119
+"""Columns from which two rows hold all pictures, and the probabilities stand beside the table."""
 SHORT = CORRUPTION_TITLES | {"impulse-noise": "impulse"}
 """Titles that leave room for an answer above a picture of half its size."""
 NAME, NARROW, WIDE = 13, 32, 39
@@ -91,6 +93,8 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
     def draw(self) -> None:
         grid, near, bars = self.query_one(RasterGrid), self.query_one(Raster), self.query_one(Bars)
         shown, gray = self.shown, replace(self.view, colours="gray")
+        strip = self.desk.size.width < FULL or self.desk.has_class("-low")
+        self.set_class(strip, "-strip")
         if shown is None:
             grid.show("digit", "", EMPTY, gray)
             near.show("", "", None, gray)
@@ -105,8 +109,8 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
             for name, answer, right in zip(shown.corruptions, answers, rights, strict=True)
         ]
         inks = ["success" if right else "error" for right in rights]
-        # On a narrow screen, one row scrolls along with the table.
-        columns, enough = (0, 0) if self.desk.has_class("-wide") else (len(labels), 1)
+        # On a small screen, one row scrolls along with the table.
+        columns, enough = (len(labels), 1) if strip else (0, 0)
         sheet = Sheet(shown.images, labels=labels, inks=inks, columns=columns, enough=enough)
         title = f"{shown.dataset} {shown.split} {shown.index}, actual {shown.actual}"
         facts = f"{glyphs().arrow} wrong: {shown.wrong(0)} of {len(answers) - 1}"
@@ -122,7 +126,8 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         head = f"{'corruption':<{NAME}}"
         for network in shown.networks:
             mean = f", mean {percent(found.mean(network))}" if found else ""
-            head += padded(f"  {cut(network, size - 2 - len(mean))}{mean}", size)
+            title = network if wide else network.removeprefix("pretrained:")
+            head += padded(f"  {cut(title, size - 2 - len(mean))}{mean}", size)
         measured = [found.of(network) if found else {} for network in shown.networks]
         lines = []
         for place, name in enumerate(shown.corruptions):
