@@ -26,7 +26,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
-from engine.corruptions.requests import MeasureCorruptions
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
@@ -90,6 +90,7 @@ def operations(device: str) -> Iterator[Operation]:
     )
     yield Operation("robustness l2", least, 1e-4)
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("report", Report(what=(BN,), device=device), 1e-4)
 

@@ -33,6 +33,11 @@ def patch_words(size: int, baseline: str, stride: int) -> str:
     return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
+def answered(title: str, answer: int, actual: int) -> str:
+    """A title with the predicted class, after an arrow if it is wrong: `fog 8`, `stripe→5`."""
+    return f"{title}{' ' if answer == actual else glyphs().arrow}{answer}"
+
+
 def beta_answer(event: BetaSwept) -> list[str]:
     """The sweep's verdict on the notebook's claim, in sentences."""
     if len(event.points) == 1:

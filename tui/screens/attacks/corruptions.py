@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import answered
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.pages import PagedScreen
@@ -104,10 +106,8 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         self._draw_table(shown)
         answers = shown.predicted[0]
         rights = [answer == shown.actual for answer in answers]
-        labels = [
-            f"{SHORT[name]}{' ' if right else glyphs().arrow}{answer}"
-            for name, answer, right in zip(shown.corruptions, answers, rights, strict=True)
-        ]
+        named = zip(shown.corruptions, answers, strict=True)
+        labels = [answered(SHORT[name], answer, shown.actual) for name, answer in named]
         inks = ["success" if right else "error" for right in rights]
         # On a small screen, one row scrolls along with the table.
         columns, enough = (len(labels), 1) if strip else (0, 0)
@@ -134,8 +134,9 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
             text = f"{CORRUPTION_TITLES[name]:<{NAME}}"
             for number, points in enumerate(measured):
                 answer = shown.predicted[number][place]
-                sure = f"{100 * shown.probabilities[number, place, answer]:>4.0f} %" if wide else ""
-                own = f" {' ' if answer == shown.actual else glyphs().arrow}{answer}{sure}"
+                share = float(shown.probabilities[number, place, answer])
+                sure = f"{'-' if math.isnan(share) else f'{100 * share:.0f} %':>6}" if wide else ""
+                own = f" {answered('', answer, shown.actual)}{sure}"
                 if point := points.get(name):
                     own += f"{percent(point.accuracy):>9} {100 * point.low:6.2f} to {100 * point.high:6.2f} %"
                 text += f"{own:<{size}}"
