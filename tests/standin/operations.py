@@ -29,8 +29,12 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
+<<<<<<< HEAD
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
+=======
 from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions
+>>>>>>> main
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
@@ -97,6 +101,7 @@ def operations(device: str) -> Iterator[Operation]:
     )
     yield Operation("robustness l2", least, 1e-4)
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
     yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)

@@ -34,6 +34,11 @@ def patch_words(size: int, baseline: str, stride: int) -> str:
     return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
+def answered(title: str, answer: int, actual: int) -> str:
+    """A title with the predicted class, after an arrow if it is wrong: `fog 8`, `stripe→5`."""
+    return f"{title}{' ' if answer == actual else glyphs().arrow}{answer}"
+
+
 def digit_answer(event: DigitCertified) -> str:
     """How far a digit is safe, as in `proved to 0.0830, broken from 0.121, unknown between`."""
     if event.predicted != event.actual:
