@@ -15,17 +15,13 @@ import numpy as np
 from engine.attribution.events import ClassOcclusionReady, Faithfulness, FaithfulnessMeasured
 from engine.inspection.events import FiltersShown, SplitEvaluated
 from engine.inspection.intervals import Z
+from engine.inspection.kernels import NEAR_ZERO, ONE_PIXEL
 from engine.report.claims import CONTRADICTED, MIXED, SUPPORTED, Claim, each_of, plane_share, verdict_of
 from engine.report.likeness import Likeness
 from engine.words import percent
 
 if TYPE_CHECKING:
     from engine.event import Array
-
-NEAR_ZERO = 0.1
-"""A kernel is near zero if its L2 norm is less than this share of the largest norm in its layer."""
-ONE_PIXEL = 0.8
-"""A kernel is dominated by one pixel if this has at least so much of its energy, the sum of squares."""
 
 
 class Sides(NamedTuple):
@@ -59,10 +55,7 @@ class Kernels(NamedTuple):
 def kernels_of(event: FiltersShown) -> Kernels:
     """The kinds of kernels of a convolution."""
     kernels = event.weights.reshape(-1, *event.weights.shape[-2:]).astype(np.float64)
-    energy = (kernels**2).sum(axis=(1, 2))
-    near_zero = np.sqrt(energy) < NEAR_ZERO * np.sqrt(energy.max()) if energy.max() else np.ones(len(kernels), bool)
-    one_pixel = ~near_zero & ((kernels**2).max(axis=(1, 2)) >= ONE_PIXEL * energy)
-    return Kernels(len(kernels), int(near_zero.sum()), int(one_pixel.sum()), plane_share(kernels))
+    return Kernels(len(kernels), event.near_zero, event.one_pixel, plane_share(kernels))
 
 
 def price_claim(names: Sequence[str], sides: Sides, events: Sequence[SplitEvaluated]) -> Claim:
