@@ -129,7 +129,7 @@ def _filters(made: Draft, sides: Sides) -> None:
     )
     kernels = [kernels_of(event) for event in events]
     rows = [
-        (name, str(each.number), str(each.near_zero), str(each.one_pixel), f"{100 * each.plane:.0f} %")
+        (name, str(each.number), str(each.near_zero), str(each.one_pixel), percent(each.plane))
         for name, each in zip(made.names, kernels, strict=True)
     ]
     head = ("network", "kernels", "near zero", "dominated by one pixel", "energy of a constant and two gradients")
@@ -214,28 +214,30 @@ def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:
             yield made.advanced("images from noise beside digits")
         found.append(likeness(torch.from_numpy(event.adversarial), torch.tensor(event.targets), train))
         real.append(references[data][0])
-    rows = [
-        (
-            name,
-            _spread(each.mean),
-            _spread(each.nearest),
-            f"{each.like_digits(one)} of {len(each.nearest)}",
-            ", ".join(f"{right} by {other}" for other, right in taken.items()) or "-",
-        )
-        for name, each, one, taken in zip(made.names, found, real, made.kept.taken, strict=True)
-    ]
-    for data, both in references.items():
-        for name, each in zip((f"real {data} test images", "random noise"), both, strict=True):
-            share = each.like_digits(both[0])
-            rows.append((name, _spread(each.mean), _spread(each.nearest), f"{share:,} of {len(each.nearest):,}", "-"))
-    head = ("images of", "mean digit of the class", "nearest training digit", "like digits", "classified as the target")
-    document.table(head, rows)
+    rows = [_row(name, each, one) for name, each, one in zip(made.names, found, real, strict=True)]
+    for data, (digits, start) in references.items():
+        rows += [_row(f"{data} test images", digits, digits), _row("random noise", start, digits)]
+    document.table(("images of", "mean digit of the class", "nearest training digit", "like digits"), rows)
     document.words(
         "Correlations over the pixels, mean ± standard deviation over the images. Like digits: an image whose nearest "
         f"training digit is as near as that of {100 - LOW} % of real test digits."
     )
+    if len(events) > 1:
+        answers = [
+            (
+                event.name,
+                *(f"{(taken | {event.name: event.successes})[name]} of {len(event.images)}" for name in made.names),
+            )
+            for event, taken in zip(events, made.kept.taken, strict=True)
+        ]
+        document.table(("images of, classified as their target by", *made.names), answers)
     if sides.pairs:
         made.say(digits_claim(made.names, sides, found, real))
+
+
+def _row(name: str, each: Likeness, real: Likeness) -> tuple[str, ...]:
+    like = f"{each.like_digits(real):,} of {len(each.nearest):,}"
+    return name, _spread(each.mean), _spread(each.nearest), like
 
 
 def _references(test: Split, train: Split) -> tuple[Likeness, Likeness]:
