@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from engine.network.requests import DeviationOfInputs, Device, MeanOfInputs, PaddingOfMaps, StrideOfKernels
+from engine.paths import BUNDLED
 from engine.request import Request, RequestError
 
 
@@ -15,7 +16,7 @@ class Report(Request, frozen=True, tag="report"):
 
     what: Annotated[
         tuple[str, ...],
-        Meta(description="one to four networks: runs, weights files, pretrained:cnn, pretrained:cnn-bn"),
+        Meta(description=f"one to four networks, each a run, a weights file or {BUNDLED}"),
     ] = ("pretrained:cnn", "pretrained:cnn-bn")
     out: Annotated[str, Meta(description="folder for report.md, report.html and figures/")] = "report"
     robustness: Annotated[

@@ -63,9 +63,9 @@ def train(
 
     Adam with the objective of `request`, as in the notebook cross-entropy, over shuffled batches, with its schedule,
     augmentation and averaging. The order of an epoch and what its augmentation draws depend only on (seed, epoch).
-    Losses are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete: if saved then,
-    it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights are then those
-    of the last epoch that finished in this call.
+    Losses are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete: if saved
+    then, it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights are then
+    those of the last epoch that finished in this call.
 
     On a device other than the CPU there is one event for each chunk of steps; `chunks` are those of `prepared`, if it
     has been called with the same arguments.

@@ -28,6 +28,8 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
+from engine.certification.requests import Certify, CertifyDigit
+from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
@@ -91,6 +93,9 @@ def operations(device: str) -> Iterator[Operation]:
     )
     yield Operation("robustness l2", least, 1e-4)
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
+    yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
+    yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
     yield Operation("report", Report(what=(BN,), device=device), 1e-4)
 
 

@@ -55,10 +55,20 @@ PAGES: dict[str, tuple[str, ...]] = {
     "attacks curve": ("7", "tab", "r", "end"),
     "attacks penalty": ("7", "tab", "tab", "r", "down"),
     "attacks transfer": ("7", "tab", "tab", "tab", "r"),
-    "attacks universal": ("7", "shift+tab", "r"),
+    "attacks universal": ("7", "shift+tab", "shift+tab", "r"),
+    "attacks corruptions": ("7", "shift+tab", "r", "down", "down"),
+    "attacks a corruption": ("7", "shift+tab", "down", "enter"),
 }
 """The keys that lead to each page, by the name of its frames."""
-OTHERWISE = ("digits matrix", "filters conv1", "occlusion", "occlusion methods", "attacks", "attacks curve")
+OTHERWISE = (
+    "digits matrix",
+    "filters conv1",
+    "occlusion",
+    "occlusion methods",
+    "attacks",
+    "attacks curve",
+    "attacks corruptions",
+)
 """Pages that are also compared in other colours."""
 
 

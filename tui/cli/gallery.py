@@ -13,6 +13,9 @@ from rich.text import Text
 from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, OcclusionMapReady
 from engine.attribution.requests import METHOD_TITLES
+from engine.certification.events import DigitCertified
+from engine.corruptions.events import DigitCorrupted
+from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown
 from engine.network.events import NetworkEvent
@@ -74,6 +77,12 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
                 f"{'' if made.actual < 0 else made.actual}{glyphs().arrow}{made.predicted}" for made in event.images
             ]
             found = _Found(event.adversarial, labels, span=Span(0.0, 1.0))
+        case DigitCorrupted():
+            titles = [CORRUPTION_TITLES[name] for name in event.corruptions]
+            found = _Found(event.images, titles, span=Span(0.0, 1.0))
+        case DigitCertified() if event.taken_for >= 0:
+            labels = [str(event.predicted), str(event.taken_for)]
+            found = _Found(np.stack((event.image, event.adversarial)), labels, span=Span(0.0, 1.0))
         case RobustnessMeasured() if event.fallen:
             labels = [f"{each.actual}{glyphs().arrow}{each.taken_for}" for each in event.fallen]
             found = _Found(event.fallen_images, labels, span=Span(0.0, 1.0))

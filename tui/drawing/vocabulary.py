@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from engine.attacks.events import BetaSwept
+from engine.certification.events import DigitCertified
 from engine.runs.events import Spread
 from tui.drawing.terminal import glyphs
 
@@ -31,6 +32,16 @@ def with_spread(measure: str, value: Spread) -> str:
 def patch_words(size: int, baseline: str, stride: int) -> str:
     """A patch as in `8x8, filled with 0, stride 1`."""
     return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
+
+
+def digit_answer(event: DigitCertified) -> str:
+    """How far a digit is safe, as in `proved to 0.0830, broken from 0.121, unknown between`."""
+    if event.predicted != event.actual:
+        return f"misclassified as {event.predicted} as it is, so nothing can be proved"
+    proved = f"proved to {math.floor(1e4 * event.proved) / 1e4:.4f}"
+    if event.broken_from is None:
+        return f"{proved}, broken by no attack, unknown beyond"
+    return f"{proved}, broken from {math.ceil(1e4 * event.broken_from) / 1e4:.4f}, unknown between"
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

@@ -372,7 +372,9 @@ class RasterGrid(CellWidget):
         rows: list[list[Cell]] = []
         gap = cells((" ", Style.null()))
         for line in range(self._top, self._top + layout.down):
-            indices = list(range(line * layout.columns, min((line + 1) * layout.columns, len(self.sheet))))
+            first = line * layout.columns + self._left
+            last = min(first + layout.across, (line + 1) * layout.columns, len(self.sheet))
+            indices = list(range(first, last))
             if not indices:
                 break
             levels, finer = self._levels(indices, layout, colours), finer_than(layout.zoom, colours)

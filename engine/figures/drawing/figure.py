@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
 from engine.benchmark.events import BenchFinished
+from engine.certification.events import CertificationMeasured, DigitCertified
+from engine.corruptions.events import DigitCorrupted
 from engine.figures.drawing.activations import activations_figure
 from engine.figures.drawing.attacks import (
     attack_figure,
@@ -19,8 +21,10 @@ from engine.figures.drawing.attacks import (
 )
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
 from engine.figures.drawing.benchmark import benchmark_figure
+from engine.figures.drawing.certification import certification_figure, digit_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
+from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
@@ -84,13 +88,19 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = transfer_figure(subject)
             case UniversalMade():
                 figure = universal_figure(subject)
+            case DigitCorrupted():
+                figure = corruptions_figure(subject)
+            case CertificationMeasured():
+                figure = certification_figure(subject)
+            case DigitCertified():
+                figure = digit_figure(subject)
             case BenchFinished():
                 figure = benchmark_figure(subject)
             case tuple():
                 figure = figure_beside(subject, colours)
             case _:
-                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
-                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds}")
+                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions, attacks"
+                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds} or corruptions")
     return figure
 
 
@@ -132,6 +142,12 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("transfer", subject.attack)
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
+        case DigitCorrupted():
+            parts = ("corruptions", subject.split, subject.index)
+        case CertificationMeasured():
+            parts = ("certified", subject.bound, subject.points[0].count)
+        case DigitCertified():
+            parts = ("certified", subject.bound, subject.split, subject.index)
         case tuple():
             parts = (stem_of(subject[0], layer), "side-by-side")
         case BenchFinished():
