@@ -71,6 +71,9 @@ def test_a_network_that_nothing_changes_beside_a_plain_one(tmp_path: Path) -> No
     *progress, event = perform(request, NOWHERE)
     assert isinstance(event, ReportWritten)
     assert [section for section, _ in event.claims if section.startswith("4")] == ["4.1", "4.2", "4.3", "4.4", "4.5"]
+    notebook, attacks = event.observations
+    assert notebook == ("the notebook's observations", list(event.claims[:-5]))
+    assert attacks == ("training against attacks", list(event.claims[-5:]))
     text = Path(event.markdown).read_text(encoding="utf-8")
     part = text[text.index("## 4 Training against attacks") :]
     assert re.findall(r"^### (4\.\d)", part, re.M) == ["4.1", "4.2", "4.3", "4.4", "4.5"]
