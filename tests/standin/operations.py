@@ -29,12 +29,8 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
-<<<<<<< HEAD
-from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
-=======
 from engine.certification.requests import Certify, CertifyDigit
-from engine.corruptions.requests import MeasureCorruptions
->>>>>>> main
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp

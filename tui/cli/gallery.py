@@ -79,17 +79,12 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             ]
             found = _Found(event.adversarial, labels, span=Span(0.0, 1.0))
         case DigitCorrupted():
-<<<<<<< HEAD
             named = zip(event.corruptions, event.predicted[0], strict=True)
             labels = [answered(CORRUPTION_TITLES[name], answer, event.actual) for name, answer in named]
             found = _Found(event.images, labels, span=Span(0.0, 1.0))
-=======
-            titles = [CORRUPTION_TITLES[name] for name in event.corruptions]
-            found = _Found(event.images, titles, span=Span(0.0, 1.0))
         case DigitCertified() if event.taken_for >= 0:
             labels = [str(event.predicted), str(event.taken_for)]
             found = _Found(np.stack((event.image, event.adversarial)), labels, span=Span(0.0, 1.0))
->>>>>>> main
         case RobustnessMeasured() if event.fallen:
             labels = [f"{each.actual}{glyphs().arrow}{each.taken_for}" for each in event.fallen]
             found = _Found(event.fallen_images, labels, span=Span(0.0, 1.0))
