@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.certification.requests import Certify, CertifyDigit
 from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Cancelled, Event
@@ -95,6 +96,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     MeasureTransfer: Entry("analysis", "engine.attacks.transfer:measure_transfer"),
     ShowCorruptions: Entry("analysis", "engine.corruptions.accuracy:show_corruptions"),
     MeasureCorruptions: Entry("analysis", "engine.corruptions.accuracy:measure_corruptions"),
+    Certify: Entry("analysis", "engine.certification.certify:certify"),
+    CertifyDigit: Entry("analysis", "engine.certification.certify:certify_digit"),
     Import: Entry("analysis", "engine.runs.exchange:import_weights", writes=True, computes=False),
     Export: Entry("analysis", "engine.runs.exchange:export", writes=True, computes=False),
     Report: Entry("analysis", "engine.report.report:report", writes=True),

@@ -14,7 +14,7 @@ from engine.request import RequestError
 
 AttackName = Literal["noise", "targeted", "fgsm", "pgd", "deepfool", "cw"]
 StartName = Literal["digit", "noise"]
-CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
+CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw", "autoattack"]
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
 """Indices of the notebook's test digits, one of each class in order."""
 EXACT = Meta(description="double precision on a GPU too, for the images that a CPU makes; far slower on most GPUs")
@@ -236,6 +236,7 @@ class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):
     steps: Annotated[int, Meta(ge=1, le=10_000, description="number of PGD steps")] = 40
     restarts: Annotated[int, Meta(ge=1, le=1000, description="number of random restarts of PGD")] = 1
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed")] = 0
+    certified: Annotated[bool, Meta(description="also the accuracy that is proved, in linf")] = False
 
     def check_together(self) -> None:
         """Refuse epsilons out of range, attacks that do not support the norm, and duplicate attacks."""
@@ -258,7 +259,7 @@ class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
     """How often adversarial images made for one network also fool another."""
 
     others: Annotated[
-        tuple[str, ...], Meta(max_length=7, description="other networks (none: the bundled network of the other kind)")
+        tuple[str, ...], Meta(max_length=7, description="other networks (none: a bundled network of another kind)")
     ] = ()
     attack: Annotated[Literal["fgsm", "pgd", "deepfool", "cw"], Meta(description="attack to use")] = "pgd"
     norm: Annotated[NormName, Meta(description="perturbation norm of fgsm and pgd")] = "linf"
@@ -280,5 +281,7 @@ ATTACK_TITLES = {
     "pgd": "PGD",
     "deepfool": "DeepFool",
     "cw": "Carlini-Wagner",
+    "autoattack": "AutoAttack",
+    "certified": "certified",
 }
 """How each attack, and random noise of the same size, is called on screens, in tables and in figures."""

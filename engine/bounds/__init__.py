@@ -1,1 +1,1 @@
-"""Bounds that no perturbation within an epsilon can break, and training for them; knows no data sets or runs."""
+"""What no perturbation within an epsilon can do to a network: bounds of its logits, and training by them."""

@@ -16,8 +16,9 @@ from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.inspection.intervals import wilson
 from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
-from engine.inspection.predictions import answers, check_index
+from engine.inspection.predictions import check_index
 from engine.network.batches import EVALUATION_BATCH
+from engine.network.model import inference_network
 
 UNCLEAR = "accuracies with the same name cannot be told apart"
 
@@ -59,6 +60,7 @@ class _Measurement:
 
     def __init__(self, request: MeasureCorruptions, networks: list[LoadedNetwork], split: Split) -> None:
         self._networks, self._split, self._seed = networks, split, request.seed
+        self._models = [inference_network(loaded.model) for loaded in networks]
         self.names = (CLEAN, *request.names)
         self.asked = min(request.count, len(split))
         self._done = 0
@@ -76,7 +78,9 @@ class _Measurement:
             right: list[Tensor] = []
             for place, name in enumerate(self.names, start=1):
                 shown = corrupted(name, images, indices, self._seed).to(labels.device)
-                right.append(torch.stack([(answers(loaded, shown) == labels).sum() for loaded in self._networks]))
+                with torch.inference_mode():
+                    answers = torch.stack([model(shown).argmax(dim=1) for model in self._models])
+                right.append((answers == labels).sum(dim=1))
                 if place == len(self.names):
                     self._add(torch.stack(right, dim=1), indices.stop)
                 yield number * len(self.names) + place, total

@@ -48,7 +48,12 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
 """The fields that a recipe sets; all others of FIELDS have their defaults, the notebook's."""
 
 
-BEYOND = ("recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average")
+ROBUST = ("train_epsilon", "attack_steps", "attack_step_size", "warm_up", "ramp", "beta", "kappa")
+"""Fields that only objectives other than clean use."""
+BEYOND = (
+    "recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average",
+    "objective", *ROBUST,
+)  # fmt: skip
 """Fields that the notebook's loop does not have: where they have their defaults, what is told of a run omits them."""
 
 _OF_ANY = {"batch_norm", "epochs", "batch_size", "learning_rate", "precision", *BEYOND[1:]}.union(*RECIPES.values())

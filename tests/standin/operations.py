@@ -12,6 +12,8 @@ from msgspec import Struct
 
 import engine.attacks.attack
 import engine.data.datasets
+import engine.report.draft
+import engine.report.notebook
 import engine.report.report
 from engine.attacks.requests import (
     AttackCarliniWagner,
@@ -26,6 +28,7 @@ from engine.attacks.requests import (
     SweepBeta,
 )
 from engine.attribution.requests import Attribute, Occlude
+from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -92,6 +95,8 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
     yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
+    yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
+    yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
     yield Operation("report", Report(what=(BN,), device=device), 1e-4)
 
 
@@ -124,10 +129,12 @@ def make_small(out: Path) -> None:
     raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
     engine.data.datasets.load_mnist = lambda: raw
     engine.data.datasets.VALIDATION_SIZE = VALIDATION
+    notebook: Any = engine.report.notebook
+    notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
+    notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    draft: Any = engine.report.draft
+    draft.figure_of, draft.png_of = (lambda *_, **__: None), (lambda _: b"")
     report: Any = engine.report.report
-    report.AVERAGED, report.AttackNoise = 1, partial(AttackNoise, steps=5)
-    report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
-    report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")
     report.Path = lambda name: out / name
     # Attacks report progress at time intervals, which would vary, so turn this off.
     engine.attacks.attack.PAUSE = float("inf")

@@ -13,6 +13,7 @@ from rich.text import Text
 from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, OcclusionMapReady
 from engine.attribution.requests import METHOD_TITLES
+from engine.certification.events import DigitCertified
 from engine.corruptions.events import DigitCorrupted
 from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
@@ -81,6 +82,9 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             named = zip(event.corruptions, event.predicted[0], strict=True)
             labels = [answered(CORRUPTION_TITLES[name], answer, event.actual) for name, answer in named]
             found = _Found(event.images, labels, span=Span(0.0, 1.0))
+        case DigitCertified() if event.taken_for >= 0:
+            labels = [str(event.predicted), str(event.taken_for)]
+            found = _Found(np.stack((event.image, event.adversarial)), labels, span=Span(0.0, 1.0))
         case RobustnessMeasured() if event.fallen:
             labels = [f"{each.actual}{glyphs().arrow}{each.taken_for}" for each in event.fallen]
             found = _Found(event.fallen_images, labels, span=Span(0.0, 1.0))

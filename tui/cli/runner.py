@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from engine.attacks.events import AttackAdvanced, RobustnessPointMeasured
 from engine.attribution.events import OcclusionMapAdvanced
 from engine.benchmark.events import BenchFinished
+from engine.certification.events import CertifiedPointMeasured
 from engine.data.events import DownloadAdvanced
 from engine.event import Event, Progress, WorkAdvanced, to_json
 from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
@@ -238,7 +239,7 @@ class _People:
             case WeightsRead():
                 for note in event.notes:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
-            case RobustnessPointMeasured():
+            case RobustnessPointMeasured() | CertifiedPointMeasured():
                 pass  # one table shows them all in the end
             case RunsListed() | QueueListed() | RunsCompared() | BenchFinished():
                 from tui.cli.tables.results import results

@@ -20,6 +20,8 @@ from engine.attribution.events import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
+from engine.certification.events import DigitCertified
+from engine.certification.requests import Certify
 from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
@@ -123,6 +125,9 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
             for name in ("name", "attack", "epsilon", "count", "correct", "accuracy", "low", "high"):
                 tables[name] = np.array([getattr(point, name) for point in event.points])
             tables["fallen"] = np.array([image.index for image in event.fallen], np.int64)
+        case DigitCertified():
+            broken = np.nan if event.broken_from is None else event.broken_from
+            tables = {"proved": np.array(event.proved), "broken_from": np.array(broken)}
         case UniversalMade():
             tables = {"fooling_rate": np.array(event.fooling_rate), "history": np.array(event.history)}
         case CorruptionsMeasured():
@@ -181,7 +186,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness() | MeasureCorruptions() | Bench():
+        case MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

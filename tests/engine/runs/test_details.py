@@ -8,10 +8,11 @@ import pytest
 
 from engine.event import to_json
 from engine.operations import perform
+from engine.paths import PRETRAINED
 from engine.request import RequestError
 from engine.runs.details import POINTS
 from engine.runs.events import RunRead, RunsListed
-from engine.runs.finding import PRETRAINED, pretrained
+from engine.runs.finding import pretrained
 from engine.runs.requests import BrowseRuns, ListRuns, ReadRun
 from engine.training.requests import Train
 from tests.runs import STARTED, copies, epoch_line, made, written

@@ -15,6 +15,7 @@ from engine.attribution.events import (
     OcclusionMapReady,
 )
 from engine.benchmark.events import BenchFinished
+from engine.certification.events import CertificationMeasured, DigitCertified
 from engine.corruptions.events import CorruptionsMeasured
 from engine.event import Event
 from engine.inspection.events import (
@@ -30,6 +31,7 @@ from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
 from tui.cli.tables.bench import bench
+from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
 from tui.cli.tables.layout import heading
@@ -55,6 +57,8 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     TransferMeasured: transfer,
     UniversalMade: universal,
     CorruptionsMeasured: corruptions,
+    CertificationMeasured: certification,
+    DigitCertified: digit,
     BenchFinished: bench,
 }
 """The table of each kind of event."""

@@ -1,0 +1,174 @@
+"""What is said of training against attacks, compared with measurements, from which a verdict follows.
+
+Each observation compares every robust network with every other one: it is supported if it holds for all of these pairs,
+contradicted if it holds for none, and mixed else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from engine.attribution.events import ClassOcclusionReady, Faithfulness, FaithfulnessMeasured
+from engine.inspection.events import FiltersShown, SplitEvaluated
+from engine.inspection.intervals import Z
+from engine.report.claims import CONTRADICTED, MIXED, SUPPORTED, Claim, each_of, plane_share, verdict_of
+from engine.report.likeness import Likeness
+from engine.words import percent
+
+if TYPE_CHECKING:
+    from engine.event import Array
+
+NEAR_ZERO = 0.1
+"""A kernel is near zero if its L2 norm is less than this share of the largest norm in its layer."""
+ONE_PIXEL = 0.8
+"""A kernel is dominated by one pixel if this has at least so much of its energy, the sum of squares."""
+
+
+class Sides(NamedTuple):
+    """The numbers of the networks that are compared: which are robust, and which are not."""
+
+    robust: tuple[int, ...]
+    others: tuple[int, ...]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Each robust network with each other one."""
+        return [(robust, other) for robust in self.robust for other in self.others]
+
+
+class Kernels(NamedTuple):
+    """What kinds of kernels a convolution has."""
+
+    number: int
+    near_zero: int
+    one_pixel: int
+    """Of those that are not near zero."""
+    plane: float
+    """The share of the energy that a constant and two linear gradients explain, 0 to 1."""
+
+    @property
+    def thresholds(self) -> float:
+        """The share of kernels that are near zero or dominated by one pixel, 0 to 1."""
+        return (self.near_zero + self.one_pixel) / self.number
+
+
+def kernels_of(event: FiltersShown) -> Kernels:
+    """The kinds of kernels of a convolution."""
+    kernels = event.weights.reshape(-1, *event.weights.shape[-2:]).astype(np.float64)
+    energy = (kernels**2).sum(axis=(1, 2))
+    near_zero = np.sqrt(energy) < NEAR_ZERO * np.sqrt(energy.max()) if energy.max() else np.ones(len(kernels), bool)
+    one_pixel = ~near_zero & ((kernels**2).max(axis=(1, 2)) >= ONE_PIXEL * energy)
+    return Kernels(len(kernels), int(near_zero.sum()), int(one_pixel.sum()), plane_share(kernels))
+
+
+def price_claim(names: Sequence[str], sides: Sides, events: Sequence[SplitEvaluated]) -> Claim:
+    """Section 4.1: is a robust network less accurate on unperturbed images? All are measured on the same ones."""
+    words, holds = [], []
+    for robust, other in sides.pairs:
+        right, right_other = (event.predictions == event.labels for event in (events[robust], events[other]))
+        lost, won = int((right_other & ~right).sum()), int((right & ~right_other).sum())
+        # McNemar's test: of the images that only one of two equally good networks gets right, half are of each.
+        significant = abs(lost - won) > Z * math.sqrt(lost + won)
+        holds.append(significant and lost > won)
+        how = "significant" if significant else "not significant"
+        words.append(f"{names[robust]} loses {lost} that {names[other]} gets right, and wins {won} ({how})")
+    count = events[0].count
+    return Claim(
+        "4.1",
+        "Robustness costs accuracy on unperturbed images (Tsipras et al. 2019).",
+        verdict_of(*holds),
+        f"Of {count:,} unperturbed test images: {'; '.join(words)}. By McNemar's test at 95 %.",
+    )
+
+
+def thresholds_claim(names: Sequence[str], sides: Sides, kernels: Sequence[Kernels]) -> Claim:
+    """Section 4.2: are there more near-zero kernels, and more with one weight?"""
+    words = [
+        f"{each.near_zero} of {each.number} near zero, {each.one_pixel} dominated by one pixel" for each in kernels
+    ]
+    return Claim(
+        "4.2",
+        "The first convolution of a robust network learns thresholds: few kernels are not zero, and these have one "
+        "large weight (Madry et al. 2018).",
+        verdict_of(*(kernels[robust].thresholds > kernels[other].thresholds for robust, other in sides.pairs)),
+        f"{each_of(names, words)}. Near zero: a norm below {100 * NEAR_ZERO:.0f} % of the largest; one pixel: at least "
+        f"{100 * ONE_PIXEL:.0f} % of the energy, as in fewer than 1 % of random 3x3 kernels.",
+    )
+
+
+def white_claim(names: Sequence[str], sides: Sides, events: Sequence[ClassOcclusionReady]) -> Claim:
+    """Section 4.3: is less of the drop off the strokes?"""
+    off = [1 - event.strokes.drop for event in events]
+    return Claim(
+        "4.3",
+        "A white patch beside the digit disturbs a robust network less: more of the drop in confidence is where the "
+        "patch covers strokes.",
+        verdict_of(*(off[robust] < off[other] for robust, other in sides.pairs)),
+        f"Share of the drop off the strokes: {each_of(names, [percent(share) for share in off])}.",
+    )
+
+
+def _better(robust: Faithfulness, other: Faithfulness, count: int) -> list[int]:
+    """For deletion and insertion: 1 where the robust network's area is significantly better, -1 worse, 0 neither."""
+    found = []
+    for curve, sign in (("deletion", -1), ("insertion", 1)):
+        ours, theirs = getattr(robust, curve), getattr(other, curve)
+        half = Z * math.sqrt((ours.area_spread**2 + theirs.area_spread**2) / count)
+        gain = sign * (ours.area - theirs.area)
+        found.append(0 if abs(gain) <= half else 1 if gain > 0 else -1)
+    return found
+
+
+def faithful_claim(sides: Sides, events: Sequence[FaithfulnessMeasured]) -> Claim:
+    """Section 4.4: are the areas of deletion smaller, and those of insertion larger?"""
+    found = []
+    for robust, other in sides.pairs:
+        theirs = {each.method: each for each in events[other].faithfulness}
+        for ours in events[robust].faithfulness:
+            if ours.method != "random":
+                found += _better(ours, theirs[ours.method], events[robust].averaged)
+    better, worse = found.count(1), found.count(-1)
+    return Claim(
+        "4.4",
+        "The maps of a robust network are more faithful: its probability falls sooner in deletion, and rises sooner in "
+        "insertion.",
+        verdict_of(*(value > 0 for value in found)),
+        f"Of {len(found)} comparisons of a robust network with another (by method, deletion and insertion), {better} "
+        f"are significantly in its favour, {worse} against it, and {len(found) - better - worse} neither (95 % "
+        "interval of the difference of the mean areas).",
+    )
+
+
+def digits_claim(names: Sequence[str], sides: Sides, made: Sequence[Likeness], real: Sequence[Likeness]) -> Claim:
+    """Section 4.5: do images from noise look like digits now (the notebook's question 3.1.3)?
+
+    Supported if at least half of the images of each robust network are as near to a training digit as real digits are;
+    contradicted if the images of no robust network resemble the mean digit of their class more than those of each other
+    network; mixed else.
+    """
+    like = [each.like_digits(one) for each, one in zip(made, real, strict=True)]
+    count = len(made[0].nearest)
+    if all(2 * like[robust] >= count for robust in sides.robust):
+        verdict = SUPPORTED
+    else:
+        nearer = [_mean(made[robust].mean) > _mean(made[other].mean) for robust, other in sides.pairs]
+        verdict = MIXED if any(nearer) else CONTRADICTED
+    words = [f"{number} of {count}" for number in like]
+    means = [f"{_mean(each.mean):.2f}" for each in made]
+    return Claim(
+        "4.5",
+        "Images that a robust network makes from noise look like digits.",
+        verdict,
+        f"As near to a training digit as 95 % of real digits: {each_of(names, words)}. Mean correlation with the mean "
+        f"digit of the class: {each_of(names, means)}. How they look to people is not measured.",
+    )
+
+
+def _mean(values: Array) -> float:
+    """The mean of the values that are not NaN; NaN where there are none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
