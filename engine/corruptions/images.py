@@ -148,7 +148,7 @@ def fog(images: Tensor, draws: Sequence[Generator]) -> Tensor:
     its noise falls by 1.4 squared with each halving of the distance. Severity 5 of 5. As published.
     """
     # One image at a time, since a processor's cache holds no more of these fractals.
-    noise = (2 * torch.rand((1, FOG_SIZE**2 - 1), generator=draw) - 1 for draw in draws)
+    noise = (torch.empty(1, FOG_SIZE**2 - 1).uniform_(-1, 1, generator=draw) for draw in draws)
     fractal = torch.cat([clouds(each, 1.4)[:, :IMAGE_SIZE, :IMAGE_SIZE].clone() for each in noise])
     most = images.amax(dim=(1, 2), keepdim=True)
     return (images + 3 * fractal) * most / (most + 3)
