@@ -74,8 +74,8 @@ def _single_steps() -> Iterator[None]:
     def ramp(*arguments: object) -> torch.Tensor:
         return torch.tensor(share_of_epsilon(*arguments), dtype=torch.float32)  # type: ignore[arg-type]
 
-    shares = {"share_of_rate": rounded, "share_of_epsilon": ramp}
-    with patch.object(loop, "prepared", lambda *_: None), patch.multiple(loop, **shares):
+    shares = patch.multiple(loop, share_of_rate=rounded, share_of_epsilon=ramp)
+    with patch.object(loop, "prepared", lambda *_: None), shares:
         yield
 
 

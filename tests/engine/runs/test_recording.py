@@ -24,7 +24,7 @@ from engine.runs.codec import RunEvent
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
 from engine.runs.recording import train_run
-from engine.runs.writing import Writer
+from engine.runs.writing import Results, Writer
 from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
@@ -174,7 +174,7 @@ def test_a_stopped_run_keeps_its_last_epoch(
     # A slow disk would tell the first epoch only after the last step of the second: here it is written at once.
     written = Writer.written
 
-    def at_once(writer: Writer, *, wait: bool) -> list[EpochFinished]:
+    def at_once(writer: Writer, *, wait: bool) -> Results:
         return written(writer, wait=True)
 
     monkeypatch.setattr(Writer, "written", at_once)
