@@ -59,7 +59,7 @@ def constant(path: Path) -> Path:
     network = CNN(Architecture())
     for parameter in network.parameters():
         parameter.data.zero_()
-    network.fc[3].bias.data[7] = 1.0
+    network.fc[3].bias.data[7] = 1.0  # type: ignore[operator]
     torch.save(dict(network.state_dict()), path)
     return path
 
