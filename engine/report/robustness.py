@@ -113,6 +113,10 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
         f"{f', and not {others}' if robust and others else ''}."
     )
     if sides.pairs:
+        document.words(
+            "Each observation below compares every robust network with every other one: supported if it holds for all "
+            "of these pairs, contradicted if for none, mixed else."
+        )
         made.say(price_claim(made.names, sides, made.kept.evaluated))
     else:
         document.words("So there is no robust network to compare with another one, and no verdict.")

@@ -169,8 +169,9 @@ def digits_claim(names: Sequence[str], sides: Sides, made: Sequence[Likeness], r
         "4.5",
         "Images that a robust network makes from noise look like digits.",
         verdict,
-        f"As near to a training digit as 95 % of real digits: {each_of(names, words)}. Mean correlation with the mean "
-        f"digit of the class: {each_of(names, means)}. How they look to people is not measured.",
+        f"As near to a training digit as 95 % of real digits (supported if half are): {each_of(names, words)}. Mean "
+        f"correlation with the mean digit of the class (mixed if only that is higher): {each_of(names, means)}. How "
+        "they look to people is not measured.",
     )
 
 

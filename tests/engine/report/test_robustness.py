@@ -56,11 +56,9 @@ def quick(few_images: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def constant(path: Path) -> Path:
     """A weights file of a network that predicts the same for every image, which no attack changes."""
-    network = CNN(Architecture())
-    for parameter in network.parameters():
-        parameter.data.zero_()
-    network.fc[3].bias.data[7] = 1.0  # type: ignore[operator]
-    torch.save(dict(network.state_dict()), path)
+    weights = {name: torch.zeros_like(value) for name, value in CNN(Architecture()).state_dict().items()}
+    weights["fc.3.bias"][7] = 1.0
+    torch.save(weights, path)
     return path
 
 
