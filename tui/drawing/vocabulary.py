@@ -50,7 +50,7 @@ def starts_answer(event: RobustnessMeasured) -> str:
     """How many random starts attacks had, as in `PGD (dlr) from 5 starts, AutoAttack from 10`; empty without any."""
     found = {(p.attack, p.loss, p.starts) for p in event.points if p.starts}
     order = [attack for _, attack in event.curves]
-    parts = []
+    parts: list[str] = []
     for attack, loss, starts in sorted(found, key=lambda each: order.index(each[0])):
         name = ATTACK_TITLES[attack] + (f" ({loss})" if loss not in ("", "ce") else "")
         parts.append(f"{name} from {f'{starts:,}' if parts else counted(starts, 'start')}")
