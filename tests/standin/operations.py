@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 import engine.attacks.attack
 import engine.data.datasets
@@ -36,7 +37,7 @@ from engine.network.requests import WarmUp
 from engine.operations import perform
 from engine.report.requests import Report
 from engine.request import Request
-from engine.training.requests import Train
+from engine.training.requests import ObjectiveName, Train
 
 TRAINING, VALIDATION, TEST = 700, 300, 500
 """Number of images of each split."""
@@ -65,6 +66,9 @@ def operations(device: str) -> Iterator[Operation]:
     for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # with batch norm, Adam amplifies rounding errors
         small = Train(batch_norm=batch_norm, channels=8, hidden=32, train_size=256, epochs=2, device=device)
         yield Operation(f"train {small.variant}", small, tolerance)
+    for objective in get_args(ObjectiveName)[1:]:
+        robust = replace(small, batch_norm=False, objective=objective, train_epsilon=0.1, attack_steps=2)
+        yield Operation(f"train {objective}", robust, 2e-2)  # small gradients have signs that rounding decides
     yield Operation("warm up", WarmUp(device=device))
     for what in (CNN, BN):
         yield Operation(f"summary {what}", Summarise(what=what, device=device))

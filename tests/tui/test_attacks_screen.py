@@ -51,8 +51,9 @@ CNN = "pretrained:cnn"
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure over few digits."""
+    """Measure over few digits, and prove nothing of those under the cursor."""
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr(AttackPage, "_proofs", lambda _: [])
 
 
 @pytest.fixture

@@ -275,7 +275,8 @@ def test_diverging_run_fails_with_its_last_good_weights(
         events.append(event)
         if isinstance(event, EpochFinished):  # it comes while the next epoch is trained, or even when that is done
             before = only(tmp_path).model_file.read_bytes()
-            monkeypatch.setattr("engine.training.step.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
+            name = "engine.training.objective.cross_entropy"
+            monkeypatch.setattr(name, lambda logits, *_, **__: logits.sum() * torch.nan)
     folder = only(tmp_path)
     assert "learning rate" in failure(events)
     assert folder.model_file.read_bytes() == before
