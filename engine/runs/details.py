@@ -37,6 +37,7 @@ def read_run(request: ReadRun, root: Path) -> Generator[Event, None, None]:
         epochs=tuple(each.epoch for each in kept),
         curves={field: tuple(getattr(each, field) for each in kept) for field in history.fields},
         usage=history.usage,
+        collapsed=history.collapsed,
     )
 
 

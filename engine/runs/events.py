@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine.event import Event
 from engine.telemetry.events import Usage
-from engine.training.events import EpochFinished, Robustness
+from engine.training.events import EpochFinished, Robustness, RobustnessCollapsed
 from engine.training.requests import Train
 
 
@@ -87,6 +87,8 @@ class RunRead(Event, frozen=True):
     robust_accuracy and certified_accuracy, as far as there are any."""
     usage: Usage | None = None
     """What all epochs together used of the devices; None where that is not known."""
+    collapsed: RobustnessCollapsed | None = None
+    """The latest collapse of its robust accuracy."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):

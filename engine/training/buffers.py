@@ -79,7 +79,7 @@ class EpochBuffers:
             numbers=None if self.numbers is None else self._rows(self.numbers, last),
             rate=self._request.learning_rate if self.rates is None else self.rates.index_select(0, at),
             share=0.0 if self.shares is None else self.shares.index_select(0, at),
-            ramp=1.0 if self.ramps is None else self.ramps.index_select(0, at),
+            ramp=1.0 if self.ramps is None else self.ramps.index_select(0, at).squeeze(0),
             number=0 if self.before is None else self.before + at,
         )
 

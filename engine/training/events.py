@@ -147,6 +147,15 @@ class RobustnessCollapsed(Event, frozen=True):
     after: Share
     """Robust accuracy after this epoch, 0 to 1."""
 
+    @property
+    def words(self) -> str:
+        """What happened, and what to do, in one sentence."""
+        return (
+            f"robust accuracy fell from {percent(self.before)} to {percent(self.after)} in epoch {self.epoch}: the "
+            "network withstands only the steps that it is trained against; the best weights so far are kept; train "
+            "with objective pgd, or with a smaller attack step size"
+        )
+
 
 class RunFinished(Event, Robustness, frozen=True):
     """All epochs are done."""

@@ -34,7 +34,7 @@ class Objective(Protocol):
 
         `images` is (B, 1, 28, 28) in [0, 1], augmented, and `labels` (B,). `logits` gives the logits (B, 10) of images
         in training mode. `ramp`, from 0 to 1, is the share of its final value that epsilon has, and `step`, from 0, the
-        number of the step in the run; both may be tensors (1,) on the device.
+        number of the step in the run; on the device they may be tensors, () and (1,).
         """
 
 

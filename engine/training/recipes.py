@@ -18,7 +18,7 @@ from typing import Any, get_args
 from msgspec.structs import replace
 
 from engine.request import parameters
-from engine.training.requests import RecipeName, Train
+from engine.training.requests import ROBUST, RecipeName, Train
 
 RECIPES: dict[RecipeName, dict[str, Any]] = {
     "notebook": {},
@@ -48,8 +48,6 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
 """The fields that a recipe sets; all others of FIELDS have their defaults, the notebook's."""
 
 
-ROBUST = ("train_epsilon", "attack_steps", "attack_step_size", "warm_up", "ramp", "beta", "kappa")
-"""Fields that only objectives other than clean use."""
 BEYOND = (
     "recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average",
     "objective", *ROBUST,

@@ -17,6 +17,25 @@ CERTIFYING: tuple[ObjectiveName, ...] = ("ibp", "crown-ibp")
 """The objectives that bound the loss of every image within epsilon, so that robustness can be proved."""
 
 
+_USED: dict[str, tuple[ObjectiveName, ...]] = {
+    "train_epsilon": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "attack_steps": ("pgd", "trades"),
+    "attack_step_size": ("fgsm", "pgd", "trades"),
+    "warm_up": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "ramp": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "beta": ("trades",),
+    "kappa": ("ibp", "crown-ibp"),
+}
+"""The objectives that use a field, where not all do."""
+ROBUST = tuple(_USED)
+"""The fields that only objectives other than clean use."""
+
+
+def without_effect(objective: ObjectiveName) -> tuple[str, ...]:
+    """The fields that `objective` does not use."""
+    return tuple(name for name, users in _USED.items() if objective not in users)
+
+
 class Train(Architecture, frozen=True, tag="train"):
     """Train the network and write a run folder."""
 

@@ -48,7 +48,7 @@ class Step:
 
         `images` is (B, 1, 28, 28), `labels` (B,), `numbers` what their augmentation drew, (B, drawn), `rate` the
         learning rate, `share` that of the new weights in their average, `ramp` and `number` (from 0) what an objective
-        other than clean is told of the step. The last four may be tensors (1,) on the device.
+        other than clean is told of the step. The last four may be tensors on the device, `ramp` () and the others (1,).
         """
         state = self._state
         if self._augment and numbers is not None:

@@ -298,7 +298,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "shift+tab")
+        await press(pilot, screen, "shift+tab", "shift+tab")
         await adjust(pilot, screen, "steps", *["left"] * 8)
         await adjust(pilot, screen, "made_of", *["left"] * 3)
         await adjust(pilot, screen, "count", *["left"] * 3)

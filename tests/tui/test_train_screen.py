@@ -31,7 +31,7 @@ from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFai
 from engine.training.recipes import RECIPES, with_recipe
 from engine.training.requests import Train
 from engine.words import percent
-from tests.runs import made
+from tests.runs import EPOCH_EVENT, made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.driving import changed, drawn, progress, show, tap, until, words
 from tui.app import MnistTui
@@ -625,7 +625,7 @@ async def test_the_request_of_the_open_run_stands_above_the_form(still_app: Make
             assert known in told
         assert ("speed 8,512 img/s" in told) == (size != (100, 30))
         room = form.size.height
-        assert ("5 more" in words(form)) == (room < 25)  # it scrolls, unless all of it fits
+        assert ("6 more" in words(form)) == (room < 26)  # it scrolls, unless all of it fits
         assert ("hidden" in words(form)) == (room >= 25)
         assert room >= FORM_ROWS
 
@@ -787,10 +787,15 @@ def test_the_mark_of_the_best_epoch_is_never_cut_off(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LC_ALL", locale)
     sizes = dict(COLUMNS)
     for width in range(32, 120):
-        titles, mark = fitting(width)
+        titles, mark = fitting(width, EPOCH_EVENT)
         assert sum(sizes[title] for title in titles) + len(mark) <= width
         assert {"epoch", "val loss", "test acc"} <= set(titles)
-        assert (len(titles) == len(COLUMNS)) == (width >= 72)
+        assert (len(titles) == len(COLUMNS) - 2) == (width >= 72)
+        for chosen, shares in {"robust": (0.9, None), "certified": (0.9, 0.8)}.items():
+            robust = replace(EPOCH_EVENT, robust_accuracy=shares[0], certified_accuracy=shares[1])
+            titles, mark = fitting(width, robust)
+            assert sum(sizes[title] for title in titles) + len(mark) <= width
+            assert {"epoch", chosen} <= set(titles)
 
 
 async def test_a_recipe_fills_the_form_until_a_field_is_changed(
