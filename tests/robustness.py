@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from engine.attacks.events import FallenImage, RobustnessMeasured, RobustnessPointMeasured
+from engine.attacks.requests import MeasureRobustness
+from engine.event import Event
 from engine.inspection.intervals import wilson
 
 COUNT = 100
@@ -24,6 +27,11 @@ ROBUST: Mapping[str, Mapping[str, Sequence[int]]] = {
     },
 }
 """The number of images, of COUNT, that are correct at each of EPSILONS, by network and attack."""
+
+
+def measure_robustness(request: MeasureRobustness, _root: Path) -> Generator[Event, None, None]:
+    """The curves of ROBUST, for the two networks of `request`."""
+    yield curves(dict(zip((request.what, *request.others), ROBUST.values(), strict=True)), request.norm)
 
 
 def curves(

@@ -231,6 +231,7 @@ COMMANDS = (
     Command("w", "next_class", "class", "choose the next target class: any other, 0 to 9", (ATTACKS,), (), "choose"),
     Command("W", "previous_class", "", "choose the previous target class", (ATTACKS,), (), "choose"),
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), ("compare",), "choose"),
+    Command("b", "beside", "beside", "show another network's filters beside these", (FILTERS,), ("conv1",), "choose"),
     # Time.
     Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), (), "look"),
     Command(

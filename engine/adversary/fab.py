@@ -27,6 +27,7 @@ TARGETS = CLASSES - 1
 _MOST_BENDS = 30
 _NEAR = 1e-6
 _TINY = 1e-30
+_threshold_back = torch.ops.aten.threshold_backward.default
 
 
 def likely_targets(logits: Tensor, actual: Tensor) -> Tensor:
@@ -44,24 +45,26 @@ def projection(points: Tensor, normals: Tensor, shortfall: Tensor, norm: NormNam
     weight in L2, each until its limit. So what is gained is concave and piecewise linear in the time, and Newton's
     method from time 0 never overshoots and reaches the solution after a few pieces.
     """
-    weights = normals * shortfall.sign()[:, None]
-    room = torch.where(weights > 0, 1 - points, points)
-    weights = weights.abs()
-    wanted = shortfall.abs()
-    pace = (weights > 0).to(weights) if norm == "linf" else weights
+    directions = normals.sign() * shortfall.sign()[:, None]
+    room = torch.where(directions > 0, 1 - points, points)
+    weights, wanted = normals.abs(), shortfall.abs()
+    pace = torch.ones_like(weights) if norm == "linf" else weights
+    missing = wanted - (weights * room).sum(dim=1)  # even where every pixel is at its limit
     time = torch.zeros_like(wanted)
     for _ in range(_MOST_BENDS):
-        reach = pace * time[:, None]
-        moving = reach < room
-        gain = torch.where(moving, reach, room).mul_(weights).sum(dim=1)
-        rate = (pace * weights).mul_(moving).sum(dim=1)
-        missing = wanted - gain
-        todo = (missing > _NEAR * wanted) & (rate > _TINY)
+        left = torch.addcmul(room, pace, time[:, None], value=-1)
+        moving = _threshold_back(weights, left, 0)
+        lack, rate = missing + _dots(moving, left), _dots(moving, pace)
+        todo = (lack > _NEAR * wanted) & (rate > _TINY)
         if not bool(todo.any()):
             break
-        time = torch.where(todo, time + missing / rate.clamp(min=_TINY), time)
-    change = torch.minimum(pace * time[:, None], room)
-    return change * (normals.sign() * shortfall.sign()[:, None])
+        time = torch.where(todo, time + lack / rate.clamp(min=_TINY), time)
+    return torch.minimum(pace * time[:, None], room).mul_(directions)
+
+
+def _dots(one: Tensor, other: Tensor) -> Tensor:
+    """The inner products (n,) of the rows of both (n, d)."""
+    return torch.bmm(one[:, None], other[:, :, None])[:, 0, 0]
 
 
 def fab(  # noqa: PLR0917

@@ -32,7 +32,7 @@ class Attack(NetworkEvent, frozen=True):
     """Images under attack. All images are (n, 28, 28) float32 in [0, 1], except for noise before its first step."""
 
     attack: str
-    """noise, targeted, fgsm, pgd, deepfool or cw."""
+    """noise, targeted, fgsm, pgd, apgd, deepfool, fab, cw or square."""
     settings: dict[str, int | float | str | bool]
     """The settings of the attack, by the names of the request's fields; and `precision`, double or single."""
     source: str
@@ -229,7 +229,7 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     """The accuracy of one network under one attack with one epsilon: a point of a curve."""
 
     attack: str
-    """random, fgsm, pgd, deepfool, cw or autoattack; or certified, for what is proved."""
+    """random, fgsm, square, pgd, apgd, autoattack, deepfool, fab or cw; certified where no attack can go lower."""
     norm: str
     """linf or l2."""
     epsilon: float
@@ -237,7 +237,7 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     count: int
     """Images."""
     correct: int
-    """Number of images that are still classified correctly."""
+    """Number of images that are still classified correctly; of `certified`, provably so."""
     accuracy: float
     """`correct` divided by `count`, 0 to 1."""
     low: float
@@ -246,6 +246,10 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     class_count: tuple[int, ...]
     """Images of each class."""
     class_correct: tuple[int, ...]
+    starts: int = 0
+    """Random starting points of an image that withstands the attack; 0 for an attack without."""
+    loss: str = ""
+    """What PGD maximised: ce, cw or dlr."""
     beaten_by: str = ""
     """A weaker attack, or `a smaller epsilon`, that leaves fewer images correct: then this attack missed adversarial
     images, as happens with gradient masking. Empty where there is none."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine.corruptions.events import CorruptionMeasured, CorruptionsAdvanced, CorruptionsMeasured, DigitCorrupted
 from engine.corruptions.images import corrupted
@@ -15,8 +16,9 @@ from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.inspection.intervals import wilson
 from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
-from engine.inspection.predictions import answers, check_index
+from engine.inspection.predictions import check_index
 from engine.network.batches import EVALUATION_BATCH
+from engine.network.model import inference_network
 
 UNCLEAR = "accuracies with the same name cannot be told apart"
 
@@ -58,32 +60,44 @@ class _Measurement:
 
     def __init__(self, request: MeasureCorruptions, networks: list[LoadedNetwork], split: Split) -> None:
         self._networks, self._split, self._seed = networks, split, request.seed
+        self._models = [inference_network(loaded.model) for loaded in networks]
         self.names = (CLEAN, *request.names)
         self.asked = min(request.count, len(split))
         self._done = 0
         """Number of images that all corruptions cover."""
-        self._correct = {(loaded.name, name): 0 for loaded in networks for name in self.names}
+        self._correct = [[0] * len(self.names) for _ in networks]
 
     def finish(self) -> Iterator[tuple[int, int]]:
         """Do the work; yields (done, total) after each corruption of a batch."""
         batches = range(0, self.asked, EVALUATION_BATCH)
         total = len(batches) * len(self.names)
         for number, first in enumerate(batches):
-            # All corruptions of a batch count together, so that accuracies always cover the same images.
             indices = range(first, min(first + EVALUATION_BATCH, self.asked))
-            images, labels = self._split.images[first : indices.stop], self._split.labels[first : indices.stop]
-            correct = dict(self._correct)
+            labels = self._split.labels[first : indices.stop]
+            images = self._split.images[first : indices.stop].cpu()
+            right: list[Tensor] = []
             for place, name in enumerate(self.names, start=1):
-                shown = corrupted(name, images, indices, self._seed)
-                for loaded in self._networks:
-                    correct[loaded.name, name] += int((answers(loaded, shown) == labels).sum())
+                shown = corrupted(name, images, indices, self._seed).to(labels.device)
+                with torch.inference_mode():
+                    answers = torch.stack([model(shown).argmax(dim=1) for model in self._models])
+                right.append((answers == labels).sum(dim=1))
                 if place == len(self.names):
-                    self._correct, self._done = correct, indices.stop
+                    self._add(torch.stack(right, dim=1), indices.stop)
                 yield number * len(self.names) + place, total
+
+    def _add(self, right: Tensor, done: int) -> None:
+        """Count a batch, of which all corruptions count together, so that accuracies always cover the same images."""
+        batch = right.tolist()  # (networks, corruptions)
+        self._correct = [list(map(sum, zip(*both, strict=True))) for both in zip(self._correct, batch, strict=True)]
+        self._done = done
 
     def points(self) -> tuple[CorruptionMeasured, ...]:
         """The accuracies over the images so far."""
-        return tuple(self._point(network, name, correct) for (network, name), correct in self._correct.items())
+        return tuple(
+            self._point(loaded.name, name, correct)
+            for loaded, row in zip(self._networks, self._correct, strict=True)
+            for name, correct in zip(self.names, row, strict=True)
+        )
 
     def _point(self, network: str, name: str, correct: int) -> CorruptionMeasured:
         low, high = wilson(correct, self._done)
@@ -104,10 +118,11 @@ def _digit(
     """The fields of a DigitCorrupted."""
     main, index = networks[0], request.index
     names = (CLEAN, *request.names)
-    image = split.images[index : index + 1]
+    image = split.images[index : index + 1].cpu()
     images = torch.cat([corrupted(name, image, (index,), request.seed) for name in names])
+    shown = images.to(split.images.device)
     with torch.inference_mode():
-        probabilities = torch.stack([loaded.model.probabilities(images) for loaded in networks])
+        probabilities = torch.stack([loaded.model.probabilities(shown) for loaded in networks])
     return {
         "name": main.name,
         "variant": main.variant,
@@ -122,5 +137,5 @@ def _digit(
         "corruptions": names,
         "predicted": tuple(map(tuple, probabilities.argmax(dim=2).tolist())),
         "probabilities": probabilities.float().cpu().numpy(),
-        "images": images[:, 0].cpu().numpy(),
+        "images": images[:, 0].numpy(),
     }

@@ -1,7 +1,7 @@
 """The fifteen corruptions of MNIST-C (Mu and Gilmer 2019, arXiv:1906.02337), one function each.
 
-Definitions and severities are those of the paper and of the program that its authors published with it, for which each
-corruption has five severities, of which MNIST-C uses one. This is a reimplementation: random numbers come from this
+Definitions and severities are those of the paper and of the program that its authors published with it, in which most
+corruptions have five severities, one of them the default. This is a reimplementation: random numbers come from this
 program's generators, and pixels are not rounded to bytes in the end. So no image is the one that MNIST-C has, and no
 accuracy on them is one on MNIST-C.
 
@@ -148,7 +148,7 @@ def fog(images: Tensor, draws: Sequence[Generator]) -> Tensor:
     its noise falls by 1.4 squared with each halving of the distance. Severity 5 of 5. As published.
     """
     # One image at a time, since a processor's cache holds no more of these fractals.
-    noise = (2 * torch.rand((1, FOG_SIZE**2 - 1), generator=draw) - 1 for draw in draws)
+    noise = (torch.empty(1, FOG_SIZE**2 - 1).uniform_(-1, 1, generator=draw) for draw in draws)
     fractal = torch.cat([clouds(each, 1.4)[:, :IMAGE_SIZE, :IMAGE_SIZE].clone() for each in noise])
     most = images.amax(dim=(1, 2), keepdim=True)
     return (images + 3 * fractal) * most / (most + 3)
@@ -230,14 +230,14 @@ _FIXED: dict[CorruptionName, Callable[[Tensor], Tensor]] = {
 
 
 def corrupted(name: CorruptionName | CleanName, images: Tensor, indices: Sequence[int], seed: int) -> Tensor:
-    """Images (n, 1, 28, 28) from 0 to 1 under one corruption, or `clean`, alike in shape, data type and device.
+    """Images (n, 1, 28, 28) on the CPU, from 0 to 1, under one corruption or `clean`; alike in shape and data type.
 
     Each is determined by `seed`, the corruption and its index in its split, whatever else is in the batch; `indices`
-    has one for each image. All is computed on the CPU, so that every device gets the same images.
+    has one for each image. They are the same for every device, since nothing is computed on it.
     """
     if name == CLEAN:
         return images
-    plain = images[:, 0].to("cpu", torch.float64)
+    plain = images[:, 0].double()
     if name in _FIXED:
         found = _FIXED[name](plain)
     else:

@@ -11,11 +11,14 @@ from msgspec.structs import replace
 
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.noise import noise
-from engine.attacks.requests import MeasureRobustness
+from engine.attacks.requests import ATTACK_TITLES, CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import measure_robustness
 from engine.attribution.events import FaithfulnessMeasured
 from engine.attribution.explain import attribute
 from engine.attribution.requests import METHOD_TITLES, Attribute, MethodName
+from engine.certification.certify import certify
+from engine.certification.events import CertificationMeasured
+from engine.certification.requests import Certify
 from engine.data.datasets import Split
 from engine.event import Event
 from engine.inspection.intervals import wilson
@@ -26,6 +29,7 @@ from engine.report.likeness import LOW, Likeness, likeness
 from engine.report.robustness_claims import (
     Sides,
     digits_claim,
+    ensemble_claim,
     faithful_claim,
     kernels_of,
     price_claim,
@@ -40,7 +44,9 @@ if TYPE_CHECKING:
 SECTION = "4"
 METHODS: tuple[MethodName, ...] = ("occlusion", "saliency", "integrated-gradients")
 """The methods whose deletion and insertion are measured."""
-PARTS = 1 + len(METHODS)
+ATTACKS: tuple[CurveAttackName, ...] = ("pgd", "autoattack")
+"""The attacks that accuracy is measured under, the first of which decides whether a network is called robust."""
+PARTS = 2 + len(METHODS)
 """Number of results for each network."""
 EPSILON, STEPS = 0.3, 40
 """Maximum perturbation (L-infinity, in pixel values) and number of PGD steps: those of Madry et al. (2018)."""
@@ -65,45 +71,57 @@ def robustness(made: Draft) -> Generator[Event, None, None]:
 def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     document = made.document
     document.heading(3, f"{SECTION}.1 Accuracy")
-    rows, shares = [], []
+    rows, points = [], []
     for network, clean in zip(made.networks, made.kept.evaluated, strict=True):
         asked = made.about(
-            MeasureRobustness, network, attack=("pgd",), epsilons=(EPSILON,), count=made.request.count, steps=STEPS
+            MeasureRobustness, network, attack=ATTACKS, epsilons=(EPSILON,), count=made.request.count, steps=STEPS
         )
         words = f"{network.name}: accuracy under attack"
-        event = yield from made.ask(RobustnessMeasured, measure_robustness, asked, words)
-        (point,) = event.points
-        right = round(clean.accuracy * clean.count)
+        attacked = (yield from made.ask(RobustnessMeasured, measure_robustness, asked, words)).points
+        to_prove = made.about(Certify, network, epsilons=(EPSILON,), count=made.request.count)
+        words = f"{network.name}: certified accuracy"
+        (proved,) = (yield from made.ask(CertificationMeasured, certify, to_prove, words)).points
         rows.append(
             (
                 network.name,
                 _trained_with(network),
-                _with_interval(clean.accuracy, *wilson(right, clean.count)),
-                _with_interval(point.accuracy, point.low, point.high),
+                _with_interval(clean.accuracy, *wilson(clean.count - clean.mistakes, clean.count)),
+                *(_with_interval(point.accuracy, point.low, point.high) for point in attacked),
+                _with_interval(proved.certified_accuracy, proved.low, proved.high),
             )
         )
-        shares.append(point.accuracy)
+        points.append(attacked)
+    steps = {"pgd": f", {STEPS} steps"}
     head = (
         "network",
         "objective",
-        f"unperturbed ({clean.count:,} test images)",
-        f"PGD, {STEPS} steps ({point.count:,} test images)",
+        f"unperturbed ({clean.count:,} images)",
+        *(f"{ATTACK_TITLES[attack]}{steps.get(attack, '')} ({proved.count:,})" for attack in ATTACKS),
+        f"certified ({proved.count:,})",
     )
     document.table(head, rows)
+    shares = [each[0].accuracy for each in points]
     sides = Sides(
         tuple(number for number, share in enumerate(shares) if share >= ROBUST),
         tuple(number for number, share in enumerate(shares) if share < ROBUST),
     )
-    robust, others = ([made.names[number] for number in side] for side in sides)
+    robust, others = (listed([made.names[number] for number in side]) for side in sides)
     document.words(
-        f"Accuracy with 95 % intervals (Wilson); perturbations up to {EPSILON} in each pixel (L-infinity). Here a "
-        f"network is called robust if PGD leaves at least {100 * ROBUST:.0f} % correct: "
-        f"{f'{listed(robust)}, and not {listed(others)}' if robust and others else listed(robust) or 'none of these'}."
+        f"Accuracy on the first test images, with 95 % intervals (Wilson); perturbations up to {EPSILON} in each pixel "
+        "(L-infinity). No attack can leave fewer correct than are certified. Here a network is called robust if "
+        f"{ATTACK_TITLES[ATTACKS[0]]} leaves at least {100 * ROBUST:.0f} % correct: {robust or 'none of these'}"
+        f"{f', and not {others}' if robust and others else ''}."
     )
     if sides.pairs:
+        document.words(
+            "Each observation below compares every robust network with every other one: supported if it holds for all "
+            "of these pairs, contradicted if for none, mixed else."
+        )
         made.say(price_claim(made.names, sides, made.kept.evaluated))
     else:
         document.words("So there is no robust network to compare with another one, and no verdict.")
+    if sides.robust and len(ATTACKS) > 1:
+        made.say(ensemble_claim([points[number] for number in sides.robust]))
     return sides
 
 
@@ -129,7 +147,7 @@ def _filters(made: Draft, sides: Sides) -> None:
     )
     kernels = [kernels_of(event) for event in events]
     rows = [
-        (name, str(each.number), str(each.near_zero), str(each.one_pixel), f"{100 * each.plane:.0f} %")
+        (name, str(each.number), str(each.near_zero), str(each.one_pixel), percent(each.plane))
         for name, each in zip(made.names, kernels, strict=True)
     ]
     head = ("network", "kernels", "near zero", "dominated by one pixel", "energy of a constant and two gradients")
@@ -214,28 +232,30 @@ def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:
             yield made.advanced("images from noise beside digits")
         found.append(likeness(torch.from_numpy(event.adversarial), torch.tensor(event.targets), train))
         real.append(references[data][0])
-    rows = [
-        (
-            name,
-            _spread(each.mean),
-            _spread(each.nearest),
-            f"{each.like_digits(one)} of {len(each.nearest)}",
-            ", ".join(f"{right} by {other}" for other, right in taken.items()) or "-",
-        )
-        for name, each, one, taken in zip(made.names, found, real, made.kept.taken, strict=True)
-    ]
-    for data, both in references.items():
-        for name, each in zip((f"real {data} test images", "random noise"), both, strict=True):
-            share = each.like_digits(both[0])
-            rows.append((name, _spread(each.mean), _spread(each.nearest), f"{share:,} of {len(each.nearest):,}", "-"))
-    head = ("images of", "mean digit of the class", "nearest training digit", "like digits", "classified as the target")
-    document.table(head, rows)
+    rows = [_row(name, each, one) for name, each, one in zip(made.names, found, real, strict=True)]
+    for data, (digits, start) in references.items():
+        rows += [_row(f"{data} test images", digits, digits), _row("random noise", start, digits)]
+    document.table(("images of", "mean digit of the class", "nearest training digit", "like digits"), rows)
     document.words(
         "Correlations over the pixels, mean ± standard deviation over the images. Like digits: an image whose nearest "
         f"training digit is as near as that of {100 - LOW} % of real test digits."
     )
+    if len(events) > 1:
+        answers = [
+            (
+                event.name,
+                *(f"{(taken | {event.name: event.successes})[name]} of {len(event.images)}" for name in made.names),
+            )
+            for event, taken in zip(events, made.kept.taken, strict=True)
+        ]
+        document.table(("images of, classified as their target by", *made.names), answers)
     if sides.pairs:
         made.say(digits_claim(made.names, sides, found, real))
+
+
+def _row(name: str, each: Likeness, real: Likeness) -> tuple[str, ...]:
+    like = f"{each.like_digits(real):,} of {len(each.nearest):,}"
+    return name, _spread(each.mean), _spread(each.nearest), like
 
 
 def _references(test: Split, train: Split) -> tuple[Likeness, Likeness]:

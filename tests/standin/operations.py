@@ -16,6 +16,7 @@ import engine.data.datasets
 import engine.report.draft
 import engine.report.notebook
 import engine.report.report
+import engine.report.robustness
 from engine.attacks.requests import (
     AttackCarliniWagner,
     AttackDeepFool,
@@ -30,7 +31,7 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.certification.requests import Certify, CertifyDigit
-from engine.corruptions.requests import MeasureCorruptions
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
@@ -97,10 +98,11 @@ def operations(device: str) -> Iterator[Operation]:
     )
     yield Operation("robustness l2", least, 1e-4)
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
     yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
-    yield Operation("report", Report(what=(BN,), device=device), 1e-4)
+    yield Operation("report", Report(what=(BN,), device=device, robustness=True, count=8), 1e-4)
 
 
 def _attacks(device: str) -> Iterator[Operation]:
@@ -135,6 +137,8 @@ def make_small(out: Path) -> None:
     notebook: Any = engine.report.notebook
     notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
     notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    robustness: Any = engine.report.robustness
+    robustness.ATTACKS, robustness.STEPS, robustness.EXPLAINED = ("pgd",), 5, 1
     draft: Any = engine.report.draft
     draft.figure_of, draft.png_of = (lambda *_, **__: None), (lambda _: b"")
     report: Any = engine.report.report

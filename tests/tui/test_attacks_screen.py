@@ -51,8 +51,9 @@ CNN = "pretrained:cnn"
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure over few digits."""
+    """Measure over few digits, and prove nothing of those under the cursor."""
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr(AttackPage, "_proofs", lambda _: [])
 
 
 @pytest.fixture
@@ -297,7 +298,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "shift+tab")
+        await press(pilot, screen, "shift+tab", "shift+tab")
         await adjust(pilot, screen, "steps", *["left"] * 8)
         await adjust(pilot, screen, "made_of", *["left"] * 3)
         await adjust(pilot, screen, "count", *["left"] * 3)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from rich.color import Color
 from textual.pilot import Pilot
 
 from engine.corruptions.events import CorruptionsAdvanced, CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
+from engine.network.checkpoints import load_weights, save_weights
+from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import adjust, drawn, go, settled, status, until, words
+from tests.tui.driving import adjust, drawn, go, settled, show, status, until, words
 from tui.screens.attacks import AttacksScreen
 from tui.screens.attacks.corruptions import CorruptionsPage
 from tui.widgets.bars import Bars
@@ -142,6 +147,20 @@ async def test_wrong_answers_are_seen_without_colour_and_in_ascii(
         assert f"translate{arrow}{shown.predicted[0][9]}" in words(page.query_one(RasterGrid))
         if variable == "LC_ALL":
             assert words(page.table).isascii()
+
+
+async def test_a_network_without_numbers(still_app: MakeApp, tmp_path: Path) -> None:
+    model = load_weights(pretrained("cnn").model_file)
+    with torch.no_grad():
+        model.get_parameter("fc.3.bias")[3] = float("nan")
+    save_weights(file := tmp_path / "damaged.safetensors", model)
+    app = still_app(empty=True)
+    async with app.run_test(size=WIDE) as pilot:
+        show(app, file)
+        screen, page = await opened(pilot)
+        await press(pilot, screen, "r", "enter")
+        assert "damaged.safetensors" in words(page.table)
+        assert page.measured is not None
 
 
 async def test_it_stops_and_keeps_what_it_has(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersSh
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs
+from tui.drawing.vocabulary import answered
 
 MARGIN = 2
 """Cells between two images."""
@@ -78,8 +79,9 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
             ]
             found = _Found(event.adversarial, labels, span=Span(0.0, 1.0))
         case DigitCorrupted():
-            titles = [CORRUPTION_TITLES[name] for name in event.corruptions]
-            found = _Found(event.images, titles, span=Span(0.0, 1.0))
+            named = zip(event.corruptions, event.predicted[0], strict=True)
+            labels = [answered(CORRUPTION_TITLES[name], answer, event.actual) for name, answer in named]
+            found = _Found(event.images, labels, span=Span(0.0, 1.0))
         case DigitCertified() if event.taken_for >= 0:
             labels = [str(event.predicted), str(event.taken_for)]
             found = _Found(np.stack((event.image, event.adversarial)), labels, span=Span(0.0, 1.0))

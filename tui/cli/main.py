@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.attacks.requests import (
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
     AttackUniversal,
     MeasureRobustness,
@@ -98,8 +101,11 @@ COMMANDS = {
     "attack targeted": CliCommand(AttackTargeted, "raise another class's logit, with a squared-error penalty"),
     "attack fgsm": CliCommand(AttackFgsm, "fast gradient sign method: one step of size epsilon"),
     "attack pgd": CliCommand(AttackPgd, "projected gradient descent: many steps within epsilon"),
+    "attack apgd": CliCommand(AttackApgd, "PGD that finds its own step size, within epsilon"),
     "attack deepfool": CliCommand(AttackDeepFool, "cross the nearest decision boundary, in L2"),
+    "attack fab": CliCommand(AttackFab, "FAB: minimise the perturbation, in L-infinity or L2"),
     "attack cw": CliCommand(AttackCarliniWagner, "Carlini and Wagner: minimise the L2 perturbation"),
+    "attack square": CliCommand(AttackSquare, "random squares, without gradients, within epsilon"),
     "attack universal": CliCommand(AttackUniversal, "find one perturbation that fools many digits"),
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),

@@ -244,8 +244,9 @@ class _People:
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):
                     self.console.print(images)
             case ReportWritten():
-                claims = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in event.claims)
-                self.console.print(f"the notebook's observations:\n{claims}\n")
+                for title, claims in event.observations:
+                    lines = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in claims)
+                    self.console.print(f"{title}:\n{lines}\n")
                 told = f"wrote {event.html} and {event.markdown} with {event.figures} figures in {event.seconds:.0f} s"
                 self.console.print(told, soft_wrap=True)
             case Exported():

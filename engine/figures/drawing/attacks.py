@@ -21,7 +21,8 @@ from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, show
 from engine.figures.drawing.page import BLUE, FAINT, GREEN, SERIES, SMALL, VERMILLION, WIDTH, page, panel, small_print
 from engine.words import percent
 
-_DASHES = {"autoattack": "-", "certified": "-", "pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
+_DASHES = {"pgd": "-", "cw": "-", "apgd": "-", "autoattack": "-", "certified": "-", "fgsm": "--", "square": "--"}
+_DASHES |= {"deepfool": "-.", "fab": "-.", "random": ":"}
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
     "noise": "From noise: images that the network classifies as a given class",

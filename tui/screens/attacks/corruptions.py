@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from engine.request import Request
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import answered
 from tui.drawing.words import cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.pages import PagedScreen
@@ -27,6 +29,8 @@ from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 
 PIXEL = Span(0.0, 1.0)
+FULL = 119
+"""Columns from which two rows hold all pictures, and the probabilities stand beside the table."""
 SHORT = CORRUPTION_TITLES | {"impulse-noise": "impulse"}
 """Titles that leave room for an answer above a picture of half its size."""
 NAME, NARROW, WIDE = 13, 32, 39
@@ -91,6 +95,8 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
     def draw(self) -> None:
         grid, near, bars = self.query_one(RasterGrid), self.query_one(Raster), self.query_one(Bars)
         shown, gray = self.shown, replace(self.view, colours="gray")
+        strip = self.desk.size.width < FULL or self.desk.has_class("-low")
+        self.set_class(strip, "-strip")
         if shown is None:
             grid.show("digit", "", EMPTY, gray)
             near.show("", "", None, gray)
@@ -100,13 +106,11 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         self._draw_table(shown)
         answers = shown.predicted[0]
         rights = [answer == shown.actual for answer in answers]
-        labels = [
-            f"{SHORT[name]}{' ' if right else glyphs().arrow}{answer}"
-            for name, answer, right in zip(shown.corruptions, answers, rights, strict=True)
-        ]
+        named = zip(shown.corruptions, answers, strict=True)
+        labels = [answered(SHORT[name], answer, shown.actual) for name, answer in named]
         inks = ["success" if right else "error" for right in rights]
-        # On a narrow screen, one row scrolls along with the table.
-        columns, enough = (0, 0) if self.desk.has_class("-wide") else (len(labels), 1)
+        # On a small screen, one row scrolls along with the table.
+        columns, enough = (len(labels), 1) if strip else (0, 0)
         sheet = Sheet(shown.images, labels=labels, inks=inks, columns=columns, enough=enough)
         title = f"{shown.dataset} {shown.split} {shown.index}, actual {shown.actual}"
         facts = f"{glyphs().arrow} wrong: {shown.wrong(0)} of {len(answers) - 1}"
@@ -122,15 +126,17 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         head = f"{'corruption':<{NAME}}"
         for network in shown.networks:
             mean = f", mean {percent(found.mean(network))}" if found else ""
-            head += padded(f"  {cut(network, size - 2 - len(mean))}{mean}", size)
+            title = network if wide else network.removeprefix("pretrained:")
+            head += padded(f"  {cut(title, size - 2 - len(mean))}{mean}", size)
         measured = [found.of(network) if found else {} for network in shown.networks]
         lines = []
         for place, name in enumerate(shown.corruptions):
             text = f"{CORRUPTION_TITLES[name]:<{NAME}}"
             for number, points in enumerate(measured):
                 answer = shown.predicted[number][place]
-                sure = f"{100 * shown.probabilities[number, place, answer]:>4.0f} %" if wide else ""
-                own = f" {' ' if answer == shown.actual else glyphs().arrow}{answer}{sure}"
+                share = float(shown.probabilities[number, place, answer])
+                sure = f"{'-' if math.isnan(share) else f'{100 * share:.0f} %':>6}" if wide else ""
+                own = f" {answered('', answer, shown.actual)}{sure}"
                 if point := points.get(name):
                     own += f"{percent(point.accuracy):>9} {100 * point.low:6.2f} to {100 * point.high:6.2f} %"
                 text += f"{own:<{size}}"

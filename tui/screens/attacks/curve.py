@@ -15,7 +15,7 @@ from engine.words import percent
 from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
-from tui.drawing.vocabulary import NORMS
+from tui.drawing.vocabulary import NORMS, starts_answer
 from tui.drawing.words import cut, letter, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.charted import ChartedPage
@@ -86,7 +86,8 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name} {ATTACK_TITLES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, _beaten(p)))
-        title = f"{found.points[0].count:,} of {found.asked:,} digits, {NORMS[found.norm]}"
+        over = f"{found.points[0].count:,} of {found.asked:,} digits, {NORMS[found.norm]}"
+        title = ", ".join(filter(None, (over, starts_answer(found))))
         self.table.show(title, head, lines, self._notes(found))
         self._draw_chart(found)
 
