@@ -186,7 +186,7 @@ def bumps(size: int) -> Tensor:
     """A window (size, size) of norm 1: a bump in its upper part, and one of the opposite sign in its lower part.
 
     The value at a distance d from the middle of a bump, in rows or columns whichever are more, is the sum of
-    1 / (k + 1)^2 over k from d to the farthest distance.
+    1 / (k + 1)^2 over k from d to the farthest distance. Both bumps are of the same norm.
     """
     half = size // 2
     found = torch.cat((_bump(half, size), -_bump(size - half, size)))
@@ -198,4 +198,6 @@ def _bump(high: int, wide: int) -> Tensor:
     rows, columns = (torch.arange(size) - size // 2 for size in (high, wide))
     distance = torch.maximum(rows.abs()[:, None], columns.abs()[None])
     terms = 1 / torch.arange(1, int(distance.max()) + 2) ** 2
-    return terms.flip(0).cumsum(0).flip(0)[distance]
+    found = terms.flip(0).cumsum(0).flip(0)[distance]
+    length: Tensor = found.norm()
+    return found / length
