@@ -16,6 +16,8 @@ SHORT = {
     "telemetry": ("0.1 0.01", ["while a run trains", "and the page is watched", "a sample"]),
     "attacks": ("1 cnn", ["PGD-40"]),
     "autoattack": ("2 quick pretrained:cnn", ["torchattacks", "ours", "theirs over ours"]),
+    "objectives": ("2 16 1", ["clean ", "fgsm ", "pgd ", "crown-ibp ", "PGD-10", "interval bounds"]),
+    "bounds": ("400 pretrained:cnn", ["epsilon 0.002 ", "epsilon 0.3 "]),
     "interaction": ("640 1 1 0", ["key to screen", "throughput in the app over headless", "bytes a second"]),
     "pixels": ("500 1 kitty", ["kitty"]),
     "visitors": ("2 1 0.1", ["of 2 at once", "to another screen", "on Digits", "all 28 of 2 visitors", "memory"]),

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 
+CERTIFIED = "certified"
+"""In the place of an attack, for what is proved: no perturbation within epsilon changes the prediction."""
+
+
 class AttackStepped(Progress, frozen=True):
     """An attack took a step; a later AttackAdvanced reports the images."""
 
@@ -288,6 +292,32 @@ class RobustnessMeasured(ImagesEvent, frozen=True):
     def curves(self) -> list[tuple[str, str]]:
         """The network and attack of each curve."""
         return list(dict.fromkeys((point.name, point.attack) for point in self.points))
+
+    def unknown(self, network: str) -> list[tuple[RobustnessPointMeasured, RobustnessPointMeasured]]:
+        """What the strongest attack leaves of a network and what is proved of it, by epsilon; empty without a proof.
+
+        No attack broke the images between the two, and no bound proves that none could.
+        """
+        proved = {point.epsilon: point for point in self.curve(network, CERTIFIED)}
+        attacked = self.curve(network, self.fallen_by)
+        return [(point, proved[point.epsilon]) for point in attacked if point.epsilon in proved]
+
+    @property
+    def colours(self) -> dict[tuple[str, str], int]:
+        """The number of the colour of each curve: one for all that tell of the same range of a network's accuracy.
+
+        What is proved of it has that of the strongest attack; PGD has that of AutoAttack, beside which it is thin.
+        """
+        found: dict[tuple[str, str], int] = {}
+        numbers: dict[tuple[str, str], int] = {}
+        for network, attack in self.curves:
+            like = self.fallen_by if attack == CERTIFIED or self.thin(attack) else attack
+            found[network, attack] = numbers.setdefault((network, like), len(numbers))
+        return found
+
+    def thin(self, attack: str) -> bool:
+        """Whether its curves are thin: those of PGD beside those of AutoAttack, which contains it."""
+        return attack == "pgd" and self.fallen_by == "autoattack"
 
 
 class RobustnessAdvanced(RobustnessMeasured, Progress, frozen=True):

@@ -331,7 +331,7 @@ class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
     """How often adversarial images made for one network also fool another."""
 
     others: Annotated[
-        tuple[str, ...], Meta(max_length=7, description="other networks (none: the bundled network of the other kind)")
+        tuple[str, ...], Meta(max_length=7, description="other networks (none: a bundled network of another kind)")
     ] = ()
     attack: Annotated[Literal["fgsm", "pgd", "deepfool", "cw"], Meta(description="attack to use")] = "pgd"
     norm: Annotated[NormName, Meta(description="perturbation norm of fgsm and pgd")] = "linf"

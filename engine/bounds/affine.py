@@ -8,8 +8,9 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, linear
+from torch.nn.functional import conv2d, conv_transpose2d, fold, linear, pad
 
+from engine.geometry import POOL
 from engine.network.model import CNN, inference_network
 
 UNIT = 2.0**-24
@@ -56,13 +57,24 @@ class Affine:
         return conv2d(values, weight, bias, self.stride, self.padding)
 
     def back(self, coefficients: Tensor, side: int) -> Tensor:
-        """Coefficients of the inputs, (m, i, side, side) or (m, i), from those of the outputs, (m, o, ...)."""
-        if self.weight.dim() == 2:
-            return coefficients @ self.weight
-        kernel = self.weight.shape[-1]
-        rest = side - ((coefficients.shape[-1] - 1) * self.stride - 2 * self.padding + kernel)
-        # Inputs at the lower and right edges that no output sees; at most `stride` - 1 of them beyond the padding.
-        return conv_transpose2d(coefficients, self.weight, None, self.stride, self.padding, rest)
+        """Coefficients (m, i, side, side) of a convolution's inputs from those of its outputs, (m, 4 o, H, W).
+
+        The outputs are by their place in a 2x2 pooling window, in row-major order, then by channel; H and W count
+        windows. Outputs that are in no window, at the lower and right edges, have no coefficients.
+        """
+        kernel, step = self.weight.shape[-1], POOL * self.stride
+        # The four outputs of a window are one output of four times as many channels, whose kernels are moved apart.
+        moved = [
+            pad(self.weight, (j, self.stride - j, i, self.stride - i))
+            for i in range(0, step, self.stride)
+            for j in range(0, step, self.stride)
+        ]
+        weight, kernel = torch.cat(moved), kernel + self.stride
+        if weight.shape[1] == 1:  # with one channel, a product and its sums take a tenth of the time
+            patches = weight.flatten(1).t() @ coefficients.flatten(2)
+            return fold(patches, (side, side), kernel, padding=self.padding, stride=step)
+        inner = (coefficients.shape[-1] - 1) * step - 2 * self.padding + kernel
+        return conv_transpose2d(coefficients, weight, None, step, self.padding, side - inner)
 
 
 class AffineLayers:

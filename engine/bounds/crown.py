@@ -25,13 +25,26 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from engine.bounds.affine import Affine, AffineLayers
 from engine.bounds.interval import Bounds, Interval, last_layer
 from engine.geometry import POOL
 
 _TINY = 1e-30
+
+
+class _Lines(NamedTuple):
+    """Affine functions below and above the outputs of ReLU, or of pooling and ReLU, by what comes before.
+
+    That is the sum of products of an affine layer, whose bias and rounding error are in the constants.
+    """
+
+    lower: Tensor
+    """Slopes from 0 to 1: (n, k), or of the inputs of pooling windows (n, 4, C, H, W)."""
+    upper: Tensor
+    below: Tensor
+    """The constants of the lower functions, (n, k) or (n, C, H, W)."""
+    above: Tensor
 
 
 def crown_margins(layers: AffineLayers, bounds: Bounds, labels: Tensor) -> Tensor:
@@ -41,20 +54,19 @@ def crown_margins(layers: AffineLayers, bounds: Bounds, labels: Tensor) -> Tenso
     `AffineLayers.to_train`.
     """
     coefficients, constant = last_layer(layers, bounds, labels)
-    coefficients, constant = _before_relu(coefficients, constant, bounds.fc1)
-    return _lowest(layers, bounds, *_before_affine(layers.fc1, coefficients, constant, bounds.fc1.error, 1))
+    coefficients, constant = _replaced(coefficients, constant, _relu_lines(layers.fc1, bounds.fc1))
+    return _lowest(layers, bounds, coefficients @ layers.fc1.weight, constant)
 
 
 def _lowest(layers: AffineLayers, bounds: Bounds, coefficients: Tensor, constant: Tensor) -> Tensor:
-    """The minima (n, m) of functions of the flattened maps of the second block, (n, m, k) and (n, m), over the box."""
+    """The minima (n, m) of functions of the flattened outputs of the second block, (n, m, k) and (n, m), in the box."""
     for layer, maps, inputs in (
-        (layers.conv2, bounds.conv2, bounds.conv1.lower.shape[-1] // POOL),
+        (layers.conv2, bounds.conv2, bounds.conv1.ends.shape[-1] // POOL),
         (layers.conv1, bounds.conv1, bounds.centre.shape[-1]),
     ):
-        side = maps.lower.shape[-1] // POOL
-        coefficients = coefficients.reshape(*coefficients.shape[:2], -1, side, side)
-        coefficients, constant = _before_pooling(coefficients, constant, maps)
-        coefficients, constant = _before_affine(layer, coefficients, constant, maps.error, inputs)
+        n, m, lines = *coefficients.shape[:2], _pooling_lines(layer, maps)
+        spread, constant = _replaced(coefficients.reshape(n, m, *lines.below.shape[1:]), constant, lines)
+        coefficients = layer.back(spread.flatten(2, 3).flatten(0, 1), inputs).reshape(n, m, -1)
     return constant + _products(coefficients, bounds.centre) - _products(coefficients.abs(), bounds.radius)
 
 
@@ -63,69 +75,44 @@ def _products(coefficients: Tensor, values: Tensor) -> Tensor:
     return (coefficients.flatten(2) @ values.flatten(1)[..., None])[..., 0]
 
 
-def _before_affine(
-    layer: Affine, coefficients: Tensor, constant: Tensor, error: Tensor | None, side: int
-) -> tuple[Tensor, Tensor]:
-    """From a function of a layer's outputs, (n, m, ...), one of its inputs (whose maps have `side` pixels a side)."""
-    sums = coefficients.flatten(3).sum(3) if coefficients.dim() > 3 else coefficients
-    constant = constant + sums @ layer.bias
-    if error is not None:
-        constant = constant - _products(coefficients.abs(), error)
-    before = layer.back(coefficients.flatten(0, 1), side)
-    return before.view(*coefficients.shape[:2], *before.shape[1:]), constant
+def _replaced(coefficients: Tensor, constant: Tensor, lines: _Lines) -> tuple[Tensor, Tensor]:
+    """A function below one of the outputs of `lines`, (n, m, ...) and (n, m), by what comes before."""
+    rising, falling = coefficients.clamp(min=0), coefficients.clamp(max=0)
+    constant = constant + _products(rising, lines.below) + _products(falling, lines.above)
+    if lines.lower.dim() > coefficients.dim() - 1:  # the four inputs of each window
+        rising, falling = rising[:, :, None], falling[:, :, None]
+    return torch.addcmul(rising * lines.lower[:, None], falling, lines.upper[:, None]), constant
 
 
-class _Lines(NamedTuple):
-    """Affine functions below and above max(0, z), or max(0, z1, z2, z3, z4), for inputs within bounds."""
-
-    lower: Tensor
-    """Slopes by the inputs. Of a pooling window, (n, C, H, 2, W, 2)."""
-    upper: Tensor
-    constant: Tensor
-    """Of the upper function, as the outputs. That of the lower one is 0."""
-
-
-def _before_relu(coefficients: Tensor, constant: Tensor, inputs: Interval) -> tuple[Tensor, Tensor]:
-    """From a function of the outputs of ReLU, (n, m, k), one below it of the inputs."""
-    lower, upper = inputs.lower, inputs.upper
+def _relu_lines(layer: Affine, found: Interval) -> _Lines:
+    lower, upper = found.ends.chunk(2)
     excess, lack = upper.relu(), (-lower).relu()
     slope = excess / (excess + lack).clamp(min=_TINY)
-    lines = _Lines((lower + upper > 0).to(slope.dtype), slope, slope * lack)
-    constant = constant + _products(coefficients.clamp(max=0), lines.constant)
-    return coefficients * torch.where(coefficients > 0, lines.lower[:, None], lines.upper[:, None]), constant
+    flat = (lower + upper > 0).to(slope.dtype)
+    error = 0 if found.error is None else found.error
+    return _Lines(flat, slope, flat * (layer.bias - error), slope * (layer.bias + error + lack))
 
 
-def _before_pooling(coefficients: Tensor, constant: Tensor, inputs: Interval) -> tuple[Tensor, Tensor]:
-    """From a function of the outputs of pooling and ReLU, (n, m, C, H, W), one below it of the maps before."""
-    lines = _pooling_lines(inputs)
-    constant = constant + _products(coefficients.clamp(max=0), lines.constant)
-    spread = coefficients[..., None, :, None]
-    before = spread * torch.where(spread > 0, lines.lower[:, None], lines.upper[:, None])
-    before = before.flatten(-4, -3).flatten(-2)
-    height, width = (mine - ours for mine, ours in zip(inputs.lower.shape[-2:], before.shape[-2:], strict=True))
-    return (pad(before, (0, width, 0, height)) if height or width else before), constant
-
-
-def _pooling_lines(inputs: Interval) -> _Lines:
-    lower, upper = _windows(inputs.lower), _windows(inputs.upper)
-    middle, place = (lower + upper).max(dim=0, keepdim=True)
-    below = torch.zeros_like(lower).scatter(0, place, (middle > 0).to(lower.dtype))
-    most, first = upper.max(dim=0, keepdim=True)
-    least = lower.gather(0, first)
-    rival = upper.scatter(0, first, 0.0).amax(dim=0, keepdim=True).clamp(min=0)
+def _pooling_lines(layer: Affine, found: Interval) -> _Lines:
+    lower, upper = map(_windows, found.ends.chunk(2))
+    middle, place = (lower + upper).max(dim=1, keepdim=True)
+    flat = torch.zeros_like(lower).scatter(1, place, (middle > 0).to(lower.dtype))
+    most, first = upper.max(dim=1, keepdim=True)
+    least = lower.gather(1, first)
+    rival = upper.scatter(1, first, 0.0).amax(dim=1, keepdim=True).clamp(min=0)
     # The chord of max(z, rival) between `least` and `most`: z itself where it is never below, rival where never above.
     excess, lack = (most - rival).relu(), (rival - least).relu()
-    slope = excess / (excess + lack).clamp(min=_TINY)
-    constant = rival + slope * (lack - rival)
-    return _Lines(_maps(below), _maps(torch.zeros_like(lower).scatter(0, first, slope)), constant[0])
+    chord = excess / (excess + lack).clamp(min=_TINY)
+    slope = torch.zeros_like(lower).scatter(1, first, chord)
+    above, bias = (rival + chord * (lack - rival))[:, 0], layer.bias[:, None, None]
+    if found.error is None:
+        return _Lines(flat, slope, flat.sum(dim=1) * bias, above + chord[:, 0] * bias)
+    error = _windows(found.error)
+    return _Lines(flat, slope, (flat * (bias - error)).sum(dim=1), above + (slope * (bias + error)).sum(dim=1))
 
 
 def _windows(maps: Tensor) -> Tensor:
-    """The values of each pooling window, (4, n, C, H, W), of maps (n, C, 2 H, 2 W) or one row and column more."""
+    """The values of each pooling window, (n, 4, C, H, W), of maps (n, C, 2 H, 2 W) or one row and column more."""
     height, width = (side // POOL * POOL for side in maps.shape[-2:])
-    return torch.stack([maps[..., i:height:POOL, j:width:POOL] for i in range(POOL) for j in range(POOL)])
-
-
-def _maps(windows: Tensor) -> Tensor:
-    """The values of windows (4, n, C, H, W) where they are in maps, (n, C, H, 2, W, 2)."""
-    return windows.view(POOL, POOL, *windows.shape[1:]).permute(2, 3, 4, 0, 5, 1).contiguous()
+    places = [maps[..., i:height:POOL, j:width:POOL] for i in range(POOL) for j in range(POOL)]
+    return torch.stack([each.contiguous() for each in places], dim=1)

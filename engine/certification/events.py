@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.event import Progress
@@ -74,6 +75,12 @@ class DigitCertified(ImagesEvent, frozen=True):
     adversarial: Array
     """(28, 28) float32: with this change; the unchanged image where none was found."""
     seconds: float
+
+    @property
+    def limits(self) -> tuple[str, str]:
+        """`proved` and `broken_from` with four decimals, each rounded to its safe side; the second empty where null."""
+        broken = "" if self.broken_from is None else f"{math.ceil(1e4 * self.broken_from) / 1e4:.4f}"
+        return f"{math.floor(1e4 * self.proved) / 1e4:.4f}", broken
 
 
 class DigitCertificationAdvanced(DigitCertified, Progress, frozen=True):

@@ -36,14 +36,19 @@ def patch_words(size: int, baseline: str, stride: int) -> str:
     return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
+def answered(title: str, answer: int, actual: int) -> str:
+    """A title with the predicted class, after an arrow if it is wrong: `fog 8`, `stripe→5`."""
+    return f"{title}{' ' if answer == actual else glyphs().arrow}{answer}"
+
+
 def digit_answer(event: DigitCertified) -> str:
     """How far a digit is safe, as in `proved to 0.0830, broken from 0.121, unknown between`."""
     if event.predicted != event.actual:
         return f"misclassified as {event.predicted} as it is, so nothing can be proved"
-    proved = f"proved to {math.floor(1e4 * event.proved) / 1e4:.4f}"
-    if event.broken_from is None:
-        return f"{proved}, broken by no attack, unknown beyond"
-    return f"{proved}, broken from {math.ceil(1e4 * event.broken_from) / 1e4:.4f}, unknown between"
+    proved, broken = event.limits
+    if not broken:
+        return f"proved to {proved}, broken by no attack, unknown beyond"
+    return f"proved to {proved}, broken from {broken}, unknown between"
 
 
 def starts_answer(event: RobustnessMeasured) -> str:

@@ -36,9 +36,9 @@ def certification_figure(event: CertificationMeasured) -> Figure:
 
 def digit_figure(event: DigitCertified) -> Figure:
     """The digit, and the nearest image found that the network misclassifies, with both limits."""
-    broken = event.broken_from is not None
-    limits = f"proved to {event.proved:.4f}", f"broken from {event.broken_from:.4f}" if broken else "not broken"
-    notes = f"{event.split} {event.index}", f"actual {event.actual}", BOUND_TITLES[event.bound]
+    proved, broken = event.limits
+    limits = f"proved to {proved}", f"broken from {broken}" if broken else "not broken"
+    notes = f"image {event.index}", f"actual {event.actual}", BOUND_TITLES[event.bound]
     figure = page(2.1, f"One digit in the L∞ norm: {', '.join(limits)}", small_print(event, *notes))
     images = [event.image, event.adversarial] if broken else [event.image]
     mosaic = Mosaic(np.stack(images), len(images), 1.6 * len(images), 0.0, gap=0.1)

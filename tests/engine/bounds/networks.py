@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from engine.bounds.objective import IntervalObjective
 from engine.data.datasets import Dataset
 from engine.network.model import CNN, seeded_cnn
 from engine.network.requests import Architecture
+
+Numbers: TypeAlias = NDArray[np.float64]
 
 ARCHITECTURES = (
     Architecture(channels=3, hidden=7),
@@ -43,7 +47,7 @@ def network(architecture: Architecture) -> CNN:
     return model.eval()
 
 
-def matrix(layer: nn.Module, size: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def matrix(layer: nn.Module, size: tuple[int, ...]) -> tuple[Numbers, Numbers]:
     """The matrix and the constant of an affine layer of inputs of shape `size`, from what it makes of unit vectors."""
     count = int(np.prod(size))
     with torch.inference_mode():
@@ -61,6 +65,54 @@ def windows(height: int, width: int, channels: int) -> NDArray[np.int64]:
         for j in range(width // 2)
     ]
     return np.array(found)
+
+
+class Explicit(NamedTuple):
+    """A network as matrices in double precision, for flat vectors."""
+
+    weights: list[Numbers]
+    biases: list[Numbers]
+    windows: list[NDArray[np.int64]]
+    """The four inputs of each output of the pooling after the first and second layer, (outputs, 4)."""
+
+    def box(self, model: CNN, image: Tensor, epsilon: float) -> tuple[Numbers, Numbers]:
+        """The least and the largest standardised pixels."""
+        ends = ((image.double() + sign * epsilon).clamp(0, 1) for sign in (-1, 1))
+        lower, upper = (model.inputs(each).flatten().numpy() for each in ends)
+        return lower, upper
+
+    def intervals(self, lower: Numbers, upper: Numbers) -> list[tuple[Numbers, Numbers]]:
+        """Interval bounds of the outputs of each affine layer: each product by itself, at either end."""
+        found = []
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            ends = weight * lower, weight * upper
+            lower, upper = (best(*ends).sum(axis=1) + bias for best in (np.minimum, np.maximum))
+            found.append((lower, upper))
+            if number < len(self.windows):
+                lower, upper = (each[self.windows[number]].max(axis=1) for each in (lower, upper))
+            lower, upper = np.maximum(lower, 0), np.maximum(upper, 0)
+        return found
+
+
+@lru_cache
+def explicit(model: CNN) -> Explicit:
+    """The matrices of `model`, from what its own layers make of unit vectors."""
+    doubled, size, found = copy.deepcopy(model).double(), (1, 28, 28), Explicit([], [], [])
+    for block in (doubled.conv1, doubled.conv2):
+        affine = nn.Sequential(*(each for each in block if not isinstance(each, nn.MaxPool2d | nn.ReLU)))
+        with torch.inference_mode():
+            channels, height, width = affine(torch.zeros(1, *size, dtype=torch.float64)).shape[1:]
+        for kept, array in zip((found.weights, found.biases), matrix(affine, size), strict=True):
+            kept.append(array)
+        found.windows.append(windows(height, width, channels))
+        size = channels, height // 2, width // 2
+    layers = list(doubled.fc)[1:]
+    relu = next(number for number, layer in enumerate(layers) if isinstance(layer, nn.ReLU))
+    for part in (layers[:relu], layers[relu + 1 :]):
+        inputs = next(each for each in part if isinstance(each, nn.Linear)).in_features
+        for kept, array in zip((found.weights, found.biases), matrix(nn.Sequential(*part), (inputs,)), strict=True):
+            kept.append(array)
+    return found
 
 
 def near(images: Tensor, epsilon: float, count: int, seed: int) -> Tensor:

@@ -13,45 +13,13 @@ from torch import nn
 
 from engine.bounds.affine import AffineLayers
 from engine.bounds.interval import interval_bounds, interval_logits, interval_margins, others
-from engine.network.model import CNN
 from engine.network.requests import Architecture
-from tests.engine.bounds.networks import ARCHITECTURES, matrix, near, network, windows
+from tests.engine.bounds.networks import ARCHITECTURES, explicit, near, network
 
 pytestmark = pytest.mark.numeric
 
 IMAGES = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(5))
 LABELS = torch.tensor([0, 4, 9])
-
-
-def by_loops(model: CNN, image: torch.Tensor, epsilon: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of the logits: matrices whose columns are what the layers make of unit vectors, one interval each."""
-    doubled = copy.deepcopy(model).double()
-    low, high = ((image.double() + sign * epsilon).clamp(0, 1) for sign in (-1, 1))
-    lower, upper = (doubled.inputs(each).flatten().numpy() for each in (low, high))
-    size: tuple[int, ...] = (1, 28, 28)
-
-    def through(layer: nn.Module) -> None:
-        nonlocal lower, upper
-        weight, bias = matrix(layer, size)
-        ends = weight * lower, weight * upper  # each product by itself, at either end
-        lower, upper = (best(*ends).sum(axis=1) + bias for best in (np.minimum, np.maximum))
-
-    for block in (doubled.conv1, doubled.conv2):
-        affine = nn.Sequential(*(each for each in block if not isinstance(each, nn.MaxPool2d | nn.ReLU)))
-        with torch.inference_mode():
-            channels, height, width = affine(torch.zeros(1, *size, dtype=torch.float64)).shape[1:]
-        through(affine)
-        inputs = windows(height, width, channels)
-        lower, upper = (np.maximum(each[inputs].max(axis=1), 0) for each in (lower, upper))
-        size = channels, height // 2, width // 2
-    layers = list(doubled.fc)[1:]
-    relu = next(number for number, layer in enumerate(layers) if isinstance(layer, nn.ReLU))
-    size = (len(lower),)
-    through(nn.Sequential(*layers[:relu]))
-    lower, upper = np.maximum(lower, 0), np.maximum(upper, 0)
-    size = (len(lower),)
-    through(nn.Sequential(*layers[relu + 1 :]))
-    return lower, upper
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -61,7 +29,8 @@ def test_they_are_those_of_interval_arithmetic_and_as_much_wider_as_rounding_ask
     for epsilon in (0.03, 0.3):
         lower, upper = interval_logits(layers, interval_bounds(layers, IMAGES, epsilon))
         for image, low, high in zip(IMAGES, lower.numpy(), upper.numpy(), strict=True):
-            expected = by_loops(model, image[None], epsilon)
+            plain = explicit(model)
+            expected = plain.intervals(*plain.box(model, image[None], epsilon))[-1]
             assert (low < expected[0]).all()
             assert (high > expected[1]).all()
             width = (expected[1] - expected[0]).max()
