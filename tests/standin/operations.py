@@ -18,11 +18,14 @@ import engine.report.notebook
 import engine.report.report
 import engine.report.robustness
 from engine.attacks.requests import (
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
     AttackUniversal,
     MeasureRobustness,
@@ -95,6 +98,10 @@ def operations(device: str) -> Iterator[Operation]:
         what=CNN, device=device, attack=("random", "fgsm", "pgd"), epsilons=(0.1, 0.2), count=10, steps=8
     )
     yield Operation("robustness linf", bounded)
+    strong = MeasureRobustness(
+        what=CNN, device=device, attack=("autoattack",), epsilons=(0.002, 0.3), count=4, certified=True
+    )
+    yield Operation("robustness autoattack", strong)
     least = MeasureRobustness(
         what=BN, device=device, attack=("deepfool", "pgd"), norm="l2", epsilons=(1.0,), count=8, steps=12, restarts=2
     )
@@ -122,6 +129,9 @@ def _attacks(device: str) -> Iterator[Operation]:
     yield Operation("attack pgd", AttackPgd(what=CNN, device=device, exact=True, indices=digits, steps=8, restarts=2))
     aimed = AttackPgd(what=BN, device=device, exact=True, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
     yield Operation("attack pgd l2", aimed)
+    yield Operation("attack apgd", AttackApgd(what=CNN, device=device, exact=True, indices=digits, steps=8, loss="dlr"))
+    yield Operation("attack fab", AttackFab(what=BN, device=device, exact=True, indices=digits, norm="l2", steps=3))
+    yield Operation("attack square", AttackSquare(what=CNN, device=device, exact=True, indices=digits, queries=60))
     yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, exact=True, indices=digits))
     yield Operation(
         "attack cw",
