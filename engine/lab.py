@@ -26,7 +26,14 @@ from engine.figures.requests import DrawFigure
 from engine.libraries import not_loaded
 from engine.operations import Entry, LaneName, end
 from engine.request import DeviceFailed, Request, RequestError
-from engine.training.events import BatchEvaluated, BatchTrained, EpochFinished, RunFailed, RunStarted
+from engine.training.events import (
+    BatchEvaluated,
+    BatchTrained,
+    EpochFinished,
+    RobustnessCollapsed,
+    RunFailed,
+    RunStarted,
+)
 
 JobState = Literal["waiting", "running", "paused", "done"]
 
@@ -197,7 +204,7 @@ class Job:
             if not self._go.is_set():
                 if isinstance(event, RunStarted | BatchTrained | BatchEvaluated | EpochFinished) and self.writes:
                     said = events.throw(PauseAsked())
-                    while isinstance(said, EpochFinished):  # its files were still being written
+                    while isinstance(said, EpochFinished | RobustnessCollapsed):  # its files were still being written
                         stream.put(self, said)
                         said = next(events)
                     stream.put(self, said)

@@ -17,6 +17,7 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
 from engine.cluster.requests import SearchOnRay, TrainOnRay
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
@@ -93,6 +94,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     SweepBeta: Entry("analysis", "engine.attacks.penalty:sweep_beta"),
     MeasureRobustness: Entry("analysis", "engine.attacks.robustness:measure_robustness"),
     MeasureTransfer: Entry("analysis", "engine.attacks.transfer:measure_transfer"),
+    ShowCorruptions: Entry("analysis", "engine.corruptions.accuracy:show_corruptions"),
+    MeasureCorruptions: Entry("analysis", "engine.corruptions.accuracy:measure_corruptions"),
     Certify: Entry("analysis", "engine.certification.certify:certify"),
     CertifyDigit: Entry("analysis", "engine.certification.certify:certify_digit"),
     Import: Entry("analysis", "engine.runs.exchange:import_weights", writes=True, computes=False),

@@ -9,6 +9,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+PRETRAINED = ("cnn", "cnn-bn")
+"""The names of the bundled networks."""
+BUNDLED = f"pretrained:NAME ({', '.join(PRETRAINED)})"
+"""How a bundled network is named, for help and error messages."""
 PARTIAL = ".partial"
 """The suffix of a file that is being written."""
 _REFUSALS = frozenset(

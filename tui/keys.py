@@ -118,7 +118,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
-    ATTACKS: ("attack", "curve", "beta", "transfer", "universal"),
+    ATTACKS: ("attack", "curve", "beta", "transfer", "universal", "corruptions"),
     RUNS: ("list", "compare", "devices"),
 }
 """The pages of each screen that has several."""
@@ -126,9 +126,9 @@ PAGED = tuple(PAGES)
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
-DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal")
+DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
 """All pages with pictures."""
-ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack")
+ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack", "corruptions")
 """Pages about a digit."""
 CHARTED, CHARTS = (ATTACKS, RUNS), ("attack", "curve", "compare")
 """Screens, and their pages, with charts that can be enlarged."""
@@ -154,7 +154,9 @@ COMMANDS = (
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
     Command("enter", "zoom", "zoom", "enlarge the filter; once more: its activations", (FILTERS,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the map", (ACTIVATIONS,), (), "look"),
-    Command("enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack"), "look"),
+    Command(
+        "enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack", "corruptions"), "look"
+    ),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
     Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),
@@ -168,7 +170,7 @@ COMMANDS = (
         PAGED,
         (
             *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
-            *("compare", "devices"),
+            *("corruptions", "compare", "devices"),
         ),
         "page",
     ),
@@ -229,6 +231,7 @@ COMMANDS = (
     Command("w", "next_class", "class", "choose the next target class: any other, 0 to 9", (ATTACKS,), (), "choose"),
     Command("W", "previous_class", "", "choose the previous target class", (ATTACKS,), (), "choose"),
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), ("compare",), "choose"),
+    Command("b", "beside", "beside", "show another network's filters beside these", (FILTERS,), ("conv1",), "choose"),
     # Time.
     Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), (), "look"),
     Command(

@@ -240,8 +240,8 @@ class Queue(Sequence[Train]):
                 turn.run = event.run
             case RunFinished():
                 turn.outcome = "finished"
-                loss, accuracy = f"{event.best_val_loss:.4f}", percent(event.test_accuracy)
-                turn.words = f"best validation loss {loss} in epoch {event.best_epoch}, test {accuracy}"
+                accuracy = percent(event.test_accuracy)
+                turn.words = f"best {event.choice} in epoch {event.best_epoch}, test {accuracy}"
             case RunCancelled():
                 turn.outcome, turn.words = "stopped", f"after epoch {event.epoch}"
             case RunFailed() | JobFailed():

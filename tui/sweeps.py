@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from engine.cluster.events import ClusterStarted, RunLost, RunRefused, RunTold, SweepAdvanced, SweepEnded
+from engine.cluster.events import ClusterStarted, RunLost, RunOutcome, RunRefused, RunTold, SweepAdvanced, SweepEnded
 from engine.cluster.requests import TrainOnRay
 from engine.event import Event, JobFailed
 from engine.lab import Job
-from engine.training.events import RunFailed
+from engine.training.events import RunFailed, choice, merit
 from engine.training.requests import Train
 from engine.words import percent
 from tui.alerts.alert import Alert, of_ended, of_event, of_failure
@@ -103,7 +104,7 @@ def _news(job: Job, event: Event) -> News | None:
         case RunRefused() | RunTold(event=RunFailed()):
             news = News(reason_of(event), f"{_of(runs[event.number])} failed", "error")
         case SweepEnded():
-            news = _ending(event)
+            news = _ending(event, runs)
         case JobFailed():
             news = News(event.reason, "no sweep on Ray", "error")
     return news
@@ -130,14 +131,26 @@ def _of(request: Train) -> str:
     return ", ".join([f"seed {request.seed}", *differing(request)])
 
 
-def _ending(event: SweepEnded) -> News:
+def _aim(request: Train) -> tuple[bool, bool, float]:
+    """Which figure decides about the merit of a run, and at which epsilon: only the same ones can be compared."""
+    clean = request.objective == "clean"
+    return clean, request.certifies, 0.0 if clean else request.train_epsilon
+
+
+def _merit(run: RunOutcome) -> tuple[float, float]:
+    return merit(run.certified_accuracy, run.robust_accuracy, run.val_loss or 0.0)
+
+
+def _ending(event: SweepEnded, runs: Sequence[Train]) -> News:
     names = ("finished", "stopped", "failed", "refused")
     counts = {name: sum(run.outcome == name for run in event.runs) for name in names}
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     done = [run for run in event.runs if run.val_loss is not None and run.outcome == "finished"]
-    if done:
-        best = min(done, key=lambda run: run.val_loss or 0.0)
-        words += f"; lowest validation loss {best.val_loss:.4f} by {best.run}, test {percent(best.test_accuracy or 0)}"
+    if done and len({_aim(runs[run.number]) for run in done}) == 1:
+        best = max(done, key=_merit)
+        figure = choice(best.certified_accuracy, best.robust_accuracy, best.val_loss or 0.0)
+        extreme = "lowest" if best.robust_accuracy is None else "highest"
+        words += f"; {extreme} {figure} by {best.run}, test {percent(best.test_accuracy or 0)}"
     failed = counts["failed"] + counts["refused"]
     severity: Literal["information", "warning", "error"] = "error" if failed else "information"
     return News(f"{words}, in {duration(event.seconds)}", "the sweep on Ray has ended", severity)

@@ -33,7 +33,14 @@ from engine.runs.requests import FindUnfinished, Resume
 from engine.runs.tail import Tail
 from engine.telemetry.events import DevicesSampled
 from engine.telemetry.requests import WatchDevices
-from engine.training.events import BatchEvaluated, RunCancelled, RunFailed, RunFinished, RunStarted
+from engine.training.events import (
+    BatchEvaluated,
+    RobustnessCollapsed,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+)
 from engine.training.requests import Train
 from engine.words import percent, shown
 from tui.alerts.alert import Alert, of_event
@@ -662,6 +669,8 @@ class Workspace:
                 self._caution(event)
             case _:
                 self.history.add(event)
+                if isinstance(event, RobustnessCollapsed):
+                    self.tell(Notice(event.words, f"run {self._short}: robustness has collapsed", "warning", 20))
                 if isinstance(event, RunFinished | RunFailed | RunCancelled):
                     self.tell(notice := self._ending(job, event))
                     self._ring(event, notice)
@@ -694,10 +703,8 @@ class Workspace:
         of = f"epoch {event.best_epoch if isinstance(event, RunFinished) else history.epoch} of {history.total_epochs}"
         match event:
             case RunFinished():
-                words = (
-                    f"test accuracy {percent(event.test_accuracy)} ({of}, best validation loss), "
-                    f"{duration(history.seconds)}"
-                )
+                best = "validation loss" if event.robust_accuracy is None else event.choice
+                words = f"test accuracy {percent(event.test_accuracy)} ({of}, best {best}), {duration(history.seconds)}"
                 return Notice(self._and_the_queue(job, words), f"{run} finished", seconds=10)
             case RunFailed():
                 ended = "diverged" if history.diverged else "failed"

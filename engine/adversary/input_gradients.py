@@ -15,14 +15,13 @@ from torch.nn.functional import pad
 from engine.geometry import POOL
 from engine.network import pooling
 from engine.network.model import Standardise
-from engine.network.pooling import first_maxima
+from engine.network.pooling import any_maxima, first_maxima
 from engine.network.products import product
 
 # The overloads themselves: resolving them at each call takes as long as a small layer.
 _convolution_back = torch.ops.aten.convolution_backward.default
 _threshold_back = torch.ops.aten.threshold_backward.default
-
-_ROW = (1, POOL**2)  # a pooling window whose four values are adjacent
+_threshold_back_into = torch.ops.aten.threshold_backward.grad_input
 
 Backward = Callable[[Tensor], Tensor]
 """The backward pass of a layer: from the gradient with respect to its output to that with respect to its input."""
@@ -31,6 +30,9 @@ Backward = Callable[[Tensor], Tensor]
 class Block:
     """A convolution, 2x2 max-pooling and ReLU; channels last."""
 
+    first = True
+    """Whether the first of equal maxima gets the gradient; if not, any of them, in less time."""
+
     def __init__(self, conv: nn.Conv2d) -> None:
         self.weight, self.bias = conv.weight, cast(Tensor, conv.bias)
         (self.step, _), (self.border, _) = conv.stride, cast(tuple[int, int], conv.padding)
@@ -38,7 +40,7 @@ class Block:
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Maps (n, C, H, W) of `images` (n, c, h, w), and its backward pass."""
         maps = self.convolution(images)
-        maxima, places = first_maxima(maps)
+        maxima, places = self.maxima(maps)
         positive = maxima.relu_()
         geometry = ([self.step] * 2, [self.border] * 2, [1, 1], False, [0, 0], 1, [True, False, False])
 
@@ -48,6 +50,10 @@ class Block:
             return cast(Tensor, _convolution_back(gradient, images, self.weight, None, *geometry)[0])
 
         return positive, backward
+
+    def maxima(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """The maxima of each window of `maps` (n, C, H, W), and their positions."""
+        return first_maxima(maps) if self.first else any_maxima(maps)
 
     def convolution(self, images: Tensor) -> Tensor:
         """Maps (n, C, H, W) of `images` (n, c, h, w)."""
@@ -104,38 +110,61 @@ class TransposedBlock(Block):
 class PatchBlock(Block):
     """One matrix product for all four map pixels of a pooling window, from the image patch that they depend on.
 
-    For an image of one channel, this copies half as much as a window for each pixel, forward and backward.
+    For an image of one channel, this copies half as much as a window for each pixel, forward and backward. The maxima
+    are those of pairs: in each row of a window, then of both rows. What goes back to an input of a pair is decided by
+    their difference, and where that is no more than rounding, the first gets it, as `first_maxima` has it.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__(conv)
-        maps, _, kernel, _ = self.weight.shape
+        self.maps, _, kernel, _ = self.weight.shape
         self.side = kernel + self.step * (POOL - 1)
-        matrix = self.weight.new_zeros((self.side, self.side, POOL, POOL, maps))
+        matrix = self.weight.new_zeros((self.side, self.side, POOL, POOL, self.maps))
         for row in range(POOL):
             for column in range(POOL):
                 top, left = row * self.step, column * self.step
-                matrix[top : top + kernel, left : left + kernel, row, column] = self.weight[:, 0].permute(1, 2, 0)
-        self.matrix, self.biases = matrix.view(self.side**2, POOL**2 * maps), self.bias.repeat(POOL**2)
+                matrix[top : top + kernel, left : left + kernel, column, row] = self.weight[:, 0].permute(1, 2, 0)
+        self.matrix = matrix.view(self.side**2, POOL**2 * self.maps)
+        self.transposed = self.matrix.t().contiguous()
+        largest = self.weight.abs().sum(dim=(1, 2, 3)) + self.bias.abs()  # of an image from 0 to 1
+        self.near = pooling.tolerance(self.weight.dtype) * float(largest.max())
+
+    def windows(self, images: Tensor) -> Tensor:
+        """The maps' values (n, H, W, 4 * C) in each pooling window of images (n, 1, h, w), without bias.
+
+        First those of its left column, in each the upper one first.
+        """
+        padded = pad(images, [self.border] * 4).permute(0, 2, 3, 1)
+        patches = windows(padded, self.side, self.step * POOL)
+        return product(patches.flatten(0, 2).flatten(1), self.transposed.t()).view(*patches.shape[:3], -1)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Maps (n, C, H, W) of `images` (n, 1, h, w), and its backward pass."""
-        border, step = self.border, self.step * POOL
-        patches = windows(pad(images, [border] * 4).permute(0, 2, 3, 1), self.side, step)
-        count, high, wide = patches.shape[:3]
-        four = torch.addmm(self.biases, patches.flatten(0, 2).flatten(1), self.matrix)
-        four = four.view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
-        # The four values are in the same order as in the pooling window, so ties are resolved in the same way.
-        maxima, places = first_maxima(four, _ROW)
-        positive = maxima.relu_()
+        border, step, maps = self.border, self.step * POOL, self.maps
+        four = self.windows(images)
+        count, high, wide, _ = four.shape
+        four = four.flatten(0, 2)
+        left, right = four[:, : 2 * maps], four[:, 2 * maps :]
+        rows = torch.maximum(left, right)
+        positive = torch.maximum(rows[:, :maps], rows[:, maps:]).add_(self.bias).relu_()
 
         def backward(gradient: Tensor) -> Tensor:
-            gradient = _threshold_back(gradient.flatten(2)[..., None], positive, 0)
-            gradient = pooling.back(gradient, four, places, _ROW)
-            patches = self.matrix @ gradient.permute(0, 3, 1, 2).flatten(1, 2)  # (n, side * side, H * W)
+            gradient = _threshold_back(gradient.permute(0, 2, 3, 1).reshape(-1, maps), positive, 0)
+            of_rows = _shared(gradient, rows[:, :maps] - rows[:, maps:], -self.near)
+            patches = self.matrix @ _shared(of_rows, left - right, -self.near).view(count, high * wide, -1).mT
             return torch.nn.functional.fold(patches, images.shape[2:], self.side, padding=border, stride=step)
 
-        return positive.view(count, -1, high, wide), backward
+        return positive.view(count, high, wide, maps).permute(0, 3, 1, 2), backward
+
+
+def _shared(gradient: Tensor, lead: Tensor, least: float) -> Tensor:
+    """(n, 2 * c): of each of `gradient` (n, c), all of it in the first half where `lead` (n, c) exceeds `least`, and
+    elsewhere in the second."""
+    found = gradient.new_empty((len(gradient), 2, gradient.shape[1]))
+    first, second = found.unbind(1)
+    _threshold_back_into(gradient, lead, least, grad_input=first)
+    torch.sub(gradient, first, out=second)
+    return found.flatten(1)
 
 
 def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> Tensor:
@@ -159,32 +188,56 @@ def block(conv: nn.Conv2d) -> Block:
 
 
 class Connected:
-    """A fully connected layer of many features: its product with a batch, and that of the backward pass."""
+    """A fully connected layer of the features of maps, for many batches: its weights are copied into better order."""
 
-    def __init__(self, matrix: Tensor, bias: Tensor) -> None:
-        """`matrix` is (outputs, inputs), `bias` (outputs,)."""
-        self.matrix, self.bias = matrix.contiguous(), bias
-        self.transposed = matrix.t().contiguous()
+    def __init__(self, layer: nn.Linear, channels: int) -> None:
+        """`layer` is of the flattened maps of so many `channels`."""
+        # Features in the order of channels-last maps, so that nothing needs to be copied.
+        in_maps = layer.weight.view(len(layer.weight), channels, -1).transpose(1, 2)
+        self.matrix, self.bias = in_maps.flatten(1).contiguous(), layer.bias  # (500, h * w * C)
+        self.transposed = self.matrix.t().contiguous()
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(n, outputs) of `inputs` (n, inputs)."""
-        return product(inputs, self.matrix.t(), self.bias)
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, outputs) of maps (n, C, h, w)."""
+        return product(maps.permute(0, 2, 3, 1).flatten(1), self.matrix.t(), self.bias)
 
-    def back(self, gradient: Tensor) -> Tensor:
-        """(n, inputs), from a gradient (n, outputs)."""
-        return product(gradient, self.transposed.t())
+    def back(self, gradient: Tensor, maps: Tensor) -> Tensor:
+        """The gradient by the maps, from one (n, outputs); only the shape of `maps` matters."""
+        gradient = product(gradient, self.transposed.t())
+        return gradient.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+class ConnectedOnce(Connected):
+    """The same for a single batch: a map is copied, which is less than the weights."""
+
+    def __init__(self, layer: nn.Linear, channels: int) -> None:
+        self.matrix, self.bias = layer.weight, layer.bias
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(n, outputs) of maps (n, C, h, w)."""
+        return product(maps.flatten(1), self.matrix.t(), self.bias)
+
+    def back(self, gradient: Tensor, maps: Tensor) -> Tensor:
+        """The gradient by the maps, from one (n, outputs); only the shape of `maps` matters."""
+        return product(gradient, self.matrix).view(maps.shape)
 
 
 class InputGradients:
     """The notebook's network in evaluation mode with batch norm folded: two blocks and two fully connected layers."""
 
-    def __init__(self, layers: nn.Sequential) -> None:
-        (self.inputs,) = (layer for layer in layers if isinstance(layer, Standardise))
-        self.blocks = [block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
-        hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
-        # Features in the order of channels-last maps, so that nothing needs to be copied.
-        in_maps = hidden.weight.view(len(hidden.weight), len(self.blocks[-1].weight), -1)
-        self.hidden = Connected(in_maps.transpose(1, 2).flatten(1), hidden.bias)  # (500, h * w * C)
+    def __init__(self, layers: nn.Sequential, *, once: bool = False) -> None:
+        """`layers` are those of `inference_network`.
+
+        With `once` they are prepared for a few passes, until their weights change, and of equal maxima any gets the
+        gradient.
+        """
+        with torch.no_grad():
+            (self.inputs,) = (layer for layer in layers if isinstance(layer, Standardise))
+            self.blocks = [block(layer) for layer in layers if isinstance(layer, nn.Conv2d)]
+            hidden, self.last = (layer for layer in layers if isinstance(layer, nn.Linear))
+            self.hidden = (ConnectedOnce if once else Connected)(hidden, len(self.blocks[-1].weight))
+        for each in self.blocks:
+            each.first = not once
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Logits (n, 10) of images (n, 1, 28, 28), and the backward pass from logit gradients to image gradients."""
@@ -193,13 +246,12 @@ class InputGradients:
             for block in self.blocks:
                 maps, step_back = block.forward(maps)
                 steps_back.append(step_back)
-            hidden = self.hidden.forward(maps.permute(0, 2, 3, 1).flatten(1)).relu_()  # (n, 500)
+            hidden = self.hidden.forward(maps).relu_()  # (n, 500)
             logits = torch.addmm(self.last.bias, hidden, self.last.weight.t())
 
         def backward(gradient: Tensor) -> Tensor:
             with torch.no_grad():
-                gradient = self.hidden.back(_threshold_back(gradient @ self.last.weight, hidden, 0))
-                gradient = gradient.view(len(maps), *maps.shape[2:], -1).permute(0, 3, 1, 2)
+                gradient = self.hidden.back(_threshold_back(gradient @ self.last.weight, hidden, 0), maps)
                 for step_back in reversed(steps_back):
                     gradient = step_back(gradient.contiguous(memory_format=torch.channels_last))
             return gradient if self.inputs.std == 1 else gradient / self.inputs.std

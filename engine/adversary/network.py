@@ -38,7 +38,9 @@ class AttackedNetwork:
     def __init__(self, model: CNN, dtype: torch.dtype) -> None:
         keep_freed_memory()  # otherwise each step waits for pages that the previous one returned to the kernel
         layers = inference_network(copy.deepcopy(model).double()).to(dtype).requires_grad_(False)
-        self._gradients = InputGradients(layers.to(memory_format=torch.channels_last))
+        self.layers = layers.to(memory_format=torch.channels_last)
+        """The layers of `inference_network`."""
+        self._gradients = InputGradients(self.layers)
         self.device, self.dtype = next(model.parameters()).device, dtype
 
     def logits(self, images: Tensor) -> Tensor:

@@ -24,8 +24,8 @@ def norms(differences: Tensor, norm: NormName) -> Tensor:
     return found[:, None, None, None]
 
 
-def moved(images: Tensor, gradient: Tensor, step: float, norm: NormName) -> Tensor:
-    """`images` after a step of norm `step` along their gradients, all (n, 1, 28, 28)."""
+def moved(images: Tensor, gradient: Tensor, step: float | Tensor, norm: NormName) -> Tensor:
+    """`images` after a step of norm `step`, one or (n, 1, 1, 1), along their gradients, all (n, 1, 28, 28)."""
     if norm == "linf":
         return images + step * gradient.sign()
     gradient = gradient / norms(gradient, "linf").clamp(min=_TINY)  # squares of tiny values would underflow
@@ -40,6 +40,28 @@ def projected(images: Tensor, originals: Tensor, epsilon: float, norm: NormName)
     else:
         difference = difference * (epsilon / norms(difference, "l2").clamp(min=_TINY)).clamp(max=1.0)
     return (originals + difference).clamp(0, 1)
+
+
+class Ball:
+    """The `epsilon`-balls around images (n, 1, 28, 28) in [0, 1], for many projections onto the same ones."""
+
+    def __init__(self, originals: Tensor, epsilon: float, norm: NormName) -> None:
+        self.originals, self.epsilon, self.norm = originals, epsilon, norm
+        self.low, self.high = torch.zeros_like(originals), torch.ones_like(originals)
+        """The least and the greatest value of each pixel, like the images."""
+        if norm == "linf":
+            self.low, self.high = (originals - epsilon).clamp(min=0), (originals + epsilon).clamp(max=1)
+
+    def at(self, chosen: Tensor) -> Ball:
+        """The balls around some of the images, given as indices or a mask."""
+        return Ball(self.originals[chosen], self.epsilon, self.norm)
+
+    def put_back(self, images: Tensor) -> Tensor:
+        """`images` (n, 1, 28, 28), changed in place to `projected` of them."""
+        if self.norm == "linf":
+            return torch.clamp(images, self.low, self.high, out=images)
+        images.copy_(projected(images, self.originals, self.epsilon, self.norm))
+        return images
 
 
 def random_starts(  # noqa: PLR0917

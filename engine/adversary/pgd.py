@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.adversary.names import NormName
 from engine.adversary.network import AttackedNetwork, Iterate
 from engine.adversary.norm_ball import moved, projected
-from engine.adversary.objectives import Misclassification
+from engine.adversary.objectives import Loss, Misclassification
 
 LOOK = 8
 """Steps on a GPU between two checks of which images remain: each check waits for all queued work."""
@@ -25,15 +25,18 @@ def pgd(  # noqa: PLR0917
     step_size: float,
     steps: int,
     starts: Sequence[Tensor],
+    loss: Loss | None = None,
     *,
     stop: bool = False,
 ) -> Iterator[Iterate]:
     """Projected gradient descent (Madry et al. 2018, arXiv:1706.06083), once from each of `starts`.
 
-    `originals` and each start are (n, 1, 28, 28). Yields the images after each step and, last, the best result of each
-    image: one that reaches the objective, or comes nearest to it. With `stop`, an image that reaches the objective is
-    not changed any more, which saves work and never makes a result worse.
+    `originals` and each start are (n, 1, 28, 28). The steps climb `loss`, by default the cross-entropy. Yields the
+    images after each step and, last, the best result of each image: one that reaches the objective, or comes nearest to
+    it. With `stop`, an image that reaches the objective is not changed any more, which saves work and never makes a
+    result worse.
     """
+    loss = loss or objective
     best = Iterate(originals, network.logits(originals))
     won = objective.reached(best.logits) if stop else torch.zeros_like(objective.actual, dtype=torch.bool)
     every = 1 if originals.device.type == "cpu" else LOOK
@@ -47,7 +50,7 @@ def pgd(  # noqa: PLR0917
                 if not len(active):
                     break
             among = objective.at(active)
-            logits[active], gradient = network.ascent(images[active], among)
+            logits[active], gradient = network.ascent(images[active], loss.at(active))
             if stop:
                 won[active] |= among.reached(logits[active])
             yield Iterate(images, logits)

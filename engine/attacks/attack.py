@@ -12,24 +12,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.adversary.apgd import apgd
+from engine.adversary.autoattack import targeted_ratios
 from engine.adversary.carlini_wagner import carlini_wagner
 from engine.adversary.deepfool import deepfool
+from engine.adversary.fab import TARGETS, fab
 from engine.adversary.fgsm import fgsm
 from engine.adversary.network import AttackedNetwork, Iterate
 from engine.adversary.norm_ball import random_starts
-from engine.adversary.objectives import ANY, Misclassification
+from engine.adversary.objectives import ANY, Misclassification, loss_of
 from engine.adversary.pgd import pgd
+from engine.adversary.square import square
 from engine.attacks.events import AttackAdvanced, AttackedImage, AttackFinished, AttackStepped
 from engine.attacks.noise import from_noise, noise
 from engine.attacks.record import Record, pixels, softmax
 from engine.attacks.requests import (
     AnyAttack,
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
     AttackDigits,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
 )
 from engine.attacks.targeted import from_digits
@@ -77,23 +84,32 @@ def iterates(
 ) -> Iterator[Iterate]:
     """The attack that `request` describes, on `originals` (n, 1, 28, 28), whose indices in their split are `indices`.
 
-    With `stop`, PGD leaves an image unchanged once it is misclassified.
+    With `stop`, PGD, APGD and Square leave an image unchanged once it is misclassified.
     """
+    found: Iterator[Iterate]
     match request:
         case AttackNoise():
-            return from_noise(network, originals, list(indices), request)
+            found = from_noise(network, originals, list(indices), request)
         case AttackTargeted():
             starts = noise(indices, request.seed) if request.start == "noise" else None
-            return from_digits(network, originals, request, starts)
+            found = from_digits(network, originals, request, starts)
         case AttackFgsm():
-            return fgsm(network, originals, objective, request.epsilon, request.norm)
+            found = fgsm(network, originals, objective, request.epsilon, request.norm)
         case AttackPgd():
-            return _pgd(network, request, originals, objective, indices, stop=stop)
+            found = _pgd(network, request, originals, objective, indices, stop=stop)
+        case AttackApgd():
+            found = _apgd(network, request, originals, objective, indices, stop=stop)
         case AttackDeepFool():
-            return deepfool(network, originals, objective, request.steps, request.overshoot)
+            found = deepfool(network, originals, objective, request.steps, request.overshoot)
+        case AttackFab():
+            found = fab(network, originals, objective, request.norm, request.steps)
+        case AttackSquare():
+            work = (request.epsilon, request.norm, request.queries, request.seed, indices)
+            found = square(network, originals, objective, *work, stop=stop)
         case AttackCarliniWagner():
             settings = (request.steps, request.step_size, request.binary_search_steps, request.confidence)
-            return carlini_wagner(network, originals, objective, *settings)
+            found = carlini_wagner(network, originals, objective, *settings)
+    return found
 
 
 def _pgd(
@@ -112,22 +128,50 @@ def _pgd(
             random_starts(originals, epsilon, norm, request.seed, indices, restart)
             for restart in range(request.restarts)
         ]
-    return pgd(network, originals, objective, epsilon, norm, request.step, request.steps, starts, stop=stop)
+    loss = loss_of(request.loss, objective)
+    return pgd(network, originals, objective, epsilon, norm, request.step, request.steps, starts, loss, stop=stop)
+
+
+def _apgd(
+    network: AttackedNetwork,
+    request: AttackApgd,
+    originals: Tensor,
+    objective: Misclassification,
+    indices: Sequence[int],
+    *,
+    stop: bool,
+) -> Iterator[Iterate]:
+    epsilon, norm = request.epsilon, request.norm
+    starts = [
+        random_starts(originals, epsilon, norm, request.seed, indices, number) for number in range(request.starts)
+    ]
+    losses = [loss_of(request.loss, objective)]
+    if request.loss == "dlr" and request.target == ANY:
+        losses = targeted_ratios(objective, network.logits(originals))
+    losses = [loss for loss in losses for _ in range(request.restarts)]
+    return apgd(network, originals, objective, epsilon, norm, request.steps, starts, losses, stop=stop)
 
 
 def most_steps(request: AnyAttack) -> int:
     """The maximum number of steps of the attack."""
     match request:
         case AttackPgd():
-            return request.steps * request.restarts
+            steps = request.steps * request.restarts
+        case AttackApgd():
+            steps = request.steps * request.starts
         case AttackFgsm():
-            return 1
+            steps = 1
         case AttackDeepFool():
-            return request.steps + 1  # the last step shortens the perturbations
+            steps = request.steps + 1  # the last step shortens the perturbations
+        case AttackFab():
+            steps = request.steps * (TARGETS if request.target == ANY else 1) + 1  # the last one is the smallest found
         case AttackCarliniWagner():
-            return request.steps * request.binary_search_steps + 1
+            steps = request.steps * request.binary_search_steps + 1
+        case AttackSquare():
+            steps = request.queries
         case _:
-            return request.steps
+            steps = request.steps
+    return steps
 
 
 class _Case:

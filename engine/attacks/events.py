@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from engine.event import Array
 
 
+CERTIFIED = "certified"
+"""In the place of an attack, for what is proved: no perturbation within epsilon changes the prediction."""
+
+
 class AttackStepped(Progress, frozen=True):
     """An attack took a step; a later AttackAdvanced reports the images."""
 
@@ -28,7 +32,7 @@ class Attack(NetworkEvent, frozen=True):
     """Images under attack. All images are (n, 28, 28) float32 in [0, 1], except for noise before its first step."""
 
     attack: str
-    """noise, targeted, fgsm, pgd, deepfool or cw."""
+    """noise, targeted, fgsm, pgd, apgd, deepfool, fab, cw or square."""
     settings: dict[str, int | float | str | bool]
     """The settings of the attack, by the names of the request's fields; and `precision`, double or single."""
     source: str
@@ -225,7 +229,7 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     """The accuracy of one network under one attack with one epsilon: a point of a curve."""
 
     attack: str
-    """random, fgsm, pgd, deepfool or cw."""
+    """random, fgsm, square, pgd, apgd, autoattack, deepfool, fab or cw; certified where no attack can go lower."""
     norm: str
     """linf or l2."""
     epsilon: float
@@ -233,7 +237,7 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     count: int
     """Images."""
     correct: int
-    """Number of images that are still classified correctly."""
+    """Number of images that are still classified correctly; of `certified`, provably so."""
     accuracy: float
     """`correct` divided by `count`, 0 to 1."""
     low: float
@@ -242,6 +246,10 @@ class RobustnessPointMeasured(ImagesEvent, frozen=True):
     class_count: tuple[int, ...]
     """Images of each class."""
     class_correct: tuple[int, ...]
+    starts: int = 0
+    """Random starting points of an image that withstands the attack; 0 for an attack without."""
+    loss: str = ""
+    """What PGD maximised: ce, cw or dlr."""
     beaten_by: str = ""
     """A weaker attack, or `a smaller epsilon`, that leaves fewer images correct: then this attack missed adversarial
     images, as happens with gradient masking. Empty where there is none."""
@@ -284,6 +292,32 @@ class RobustnessMeasured(ImagesEvent, frozen=True):
     def curves(self) -> list[tuple[str, str]]:
         """The network and attack of each curve."""
         return list(dict.fromkeys((point.name, point.attack) for point in self.points))
+
+    def unknown(self, network: str) -> list[tuple[RobustnessPointMeasured, RobustnessPointMeasured]]:
+        """What the strongest attack leaves of a network and what is proved of it, by epsilon; empty without a proof.
+
+        No attack broke the images between the two, and no bound proves that none could.
+        """
+        proved = {point.epsilon: point for point in self.curve(network, CERTIFIED)}
+        attacked = self.curve(network, self.fallen_by)
+        return [(point, proved[point.epsilon]) for point in attacked if point.epsilon in proved]
+
+    @property
+    def colours(self) -> dict[tuple[str, str], int]:
+        """The number of the colour of each curve: one for all that tell of the same range of a network's accuracy.
+
+        What is proved of it has that of the strongest attack; PGD has that of AutoAttack, beside which it is thin.
+        """
+        found: dict[tuple[str, str], int] = {}
+        numbers: dict[tuple[str, str], int] = {}
+        for network, attack in self.curves:
+            like = self.fallen_by if attack == CERTIFIED or self.thin(attack) else attack
+            found[network, attack] = numbers.setdefault((network, like), len(numbers))
+        return found
+
+    def thin(self, attack: str) -> bool:
+        """Whether its curves are thin: those of PGD beside those of AutoAttack, which contains it."""
+        return attack == "pgd" and self.fallen_by == "autoattack"
 
 
 class RobustnessAdvanced(RobustnessMeasured, Progress, frozen=True):

@@ -6,19 +6,24 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from engine.adversary.names import NormName, OptimizerName
+from engine.adversary.names import LossName, NormName, OptimizerName
 from engine.geometry import CLASSES
 from engine.inspection.requests import InspectImages
 from engine.network.requests import Inspect
 from engine.request import RequestError
 
-AttackName = Literal["noise", "targeted", "fgsm", "pgd", "deepfool", "cw"]
+AttackName = Literal["noise", "targeted", "fgsm", "pgd", "apgd", "deepfool", "fab", "cw", "square"]
 StartName = Literal["digit", "noise"]
-CurveAttackName = Literal["random", "fgsm", "pgd", "deepfool", "cw"]
+CurveAttackName = Literal["random", "fgsm", "square", "pgd", "apgd", "autoattack", "deepfool", "fab", "cw"]
+ApgdLossName = Literal["ce", "dlr"]
+"""What APGD maximises: the cross-entropy, or the difference-of-logits ratio towards each other class in turn."""
 GALLERY = (3, 2, 1, 18, 4, 8, 11, 0, 61, 7)
 """Indices of the notebook's test digits, one of each class in order."""
 EXACT = Meta(description="double precision on a GPU too, for the images that a CPU makes; far slower on most GPUs")
 """The choice of precision, which a CPU does not have: there these attacks are always computed in double precision."""
+LOSS = Meta(
+    description="what PGD maximises: ce (cross-entropy), cw (margin in logits) or dlr (difference-of-logits ratio)"
+)
 
 
 class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
@@ -125,6 +130,7 @@ class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
     restarts: Annotated[
         int, Meta(ge=1, le=1000, description="number of random restarts, of which the best result counts")
     ] = 1
+    loss: Annotated[LossName, LOSS] = "ce"
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the starting points")] = 0
 
@@ -142,6 +148,33 @@ class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
         return self.step_size or _default_step(self.epsilon, self.steps)
 
 
+class AttackApgd(AttackDigits, frozen=True, tag="attack-apgd"):
+    """Auto-PGD: projected gradient descent that finds its own step size (Croce and Hein 2020)."""
+
+    attack = "apgd"
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
+    loss: Annotated[
+        ApgdLossName,
+        Meta(
+            description="loss: ce (cross-entropy), or dlr (logit ratio) towards the target or each other class in turn"
+        ),
+    ] = "ce"
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of steps from each starting point")] = 100
+    restarts: Annotated[
+        int, Meta(ge=1, le=1000, description="number of random starting points (of dlr, for each class)")
+    ] = 1
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the starting points")] = 0
+
+    @property
+    def starts(self) -> int:
+        """The number of random starting points of each image."""
+        return self.restarts * (CLASSES - 1 if self.loss == "dlr" and self.target == -1 else 1)
+
+
 class AttackDeepFool(AttackDigits, frozen=True, tag="attack-deepfool"):
     """DeepFool: cross the nearest decision boundary of the linearised network (Moosavi-Dezfooli et al. 2016)."""
 
@@ -150,6 +183,17 @@ class AttackDeepFool(AttackDigits, frozen=True, tag="attack-deepfool"):
     overshoot: Annotated[
         float, Meta(ge=0, le=1, description="overshoot beyond the decision boundary, as a fraction of the perturbation")
     ] = 0.02
+
+
+class AttackFab(AttackDigits, frozen=True, tag="attack-fab"):
+    """FAB: the smallest perturbation, along the linearised boundary to each other class (Croce and Hein 2020)."""
+
+    attack = "fab"
+    norm: Annotated[
+        NormName, Meta(description="norm to minimise: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of steps towards each class")] = 100
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: each other class in turn)")] = -1
 
 
 class AttackCarliniWagner(AttackDigits, frozen=True, tag="attack-cw"):
@@ -167,7 +211,30 @@ class AttackCarliniWagner(AttackDigits, frozen=True, tag="attack-cw"):
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
-AnyAttack = AttackNoise | AttackTargeted | AttackFgsm | AttackPgd | AttackDeepFool | AttackCarliniWagner
+class AttackSquare(AttackDigits, frozen=True, tag="attack-square"):
+    """The Square attack: random squares, kept where they help, without gradients (Andriushchenko et al. 2020)."""
+
+    attack = "square"
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
+    queries: Annotated[int, Meta(ge=1, le=100_000, description="number of squares to try")] = 5000
+    target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the squares")] = 0
+
+
+AnyAttack = (
+    AttackNoise
+    | AttackTargeted
+    | AttackFgsm
+    | AttackPgd
+    | AttackApgd
+    | AttackDeepFool
+    | AttackFab
+    | AttackCarliniWagner
+    | AttackSquare
+)
 """Any request for a single attack."""
 
 
@@ -220,7 +287,7 @@ class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):
 
     others: Annotated[tuple[str, ...], Meta(max_length=7, description="other networks to measure in the same way")] = ()
     attack: Annotated[
-        tuple[CurveAttackName, ...], Meta(min_length=1, max_length=5, description="attacks to measure, one or more")
+        tuple[CurveAttackName, ...], Meta(min_length=1, max_length=9, description="attacks to measure, one or more")
     ] = ("pgd",)
     norm: Annotated[
         NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
@@ -234,11 +301,15 @@ class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):
     ] = ()
     count: Annotated[int, Meta(ge=1, le=60_000, description="number of images: the first n of the split")] = 1000
     steps: Annotated[int, Meta(ge=1, le=10_000, description="number of PGD steps")] = 40
-    restarts: Annotated[int, Meta(ge=1, le=1000, description="number of random restarts of PGD")] = 1
+    restarts: Annotated[int, Meta(ge=1, le=1000, description="number of random starting points of PGD")] = 1
+    loss: Annotated[LossName, LOSS] = "ce"
+    certified: Annotated[
+        bool, Meta(description="also the accuracy that is proved: no perturbation within epsilon lowers it (linf)")
+    ] = False
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed")] = 0
 
     def check_together(self) -> None:
-        """Refuse epsilons out of range, attacks that do not support the norm, and duplicate attacks."""
+        """Refuse epsilons out of range, attacks or proofs that do not support the norm, and duplicate attacks."""
         if self.epsilons and not 0 <= min(self.epsilons) <= max(self.epsilons) <= 28:
             raise RequestError("epsilons must be from 0 to 28, in pixel values")
         if self.norm == "linf" and (only := {"deepfool", "cw"}.intersection(self.attack)):
@@ -246,6 +317,8 @@ class MeasureRobustness(InspectImages, frozen=True, tag="measure-robustness"):
             raise RequestError(f"{' and '.join(sorted(only))} {verb} the L2 norm: set norm to l2")
         if len(set(self.attack)) < len(self.attack):
             raise RequestError("an attack is listed twice: name each attack once")
+        if self.certified and self.norm != "linf":
+            raise RequestError("certified accuracy is proved in linf only: set norm to linf, or leave certified off")
 
     @property
     def bounds(self) -> tuple[float, ...]:
@@ -258,7 +331,7 @@ class MeasureTransfer(InspectImages, frozen=True, tag="measure-transfer"):
     """How often adversarial images made for one network also fool another."""
 
     others: Annotated[
-        tuple[str, ...], Meta(max_length=7, description="other networks (none: the bundled network of the other kind)")
+        tuple[str, ...], Meta(max_length=7, description="other networks (none: a bundled network of another kind)")
     ] = ()
     attack: Annotated[Literal["fgsm", "pgd", "deepfool", "cw"], Meta(description="attack to use")] = "pgd"
     norm: Annotated[NormName, Meta(description="perturbation norm of fgsm and pgd")] = "linf"
@@ -277,8 +350,14 @@ ATTACK_TITLES = {
     "targeted": "targeted",
     "random": "random noise",
     "fgsm": "FGSM",
+    "square": "Square",
     "pgd": "PGD",
+    "apgd": "APGD",
+    "autoattack": "AutoAttack",
     "deepfool": "DeepFool",
+    "fab": "FAB",
     "cw": "Carlini-Wagner",
+    "certified": "certified",
 }
-"""How each attack, and random noise of the same size, is called on screens, in tables and in figures."""
+"""How each attack, random noise of the same size and what no attack can lower is called on screens, in tables and in
+figures."""

@@ -14,14 +14,15 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from msgspec.structs import replace
 from torch import Tensor
 
-from engine.adversary.names import NormName
+from engine.adversary.autoattack import STARTS, autoattack
+from engine.adversary.names import LossName, NormName
 from engine.adversary.network import AT_ONCE, AttackedNetwork, Iterate
 from engine.adversary.norm_ball import norms, random_starts
 from engine.adversary.objectives import ANY, Misclassification
@@ -29,13 +30,17 @@ from engine.attacks.attack import attacked, iterates
 from engine.attacks.events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
 from engine.attacks.requests import (
     AnyAttack,
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackPgd,
+    AttackSquare,
     CurveAttackName,
     MeasureRobustness,
 )
+from engine.bounds.certified import certified
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
@@ -52,10 +57,13 @@ MOST_BYTES = 1 << 20
 """Maximum size of a file of results, in bytes, compressed or not: three times that of 60,000 images."""
 VERSION = 3
 """Version of the attacks' implementation: results on disk of other versions are ignored."""
-STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "deepfool": 2, "pgd": 3, "cw": 3}
+STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "square": 2, "deepfool": 2, "pgd": 3, "cw": 3, "fab": 3, "apgd": 4}
+STRENGTH |= {"autoattack": 5}
 """Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""
-MINIMISES = ("deepfool", "cw")
+MINIMISES = ("deepfool", "cw", "fab")
 """Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
+SOON = (25, 50)
+"""Numbers of images for which there are first results: with AutoAttack, a batch can take minutes."""
 SHOWN = 10
 """Number of images that an event shows: those that the smallest perturbations fooled."""
 
@@ -64,27 +72,35 @@ SHOWN = 10
 class Setting:
     """One attack with its epsilon, which an attack that minimises the norm ignores."""
 
-    attack: CurveAttackName
+    attack: CurveAttackName | Literal["certified"]
     norm: NormName
     epsilon: float
     steps: int
     restarts: int
     seed: int
+    loss: LossName = "ce"
 
     @property
     def label(self) -> str:
         """A label for file names."""
         return f"{self.attack}-{self.norm}" + ("" if self.attack in MINIMISES else f"-{self.epsilon:g}")
 
+    @property
+    def starts(self) -> int:
+        """The number of random starting points of an image that withstands the attack; 0 for one that has none."""
+        return {"pgd": self.restarts, "apgd": 1, "autoattack": STARTS}.get(self.attack, 0)
+
 
 def settings_of(request: MeasureRobustness) -> list[Setting]:
-    """The attacks to run for the points that `request` asks for."""
+    """What to prove, first, and which attacks to run for the points that `request` asks for."""
     found = []
+    if request.certified:
+        found += [Setting("certified", request.norm, float(bound), 0, 0, 0) for bound in request.bounds]
     for attack in request.attack:
         bounds = (0.0,) if attack in MINIMISES else request.bounds
-        steps, restarts = (request.steps, request.restarts) if attack == "pgd" else (0, 0)
-        seed = request.seed if attack in ("pgd", "random") else 0
-        found += [Setting(attack, request.norm, float(bound), steps, restarts, seed) for bound in bounds]
+        steps, restarts, loss = (request.steps, request.restarts, request.loss) if attack == "pgd" else (0, 0, "ce")
+        seed = 0 if attack in (*MINIMISES, "fgsm") else request.seed
+        found += [Setting(attack, request.norm, float(bound), steps, restarts, seed, loss) for bound in bounds]
     return found
 
 
@@ -93,33 +109,46 @@ def attack_many(
 ) -> Iterator[Iterate]:
     """The untargeted attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,)."""
     objective = Misclassification(labels, torch.full_like(labels, ANY))
-    epsilon, norm = setting.epsilon, setting.norm
+    epsilon, norm, seed = setting.epsilon, setting.norm, setting.seed
     request: AnyAttack
     match setting.attack:
         case "random":
-            moved = random_starts(images, epsilon, norm, setting.seed, indices)
+            moved = random_starts(images, epsilon, norm, seed, indices)
             return iter([Iterate(moved, network.logits(moved))])
-        case "fgsm":
-            request = AttackFgsm(epsilon=epsilon, norm=norm)
-        case "pgd" if epsilon > 0:
-            steps, restarts, seed = setting.steps, setting.restarts, setting.seed
-            request = AttackPgd(epsilon=epsilon, norm=norm, steps=steps, restarts=restarts, seed=seed)
-        case "pgd":
-            return iter([Iterate(images, network.logits(images))])
         case "deepfool":
             request = AttackDeepFool()
+        case "fab":
+            request = AttackFab(norm=norm)
         case "cw":
             request = AttackCarliniWagner()
+        case _ if epsilon == 0:
+            return iter([Iterate(images, network.logits(images))])
+        case "fgsm":
+            request = AttackFgsm(epsilon=epsilon, norm=norm)
+        case "pgd":
+            steps, restarts, loss = setting.steps, setting.restarts, setting.loss
+            request = AttackPgd(epsilon=epsilon, norm=norm, steps=steps, restarts=restarts, loss=loss, seed=seed)
+        case "apgd":
+            request = AttackApgd(epsilon=epsilon, norm=norm, seed=seed)
+        case "square":
+            request = AttackSquare(epsilon=epsilon, norm=norm, seed=seed)
+        case "certified":
+            raise ValueError("a proof is no attack")
+        case "autoattack":
+            return autoattack(network, images, objective, epsilon, norm, seed, indices)
     return iterates(network, request, images, objective, indices, stop=True)
 
 
 class Verdicts:
-    """The results of one attack on the first images of a split. The work can be interrupted and resumed at any step."""
+    """The results of one attack on the first images of a split. The work can be interrupted and resumed at any step.
+
+    Or what is proved of them, which is certain for every attack.
+    """
 
     def __init__(self, loaded: LoadedNetwork, split: Split, setting: Setting, file: Path | None) -> None:
-        self._loaded, self._split, self._setting, self._file = loaded, split, setting, file
+        self._loaded, self._split, self.setting, self._file = loaded, split, setting, file
         self.taken: Array = np.zeros(0, np.int8)
-        """(n,): the predicted class of each image after the attack."""
+        """(n,): the predicted class of each image after the attack; of a proof, its class, or -1 where it failed."""
         self.sizes: Array = np.zeros(0, np.float32)
         """(n,): the norm of each perturbation."""
         if file is not None:
@@ -138,22 +167,38 @@ class Verdicts:
                 taken, sizes = kept["taken"], kept["sizes"]
             sound = taken.dtype == np.int8 and taken.shape == sizes.shape == (taken.size,) and taken.size > 0
             sound = sound and bool(np.isfinite(sizes).all() and sizes.min() >= 0)
-            if sound and taken.size <= len(self._split) and 0 <= taken.min() <= taken.max() < CLASSES:
+            least = -1 if self.setting.attack == "certified" else 0
+            if sound and taken.size <= len(self._split) and least <= taken.min() <= taken.max() < CLASSES:
                 self.taken, self.sizes = taken, sizes.astype(np.float32)
 
-    def extend(self, most: int) -> Iterator[None]:
-        """Attack the next images, at most AT_ONCE and none beyond `most`; yields after each step."""
+    def extend(self, most: int, proofs: Verdicts | None = None) -> Iterator[None]:
+        """Attack the next images, at most AT_ONCE and none beyond `most`; yields after each step.
+
+        An image whose class `proofs` have proved within this epsilon is not attacked: no attack could change that.
+        """
         first, last = len(self), min(len(self) + AT_ONCE, most)
         if first >= last:
             return
-        network = attacked(self._loaded, self._loaded.dtype)
         images, labels = self._split.images[first:last], self._split.labels[first:last]
-        shown = images
-        for iterate in attack_many(network, images, labels, range(first, last), self._setting):
-            shown = iterate.images
+        if self.setting.attack == "certified":
+            proved = certified(self._loaded.model, images, labels, self.setting.epsilon)
+            self._add(torch.where(proved, labels, -1), torch.zeros_like(labels, dtype=torch.float32))
             yield
+            return
+        shown = images.clone()
+        left = torch.arange(len(images), device=images.device)
+        if proofs is not None and len(proofs) >= last:
+            left = left[torch.from_numpy(proofs.taken[first:last] < 0).to(left.device)]
+        if len(left):
+            network, indices = attacked(self._loaded, self._loaded.dtype), (left + first).tolist()
+            for iterate in attack_many(network, images[left], labels[left], indices, self.setting):
+                found = iterate.images
+                yield
+            shown[left] = found
         taken = answers(self._loaded, shown)  # computed afresh, by the network in its own precision
-        sizes = norms(shown - images, self._setting.norm)[:, 0, 0, 0]
+        self._add(taken, norms(shown - images, self.setting.norm)[:, 0, 0, 0])
+
+    def _add(self, taken: Tensor, sizes: Tensor) -> None:
         self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
         self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
         self._write()
@@ -174,7 +219,7 @@ class Verdicts:
         """Whether each of the first images, of classes `labels` (n,), is still correct within `epsilon`, (n,)."""
         n = len(labels)
         right = self.taken[:n] == labels
-        if self._setting.attack in MINIMISES:
+        if self.setting.attack in MINIMISES:
             right = right | (self.sizes[:n] > epsilon)
         return np.asarray(right)
 
@@ -198,8 +243,17 @@ def _verdicts(loaded: LoadedNetwork, split: Split, dataset: str, part: str, sett
     return Verdicts(loaded, split, setting, file)
 
 
+def _parts(count: int) -> list[int]:
+    """How many of `count` images are done after each batch: at first few, so that there is something to see soon."""
+    soon = [end for end in SOON if end < min(AT_ONCE, count)]
+    return [*soon, *range(AT_ONCE, count, AT_ONCE), count]
+
+
 class _Measurement:
-    """All curves of a request."""
+    """All curves of a request.
+
+    With `certified`, AutoAttack does not attack images that are proved within its epsilon: no attack changes them.
+    """
 
     def __init__(self, request: MeasureRobustness, networks: list[LoadedNetwork], dataset: str, split: Split) -> None:
         self.request, self.networks, self.dataset, self.split = request, networks, dataset, split
@@ -216,16 +270,22 @@ class _Measurement:
         """Do the remaining work; yields (done, total, whether there are new results to show) after each step."""
         total = self.count * len(self.verdicts)
         # Batch by batch over all curves, so that all cover the same images and the first results come soon.
-        for end in range(min(AT_ONCE, self.count), self.count + AT_ONCE, AT_ONCE):
-            most = min(end, self.count)
+        for most in _parts(self.count):
             fresh = False
-            for verdicts in self.verdicts.values():
+            for (number, setting), verdicts in self.verdicts.items():
+                proofs = self._proofs(number, setting)
                 while len(verdicts) < most:
-                    for _ in verdicts.extend(most):
+                    for _ in verdicts.extend(most, proofs):
                         yield sum(min(len(each), self.count) for each in self.verdicts.values()), total, False
                     fresh = True
             if fresh:
                 yield most * len(self.verdicts), total, True
+
+    def _proofs(self, number: int, setting: Setting) -> Verdicts | None:
+        """What is proved of the same network within the same epsilon, where that saves AutoAttack's work."""
+        if setting.attack != "autoattack":
+            return None
+        return self.verdicts.get((number, Setting("certified", setting.norm, setting.epsilon, 0, 0, 0)))
 
     def results(self) -> dict[str, Any]:
         """The results so far as fields of a RobustnessMeasured, over the images that all curves cover."""
@@ -234,7 +294,7 @@ class _Measurement:
         points = tuple(point for number in range(len(self.networks)) for point in self._points(number, n))
         medians: dict[str, float] = {}
         for (number, setting), verdicts in self.verdicts.items():
-            if setting.attack in MINIMISES:
+            if setting.attack in MINIMISES and setting.norm == "l2":
                 name = f"{self.networks[number].name} {setting.attack}"
                 medians[name] = _median(verdicts.taken[:n] != self.labels[:n], verdicts.sizes[:n])
         fallen_by = max(request.attack, key=lambda attack: STRENGTH[attack])
@@ -260,7 +320,7 @@ class _Measurement:
     def _points(self, number: int, n: int) -> list[RobustnessPointMeasured]:
         request, labels = self.request, self.labels[:n]
         found = []
-        for attack in request.attack:
+        for attack in (*request.attack, *(("certified",) if request.certified else ())):
             for epsilon, verdicts in self._of(number, attack).items():
                 right = verdicts.correct(labels, epsilon)
                 correct = int(right.sum())
@@ -275,6 +335,8 @@ class _Measurement:
                     accuracy=correct / n,
                     low=low,
                     high=high,
+                    starts=verdicts.setting.starts,
+                    loss=verdicts.setting.loss if attack == "pgd" else "",
                     class_count=tuple(np.bincount(labels, minlength=CLASSES).tolist()),
                     class_correct=tuple(np.bincount(labels[right], minlength=CLASSES).tolist()),
                 )
@@ -327,10 +389,10 @@ def beaten_by(point: RobustnessPointMeasured, others: Sequence[RobustnessPointMe
 
     All are points of the same network and norm.
     """
-    if point.attack == "random":  # it does not search, so there is nothing that it could have missed
+    if point.attack in ("random", "certified"):  # these do not search, so there is nothing that they could have missed
         return ""
     for other in others:
-        if other.correct < point.correct:
+        if other.attack != "certified" and other.correct < point.correct:
             if other.epsilon == point.epsilon and STRENGTH[other.attack] < STRENGTH[point.attack]:
                 return other.attack
             if other.attack == point.attack and other.epsilon < point.epsilon:
@@ -346,7 +408,8 @@ def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Even
     networks = yield from open_networks(request, request.others, "curves with the same name cannot be told apart", root)
     dataset, split = yield from find_images(request, networks[0])
     work = _Measurement(request, networks, dataset, split)
-    words = f"{work.count:,} digits under {', '.join(request.attack)}"
+    proved = "proved and " if request.certified else ""
+    words = f"{work.count:,} digits {proved}under {', '.join(request.attack)}"
     for done, total, more in work.finish():
         if more:
             yield RobustnessAdvanced(**work.results())

@@ -28,7 +28,7 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     RequestError where a network or the data set does not exist, or there is no such image.
     """
     main = load_network(request, root)
-    others = request.others or (other_bundled(main.variant),)
+    others = request.others or (other_bundled(main.variant, main.run.read_record().request if main.run else None),)
     networks = yield from open_networks(request, others, "transfer is measured between different networks", root)
     dataset, split = yield from find_images(request, main)
     chosen = _right(networks, split)[: request.count]

@@ -125,7 +125,7 @@ def _lowest(layers: AffineLayers, bounds: Bounds, coefficients: Tensor, constant
     ):
         n, m, lines = *coefficients.shape[:2], _pooling_lines(layer, maps)
         spread, constant = _replaced(coefficients.reshape(n, m, *lines.below.shape[1:]), constant, lines)
-        coefficients = layer.back(spread.flatten(2, 3).flatten(0, 1), inputs).view(n, m, -1)
+        coefficients = layer.back(spread.flatten(2, 3).flatten(0, 1), inputs).reshape(n, m, -1)
     return constant + _products(coefficients, bounds.centre) - _products(coefficients.abs(), bounds.radius)
 
 

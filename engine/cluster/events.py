@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from msgspec import Struct
 
 from engine.event import Event, Progress
-from engine.training.events import BatchTrained
+from engine.training.events import BatchTrained, Robustness, merit
 
 Outcome = Literal["finished", "failed", "stopped", "refused"]
 
@@ -87,7 +88,7 @@ class SweepAdvanced(Progress, frozen=True):
     ended: int
 
 
-class SearchAdvanced(Progress, frozen=True):
+class SearchAdvanced(Progress, Robustness, frozen=True):
     """How far a search is."""
 
     done: int
@@ -96,24 +97,31 @@ class SearchAdvanced(Progress, frozen=True):
     epochs: int
     """Number of finished epochs of all trials."""
     val_loss: float | None
-    """The lowest validation loss so far, in nats; None before the first epoch."""
+    """The validation loss, in nats, of the best epoch so far, by its merit; None before the first epoch."""
     values: dict[str, float]
     """The values of the fields with which it was reached."""
 
 
-class Trial(Struct, frozen=True):
+class Trial(Robustness, frozen=True):
     """Values that a search has tried."""
 
     values: dict[str, float]
     epochs: int
     """Number of epochs that it was trained: fewer than asked for where it was stopped early, or diverged."""
     val_loss: float | None
-    """The lowest validation loss of these epochs; None where there is none."""
+    """The validation loss, in nats, of the best of these epochs, by its merit; None where there is none."""
     seconds: float
     """Duration of these epochs."""
 
+    @property
+    def merit(self) -> tuple[float, float]:
+        """The best trial has the highest."""
+        return merit(
+            self.certified_accuracy, self.robust_accuracy, math.inf if self.val_loss is None else self.val_loss
+        )
 
-class SearchEnded(Event, frozen=True):
+
+class SearchEnded(Event, Robustness, frozen=True):
     """A search has made its choice, which is trained next."""
 
     method: str
@@ -124,7 +132,8 @@ class SearchEnded(Event, frozen=True):
     chosen: dict[str, float]
     """The values of the best trial."""
     val_loss: float
-    """The lowest validation loss of that trial, in nats: of many trials, so it is too low to expect again."""
+    """The validation loss at the best epoch of that trial, in nats: the best of many trials, so it is too low to expect
+    again."""
     epochs: int
     """Number of epochs of all trials."""
     seconds: float
@@ -133,7 +142,7 @@ class SearchEnded(Event, frozen=True):
     """From the first trial's begin to the last one's end, in seconds."""
 
 
-class RunOutcome(Struct, frozen=True, kw_only=True):
+class RunOutcome(Robustness, frozen=True, kw_only=True):
     """A run of the sweep in the table at its end."""
 
     number: int
@@ -146,7 +155,7 @@ class RunOutcome(Struct, frozen=True, kw_only=True):
     epochs: int = 0
     """Number of finished epochs."""
     val_loss: float | None = None
-    """The lowest validation loss, in nats."""
+    """The validation loss at the best epoch, in nats."""
     test_accuracy: float | None = None
     """Test accuracy at that epoch, 0 to 1."""
     seconds: float = 0.0

@@ -45,7 +45,7 @@ class TrainOnRay(Request, frozen=True, tag="train-on-ray"):
 
 
 class SearchOnRay(Request, frozen=True, tag="search-on-ray"):
-    """Search for the best values of fields by validation loss, then train the choice with fresh seeds, on Ray."""
+    """Search for the best values of fields on validation images, then train the choice with fresh seeds, on Ray."""
 
     experiment: Annotated[Train, Meta(description="the experiment whose fields are searched")] = Train()
     method: Annotated[

@@ -28,7 +28,10 @@ from engine.event import Event
 from engine.request import DeviceFailed, RequestError
 from engine.runs.folder import RunFolder
 from engine.runs.origin import Origin, write_origin
+from engine.training.events import EpochFinished
 
+_FIGURES = ("val_loss", "robust_accuracy", "certified_accuracy")
+"""What is told of the best epoch of a trial."""
 TICK = 0.25
 """Seconds that the driver waits for results at a time."""
 THIRD = 3
@@ -36,7 +39,10 @@ THIRD = 3
 
 
 def search_on_ray(request: SearchOnRay, root: Path) -> Generator[Event, None, None]:
-    """Try values of the fields of `request.space`, then train those with the lowest validation loss.
+    """Try values of the fields of `request.space`, then train those of the best trial.
+
+    That is the one with the lowest validation loss, or with the highest robust or certified accuracy, where the
+    objective aims at that.
 
     ClusterStarted, SearchAdvanced in between, SearchEnded, then the events of a sweep over fresh seeds, as from
     `train_on_ray`; each of its runs keeps how its values were chosen. All trials have the seed of the experiment, which
@@ -59,6 +65,8 @@ def search_on_ray(request: SearchOnRay, root: Path) -> Generator[Event, None, No
             epochs=ended.epochs,
             seconds=ended.seconds,
             val_loss=ended.val_loss,
+            robust_accuracy=ended.robust_accuracy,
+            certified_accuracy=ended.certified_accuracy,
         )
         runs = TrainOnRay(
             runs=request.runs(ended.chosen), address=request.address, parallel=request.parallel, shared=request.shared
@@ -105,6 +113,8 @@ class _Search:
                 trials=self.request.trials,
                 epochs=sum(trial.epochs for trial in self.trials.values()),
                 val_loss=best.val_loss if best else None,
+                robust_accuracy=best.robust_accuracy if best else None,
+                certified_accuracy=best.certified_accuracy if best else None,
                 values=best.values if best else {},
             )
 
@@ -119,7 +129,7 @@ class _Search:
     @property
     def _best(self) -> Trial | None:
         known = [trial for trial in self.trials.values() if trial.val_loss is not None]
-        return min(known, key=_loss, default=None)
+        return max(known, key=_merit, default=None)
 
     def ended(self) -> SearchEnded:
         """What was found. Raises RequestError where no trial has a finite loss, DeviceFailed where Ray has failed."""
@@ -131,9 +141,11 @@ class _Search:
         return SearchEnded(
             method=self.request.method,
             space=tuple(each.words for each in self.request.dimensions),
-            trials=tuple(sorted(self.trials.values(), key=_loss)),
+            trials=tuple(sorted(self.trials.values(), key=_merit, reverse=True)),
             chosen=best.values,
             val_loss=best.val_loss,
+            robust_accuracy=best.robust_accuracy,
+            certified_accuracy=best.certified_accuracy,
             epochs=sum(trial.epochs for trial in self.trials.values()),
             seconds=sum(trial.seconds for trial in self.trials.values()),
             elapsed=time.perf_counter() - self._began,
@@ -158,11 +170,9 @@ class _Search:
         dimensions = request.dimensions
 
         def tried(trial: Any, result: dict[str, Any]) -> Trial:
-            loss = result.get("val_loss", math.inf)
             values = {each.name: each.typed(trial.config[each.name]) for each in dimensions}
-            return Trial(
-                values, result.get("epoch", 0), loss if math.isfinite(loss) else None, result.get("seconds", 0.0)
-            )
+            found = {name: result.get(name) for name in _FIGURES}
+            return Trial(values=values, epochs=result.get("epoch", 0), seconds=result.get("seconds", 0.0), **found)
 
         class Told(tune.Callback):
             """Passes results on."""
@@ -192,7 +202,7 @@ class _Search:
             tune.with_resources(_trainable(request, given.threads, self.name), {"cpu": given.cores, "gpu": given.gpus}),
             param_space={each.name: _domain(tune, each) for each in dimensions},
             tune_config=tune.TuneConfig(
-                metric="val_loss",
+                metric="flaw",
                 mode="min",
                 num_samples=request.trials,
                 reuse_actors=True,
@@ -236,9 +246,9 @@ def _trainable(request: SearchOnRay, threads: int, name: str) -> Callable[[dict[
     def train(config: dict[str, float]) -> None:
         from ray import tune
 
-        def report(epoch: int, val_loss: float | None, seconds: float) -> None:
-            loss = math.inf if val_loss is None else val_loss
-            tune.report({"val_loss": loss, "epoch": epoch, "seconds": seconds})
+        def report(epoch: int, best: EpochFinished | None, seconds: float) -> None:
+            figures = {name: getattr(best, name) for name in _FIGURES} if best else {}
+            tune.report({"flaw": _flaw(best), "epoch": epoch, "seconds": seconds, **figures})
 
         values = {each.name: each.typed(config[each.name]) for each in dimensions}
         train_trial(replace(experiment, **values), threads, report, lambda: asked_to_stop(name))
@@ -255,5 +265,12 @@ def _domain(tune: Any, dimension: Dimension) -> Any:
     return (tune.loguniform if dimension.logarithmic else tune.uniform)(low, high)
 
 
-def _loss(trial: Trial) -> float:
-    return math.inf if trial.val_loss is None else trial.val_loss
+def _flaw(best: EpochFinished | None) -> float:
+    """What Tune minimises: the validation loss, or what is missing to a certified or robust accuracy of 1."""
+    if best is None:
+        return math.inf
+    return best.val_loss if best.robust_accuracy is None else 1 - best.merit[0]
+
+
+def _merit(trial: Trial) -> tuple[float, float]:
+    return trial.merit

@@ -42,7 +42,7 @@ def parse_dimension(text: str) -> Dimension:
     name, equals, bounds = text.partition("=")
     name = name.strip().replace("-", "_")
     numeric = {each.name: each for each in parameters(Train) if each.type in (int, float) and not each.fixed}
-    numeric.pop("seed")
+    del numeric["seed"], numeric["train_epsilon"]  # the lower it is, the higher the robust accuracy at it
     low, dots, high = bounds.partition("..")
     if not equals or not dots:
         raise RequestError(f"a field to search is FIELD=LOW..HIGH, for example learning-rate=1e-4..1e-2, not {text}")

@@ -101,6 +101,8 @@ class _Run:
             epochs=self.history.epoch,
             val_loss=best.val_loss if best else None,
             test_accuracy=best.test_accuracy if best else None,
+            robust_accuracy=best.robust_accuracy if best else None,
+            certified_accuracy=best.certified_accuracy if best else None,
             seconds=self.seconds,
             losses=self.losses,
         )

@@ -1,4 +1,4 @@
-"""A trial of a search: an experiment that is trained only to see its validation loss. It leaves no files."""
+"""A trial of a search: an experiment that is trained only to see how good it gets. It leaves no files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 
 from engine.request import DeviceFailed, RequestError
+from engine.training.events import EpochFinished
 from engine.training.requests import Train
 
 LOOK = 1.0
 """Seconds between two looks whether to stop."""
 
-Report = Callable[[int, float | None, float], None]
-"""Takes the number of finished epochs, the lowest validation loss so far if there is one, and the seconds so far."""
+Report = Callable[[int, EpochFinished | None, float], None]
+"""Takes the number of finished epochs, the best epoch so far if there is one, and the seconds so far."""
 
 
 def train_trial(request: Train, threads: int, report: Report, asked_to_stop: Callable[[], bool]) -> None:
@@ -23,12 +24,11 @@ def train_trial(request: Train, threads: int, report: Report, asked_to_stop: Cal
     from engine.data.datasets import load
     from engine.network.devices import choose_device, share_cores
     from engine.network.gpu import check_precision, out_of_memory
-    from engine.training.events import EpochFinished
     from engine.training.loop import TrainingFailed, train
     from engine.training.state import TrainingState
 
     share_cores(threads)
-    best: float | None = None
+    best: EpochFinished | None = None
     seconds, epoch, looked = 0.0, 0, time.monotonic()
     try:
         device = choose_device(request.device)
@@ -43,7 +43,7 @@ def train_trial(request: Train, threads: int, report: Report, asked_to_stop: Cal
         for event in train(request, data, TrainingState.fresh(request, device)):
             if isinstance(event, EpochFinished):
                 epoch, seconds = event.epoch, seconds + event.train_seconds + event.eval_seconds
-                best = event.val_loss if best is None else min(best, event.val_loss)
+                best = event if best is None or event.merit > best.merit else best
                 report(epoch, best, seconds)
             if time.monotonic() - looked >= LOOK:
                 looked = time.monotonic()

@@ -125,6 +125,12 @@ class FiltersShown(NetworkEvent, frozen=True):
     maximum: float
     norms: tuple[float, ...]
     """L2 norm of each output channel's kernels."""
+    mean_size: float
+    """Mean absolute weight."""
+    near_zero: int
+    """Number of kernels whose L2 norm is less than a tenth of the largest."""
+    one_pixel: int
+    """Number of the others of whose energy, the sum of squares, one pixel has at least 80 %."""
     weights: Array
     """Float32, of shape `shape`."""
 

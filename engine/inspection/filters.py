@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.event import Event
 from engine.inspection.events import FiltersShown
+from engine.inspection.kernels import kinds_of
 from engine.inspection.loaded import LoadedNetwork, open_network
 from engine.inspection.requests import ShowFilters
 from engine.network.checkpoints import load_tensors
@@ -22,6 +23,7 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
     epoch = loaded.epoch if request.epoch < 0 else request.epoch
     epochs = (*kept, loaded.epoch) if loaded.epoch is not None and kept and kept[-1] < loaded.epoch else kept
     weights = _weights(request, loaded, epoch, kept)
+    near_zero, one_pixel = kinds_of(weights)
     yield FiltersShown(
         name=loaded.name,
         variant=loaded.variant,
@@ -32,6 +34,9 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
         minimum=float(weights.min()),
         maximum=float(weights.max()),
         norms=tuple(np.sqrt((weights.astype(np.float64) ** 2).sum(axis=(1, 2, 3))).tolist()),
+        mean_size=float(np.abs(weights.astype(np.float64)).mean()),
+        near_zero=near_zero,
+        one_pixel=one_pixel,
         weights=weights,
     )
 

@@ -47,7 +47,7 @@ class NetworkEvent(Event, frozen=True):
     """The base of events about a network."""
 
     name: str
-    """Name of its run or weights file, or `pretrained:cnn` or `pretrained:cnn-bn`."""
+    """Name of its run or weights file, or `pretrained:` and the name of a bundled network."""
     variant: str
     """`cnn` or `cnn-bn`."""
     epoch: int | None

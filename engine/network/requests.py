@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from engine.data.requests import DatasetName
 from engine.geometry import GeometryError, block_sizes
+from engine.paths import BUNDLED
 from engine.request import OF_FILES, Request, RequestError
 
 PrecisionName = Literal["fp32", "bf16", "tf32"]
@@ -145,9 +146,7 @@ class OpenWeights(Request, frozen=True, tag="open-weights"):
 class Inspect(Request, frozen=True, tag="inspect"):
     """Inspect a network: the base of requests that need one."""
 
-    what: Annotated[
-        str, Meta(description="run, weights file, pretrained:cnn or pretrained:cnn-bn (none: the most recent run)")
-    ] = ""
+    what: Annotated[str, Meta(description=f"run, weights file, or {BUNDLED}; none for the most recent run")] = ""
     device: Device = "auto"
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,11 +28,13 @@ class Claim(NamedTuple):
     evidence: str
 
 
-def _verdict(*holds: bool) -> str:
+def verdict_of(*holds: bool) -> str:
+    """Supported if all `holds`, contradicted if none does, mixed else."""
     return SUPPORTED if all(holds) else MIXED if any(holds) else CONTRADICTED
 
 
-def _each(names: Sequence[str], words: Sequence[str]) -> str:
+def each_of(names: Sequence[str], words: Sequence[str]) -> str:
+    """What is said of each network, as one sentence."""
     return "; ".join(f"{name}: {each}" for name, each in zip(names, words, strict=True))
 
 
@@ -61,9 +63,9 @@ def filters_claim(names: Sequence[str], pairs: Sequence[tuple[FiltersShown, Filt
         "2.2",
         "Conv1 filters are simpler and capture edges and gradients; conv2 filters combine them, more intricate and "
         "less interpretable.",
-        _verdict(*(first > second for first, second in shares)),
+        verdict_of(*(first > second for first, second in shares)),
         "By one measure of simplicity, the share of the kernels' energy that a constant and two linear gradients "
-        f"explain: {_each(names, words)} (a third for random 3x3 kernels).",
+        f"explain: {each_of(names, words)} (a third for random 3x3 kernels).",
     )
 
 
@@ -84,8 +86,8 @@ def activations_claim(names: Sequence[str], events: Sequence[ActivationsComputed
     return Claim(
         "2.3",
         "Deeper activations are more abstract and less visually interpretable, and their resolution is smaller.",
-        _verdict(*(first > second for first, second in shares)),
-        f"Mean correlation of a map with the digit, scaled to the size of the map: {_each(names, words)}. "
+        verdict_of(*(first > second for first, second in shares)),
+        f"Mean correlation of a map with the digit, scaled to the size of the map: {each_of(names, words)}. "
         f"The maps go from {sizes}. Measured only on the digit that is shown.",
     )
 
@@ -107,15 +109,20 @@ def occlusion_claim(
         "2.4",
         "Confidence drops significantly only when the patch covers strokes: the network looks at the digit, not at the "
         "background.",
-        _verdict(*(share.drop > share.positions for share in (*black, *white))),
-        f"{_each(names, words)} (4x4 patches over many images of the class). A black patch cannot change the black "
+        verdict_of(*(share.drop > share.positions for share in (*black, *white))),
+        f"{each_of(names, words)} (4x4 patches over many images of the class). A black patch cannot change the black "
         "background, so with it no other result is possible. For the notebook's own digit, the lowest probability is "
         f"{first.minimum:.4f}, the highest {first.maximum:.4f}.",
     )
 
 
-def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_says: Sequence[int]) -> list[Claim]:
-    """Section 3.1: high confidence, images unlike digits, and a rising logit."""
+def noise_claims(
+    names: Sequence[str], events: Sequence[AttackFinished], taken: Sequence[Mapping[str, int]]
+) -> list[Claim]:
+    """Section 3.1: high confidence, images unlike digits, and a rising logit.
+
+    `taken` is, for each network, how many of its images each other network, by its name, classifies as their target.
+    """
     sure = [float(event.probabilities[range(len(event.targets)), list(event.targets)].min()) for event in events]
     ups = [float((np.diff(event.history, axis=1) > 0).mean()) for event in events]
     climbed = [bool((event.history[:, -1] > event.history[:, 0]).all()) for event in events]
@@ -124,26 +131,30 @@ def noise_claims(names: Sequence[str], events: Sequence[AttackFinished], other_s
         Claim(
             "3.1.2",
             "The model predicts the target class with very high confidence.",
-            _verdict(*(value > 0.99 for value in sure)),
-            "The lowest of the ten probabilities: " + _each(names, [f"{100 * value:.2f} %" for value in sure]) + ".",
+            verdict_of(*(value > 0.99 for value in sure)),
+            "The lowest of the ten probabilities: " + each_of(names, [f"{100 * value:.2f} %" for value in sure]) + ".",
         ),
         Claim(
             "3.1.4",
             "The cost function, the logit, increases.",
-            _verdict(*climbed),
+            verdict_of(*climbed),
             "Steps in which it rose: "
-            + _each(names, [f"{100 * value:.1f} %" for value in ups])
+            + each_of(names, [f"{100 * value:.1f} %" for value in ups])
             + f"; it ended above its start in {sum(climbed)} of {len(climbed)} networks for all ten classes.",
         ),
     ]
-    if other_says:
-        words = [f"{right} of {count}" for right in other_says]
+    if any(taken):
+        several = any(len(each) > 1 for each in taken)
+        words = [
+            ", ".join(f"{right} of {count}" + f" by {other}" * several for other, right in each.items())
+            for each in taken
+        ]
         noisy = Claim(
             "3.1.3",
             "They do not look like numbers, but like noise that triggers the class in this network.",
-            SUPPORTED if all(right < count / 2 for right in other_says) else MIXED,
-            "Classified as their target class by the other network, for which they were not made: "
-            + _each(names, words)
+            SUPPORTED if all(right < count / 2 for each in taken for right in each.values()) else MIXED,
+            f"Classified as their target class by the other network{'s' * several}, for which they were not made: "
+            + each_of(names, words)
             + ". For these the pattern is not specific to one network; how they look to people is not measured.",
         )
         claims.insert(1, noisy)
@@ -160,7 +171,7 @@ def targeted_claim(names: Sequence[str], pairs: Sequence[tuple[AttackFinished, A
     return Claim(
         "3.2.1",
         "The images resemble the digits due to the squared error in the cost, yet are classified as the target.",
-        MIXED if any(wins) and not all(works) else _verdict(*works, *wins),
-        f"With the penalty, compared with none: {_each(names, words)}. The images stay close because of the few small "
-        f"steps: no pixel changed by more than {max(float(bound.linf.max()) for bound, _ in pairs):.3f}.",
+        MIXED if any(wins) and not all(works) else verdict_of(*works, *wins),
+        f"With the penalty, compared with none: {each_of(names, words)}. The images stay close because of the few "
+        f"small steps: no pixel changed by more than {max(float(bound.linf.max()) for bound, _ in pairs):.3f}.",
     )

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from engine.event import Event
-from engine.paths import stamp, write_whole
+from engine.paths import PRETRAINED, stamp, write_whole
 from engine.reading import read_json
 from engine.request import RequestError
 from engine.runs.events import RunDeleted, RunNoted, RunRenamed, RunRestored, RunsListed, RunSummary, UnfinishedFound
-from engine.runs.finding import PRETRAINED, folders, pretrained, unfinished
+from engine.runs.finding import folders, pretrained, unfinished
 from engine.runs.folder import RunFolder
 from engine.runs.processes import claimed
 from engine.runs.requests import BrowseRuns, DeleteRun, FindUnfinished, ListRuns, NoteRun, RenameRun, RestoreRun
@@ -30,7 +30,7 @@ TRASH = ".trash"
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "digits", "filters"}
     | {"activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench", "queue"}
-    | {"certify", "serve", "settings", "completions"}
+    | {"certify", "corruptions", "serve", "settings", "completions"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")
@@ -135,6 +135,8 @@ def _read(path: Path, _versions: tuple[tuple[int, ...], ...]) -> RunSummary:
         epochs=0 if imported else request.epochs,
         val_loss=best.val_loss if best else None,
         test_accuracy=best.test_accuracy if best else None,
+        robust_accuracy=best.robust_accuracy if best else None,
+        certified_accuracy=best.certified_accuracy if best else None,
         seconds=history.seconds,
         started=history.started.started if history.started else "",
         began=folder.began(),

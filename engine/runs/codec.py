@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from engine.training.events import (
     EpochFinished,
+    RobustnessCollapsed,
     RunCancelled,
     RunContinued,
     RunFailed,
@@ -18,7 +19,9 @@ from engine.training.events import (
     RunStarted,
 )
 
-RunEvent = RunStarted | EpochFinished | RunPaused | RunContinued | RunFinished | RunCancelled | RunFailed
+RunEvent = (
+    RunStarted | EpochFinished | RobustnessCollapsed | RunPaused | RunContinued | RunFinished | RunCancelled | RunFailed
+)
 """The events in `events.jsonl`."""
 _decoder = msgspec.json.Decoder(RunEvent)
 _KNOWN = frozenset(kind.__name__ for kind in get_args(RunEvent))

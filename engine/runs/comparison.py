@@ -20,7 +20,7 @@ from engine.request import RequestError, parameters
 from engine.runs.events import Contrast, RunGroup, RunsCompared, Spread
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
-from engine.runs.history import FIELDS, RunHistory
+from engine.runs.history import FIELDS, ROBUST_FIELDS, RunHistory
 from engine.runs.origin import read_origin
 from engine.runs.requests import CompareRuns
 from engine.telemetry.events import Usage
@@ -35,8 +35,8 @@ MEASURES: dict[str, Callable[[RunHistory], float]] = {
     "validation loss": lambda run: _best(run).val_loss,
     "seconds per epoch": lambda run: median(epoch.train_seconds + epoch.eval_seconds for epoch in run.epochs),
 }
-"""The measures that are compared. The first is that of the epoch with the lowest validation loss, so no choice depends
-on test images. For the second it does: it is often quoted, but too high.
+"""The measures that are compared. The first is that of the best epoch, chosen on validation images, so no choice
+depends on test images. For the second it does: it is often quoted, but too high.
 """
 USAGES: dict[str, Callable[[RunHistory], float | None]] = {
     "joules per epoch": lambda run: median(found) if (found := _used(run, lambda usage: usage.energy)) else None,
@@ -58,11 +58,22 @@ def _used(run: RunHistory, value: Callable[[Usage], float | None]) -> list[float
     return [known for epoch in run.epochs if epoch.usage and (known := value(epoch.usage)) is not None]
 
 
-def _measured(histories: Sequence[RunHistory]) -> dict[str, tuple[float, ...]]:
+def _robustness(epsilon: float) -> dict[str, Callable[[RunHistory], float | None]]:
+    """Robust and certified accuracy on validation images, of the best epoch, by names that tell `epsilon`.
+
+    So that those at another epsilon are not taken for the same measure.
+    """
+    return {
+        f"robust accuracy at {epsilon:g}": lambda run: _best(run).robust_accuracy,
+        f"certified accuracy at {epsilon:g}": lambda run: _best(run).certified_accuracy,
+    }
+
+
+def _measured(request: Train, histories: Sequence[RunHistory]) -> dict[str, tuple[float, ...]]:
     """The results of each run by the name of the measure; without those that a run does not know."""
     found = {name: tuple(measure(history) for history in histories) for name, measure in MEASURES.items()}
-    for name, usage in USAGES.items():
-        values = [known for history in histories if (known := usage(history)) is not None]
+    for name, measure in (_robustness(request.train_epsilon) | USAGES).items():
+        values = [known for history in histories if (known := measure(history)) is not None]
         if len(values) == len(histories):
             found[name] = tuple(values)
     return found
@@ -127,7 +138,8 @@ def _group(
     named = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
     label = ", ".join(setting_words(name, getattr(request, name)) for name in named)
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
-    values = _measured(histories)
+    values = _measured(request, histories)
+    known = [name for name in ROBUST_FIELDS if all(name in history.fields for history in histories)]
     told = [n for n in epochs if any(n in each for each in numbered)]  # the line of an epoch may have been lost
     ends = [
         dict(zip(each, accumulate(e.train_seconds + e.eval_seconds for e in each.values()), strict=True))
@@ -142,7 +154,7 @@ def _group(
         seconds=tuple(fmean(each[n] for each in ends if n in each) for n in told),
         curves={
             field: tuple(spread([getattr(each[n], field) for each in numbered if n in each]) for n in told)
-            for field in FIELDS
+            for field in (*FIELDS, *known)
         },
         results={name: spread(found) for name, found in values.items()},
         values=values,
@@ -185,7 +197,8 @@ def _contrasts(first: RunGroup, second: RunGroup) -> list[Contrast]:
 
 def measures(event: RunsCompared) -> list[str]:
     """The measures that at least one group knows, those of the devices last."""
-    return [name for name in (*MEASURES, *USAGES) if any(name in group.results for group in event.groups)]
+    known = list(dict.fromkeys(name for group in event.groups for name in group.results))
+    return sorted(known, key=lambda name: (name in USAGES, name not in MEASURES))
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float]:

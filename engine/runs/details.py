@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.event import Event
 from engine.runs.events import RunRead
 from engine.runs.finding import find_run
-from engine.runs.history import FIELDS, RunHistory
+from engine.runs.history import RunHistory
 from engine.runs.requests import ReadRun
 from engine.training.events import EpochFinished
 
@@ -35,8 +35,9 @@ def read_run(request: ReadRun, root: Path) -> Generator[Event, None, None]:
         last=history.epochs[-1] if history.epochs else None,
         reason=history.reason,
         epochs=tuple(each.epoch for each in kept),
-        curves={field: tuple(getattr(each, field) for each in kept) for field in FIELDS},
+        curves={field: tuple(getattr(each, field) for each in kept) for field in history.fields},
         usage=history.usage,
+        collapsed=history.collapsed,
     )
 
 

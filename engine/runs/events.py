@@ -8,11 +8,11 @@ from msgspec import Struct
 
 from engine.event import Event
 from engine.telemetry.events import Usage
-from engine.training.events import EpochFinished
+from engine.training.events import EpochFinished, Robustness, RobustnessCollapsed
 from engine.training.requests import Train
 
 
-class RunSummary(Struct, frozen=True, kw_only=True):
+class RunSummary(Robustness, frozen=True, kw_only=True):
     """A line in a list of runs."""
 
     name: str
@@ -28,7 +28,7 @@ class RunSummary(Struct, frozen=True, kw_only=True):
     epochs: int = 0
     """Number of requested epochs."""
     val_loss: float | None = None
-    """The lowest validation loss, in nats."""
+    """The validation loss at the best epoch, in nats."""
     test_accuracy: float | None = None
     """Test accuracy at that epoch, 0 to 1."""
     seconds: float = 0.0
@@ -75,7 +75,7 @@ class RunRead(Event, frozen=True):
     begun: str
     """When it was first started, ISO 8601; empty if that is not known."""
     best: EpochFinished | None
-    """The epoch with the lowest validation loss; None before the first epoch is finished."""
+    """The best epoch, by its merit; None before the first epoch is finished."""
     last: EpochFinished | None
     """The last finished epoch."""
     reason: str
@@ -83,9 +83,12 @@ class RunRead(Event, frozen=True):
     epochs: tuple[int, ...]
     """The epochs in the curves; of many, some at equal intervals, the best and the last."""
     curves: dict[str, tuple[float, ...]]
-    """train_loss, val_loss, val_accuracy and test_accuracy after each of these epochs."""
+    """train_loss, val_loss, val_accuracy and test_accuracy after each of these epochs, and with a robust objective
+    robust_accuracy and certified_accuracy, as far as there are any."""
     usage: Usage | None = None
     """What all epochs together used of the devices; None where that is not known."""
+    collapsed: RobustnessCollapsed | None = None
+    """The latest collapse of its robust accuracy."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):
@@ -114,7 +117,7 @@ class RunGroup(Struct, frozen=True, kw_only=True):
     seconds: tuple[float, ...]
     """Mean time from the start to the end of each of these epochs."""
     curves: dict[str, tuple[Spread, ...]]
-    """train_loss, val_loss, val_accuracy and test_accuracy after each epoch, over the runs that reached it."""
+    """The same fields as of `RunRead.curves` after each epoch, over the runs that reached it."""
     results: dict[str, Spread]
     """Results by the name of the measure; what was used of the devices only where all its runs know it."""
     values: dict[str, tuple[float, ...]]

@@ -22,15 +22,17 @@ from engine.runs.catalogue import rename, write_note
 from engine.runs.events import Exported
 from engine.runs.finding import WEIGHTS_SUFFIXES, find_network
 from engine.runs.folder import RunFolder, RunRecord
-from engine.runs.history import RunHistory
+from engine.runs.history import ROBUST_FIELDS, RunHistory
 from engine.runs.requests import Export, Import
 from engine.telemetry.usage import columns
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import shown
 
-COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in ("epochs", "running_loss", "usage"))
-"""The columns of a CSV file of curves, which has a line per epoch; those of what was used come after them."""
+_NO_COLUMNS = ("epochs", "running_loss", "usage", *ROBUST_FIELDS)
+COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in _NO_COLUMNS)
+"""The columns of a CSV file of curves, which has a line per epoch; after them come robust and certified accuracy, where
+there are any, and what was used."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
 _BOARD_FILE = "events.out.tfevents."
 """The prefix of the names of TensorBoard's files."""
@@ -118,13 +120,18 @@ def _history(found: RunFolder | Path) -> RunHistory:
 def _csv(history: RunHistory, to: Path) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    used = [columns(epoch.usage) if epoch.usage else {} for epoch in history.epochs]
+    used = [_robust(epoch) | (columns(epoch.usage) if epoch.usage else {}) for epoch in history.epochs]
     known = list(dict.fromkeys(name for each in used for name in each))
     writer.writerow([*COLUMNS, *known])
     for epoch, each in zip(history.epochs, used, strict=True):
         writer.writerow([*(getattr(epoch, name) for name in COLUMNS), *(each.get(name, "") for name in known)])
     write_whole(to, lambda path: path.write_text(text.getvalue(), encoding="utf-8"))
     return f"{len(history.epochs)} epochs of {history.name}"
+
+
+def _robust(epoch: EpochFinished) -> dict[str, float]:
+    """Robust and certified accuracy of an epoch, as far as it has them."""
+    return {name: value for name in ROBUST_FIELDS if (value := getattr(epoch, name)) is not None}
 
 
 def _names_a_folder(to: str) -> bool:
@@ -164,7 +171,7 @@ def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
         writer.add_text("request", f"```\n{request}\n```", 0, begun)
         for epoch in history.epochs:
             begun += epoch.train_seconds + epoch.eval_seconds
-            for name in _CURVES:
+            for name in (*_CURVES, *_robust(epoch)):
                 kind, _, measure = name.partition("_")
                 tag = f"{measure}/{kind}" if measure in ("loss", "accuracy") else name
                 writer.add_scalar(tag, getattr(epoch, name), epoch.epoch, begun)

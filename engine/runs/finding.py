@@ -7,23 +7,43 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from engine.paths import asset
+from engine.paths import BUNDLED, PRETRAINED, asset
 from engine.request import RequestError
 from engine.runs.folder import RunFolder
+from engine.training.requests import Train
 
-PRETRAINED = ("cnn", "cnn-bn")
+ROBUST = "cnn-robust"
+"""The bundled network that was trained against attacks, if it is one of `PRETRAINED`."""
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 """Suffixes of weights files that are written; files of any name can be read."""
 
 
 def pretrained(name: str) -> RunFolder:
-    """The bundled network `cnn` or `cnn-bn`, a run folder that is never written to."""
+    """The bundled network of a name in `PRETRAINED`, a run folder that is never written to."""
     return RunFolder(asset("pretrained", name))
 
 
-def other_bundled(variant: str) -> str:
-    """The name of the bundled network of the variant other than `variant`."""
-    return pretrained("cnn" if variant == "cnn-bn" else "cnn-bn").what
+def _robust(request: Train | None) -> bool:
+    """Whether a network that `request` trained was trained against perturbations."""
+    return request is not None and request.objective != "clean"
+
+
+def other_bundled(variant: str, request: Train | None = None) -> str:
+    """The plain bundled network that a network of `variant` is told apart from: that of the other variant.
+
+    For a network that was trained against perturbations, as its `request` says, it is that of its own variant.
+    """
+    return pretrained("cnn" if (variant == "cnn-bn") != _robust(request) else "cnn-bn").what
+
+
+def compared_bundled(variant: str, request: Train | None = None) -> str:
+    """The bundled network whose robustness and filters stand beside those of a network of `variant`.
+
+    It is one that was trained against attacks, unless the network itself was, as its `request` says: then a plain one.
+    """
+    if not _robust(request) and ROBUST in PRETRAINED:
+        return pretrained(ROBUST).what
+    return other_bundled(variant, request)
 
 
 def folders(root: Path) -> list[RunFolder]:
@@ -99,20 +119,18 @@ def find_network(what: str, root: Path) -> RunFolder | Path:
 
 
 def find_run(what: str, root: Path) -> RunFolder:
-    """The run that `what` names: `pretrained:cnn`, `pretrained:cnn-bn`, a folder, or the name of a run under `root`.
+    """The run that `what` names: `pretrained:` and the name of a bundled network, a folder, or a run under `root`.
 
     Raises RequestError, which lists the possible names, where the run does not exist.
     """
     kind, _, name = what.partition(":")
     if kind == "pretrained":
         if name not in PRETRAINED:
-            raise RequestError(f"there is no {what}: use pretrained:{' or pretrained:'.join(PRETRAINED)}")
+            raise RequestError(f"there is no {what}: use {BUNDLED}")
         return pretrained(name)
     for path in (Path(what), root / what):
         if (path / "events.jsonl").is_file() or (path / "request.json").is_file():
             return RunFolder(path)
     if os.sep in what and not Path(what).exists():
         raise RequestError(f"there is no {what}: it was moved or deleted, or never existed")
-    raise RequestError(
-        f"{what} is not a run folder, a file, the name of a run under {root}, pretrained:cnn or pretrained:cnn-bn"
-    )
+    raise RequestError(f"{what} is not a run folder, a file, the name of a run under {root}, or {BUNDLED}")

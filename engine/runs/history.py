@@ -16,6 +16,7 @@ from engine.training.events import (
     DIVERGED,
     BatchTrained,
     EpochFinished,
+    RobustnessCollapsed,
     RunCancelled,
     RunContinued,
     RunFailed,
@@ -27,6 +28,10 @@ from engine.training.requests import Train
 
 FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
 """The fields of an epoch that have curves."""
+ROBUST_FIELDS = ("robust_accuracy", "certified_accuracy")
+"""Those that only epochs of robust objectives have."""
+ROBUST, FALL = 0.2, 0.1
+"""Robust accuracy has collapsed where it falls, from a highest one of at least ROBUST, to less than FALL of that."""
 
 RunState = Literal["new", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 
@@ -46,6 +51,8 @@ class RunHistory:
     finished: RunFinished | None = None
     reason: str = ""
     """The reason of a failure."""
+    collapsed: RobustnessCollapsed | None = None
+    """The latest collapse of robust accuracy."""
     begun: str = ""
     """When it was first started, ISO 8601; `started` is the event of its latest start or resumption."""
     damaged_lines: int = 0
@@ -73,13 +80,9 @@ class RunHistory:
             case BatchTrained():
                 self.progress = event
             case EpochFinished():
-                while self.epochs and self.epochs[-1].epoch >= event.epoch:  # a resumed run has trained it again
-                    self.epochs.pop()
-                del self._bests[len(self.epochs) :]
-                self.epochs.append(event)
-                self.state = "running"
-                if self.progress and self.progress.epoch <= event.epoch:  # else the next epoch has begun
-                    self.progress = None
+                self._add_epoch(event)
+            case RobustnessCollapsed():
+                self.collapsed = event
             case DamagedLine():
                 self.damaged_lines += 1
             case RunPaused():
@@ -94,6 +97,17 @@ class RunHistory:
                 self.state, self.reason, self.progress = "failed", event.reason, None
             case _:
                 pass
+
+    def _add_epoch(self, event: EpochFinished) -> None:
+        while self.epochs and self.epochs[-1].epoch >= event.epoch:  # a resumed run has trained it again
+            self.epochs.pop()
+        del self._bests[len(self.epochs) :]
+        if self.collapsed and event.epoch <= self.collapsed.epoch:
+            self.collapsed = None
+        self.epochs.append(event)
+        self.state = "running"
+        if self.progress and self.progress.epoch <= event.epoch:  # else the next epoch has begun
+            self.progress = None
 
     def put_back(self, epoch: EpochFinished) -> None:
         """Insert an epoch whose line was lost."""
@@ -134,12 +148,27 @@ class RunHistory:
 
     @property
     def best(self) -> EpochFinished | None:
-        """The epoch with the lowest validation loss, the first one in a tie."""
+        """The epoch with the highest merit, which for objective clean is the lowest validation loss; the first one in a
+        tie."""
         bests = self._bests
         del bests[len(self.epochs) :]
         for epoch in self.epochs[len(bests) :]:
-            bests.append(epoch if not bests or epoch.val_loss < bests[-1].val_loss else bests[-1])
+            bests.append(epoch if not bests or epoch.merit > bests[-1].merit else bests[-1])
         return bests[-1] if bests else None
+
+    def collapse(self, epoch: EpochFinished) -> RobustnessCollapsed | None:
+        """The collapse of robust accuracy that `epoch`, the next one, shows; None if it shows none."""
+        known = [each.robust_accuracy for each in self.epochs if each.robust_accuracy is not None]
+        now, best = epoch.robust_accuracy, max(known, default=0.0)
+        if now is None or best < ROBUST or not now < FALL * best <= known[-1]:
+            return None
+        return RobustnessCollapsed(run=self.name, epoch=epoch.epoch, before=best, after=now)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of its epochs that have curves."""
+        known = [name for name in ROBUST_FIELDS if all(getattr(each, name) is not None for each in self.epochs)]
+        return (*FIELDS, *known) if self.epochs else FIELDS
 
     @property
     def seconds(self) -> float:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
 
 from engine.paths import write_whole
 from engine.reading import read_json
 from engine.request import RequestError
 from engine.runs.folder import RunFolder
+from engine.training.events import Robustness, choice
 
 FILE = "search.json"
 """The name of the file in the run folder."""
 
 
-class Origin(Struct, frozen=True, kw_only=True):
+class Origin(Robustness, frozen=True, kw_only=True):
     """The search that chose a run's values, and what it cost."""
 
     method: str
@@ -26,14 +26,14 @@ class Origin(Struct, frozen=True, kw_only=True):
     seconds: float
     """Duration of all trials' epochs together."""
     val_loss: float
-    """The lowest validation loss of the trial that was chosen."""
+    """The validation loss at the best epoch of the trial that was chosen."""
 
     @property
     def words(self) -> str:
         """The search in one line."""
         return (
             f"{self.method} search over {', '.join(self.space)}: {self.trials} trials, {self.epochs} epochs, "
-            f"{self.seconds:.0f} s, validation loss {self.val_loss:.4f}"
+            f"{self.seconds:.0f} s, {choice(self.certified_accuracy, self.robust_accuracy, self.val_loss)}"
         )
 
 

@@ -30,7 +30,7 @@ from engine.runs.folder import RunFolder, RunRecord, owner
 from engine.runs.history import RunHistory
 from engine.runs.processes import SILENCE, Process, claimed, watched
 from engine.runs.requests import Resume
-from engine.runs.writing import Writer, write_epoch
+from engine.runs.writing import Results, Writer, write_epoch
 from engine.telemetry.meter import Meter
 from engine.telemetry.sampler import metered
 from engine.training.events import (
@@ -140,7 +140,7 @@ def _load(request: Train, device: torch.device) -> Generator[Event, None, Datase
 def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:
     """The events of `run`, including the last one, however it ends; `asked` is set to stop it."""
     folder, history = run.folder, run.history
-    late: list[EpochFinished] = []
+    late: Results = ()
     try:
         for event in run.events():
             history.add(event)
@@ -272,11 +272,16 @@ class _Run:
         progress = _Progress(self.state.epoch, self.state.sums, last, best)
         return {"progress": msgspec.json.encode(progress).decode()}
 
-    def written(self, *, wait: bool = False) -> list[EpochFinished]:
+    def written(self, *, wait: bool = False) -> Results:
         """The epoch that has come to disk since the last call, if any; as `Writer.written`, from which it raises."""
         for event in (events := self.writer.written(wait=wait)):
             self.history.add(event)
         return events
+
+    def _results(self, epoch: EpochFinished) -> Results:
+        """`epoch`, which is not in the history yet, and what it shows of the run."""
+        collapsed = self.history.collapse(epoch)
+        return (epoch, collapsed) if collapsed else (epoch,)
 
     def events(self) -> Generator[Event, None, None]:
         """From RunStarted to RunFinished."""
@@ -288,13 +293,16 @@ class _Run:
         if not state.epoch and not folder.convolutions_file(0).exists():
             save_weights(folder.model_file, state.result)
             save_convolutions(folder.convolutions_file(0), state.result.state_dict())
-        if self._untold and not state.sums.step:
-            self.history.add(self._untold)
-            improves, weights = self.history.best is self._untold, state.result.state_dict()
-            write_epoch(folder, self._untold, state.model.architecture, weights, improves)
-        elif self._untold:  # its weights are on disk, and the model has been trained further
-            self.history.add(self._untold)
-            folder.append(self._untold)
+        if self._untold:
+            results = self._results(self._untold)
+            for each in results:
+                self.history.add(each)
+            if state.sums.step:  # its weights are on disk, and the model has been trained further
+                for each in results:
+                    folder.append(each)
+            else:
+                improves, weights = self.history.best is self._untold, state.result.state_dict()
+                write_epoch(folder, results, state.model.architecture, weights, improves)
         chunks = prepared(self.request, self.data, state)
         started = self._started(chunks.graph if chunks else None)
         folder.append(started)
@@ -316,6 +324,8 @@ class _Run:
             best_val_loss=best.val_loss,
             test_accuracy=best.test_accuracy,
             last_test_accuracy=last.test_accuracy,
+            robust_accuracy=best.robust_accuracy,
+            certified_accuracy=best.certified_accuracy,
         )
         folder.append(finished)
         yield finished
@@ -326,15 +336,15 @@ class _Run:
         The writer gets a copy, since the next epoch changes weights and moments in place.
         """
         folder, architecture, before = self.folder, self.state.model.architecture, self.history.best
-        best = event if before is None or event.val_loss < before.val_loss else before
-        tensors, metadata = self.state.tensors(), self._metadata(event, best)
+        best = event if before is None or event.merit > before.merit else before
+        tensors, metadata, results = self.state.tensors(), self._metadata(event, best), self._results(event)
         prefix = "average." if self.state.average else "model."  # those of `state.result`
 
-        def write() -> EpochFinished:
+        def write() -> Results:
             save_tensors(folder.state_file, tensors, metadata)
             weights = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            write_epoch(folder, event, architecture, weights, best is event)
-            return event
+            write_epoch(folder, results, architecture, weights, best is event)
+            return results
 
         self.writer.begin(write)
 

@@ -15,6 +15,7 @@ from engine.network.requests import (
     StrideOfKernels,
     device_meta,
 )
+from engine.paths import BUNDLED
 from engine.request import Request, RequestError
 
 
@@ -42,7 +43,7 @@ class BrowseRuns(ListRuns, frozen=True, tag="browse-runs"):
 class ReadRun(Request, frozen=True, tag="read-run"):
     """Read the request, the results and the curves of a run."""
 
-    what: Annotated[str, Meta(description="folder or name of a run, pretrained:cnn or pretrained:cnn-bn")] = ""
+    what: Annotated[str, Meta(description=f"folder or name of a run, or {BUNDLED}")] = ""
 
 
 class CompareRuns(Request, frozen=True, tag="compare-runs"):

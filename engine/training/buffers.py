@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.data.datasets import Split, epoch_permutation
 from engine.training.augmentation import Augmentation
 from engine.training.requests import Train
-from engine.training.schedule import share_of_rate
+from engine.training.schedule import share_of_epsilon, share_of_rate
 from engine.training.state import TrainingState, steps_an_epoch
 from engine.training.stream import Stream
 
@@ -26,10 +26,12 @@ class Batch(NamedTuple):
     numbers: Tensor | None
     rate: float | Tensor
     share: float | Tensor
+    ramp: float | Tensor = 1.0
+    number: int | Tensor = 0
 
 
 class EpochBuffers:
-    """The order of the images, the numbers for their augmentation, learning rates, shares, counter and sum of losses.
+    """The order of the images, the numbers for their augmentation, learning rates, shares, counters, sum of losses.
 
     All are zero at first, which are valid values: every step then trains on the first image.
     """
@@ -57,6 +59,11 @@ class EpochBuffers:
         """The learning rate of each step, where it changes."""
         self.shares = torch.zeros(self.steps, device=device) if state.average else None
         """The share of the weights after each step in their average."""
+        robust = request.objective != "clean"
+        self.ramps = torch.zeros(self.steps, device=device) if robust else None
+        """The share of epsilon at each step, where there is one."""
+        self.before = torch.zeros(1, dtype=torch.int64, device=device) if robust else None
+        """Number of steps of the epochs before."""
         self._staged: dict[int, Tensor] = {}
 
     def images_until(self, step: int) -> int:
@@ -72,6 +79,8 @@ class EpochBuffers:
             numbers=None if self.numbers is None else self._rows(self.numbers, last),
             rate=self._request.learning_rate if self.rates is None else self.rates.index_select(0, at),
             share=0.0 if self.shares is None else self.shares.index_select(0, at),
+            ramp=1.0 if self.ramps is None else self.ramps.index_select(0, at).squeeze(0),
+            number=0 if self.before is None else self.before + at,
         )
 
     def _rows(self, values: Tensor, last: bool) -> Tensor:
@@ -99,6 +108,10 @@ class EpochBuffers:
         if self._average and self.shares is not None:
             shares = [self._average.share(before + at + 1) for at in steps]
             self._upload(self.shares, torch.tensor(shares, dtype=torch.float64))
+        if self.ramps is not None and self.before is not None:
+            shares = [share_of_epsilon(request, before + at, request.epochs * self.steps) for at in steps]
+            self._upload(self.ramps, torch.tensor(shares, dtype=torch.float64))
+            self._upload(self.before, torch.tensor([before]))
         if loss_sum is None:
             self.loss_sum.zero_()
         else:

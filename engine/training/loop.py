@@ -17,7 +17,8 @@ from engine.training.chunks import Chunks, Diverged
 from engine.training.evaluation import evaluate
 from engine.training.events import DIVERGED, BatchEvaluated, BatchTrained, EpochFinished
 from engine.training.requests import Train
-from engine.training.schedule import share_of_rate
+from engine.training.robustness import certified_accuracy, robust_accuracy
+from engine.training.schedule import share_of_epsilon, share_of_rate
 from engine.training.state import Sums, TrainingState, steps_an_epoch, stretch_of
 from engine.training.step import Step
 
@@ -60,11 +61,11 @@ def train(
 ) -> Iterator[BatchTrained | BatchEvaluated | EpochFinished]:
     """Train `state` from its current epoch to `request.epochs`, with an event for each step and each epoch.
 
-    Adam with cross-entropy over shuffled batches, as in the notebook, with the schedule, the augmentation and the
-    averaging of `request`. The order of an epoch and what its augmentation draws depend only on (seed, epoch). Losses
-    are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete: if saved then,
-    it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights are then those
-    of the last epoch that finished in this call.
+    Adam with the objective of `request`, as in the notebook cross-entropy, over shuffled batches, with its schedule,
+    augmentation and averaging. The order of an epoch and what its augmentation draws depend only on (seed, epoch).
+    Losses are summed on the device and read RUNNING_POINTS times per epoch. At each event `state` is complete: if saved
+    then, it can be resumed bit for bit. Raises TrainingFailed where the loss is no longer finite; the weights are then
+    those of the last epoch that finished in this call.
 
     On a device other than the CPU there is one event for each chunk of steps; `chunks` are those of `prepared`, if it
     has been called with the same arguments.
@@ -102,6 +103,11 @@ def _epoch(
     _, test_accuracy = yield from evaluation.over(evaluate(state.result, data.test, "test"))
     if not math.isfinite(val_loss):
         raise TrainingFailed(_diverged(request, epoch, "on the validation images"))
+    robust, certified = None, None
+    if request.objective != "clean":
+        robust = yield from evaluation.over(robust_accuracy(state.result, data.val, request))
+    if request.certifies:
+        certified = yield from evaluation.over(certified_accuracy(state.result, data.val, request))
     state.epoch, state.sums, state.loss_sum = epoch, Sums(), None
     yield EpochFinished(
         epoch=epoch,
@@ -114,6 +120,8 @@ def _epoch(
         eval_seconds=evaluation.seconds,
         images_per_second=sums.images / sums.seconds,
         running_loss=tuple(sums.running),
+        robust_accuracy=robust,
+        certified_accuracy=certified,
     )
 
 
@@ -137,9 +145,10 @@ def _step_by_step(request: Train, split: Split, state: TrainingState) -> Iterato
     for step, batch in enumerate(batches[sums.step :], sums.step + 1):
         rate = request.learning_rate * share_of_rate(request.schedule, before + step - 1, request.epochs * steps)
         share = state.average.share(before + step) if state.average else 0.0
+        ramp = share_of_epsilon(request, before + step - 1, request.epochs * steps)
         numbers = None if drawn is None else drawn[sums.images : sums.images + len(batch)]
         images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
-        state.loss_sum += take(images, labels, numbers, rate, share)
+        state.loss_sum += take(images, labels, numbers, rate, share, ramp, before + step - 1)
         sums.images += len(batch)
         sums.step = step
         if step % stretch == 0 or step == steps:

@@ -14,7 +14,7 @@ from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
 from engine.training.augmentation import Augmentation
-from engine.training.requests import Train
+from engine.training.requests import ObjectiveName, Train
 
 IMAGES: dict[DatasetName, int] = {
     "mnist": 70_000,
@@ -45,6 +45,18 @@ _SHIFTED = 5 * _FLOAT
 """Bytes per pixel while an image is shifted: a wider image, and the index of each pixel."""
 _SAMPLED = 9 * _FLOAT
 """Bytes per pixel while an image is sampled anew: homogeneous coordinates, and three grids of two coordinates."""
+_MAPS: dict[ObjectiveName, float] = {
+    "clean": 0.0,
+    "fgsm": 0.6,
+    "pgd": 1.8,
+    "trades": 1.8,
+    "ibp": 6.2,
+    "crown-ibp": 60.0,
+}
+"""What an objective adds for each image of a batch, in sizes of all of its maps (measured): the pass of an attack,
+which is forgotten before the training pass; the bounds of all maps; the coefficients of nine margins by all maps."""
+_PROVED = 3
+"""Further copies of the weights while a network is attacked or certified: one in double precision and one in single."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -111,7 +123,8 @@ def training_need(request: Train, device: str = "cpu") -> Need:
     changing = 2 * image + places * IMAGE_SIZE**2 if augmentation else 0
     images = min(a.train_size, IMAGES[a.dataset])
     order, numbers = _INDEX * images, _FLOAT * augmentation.drawn * images if augmentation else 0
-    one = max(forward + backward + (image if augmentation else 0), changing)
+    robust = _MAPS[a.objective] * (maps1 + maps2)
+    one = max(forward + backward + robust + (image if augmentation else 0), changing)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
     evaluated = evaluation_batch(device, a.channels) * (image + maps1 + max(halves, maps2) + connected)
     on_gpu = device != "cpu"
@@ -120,7 +133,7 @@ def training_need(request: Train, device: str = "cpu") -> Need:
         weights=(_COPIES + _AVERAGES * averaged + _WARM_UP * on_gpu) * weights,
         # While the numbers are drawn, there are two copies of them.
         step=order + numbers + max(int(_HOLES * batch * one) + weights, numbers) + _LIBRARIES * on_gpu,
-        evaluation=int(_HOLES * evaluated),
+        evaluation=int(_HOLES * evaluated) + _PROVED * (a.objective != "clean") * weights,
         saving=(_SAVED + averaged) * weights,
     )
 

@@ -18,7 +18,7 @@ from typing import Any, get_args
 from msgspec.structs import replace
 
 from engine.request import parameters
-from engine.training.requests import RecipeName, Train
+from engine.training.requests import ROBUST, RecipeName, Train
 
 RECIPES: dict[RecipeName, dict[str, Any]] = {
     "notebook": {},
@@ -48,7 +48,10 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
 """The fields that a recipe sets; all others of FIELDS have their defaults, the notebook's."""
 
 
-BEYOND = ("recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average")
+BEYOND = (
+    "recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average",
+    "objective", *ROBUST,
+)  # fmt: skip
 """Fields that the notebook's loop does not have: where they have their defaults, what is told of a run omits them."""
 
 _OF_ANY = {"batch_norm", "epochs", "batch_size", "learning_rate", "precision", *BEYOND[1:]}.union(*RECIPES.values())

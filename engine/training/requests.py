@@ -12,6 +12,28 @@ from engine.request import RequestError
 
 RecipeName = Literal["notebook", "fast", "accurate"]
 ScheduleName = Literal["constant", "one-cycle", "cosine"]
+ObjectiveName = Literal["clean", "fgsm", "pgd", "trades", "ibp", "crown-ibp"]
+CERTIFYING: tuple[ObjectiveName, ...] = ("ibp", "crown-ibp")
+"""The objectives that bound the loss of every image within epsilon, so that robustness can be proved."""
+
+
+_USED: dict[str, tuple[ObjectiveName, ...]] = {
+    "train_epsilon": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "attack_steps": ("pgd", "trades"),
+    "attack_step_size": ("fgsm", "pgd", "trades"),
+    "warm_up": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "ramp": ("fgsm", "pgd", "trades", "ibp", "crown-ibp"),
+    "beta": ("trades",),
+    "kappa": ("ibp", "crown-ibp"),
+}
+"""The objectives that use a field, where not all do."""
+ROBUST = tuple(_USED)
+"""The fields that only objectives other than clean use."""
+
+
+def without_effect(objective: ObjectiveName) -> tuple[str, ...]:
+    """The fields that `objective` does not use."""
+    return tuple(name for name, users in _USED.items() if objective not in users)
 
 
 class Train(Architecture, frozen=True, tag="train"):
@@ -59,15 +81,77 @@ class Train(Architecture, frozen=True, tag="train"):
     average: Annotated[
         float, Meta(ge=0, lt=1, description="decay of the moving average of the weights, per step (0: no average)")
     ] = 0.0
+    objective: Annotated[
+        ObjectiveName,
+        Meta(description="loss: of clean images, of attacked ones (fgsm, pgd, trades), or its bound (ibp, crown-ibp)"),
+    ] = "clean"
+    train_epsilon: Annotated[
+        float, Meta(ge=0, le=1, description="largest change of a pixel to become robust to (epsilon, L-inf, 0 to 1)")
+    ] = 0.3
+    attack_steps: Annotated[
+        int, Meta(ge=1, le=1000, description="number of attack steps on each batch, of pgd and trades")
+    ] = 7
+    attack_step_size: Annotated[
+        float,
+        Meta(
+            ge=0, le=1, description="attack step size (0: 2.5 epsilon / steps, of fgsm 1.25 epsilon), at full epsilon"
+        ),
+    ] = 0.0
+    warm_up: Annotated[
+        float, Meta(ge=0, le=1, description="share of all training steps at epsilon 0, before it rises")
+    ] = 0.0
+    ramp: Annotated[
+        float, Meta(ge=0, le=1, description="share of all training steps in which epsilon then rises to its full value")
+    ] = 0.33
+    beta: Annotated[float, Meta(ge=0, le=1000, description="weight of the robust term of trades")] = 6.0
+    kappa: Annotated[
+        float, Meta(ge=0, le=1, description="final weight of the loss of clean images, of ibp and crown-ibp")
+    ] = 0.5
     threads: Annotated[int, Meta(ge=0, le=1024, description="number of CPU threads (0: all that are available)")] = 0
 
     def check_together(self) -> None:
-        """Refuse layers that do not fit on the image, and a batch larger than the training set."""
+        """Refuse layers that do not fit on the image, a batch larger than the training set, and an objective that
+        cannot hold with the other fields."""
         Architecture.check_together(self)
         if self.batch_size > self.train_size:
             raise RequestError(
                 f"batch size {self.batch_size} is larger than the {self.train_size} training images: lower it"
             )
+        if self.objective != "clean":
+            self._check_objective()
+
+    def _check_objective(self) -> None:
+        name = self.objective
+        if not self.train_epsilon:
+            raise RequestError(
+                f"objective {name} trains against changes of epsilon 0: set one above 0, or objective clean"
+            )
+        if self.warm_up + self.ramp > 1:
+            raise RequestError(
+                f"a warm-up over {self.warm_up:g} and a ramp over {self.ramp:g} of all steps never end: lower one, "
+                "so that their sum is at most 1"
+            )
+        if name not in CERTIFYING:
+            return
+        if self.norms:
+            raise RequestError(
+                f"objective {name} bounds each image alone, and batch norm in training depends on the whole batch, so "
+                "the bounds would not be sound: leave batch norm out, or use fgsm, pgd or trades"
+            )
+        if self.precision != "fp32":
+            raise RequestError(
+                f"objective {name} needs precision fp32: bounds rounded to {self.precision} would not be sound"
+            )
+        if self.label_smoothing:
+            raise RequestError(
+                f"objective {name} bounds the margin to one class, which smoothed labels do not have: set label "
+                "smoothing 0"
+            )
+
+    @property
+    def certifies(self) -> bool:
+        """Whether the objective is one with bounds, so that epochs have a certified accuracy."""
+        return self.objective in CERTIFYING
 
     @property
     def loss_note(self) -> str:
@@ -76,4 +160,5 @@ class Train(Architecture, frozen=True, tag="train"):
         Empty where nothing does, so that it can be compared with the validation loss.
         """
         augmented = self.shift or self.rotate or self.scale or self.elastic
-        return ", ".join(["augmented"] * bool(augmented) + ["smoothed labels"] * bool(self.label_smoothing))
+        notes = ["augmented"] * bool(augmented) + ["smoothed labels"] * bool(self.label_smoothing)
+        return ", ".join(notes + [self.objective] * (self.objective != "clean"))

@@ -1,10 +1,10 @@
-"""The learning rate at each step of a run."""
+"""The learning rate, and the share of epsilon, at each step of a run."""
 
 from __future__ import annotations
 
 import math
 
-from engine.training.requests import ScheduleName
+from engine.training.requests import ScheduleName, Train
 
 RISE = 0.25
 """Share of a one-cycle run in which the learning rate rises."""
@@ -24,3 +24,12 @@ def share_of_rate(schedule: ScheduleName, step: int, steps: int) -> float:
             return at / RISE if at < RISE else (1 - at) / (1 - RISE)
         case "cosine":
             return (1 + math.cos(math.pi * at)) / 2
+
+
+def share_of_epsilon(request: Train, step: int, steps: int) -> float:
+    """The share of its final value that epsilon has at `step` (from 0) of a run of `steps` steps, from 0 to 1.
+
+    It is 0 during the warm-up, and then rises along a straight line, sampled in the middle of each step.
+    """
+    since = (step + 0.5) / steps - request.warm_up
+    return min(max(since / request.ramp, 0.0), 1.0) if request.ramp else float(since >= 0)

@@ -1,4 +1,4 @@
-"""One training step: augmentation, forward pass, loss, backward pass, Adam, averaging."""
+"""One training step: augmentation, objective with its forward passes, backward pass, Adam, averaging."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from engine.network.gpu import autocast, tf32
 from engine.network.kernels import training_logits
 from engine.training.augmentation import Augmentation
+from engine.training.objective import objective_of
 from engine.training.requests import Train
 from engine.training.state import TrainingState
 
@@ -21,7 +21,7 @@ class Step:
     def __init__(self, request: Train, state: TrainingState, device: torch.device) -> None:
         self._state = state
         self._precision = request.precision
-        self._smoothing = request.label_smoothing
+        self._objective = objective_of(request, state.model)
         self._augment = Augmentation.of(request)
         self._logits: Callable[[Tensor], Tensor] = state.model
         if device.type == "cpu":
@@ -34,25 +34,28 @@ class Step:
         for parameter in self._state.model.parameters():
             parameter.grad = None
 
-    def __call__(
+    def __call__(  # noqa: PLR0917
         self,
         images: Tensor,
         labels: Tensor,
         numbers: Tensor | None,
         rate: float | Tensor,
         share: float | Tensor = 0.0,
+        ramp: float | Tensor = 1.0,
+        number: int | Tensor = 0,
     ) -> Tensor:
         """Take a step on a batch; returns its mean loss, in nats, on the device.
 
         `images` is (B, 1, 28, 28), `labels` (B,), `numbers` what their augmentation drew, (B, drawn), `rate` the
-        learning rate, `share` that of the new weights in their average. The last two may be tensors (1,) on the device.
+        learning rate, `share` that of the new weights in their average, `ramp` and `number` (from 0) what an objective
+        other than clean is told of the step. The last four may be tensors on the device, `ramp` () and the others (1,).
         """
         state = self._state
         if self._augment and numbers is not None:
             images = self._augment(images, numbers)
         with tf32(self._precision):
             with autocast(self._precision, images.device):
-                loss = cross_entropy(self._logits(images), labels, label_smoothing=self._smoothing)
+                loss = self._objective.loss(images, labels, self._logits, ramp, number)
             torch.autograd.backward(loss)
         state.adam.step(rate)
         if state.average:

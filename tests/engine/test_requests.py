@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -9,7 +9,7 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
-from engine.training.requests import Train
+from engine.training.requests import ROBUST, ObjectiveName, Train, without_effect
 
 BAD_VALUES = [
     ("epochs", 0),
@@ -47,6 +47,15 @@ BAD_VALUES = [
     ("elastic", 15.0),
     ("elastic", float("nan")),
     ("average", 1.0),
+    ("objective", "mart"),
+    ("train_epsilon", 1.5),
+    ("train_epsilon", -0.1),
+    ("attack_steps", 0),
+    ("attack_step_size", -0.1),
+    ("warm_up", 1.1),
+    ("ramp", -0.1),
+    ("beta", -1.0),
+    ("kappa", 2.0),
     ("threads", -1),
     ("threads", 1025),
     ("batch_norm", "yes"),
@@ -388,3 +397,26 @@ def test_a_randomisation_is_over_many_images() -> None:
     with pytest.raises(RequestError, match="randomise is measured over many images: set digits too, for example to 16"):
         Attribute(randomise=True)
     assert Attribute(randomise=True, digits=1).randomise
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"objective": "pgd", "train_epsilon": 0.0}, "epsilon 0: set one above 0, or objective clean"),
+        ({"objective": "ibp", "batch_norm": True}, "leave batch norm out, or use fgsm, pgd or trades"),
+        ({"objective": "crown-ibp", "precision": "bf16"}, "needs precision fp32"),
+        ({"objective": "ibp", "label_smoothing": 0.1}, "set label smoothing 0"),
+        ({"objective": "fgsm", "warm_up": 0.8}, "lower one, so that their sum is at most 1"),
+    ],
+)
+def test_an_objective_that_cannot_hold_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        Train(**fields)
+    assert Train(**fields | {"objective": "clean"}).objective == "clean"
+
+
+def test_each_field_of_an_objective_is_used_by_one() -> None:
+    objectives = get_args(ObjectiveName)
+    assert set(without_effect("clean")) == set(ROBUST)
+    assert not set.intersection(*(set(without_effect(name)) for name in objectives))
+    assert without_effect("trades") == ("kappa",)

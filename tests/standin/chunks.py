@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 from unittest.mock import patch
 
 import torch
@@ -23,8 +24,8 @@ from engine.runs.requests import Resume
 from engine.training import chunks, loop
 from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.loop import TrainingFailed, train
-from engine.training.requests import Train
-from engine.training.schedule import share_of_rate
+from engine.training.requests import ObjectiveName, Train
+from engine.training.schedule import share_of_epsilon, share_of_rate
 from engine.training.state import TrainingState
 from tests.conftest import returned
 
@@ -37,6 +38,12 @@ EVERYTHING = replace(
     shift=2, rotate=5.0, scale=0.1, elastic=1.0,
 )  # fmt: skip
 """8 steps an epoch in chunks of two; the last batch is larger."""
+ROBUST = [
+    replace(EVERYTHING if name == "pgd" else PLAIN, objective=name, train_epsilon=0.25, attack_steps=2, ramp=0.5)
+    for name in get_args(ObjectiveName)
+    if name != "clean"
+]
+"""Every objective with a ramp or random numbers. Epsilon is a power of two, so that it is exact in float32."""
 
 
 @contextmanager
@@ -58,12 +65,16 @@ def _differing(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
 
 @contextmanager
 def _single_steps() -> Iterator[None]:
-    """Train step by step, with learning rates in float32, as a device keeps those of an epoch."""
+    """Train step by step, with learning rates and epsilons in float32, as a device keeps those of an epoch."""
 
     def rounded(*arguments: object) -> float:  # learning rates here are powers of two, times this
         return torch.tensor(share_of_rate(*arguments), dtype=torch.float32).item()  # type: ignore[arg-type]
 
-    with patch.object(loop, "prepared", lambda *_: None), patch.object(loop, "share_of_rate", rounded):
+    def ramp(*arguments: object) -> torch.Tensor:
+        return torch.tensor(share_of_epsilon(*arguments), dtype=torch.float32)  # type: ignore[arg-type]
+
+    shares = patch.multiple(loop, share_of_rate=rounded, share_of_epsilon=ramp)
+    with patch.object(loop, "prepared", lambda *_: None), shares:
         yield
 
 
@@ -71,7 +82,7 @@ def _single_steps() -> Iterator[None]:
 def same_as_single_steps(device: str, _: Path) -> None:
     """Two epochs in chunks give the bits of two epochs of single steps: weights, moments, averages and losses."""
     data = returned(load("mnist", choose_device(device)))
-    for request in (PLAIN, EVERYTHING, replace(PLAIN, train_size=64, batch_size=64)):
+    for request in (PLAIN, EVERYTHING, replace(PLAIN, train_size=64, batch_size=64), *ROBUST):
         chunked, single = _state(request, data), _state(request, data)
         before = chunked.tensors()
         ready = loop.prepared(request, data, chunked)

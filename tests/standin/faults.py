@@ -31,7 +31,7 @@ _WORDS = {
     "attacks": ("attack", "robustness", "transfer", "beta"),
     "attribution": ("occlude", "attribute"),
     "inspection": ("evaluate", "activations", "digits", "filters"),
-    "report.py": ("report",),
+    "report": ("report",),
 }
 """Prefixes of the operations that most probably reach a fault in a folder or file of the engine; default: training."""
 

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 import engine.attacks.attack
 import engine.data.datasets
+import engine.report.draft
+import engine.report.notebook
 import engine.report.report
+import engine.report.robustness
 from engine.attacks.requests import (
     AttackCarliniWagner,
     AttackDeepFool,
@@ -27,14 +31,17 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, Occlude
 from engine.certification.requests import Certify, CertifyDigit
+from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
 from engine.operations import perform
 from engine.report.requests import Report
 from engine.request import Request
-from engine.training.requests import Train
+from engine.training.requests import ObjectiveName, Train
 
+TRAINED: tuple[ObjectiveName, ...] = ("pgd", "ibp")
+"""Objectives of whole runs; the others differ from these in the steps, which are a check of their own."""
 TRAINING, VALIDATION, TEST = 700, 300, 500
 """Number of images of each split."""
 CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
@@ -62,6 +69,9 @@ def operations(device: str) -> Iterator[Operation]:
     for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # with batch norm, Adam amplifies rounding errors
         small = Train(batch_norm=batch_norm, channels=8, hidden=32, train_size=256, epochs=2, device=device)
         yield Operation(f"train {small.variant}", small, tolerance)
+    for objective in TRAINED:
+        robust = replace(small, batch_norm=False, objective=objective, train_epsilon=0.1, attack_steps=2)
+        yield Operation(f"train {objective}", robust, 2e-2)  # small gradients have signs that rounding decides
     yield Operation("warm up", WarmUp(device=device))
     for what in (CNN, BN):
         yield Operation(f"summary {what}", Summarise(what=what, device=device))
@@ -90,9 +100,11 @@ def operations(device: str) -> Iterator[Operation]:
     )
     yield Operation("robustness l2", least, 1e-4)
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
+    yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
+    yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
     yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
-    yield Operation("report", Report(what=(BN,), device=device), 1e-4)
+    yield Operation("report", Report(what=(BN,), device=device, robustness=True, count=8), 1e-4)
 
 
 def _attacks(device: str) -> Iterator[Operation]:
@@ -124,10 +136,14 @@ def make_small(out: Path) -> None:
     raw = images[:train], labels[:train], test_images[:TEST], test_labels[:TEST]
     engine.data.datasets.load_mnist = lambda: raw
     engine.data.datasets.VALIDATION_SIZE = VALIDATION
+    notebook: Any = engine.report.notebook
+    notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
+    notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    robustness: Any = engine.report.robustness
+    robustness.STEPS, robustness.EXPLAINED = 5, 1
+    draft: Any = engine.report.draft
+    draft.figure_of, draft.png_of = (lambda *_, **__: None), (lambda _: b"")
     report: Any = engine.report.report
-    report.AVERAGED, report.AttackNoise = 1, partial(AttackNoise, steps=5)
-    report.Occlude, report.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
-    report.figure_of, report.png_of = (lambda *_, **__: None), (lambda _: b"")
     report.Path = lambda name: out / name
     # Attacks report progress at time intervals, which would vary, so turn this off.
     engine.attacks.attack.PAUSE = float("inf")

@@ -21,14 +21,17 @@ from tests.tui.driving import CNN, Call, lines
 from tui.cli import main as cli
 from tui.cli.arguments import ArrayOutput, parse
 
-ATTACKS = ("noise", "targeted", "fgsm", "pgd", "deepfool", "cw")
+ATTACKS = ("noise", "targeted", "fgsm", "pgd", "apgd", "deepfool", "fab", "cw", "square")
 QUICK = {
     "noise": ("--steps", 3, "--classes", "38"),
     "targeted": ("--steps", 3),
     "fgsm": (),
     "pgd": ("--steps", 3),
+    "apgd": ("--steps", 2, "--loss", "dlr"),
     "deepfool": ("--steps", 3),
+    "fab": ("--steps", 1),
     "cw": ("--steps", 3, "--binary-search-steps", 2),
+    "square": ("--queries", 3),
 }
 
 

@@ -11,17 +11,14 @@ import torch
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.events import AttackFinished, BetaSwept, TransferMeasured, UniversalMade
 from engine.attacks.requests import (
-    ATTACK_TITLES,
     GALLERY,
     AttackDeepFool,
     AttackNoise,
     AttackPgd,
     AttackTargeted,
     AttackUniversal,
-    CurveAttackName,
-    MeasureRobustness,
     MeasureTransfer,
     SweepBeta,
 )
@@ -54,8 +51,15 @@ CNN = "pretrained:cnn"
 
 @pytest.fixture(autouse=True)
 def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure over few digits."""
+    """Measure over few digits, and prove nothing of those under the cursor."""
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
+    monkeypatch.setattr(AttackPage, "_proofs", lambda _: [])
+
+
+@pytest.fixture
+def quick_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves of an attack that takes one step."""
+    monkeypatch.setattr("tui.screens.attacks.curve.CURVE_ATTACKS", {"linf": ("fgsm",), "l2": ("fgsm",)})
 
 
 @pytest.fixture
@@ -273,44 +277,6 @@ async def test_brackets_go_through_the_steps(still_app: MakeApp) -> None:
         assert "step 25" in text(screen, Raster, "attack-result")
 
 
-async def test_accuracy_under_attack(still_app: MakeApp) -> None:
-    app = still_app()
-    async with app.run_test(size=WIDE) as pilot:
-        screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "tab")
-        assert screen.wanted() == []  # work that takes so long starts only on request
-        assert "r measures accuracy under attack" in text(screen, Rows)
-        await press(pilot, screen, "r")
-        attack: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
-        others = ("pretrained:cnn-bn",)
-        assert screen.wanted() == [MeasureRobustness(what=CNN, others=others, attack=attack, count=10)]
-        found = measured(screen, "curve")
-        assert type(found) is RobustnessMeasured
-        assert found.networks == (CNN, *others)
-        assert "10 of 10 digits, L-inf" in text(screen, Rows)
-        await press(pilot, screen, "end")
-        last = found.points[-1]
-        chart = text(screen, Chart, "curve-chart")
-        assert f"cnn-bn PGD {100 * last.accuracy:.1f} " in chart
-        for network, name in found.curves:  # each one in the table is in the chart, at the epsilon under the cursor
-            (here,) = (p for p in found.curve(network, name) if p.epsilon == last.epsilon)
-            short = f"{network.removeprefix('pretrained:')} {ATTACK_TITLES[name].removeprefix('random ')}"
-            assert f"{short} {100 * here.accuracy:.1f} " in chart
-        assert "epsilon 0.3" in chart
-        assert "accuracy (%) under attack by epsilon (L-inf)" in chart
-        assert "95 % interval" in chart
-        await press(pilot, screen, "plus")
-        assert "zoom 2x" in text(screen, Chart, "curve-chart")
-        await press(pilot, screen, "0")
-        assert "zoom" not in text(screen, Chart, "curve-chart")
-        assert "first fooled by PGD" in text(screen, Rows)
-        await adjust(pilot, screen, "norm", "right")  # the results were for the other norm
-        assert measured(screen, "curve") is None
-        assert screen.wanted() == []
-        await press(pilot, screen, "shift+tab")
-        assert finished(screen).attack == "targeted"
-
-
 async def test_beta_and_transfer(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
@@ -332,7 +298,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "7", AttacksScreen)
-        await press(pilot, screen, "shift+tab")
+        await press(pilot, screen, "shift+tab", "shift+tab")
         await adjust(pilot, screen, "steps", *["left"] * 8)
         await adjust(pilot, screen, "made_of", *["left"] * 3)
         await adjust(pilot, screen, "count", *["left"] * 3)
@@ -352,7 +318,7 @@ async def test_one_perturbation_for_many(still_app: MakeApp) -> None:
         assert screen.front == "attack"
 
 
-@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.usefixtures("asked_anew", "quick_curves")
 async def test_a_measurement_can_be_stopped_and_goes_on_from_there(
     still_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +354,7 @@ async def test_an_attack_beside_training(still_app: MakeApp, small: Dataset, mon
         assert np.isfinite(made.history).all()
 
 
+@pytest.mark.usefixtures("quick_curves")
 async def test_e_draws_each_page(still_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = still_app()

@@ -322,6 +322,31 @@ def test_a_band_thinner_than_a_cell_still_shows(middle: float) -> None:
     assert {ground for row in drawing(plot, 60, 22) for _, _, ground in row} == {"", "curve-train"}
 
 
+def test_a_band_behind_others_fills_what_they_leave() -> None:
+    front = Band("curve-train", [0, 1], [0.5, 0.5], [0.9, 0.9])
+    behind = Band("quiet", [0, 1], [0.1, 0.1], [0.7, 0.7], behind=True)
+    line = Curve("mean", "curve-train", [0, 1], [0.95, 0.95])
+    for bands in ((front, behind), (behind, front)):
+        rows = drawing(Plot([line], y_range=(0.0, 1.0), bands=bands), 60, 22)[:-2]
+        axis = scale(0.0, 1.0, 20)
+        column = [row[40][2] for row in rows]
+        assert set(column[axis.row(0.9) + 1 : axis.row(0.5)]) == {"curve-train"}
+        assert set(column[axis.row(0.5) + 1 : axis.row(0.1)]) == {"quiet"}
+        assert column[axis.row(0.5)] in ("curve-train", "quiet", "curve-train quiet")  # not a gap between the two
+        plain = characters(drawing(Plot([line], y_range=(0.0, 1.0), bands=bands), 60, 22, colour=False, tints=False))
+        assert "░" in plain[axis.row(0.7)]
+        assert "·" in plain[axis.row(0.3)]
+
+
+def test_a_thin_curve_is_dotted_and_has_no_markers() -> None:
+    dots = {}
+    for thin in (False, True):
+        curve = Curve("mean", "curve-val", [0, 0.5, 1], [0.3, 0.4, 0.6], thin=thin)
+        rows = drawing(Plot([curve], y_range=(0.0, 1.0)), 60, 22)
+        dots[thin] = sum((ord(c) - BLANK).bit_count() for row in rows for c, _, _ in row if ord(c) > BLANK)
+    assert 0 < dots[True] < 0.7 * dots[False]
+
+
 def test_values_outside_the_range_are_not_drawn_at_its_edge() -> None:
     plot = Plot([Curve("high", "curve-val", [0, 1, 2], [5.0, 5.0, 0.5])], (0.0, 2.0), (0.0, 1.0))
     columns = [x for _, x in inks(drawing(plot, 60, 20))]

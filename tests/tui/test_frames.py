@@ -8,11 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
 
+from engine import operations
+from engine.attacks.requests import MeasureRobustness
 from engine.runs.catalogue import write_note
 from engine.runs.events import RunRead
 from engine.runs.processes import Process
@@ -39,6 +43,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "filters conv1": ("4",),
     "filters conv2": ("4", "tab", "down", "right"),
     "filters a kernel": ("4", "enter"),
+    "filters beside": ("4", "b", "right"),
     "activations conv1": ("5",),
     "activations a channel of conv2": ("5", "tab", "o", "enter"),
     "occlusion": ("6",),
@@ -52,13 +57,23 @@ PAGES: dict[str, tuple[str, ...]] = {
     "attacks": ("7",),
     "attacks a moment": ("7", "a", "a", "right", "[", "[", "enter"),
     "attacks settings": ("7", "s", "s", "s", "s", "1"),
-    "attacks curve": ("7", "tab", "r", "end"),
+    "attacks curve": ("7", "tab", "r", "down", "down"),
     "attacks penalty": ("7", "tab", "tab", "r", "down"),
     "attacks transfer": ("7", "tab", "tab", "tab", "r"),
-    "attacks universal": ("7", "shift+tab", "r"),
+    "attacks universal": ("7", "shift+tab", "shift+tab", "r"),
+    "attacks corruptions": ("7", "shift+tab", "r", "down", "down"),
+    "attacks a corruption": ("7", "shift+tab", "down", "enter"),
 }
 """The keys that lead to each page, by the name of its frames."""
-OTHERWISE = ("digits matrix", "filters conv1", "occlusion", "occlusion methods", "attacks", "attacks curve")
+OTHERWISE = (
+    "digits matrix",
+    "filters conv1",
+    "occlusion",
+    "occlusion methods",
+    "attacks",
+    "attacks curve",
+    "attacks corruptions",
+)
 """Pages that are also compared in other colours."""
 
 
@@ -82,6 +97,14 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
     monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 3)
     monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
+
+
+@pytest.fixture(autouse=True)
+def given_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves of attacks that would take minutes are given."""
+    known: dict[Any, operations.Entry] = cast(Any, operations.OPERATIONS)
+    target = "tests.robustness:measure_robustness"
+    monkeypatch.setitem(known, MeasureRobustness, replace(known[MeasureRobustness], target=target))
 
 
 def frames(request: pytest.FixtureRequest, tmp_path: Path, name: str) -> Frames:

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from engine.event import Event, JobFailed
 from engine.lab import Job
 from engine.operations import OPERATIONS
+from engine.paths import PRETRAINED
 from engine.request import Request
 from engine.runs.catalogue import summaries, write_note
 from engine.runs.events import RunRead
@@ -117,7 +118,7 @@ async def test_a_queued_experiment_and_a_bundled_network(still_app: MakeApp) -> 
         await pilot.press("home", "down")
         assert "queued, 2 of 2" in told(screen)
         assert "request cnn-bn, seed 0, epochs 5" in told(screen)
-        await pilot.press("end")
+        await pilot.press("end", *["up"] * (len(PRETRAINED) - 1 - PRETRAINED.index("cnn-bn")))
         assert "the notebook's network with batch norm" in told(screen)
         await read(pilot, screen)
         assert "bundled, 15 of 15 epochs" in told(screen)

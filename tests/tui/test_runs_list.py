@@ -8,6 +8,7 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
+from engine.paths import PRETRAINED
 from engine.runs.catalogue import write_note
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
@@ -170,8 +171,8 @@ async def test_bundled_networks(still_app: MakeApp, tmp_path: Path) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await opened(pilot, 1)
         names = [row.key for row in screen.list.rows.lines]
-        assert names == ["mine", "pretrained:cnn", "pretrained:cnn-bn"]
-        await pilot.press("end")
+        assert names == ["mine", *(f"pretrained:{name}" for name in PRETRAINED)]
+        await pilot.press("home", *["down"] * names.index("pretrained:cnn-bn"))
         assert {"delete", "rename", "note", "resume"}.isdisjoint(live(screen))
         for number, key in enumerate(("D", "M", "N", "R"), 1):
             await pilot.press(key)
@@ -183,14 +184,14 @@ async def test_bundled_networks(still_app: MakeApp, tmp_path: Path) -> None:
         await pilot.press("enter")
         assert (app.workspace.what, app.workspace.bundled) == ("pretrained:cnn-bn", True)
         await until(pilot, lambda: "▸ pretrained:cnn-bn" in words(screen.list.rows))
-        await pilot.press("space", "up", "up", "space")
+        await pilot.press("space", "home", "space")
         assert screen.marked == {"pretrained:cnn-bn", "mine"}
         assert "✓▸ pretrained:cnn-bn" in words(screen.list.rows)
         await pilot.press("tab")
         await until(pilot, lambda: screen.comparison.event is not None)
         assert screen.comparison.event is not None
         assert [group.runs for group in screen.comparison.event.groups] == [("pretrained:cnn-bn",), ("mine",)]
-        await pilot.press("shift+tab", "end", "C")
+        await pilot.press("shift+tab", "home", *["down"] * names.index("pretrained:cnn-bn"), "C")
         await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.ready)
         form = app.screen.query_one(RequestForm)
         await until(pilot, lambda: form.request() == pretrained("cnn-bn").read_record().request)
@@ -203,7 +204,7 @@ async def test_only_bundled_networks(still_app: MakeApp) -> None:
         assert "no run yet: r on screen 1 trains one" in words(screen.list.rows)
         await pilot.press("tab")
         await until(pilot, lambda: screen.comparison.event is not None)
-        assert len(screen.marked) == 2
+        assert len(screen.marked) == len(PRETRAINED)
 
 
 async def test_marks_where_only_ascii_arrives(

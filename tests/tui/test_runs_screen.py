@@ -253,8 +253,8 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("few_images", "quick_keys")
 async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.report.report.AVERAGED", 2)
-    monkeypatch.setattr("engine.report.report.AttackNoise", partial(AttackNoise, steps=5))
+    monkeypatch.setattr("engine.report.notebook.AVERAGED", 2)
+    monkeypatch.setattr("engine.report.notebook.AttackNoise", partial(AttackNoise, steps=5))
     list(train_run(SMALL, tmp_path / "runs"))
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 
-from engine.runs.finding import PRETRAINED  # noqa: E402
+from engine.paths import PRETRAINED  # noqa: E402
 from tests.canary import Canary  # noqa: E402
 from tests.finder_home import at_home_in  # noqa: E402
 from tests.styles import parsed_once  # noqa: E402

@@ -43,10 +43,7 @@ def of_event(event: Event, name: str, title: str = "", words: str = "") -> Alert
     match event:
         case RunFinished():
             outcome: Outcome = "finished"
-            default = (
-                f"test accuracy {percent(event.test_accuracy)}, best validation loss {event.best_val_loss:.4f} "
-                f"in epoch {event.best_epoch}"
-            )
+            default = f"test accuracy {percent(event.test_accuracy)}, best {event.choice} in epoch {event.best_epoch}"
         case RunFailed():
             outcome, default = ("diverged" if event.reason.startswith(DIVERGED) else "failed"), event.reason
         case JobFailed():

@@ -14,11 +14,14 @@ from engine.attacks.events import AttackFinished, RobustnessMeasured
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, OcclusionMapReady
 from engine.attribution.requests import METHOD_TITLES
 from engine.certification.events import DigitCertified
+from engine.corruptions.events import DigitCorrupted
+from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs
+from tui.drawing.vocabulary import answered
 
 MARGIN = 2
 """Cells between two images."""
@@ -75,6 +78,10 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
                 f"{'' if made.actual < 0 else made.actual}{glyphs().arrow}{made.predicted}" for made in event.images
             ]
             found = _Found(event.adversarial, labels, span=Span(0.0, 1.0))
+        case DigitCorrupted():
+            named = zip(event.corruptions, event.predicted[0], strict=True)
+            labels = [answered(CORRUPTION_TITLES[name], answer, event.actual) for name, answer in named]
+            found = _Found(event.images, labels, span=Span(0.0, 1.0))
         case DigitCertified() if event.taken_for >= 0:
             labels = [str(event.predicted), str(event.taken_for)]
             found = _Found(np.stack((event.image, event.adversarial)), labels, span=Span(0.0, 1.0))

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.attacks.requests import (
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
     AttackUniversal,
     MeasureRobustness,
@@ -27,9 +30,11 @@ from engine.attacks.requests import (
 from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify
+from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.libraries import not_loaded
+from engine.paths import BUNDLED
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request, RequestError
 from engine.runs.requests import CompareRuns, EditQueue, Export, Import, ListRuns, Resume
@@ -51,8 +56,9 @@ usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
 
 A laboratory for a small convolutional network, in the terminal.
 
-WHAT is a run folder or its name, a .pth or .safetensors file, pretrained:cnn or
-pretrained:cnn-bn (default: the most recent run, or else a bundled network).
+WHAT is a run folder or its name, a .pth or .safetensors file, or
+{bundled}; default: the most
+recent run, or else a bundled network.
 
 commands:
 {commands}
@@ -81,7 +87,7 @@ COMMANDS = {
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
     "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
-    "report": CliCommand(Report, "redo the whole notebook on one or two networks, as Markdown and HTML"),
+    "report": CliCommand(Report, "redo the whole notebook on one to four networks, as Markdown and HTML"),
     "import": CliCommand(Import, "import a weights file, such as the notebook's .pth, as a run"),
     "export": CliCommand(Export, "export weights as .pth or .safetensors, curves as .csv or for TensorBoard"),
     "summary": CliCommand(Summarise, "list layers, shapes, parameters and neurons"),
@@ -95,12 +101,16 @@ COMMANDS = {
     "attack targeted": CliCommand(AttackTargeted, "raise another class's logit, with a squared-error penalty"),
     "attack fgsm": CliCommand(AttackFgsm, "fast gradient sign method: one step of size epsilon"),
     "attack pgd": CliCommand(AttackPgd, "projected gradient descent: many steps within epsilon"),
+    "attack apgd": CliCommand(AttackApgd, "PGD that finds its own step size, within epsilon"),
     "attack deepfool": CliCommand(AttackDeepFool, "cross the nearest decision boundary, in L2"),
+    "attack fab": CliCommand(AttackFab, "FAB: minimise the perturbation, in L-infinity or L2"),
     "attack cw": CliCommand(AttackCarliniWagner, "Carlini and Wagner: minimise the L2 perturbation"),
+    "attack square": CliCommand(AttackSquare, "random squares, without gradients, within epsilon"),
     "attack universal": CliCommand(AttackUniversal, "find one perturbation that fools many digits"),
     "beta": CliCommand(SweepBeta, "measure whether the targeted attack's penalty keeps images close"),
     "robustness": CliCommand(MeasureRobustness, "measure accuracy under attack, by epsilon"),
     "transfer": CliCommand(MeasureTransfer, "measure whether adversarial images transfer between networks"),
+    "corruptions": CliCommand(MeasureCorruptions, "measure accuracy on noisy, blurred, moved or covered digits"),
     "certify": CliCommand(Certify, "prove what no perturbation can change, by epsilon or for one digit"),
     "serve": CliCommand(Serve, "open the app in a browser, for one or many visitors"),
     "bench": CliCommand(Bench, "measure how fast this machine is, beside the notebook's own code"),
@@ -173,7 +183,7 @@ def run(argv: list[str]) -> int:
     if word not in COMMANDS and not {"-h", "--help"}.isdisjoint(argv):
         helps = {name: command.help for name, command in COMMANDS.items()} | PROGRAM_COMMANDS
         lines = (f"  {name:<16} {told}" for name, told in helps.items())
-        print(USAGE.format(commands="\n".join(lines)), end="")
+        print(USAGE.format(bundled=BUNDLED, commands="\n".join(lines)), end="")
         return DONE
     if word == "--version":
         from importlib.metadata import version

@@ -22,7 +22,7 @@ from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.event import Event, to_json
 from engine.operations import end, perform
 from engine.request import DeviceFailed, RequestError
-from engine.training.events import EpochFinished, RunCancelled, RunFailed, RunFinished
+from engine.training.events import EpochFinished, RobustnessCollapsed, RunCancelled, RunFailed, RunFinished, choice
 from engine.training.requests import Train
 from engine.words import percent, readable, shown
 from tui.alerts.alert import of_ended, of_failure, of_sweep
@@ -32,7 +32,7 @@ from tui.cli.arguments import TrainOutput
 from tui.cli.exit_codes import DONE, FAILED
 from tui.cli.runner import Interrupt, Lines, console
 from tui.cli.tables.runs import chosen_words, failures, sweep, trials
-from tui.drawing.words import counted, duration
+from tui.drawing.words import counted, duration, robustness
 from tui.sweeps import again, capacity, reason_of
 
 
@@ -174,7 +174,8 @@ class _People:
         if isinstance(event, SearchAdvanced):
             fact = f"{counted(event.epochs, 'epoch')}"
             if event.val_loss is not None:
-                fact += f", validation loss {event.val_loss:.4f} with {chosen_words(event.values)}"
+                figure = choice(event.certified_accuracy, event.robust_accuracy, event.val_loss)
+                fact += f", {figure} with {chosen_words(event.values)}"
             self._bars.update(self._all, description="trials", completed=event.done, total=event.trials, fact=fact)
             return
         event = readable(event)
@@ -211,11 +212,13 @@ class _People:
                 self._say(
                     f"{words}: epoch {event.epoch}/{event.epochs}, train loss {event.train_loss:.4f}, val loss "
                     f"{event.val_loss:.4f}, test {percent(event.test_accuracy)}, "
-                    f"{event.train_seconds + event.eval_seconds:.1f} s"
+                    f"{event.train_seconds + event.eval_seconds:.1f} s{robustness(event)}"
                 )
+            case RobustnessCollapsed():
+                self._say(f"{words}: {event.words}")
             case RunFinished():
                 self._say(
-                    f"{words}: finished, best validation loss {event.best_val_loss:.4f} in epoch {event.best_epoch}, "
+                    f"{words}: finished, best {event.choice} in epoch {event.best_epoch}, "
                     f"test {percent(event.test_accuracy)}"
                 )
             case RunCancelled():

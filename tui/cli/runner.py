@@ -26,6 +26,7 @@ from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
     EpochFinished,
+    RobustnessCollapsed,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -37,6 +38,7 @@ from tui.cli.arguments import Output
 from tui.cli.descriptors import output_to_ourselves
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from tui.drawing.terminal import colour_system
+from tui.drawing.words import robustness
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -204,22 +206,7 @@ class _People:
             case DeviceFellBack():
                 self.console.print(event.reason, markup=False, soft_wrap=True)
             case RunStarted():
-                self.training = True
-                for difference in event.differences:
-                    self.console.print(f"changed since the run started, so last digits may differ: {difference}")
-                for caution in event.cautions:
-                    self.console.print(f"caution: {caution}", soft_wrap=True)
-                if event.graph is False:
-                    self.console.print("slower than usual: a training step could not be captured as a CUDA graph")
-                if event.resumed_from is not None:
-                    done = f"after epoch {event.resumed_from}" if event.resumed_from else "in its first epoch"
-                    self.console.print(f"resuming {done}")
-                self.console.print(
-                    f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
-                    f"{event.train_size:,} training, {event.val_size:,} validation and {event.test_size:,} test images "
-                    f"of {'x'.join(map(str, event.image_shape[1:]))} pixels\n\n"
-                    "epoch   train loss   val loss   val acc   test acc      time"
-                )
+                self._start(event)
             case Progress():
                 self._progress(event)
             case EpochFinished():
@@ -227,10 +214,14 @@ class _People:
                 self.console.print(
                     f"{event.epoch:>5}{event.train_loss:>13.4f}{event.val_loss:>11.4f}"
                     f"{percent(event.val_accuracy):>10}{percent(event.test_accuracy):>11}{seconds:>8.1f} s"
+                    f"{robustness(event)}",
+                    soft_wrap=True,
                 )
+            case RobustnessCollapsed():
+                self.console.print(event.words, soft_wrap=True)
             case RunFinished():
                 self.console.print(
-                    f"\nbest validation loss {event.best_val_loss:.4f} in epoch {event.best_epoch}, with test accuracy "
+                    f"\nbest {event.choice} in epoch {event.best_epoch}, with test accuracy "
                     f"{percent(event.test_accuracy)} (after the last epoch: {percent(event.last_test_accuracy)})"
                 )
             case RunCancelled():
@@ -253,8 +244,9 @@ class _People:
                 if images := pictures(event, self.console, getattr(self._request, "layer", "conv1")):
                     self.console.print(images)
             case ReportWritten():
-                claims = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in event.claims)
-                self.console.print(f"the notebook's observations:\n{claims}\n")
+                for title, claims in event.observations:
+                    lines = "\n".join(f"  {section:<6} {verdict.lower()}" for section, verdict in claims)
+                    self.console.print(f"{title}:\n{lines}\n")
                 told = f"wrote {event.html} and {event.markdown} with {event.figures} figures in {event.seconds:.0f} s"
                 self.console.print(told, soft_wrap=True)
             case Exported():
@@ -263,6 +255,24 @@ class _People:
                 print(f"mnist-tui: {event.reason}", file=sys.stderr)
             case _:
                 pass
+
+    def _start(self, event: RunStarted) -> None:
+        self.training = True
+        for difference in event.differences:
+            self.console.print(f"changed since the run started, so last digits may differ: {difference}")
+        for caution in event.cautions:
+            self.console.print(f"caution: {caution}", soft_wrap=True)
+        if event.graph is False:
+            self.console.print("slower than usual: a training step could not be captured as a CUDA graph")
+        if event.resumed_from is not None:
+            done = f"after epoch {event.resumed_from}" if event.resumed_from else "in its first epoch"
+            self.console.print(f"resuming {done}")
+        self.console.print(
+            f"run {event.run} on {event.device} ({event.device_name}), {event.parameters:,} parameters\n"
+            f"{event.train_size:,} training, {event.val_size:,} validation and {event.test_size:,} test images "
+            f"of {'x'.join(map(str, event.image_shape[1:]))} pixels\n\n"
+            "epoch   train loss   val loss   val acc   test acc      time"
+        )
 
     def _progress(self, event: Progress) -> None:
         match event:

@@ -22,6 +22,8 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.events import DigitCertified
 from engine.certification.requests import Certify
+from engine.corruptions.events import CorruptionsMeasured
+from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
@@ -128,6 +130,10 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
             tables = {"proved": np.array(event.proved), "broken_from": np.array(broken)}
         case UniversalMade():
             tables = {"fooling_rate": np.array(event.fooling_rate), "history": np.array(event.history)}
+        case CorruptionsMeasured():
+            for name in ("name", "network", "accuracy", "low", "high"):
+                tables[name] = np.array([getattr(point, name) for point in event.points])
+            tables["predicted"] = np.array(event.predicted, np.int64)
         case TransferMeasured():
             tables = {"networks": np.array(event.networks), "success": np.array(event.success)}
     return own | tables
@@ -180,7 +186,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness() | Certify() | Bench():
+        case MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

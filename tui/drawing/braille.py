@@ -16,6 +16,8 @@ Point = tuple[int, int]
 
 _BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot in Unicode's braille, by row and column."""
+LEFT_DOTS = 0x47
+"""The bits of the left one of the two columns of dots."""
 BLANK = 0x2800
 
 

@@ -8,19 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from tui.drawing.axis import ACROSS, DOWN, Across, Mark, Scale, labels, marks, scale
-from tui.drawing.braille import Dots, Spot, blot, character, line
+from tui.drawing.braille import LEFT_DOTS, Dots, Spot, blot, character, line
 from tui.drawing.terminal import UNICODE, glyphs
 
 Layer = Literal["back", "middle", "front"]
 Mote = tuple[str, str, str]
 """A character, the theme colour of its ink, and the theme colour of the band behind it; either may be empty. Without
-ink, the character itself is a part of the band."""
+ink, the character itself is a part of the band; there may be a second band, after a blank, behind it."""
 
 _SPARSE = 3
 """Minimum mean distance of measured points, in cells, for each of them to be marked."""
@@ -49,6 +49,8 @@ class Curve(msgspec.Struct, frozen=True):
     """Where there is no colour, draw only its points, to tell it from others."""
     letter: str = ""
     """A letter to draw it with where there is no colour."""
+    thin: bool = False
+    """Whether it is dotted, without markers."""
 
     def finite(self) -> Curve:
         """The curve without points whose value is not finite."""
@@ -70,6 +72,8 @@ class Curve(msgspec.Struct, frozen=True):
         g = glyphs()
         if not colour and (self.letter or self.scattered):
             return self.letter or g.point
+        if self.thin:
+            return g.thin * 2
         return (g.faint if self.layer == "back" else g.curve) * 2
 
 
@@ -83,6 +87,28 @@ class Band(msgspec.Struct, frozen=True):
     high: Sequence[float]
     name: str = ""
     """Its name in the legend; empty to leave it out there."""
+    behind: bool = False
+    """Whether others hide it."""
+
+    def sample(self, *, colour: bool) -> str:
+        """How it is drawn, in two characters, for a legend."""
+        g = glyphs()
+        return (g.behind if self.behind and not colour else g.band) * 2
+
+
+class Shade(NamedTuple):
+    """The bands over a cell."""
+
+    upper: str = ""
+    """The ink of the one over its upper half; empty for none."""
+    lower: str = ""
+    thin: bool = False
+    """Whether it is thinner than a cell: then the curve would hide it if it did not tint the whole cell."""
+    behind: bool = False
+    """Whether others would hide it."""
+
+
+NO_SHADE = Shade()
 
 
 class Plot(msgspec.Struct, frozen=True, dict=True):
@@ -252,19 +278,22 @@ class _Canvas:
         for y in range(self.height):
             row: list[Mote] = []
             for x in range(self.columns):
-                ground, upper, lower, thin = bands.get((x, y), ("", False, False, False))
-                behind = ground if self.tints else ""
+                upper, lower, thin, behind = bands.get((x, y), NO_SHADE)
+                ground, whole = upper or lower, bool(upper and lower)
                 if owned := curves.get((x, y)):
-                    tinted = (upper and lower) or thin or owned[1] == ground
-                    row.append((*owned, behind if tinted else ""))
+                    own = owned[1] if owned[1] in (upper, lower) else ""
+                    tinted = self.tints and (whole or thin or own)
+                    row.append((*owned, (own or ground) if tinted else ""))
                 elif x == here:
-                    row.append((g.wall, "quiet", behind if upper and lower else ""))
+                    row.append((g.wall, "quiet", ground if whole and self.tints else ""))
                 elif not ground:
                     row.append((" ", "", ""))
                 elif not self.tints:
-                    row.append((g.band, "rule", ""))
-                elif upper and lower:
+                    row.append((g.behind if behind else g.band, "rule", ""))
+                elif upper == lower:
                     row.append((" ", "quiet", ground))
+                elif whole:
+                    row.append((g.upper, "", f"{upper} {lower}"))
                 else:
                     row.append((g.upper if upper else g.lower, "", ground))
             yield row
@@ -299,7 +328,7 @@ class _Canvas:
         xs, ys = _around(curve, self.across.low, self.across.high)
         xs, ys = decimate(xs, ys, self.columns * ACROSS)
         points = [(self.across.dot(x), self.down.dot(y)) for x, y in zip(xs, ys, strict=True)]
-        few = curve.layer != "back" and len(points) * _SPARSE <= self.columns + 2 * _SPARSE
+        few = curve.layer != "back" and not curve.thin and len(points) * _SPARSE <= self.columns + 2 * _SPARSE
         scattered = curve.scattered and not self.colour
         marked = {spot for spot in map(_spot, points) if self._inside(spot)} if few or scattered else set()
         dots = {}
@@ -318,16 +347,13 @@ class _Canvas:
         if curve.letter and not self.colour:
             return curve.letter
         if g is UNICODE:
-            return character(bits)
-        return g.point if marked else g.faint if curve.layer == "back" else g.curve
+            return character(bits & LEFT_DOTS or bits) if curve.thin else character(bits)
+        return g.point if marked else g.thin if curve.thin else g.faint if curve.layer == "back" else g.curve
 
-    def _shade(self, bands: Iterable[Band]) -> dict[Spot, tuple[str, bool, bool, bool]]:
-        """The ink of the band over each cell; whether it covers the upper half, the lower half, and only one of them.
-
-        The last is so where a band is thinner than a cell, whose curve would hide it if it did not tint the whole cell.
-        """
-        over: dict[Spot, list[tuple[str, bool, bool, bool]]] = {}
-        for band in bands:
+    def _shade(self, bands: Iterable[Band]) -> dict[Spot, Shade]:
+        """The bands over each cell; of several, those that are not behind take turns, and the others fill the rest."""
+        over: dict[Spot, list[Shade]] = {}
+        for band in sorted(bands, key=lambda band: band.behind):
             halves: Counter[tuple[int, int]] = Counter()
             for x, top, bottom in self._columns(band):
                 for half in range(max(top, 0) // 2, min(bottom, self.height * DOWN - 1) // 2 + 1):
@@ -336,7 +362,12 @@ class _Canvas:
             for x, y in {(x, half // 2) for x, half in covered}:
                 above, upper, lower, below = ((x, 2 * y + part) in covered for part in (-1, 0, 1, 2))
                 thin = not (above and upper) and not (lower and below)
-                over.setdefault((x, y), []).append((band.ink, upper, lower, thin))
+                shade = Shade(band.ink if upper else "", band.ink if lower else "", thin, band.behind)
+                others = over.setdefault((x, y), [])
+                if band.behind and others:
+                    others[:] = [_filled(each, shade) for each in others]
+                else:
+                    others.append(shade)
         return {spot: each[sum(spot) % len(each)] for spot, each in over.items()}
 
     def _columns(self, band: Band) -> Iterator[tuple[int, int, int]]:
@@ -351,6 +382,11 @@ class _Canvas:
                 yield x, round(top0 + share * (top1 - top0)), round(bottom0 + share * (bottom1 - bottom0))
         if dots and 0 <= dots[-1][0] < self.columns * ACROSS:
             yield dots[-1]
+
+
+def _filled(shade: Shade, behind: Shade) -> Shade:
+    """`shade` with the band `behind` over the half that it leaves free."""
+    return shade._replace(upper=shade.upper or behind.upper, lower=shade.lower or behind.lower)
 
 
 def _spot(dot: tuple[int, int]) -> Spot:

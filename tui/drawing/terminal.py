@@ -54,8 +54,12 @@ class Glyphs(msgspec.Struct, frozen=True):
     """Between a mean and its standard deviation."""
     faint: str
     """A curve in the background, where there is no braille."""
+    thin: str
+    """A dotted curve, in legends and where there is no braille."""
     band: str
     """The area between two curves, where there is no colour."""
+    behind: str
+    """Such an area behind others."""
     upper: str
     lower: str
     """A cell whose upper or lower half such an area covers, in colour."""
@@ -81,11 +85,11 @@ PICTURES = "▀▄█░▒▓≡═─╌╬⣿▁▂▃▅▆▇"
 
 UNICODE = Glyphs(
     *("─", "━", "╌", "·", "‹", "›", "★", "◂", "█", "…", "⠒", "⠶", "→", "·", "±"),
-    *("⠒", "░", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼", "°C"),
+    *("⠒", "⠂", "░", "·", "▀", "▄", "│", "┤", "└", "─", "┬", "✓", "▸", "▲", "▼", "°C"),
 )
 ASCII = Glyphs(
     *("-", "#", "-", "|", "<", ">", "*", "<", "#", "...", "*", "o", ">", ".", "+-"),
-    *(".", ".", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v", "C"),
+    *(".", ".", ".", ":", " ", " ", "|", "|", "+", "-", "+", "x", ">", "^", "v", "C"),
 )
 
 

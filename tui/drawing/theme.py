@@ -75,6 +75,8 @@ LIGHT = Theme(
     },
 )
 THEMES = (DARK, LIGHT)
+CURVE_INKS = {"robust": "curve-5", "certified": "curve-4"}
+"""Colours of curves that are not named after them."""
 SERIES = ("curve-train", "curve-val", "curve-test", "curve-4", "curve-5", "curve-6", "curve-7", "curve-8")
 """The colours of curves that have no role, in order: in figures, these are the same colours of Okabe and Ito."""
 

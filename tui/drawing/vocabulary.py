@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from engine.attacks.events import BetaSwept
+from engine.attacks.events import BetaSwept, RobustnessMeasured
+from engine.attacks.requests import ATTACK_TITLES
 from engine.certification.events import DigitCertified
 from engine.runs.events import Spread
 from tui.drawing.terminal import glyphs
+from tui.drawing.words import counted
 
 BASELINES = {"zero": "0", "mean": "its mean", "one": "1"}
 """What a patch is filled with, by the name of the baseline; other names, and grays, as they are."""
@@ -34,6 +36,11 @@ def patch_words(size: int, baseline: str, stride: int) -> str:
     return f"{size}x{size}, filled with {BASELINES.get(baseline, baseline)}, stride {stride}"
 
 
+def answered(title: str, answer: int, actual: int) -> str:
+    """A title with the predicted class, after an arrow if it is wrong: `fog 8`, `stripe→5`."""
+    return f"{title}{' ' if answer == actual else glyphs().arrow}{answer}"
+
+
 def digit_answer(event: DigitCertified) -> str:
     """How far a digit is safe, as in `proved to 0.0830, broken from 0.121, unknown between`."""
     if event.predicted != event.actual:
@@ -42,6 +49,17 @@ def digit_answer(event: DigitCertified) -> str:
     if not broken:
         return f"proved to {proved}, broken by no attack, unknown beyond"
     return f"proved to {proved}, broken from {broken}, unknown between"
+
+
+def starts_answer(event: RobustnessMeasured) -> str:
+    """How many random starts attacks had, as in `PGD (dlr) from 5 starts, AutoAttack from 10`; empty without any."""
+    found = {(p.attack, p.loss, p.starts) for p in event.points if p.starts}
+    order = [attack for _, attack in event.curves]
+    parts: list[str] = []
+    for attack, loss, starts in sorted(found, key=lambda each: order.index(each[0])):
+        name = ATTACK_TITLES[attack] + (f" ({loss})" if loss not in ("", "ce") else "")
+        parts.append(f"{name} from {f'{starts:,}' if parts else counted(starts, 'start')}")
+    return ", ".join(parts)
 
 
 def beta_answer(event: BetaSwept) -> list[str]:

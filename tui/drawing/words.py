@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 
-from engine.words import shown
+from engine.words import percent, shown
 from tui.drawing.terminal import glyphs
 
 if TYPE_CHECKING:
     from engine.runs.events import RunSummary
+    from engine.training.events import EpochFinished
 
 
 def duration(seconds: float) -> str:
@@ -61,6 +62,12 @@ def worded(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(worded, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def robustness(epoch: EpochFinished) -> str:
+    """What follows in the line of an epoch of a robust objective: `   robust 91.20 %   certified 88.00 %`."""
+    shares = {"robust": epoch.robust_accuracy, "certified": epoch.certified_accuracy}
+    return "".join(f"   {name} {percent(share)}" for name, share in shares.items() if share is not None)
 
 
 def letter(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from textual.containers import Horizontal
@@ -13,13 +14,18 @@ from engine.inspection.events import FiltersShown
 from engine.inspection.requests import LayerName, ShowFilters
 from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
+from engine.runs.finding import compared_bundled
 from tui.drawing.raster import Span
+from tui.drawing.words import cut
 from tui.keys import bindings
 from tui.screens.layers import LayerScreen
 from tui.screens.state import State
 from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+
+IN_A_ROW = 8
+"""Filters in a row where two networks stand side by side."""
 
 
 class FiltersScreen(LayerScreen):
@@ -31,12 +37,17 @@ class FiltersScreen(LayerScreen):
     epoch: State[int] = State(-1)
     """The chosen epoch; -1 follows the latest."""
     by_norm: State[bool] = State(False)
+    beside: State[bool] = State(False)
+    """Whether the filters of another network stand beside these; only those of conv1."""
     shown: FiltersShown | None = None
+    other: FiltersShown | None = None
+    """The filters of the other network."""
 
     def body(self) -> Iterable[Widget]:
         """The grid, which the kernel under the cursor replaces when enlarged."""
         with Horizontal(classes="desk"):
             yield RasterGrid(empty="no filters yet", id="filters")
+            yield RasterGrid(empty="no filters yet", cursor=False, id="filters-beside")
             yield Raster(numbers=True, id="kernel")
         yield Legend()
         yield ProgressLine(id="status")
@@ -46,22 +57,38 @@ class FiltersScreen(LayerScreen):
         """The grid of all kernels."""
         return self.query_one("#filters", RasterGrid)
 
+    @property
+    def other_network(self) -> str:
+        """The bundled network whose filters can stand beside these."""
+        return compared_bundled(self.workspace.variant or "cnn-bn", self.workspace.history.request)
+
+    @property
+    def comparing(self) -> bool:
+        """Whether the filters of another network are in view."""
+        return self.beside and self.layer == "conv1"
+
     def wanted(self) -> list[Request]:
-        return [ShowFilters(what=self.workspace.what, layer=self.layer, epoch=self.epoch)]
+        own = ShowFilters(what=self.workspace.what, layer=self.layer, epoch=self.epoch)
+        return [own, *([ShowFilters(what=self.other_network)] if self.comparing else [])]
 
     def take(self, event: NetworkEvent) -> None:
         if isinstance(event, FiltersShown):
-            self.shown = event
+            if event.name == self.other_network:
+                self.other = event
+            else:
+                self.shown = event
 
     def forget(self) -> None:
         """Drop the kernels, and the chosen epoch, which another network may not have."""
-        self.shown = None
+        self.shown = self.other = None
         self.set_reactive(FiltersScreen.epoch, -1)
 
     # Drawing
 
     def draw_panels(self) -> None:
         shown, grid = self.shown, self.grid
+        other = self.other if self.comparing else None
+        self.set_class(self.comparing, "-beside")
         if shown is None:
             grid.show(self.layer, "", EMPTY, self.view)
             self.query_one("#kernel", Raster).show(self.layer, "", None, self.view)
@@ -70,7 +97,15 @@ class FiltersScreen(LayerScreen):
         outputs, inputs, *_ = shown.weights.shape
         side = shown.weights.shape[-1]
         what = f"{outputs} filters" if inputs == 1 else f"{outputs} x {inputs} kernels"
-        grid.show(f"{shown.layer}  {what} of {side}x{side}", self._when(shown), self._sheet(shown), self.view)
+        if other is None:
+            grid.show(f"{shown.layer}  {what} of {side}x{side}", self._when(shown), self._sheet(shown), self.view)
+        else:
+            both = np.concatenate([each.weights.ravel() for each in (shown, other)])
+            span = Span.of(both, self.view.colours) if self.view.shared else None
+            for each, its in ((shown, grid), (other, self.query_one("#filters-beside", RasterGrid))):
+                title = f"{_short(each)}  {len(each.weights)} filters"
+                sheet = replace(self._sheet(each), labels=(), columns=min(IN_A_ROW, len(each.weights)))
+                its.show(title, self._when(each), sheet, self.view, span)
         self._draw_kernel(shown)
 
     @staticmethod
@@ -113,9 +148,15 @@ class FiltersScreen(LayerScreen):
         self.query_one(Legend).show(self.view, span, f"weight, {name}" if not self.view.shared else "weight")
 
     def sentence(self) -> str:
-        """How to read the grid."""
+        """How to read the grid; of two networks, what kinds of filters they have."""
         if self.shown is None:
             return ""
+        if self.comparing:
+            if self.other is None:
+                return ""
+            own = f"{self.shown.near_zero} near zero, {self.shown.one_pixel} single-pixel"
+            others = f"{self.other.near_zero}, {self.other.one_pixel}, {self.other.mean_size:.3f}"
+            return f"{_short(self.shown)}: {own}, mean size {self.shown.mean_size:.3f}; {_short(self.other)}: {others}"
         order = "the largest norm first" if self.by_norm else "in order of number"
         if self.shown.weights.shape[1] == 1:
             return f"above each filter its number and its L2 norm; {order}"
@@ -134,12 +175,17 @@ class FiltersScreen(LayerScreen):
             self, "by_norm", "order", (False, True), name="order", help="the order of the channels",
             show=lambda by_norm: "largest norm first" if by_norm else "by number",
         )  # fmt: skip
+        beside = of_state(
+            self, "beside", "beside", (False, True), help="another network's filters beside these",
+            show=lambda beside: self.other_network.removeprefix("pretrained:") if beside else "none",
+        )  # fmt: skip
+        rest = [order, self.range_setting(), *([beside] if self.layer == "conv1" else [])]
         epochs = self.shown.epochs if self.shown else ()
         if len(epochs) < 2:
-            return [order, self.range_setting()]
+            return rest
         now = self.epoch if self.epoch in epochs else epochs[-1]
         epoch = Setting("epoch", "epoch", now, self._go_to_epoch, step=self._step_epoch, parse=self._epoch_of)
-        return [epoch, order, self.range_setting()]
+        return [epoch, *rest]
 
     def _go_to_epoch(self, epoch: int) -> None:
         """Show the filters of an epoch; the last one follows the run."""
@@ -157,7 +203,9 @@ class FiltersScreen(LayerScreen):
         return int(text)
 
     def figure(self) -> DrawFigure | None:
-        """All kernels of the layer."""
+        """All kernels of the layer; those of both networks if these are in view."""
+        if self.comparing and self.shown:
+            return self.as_drawn((self.shown, self.other) if self.other else None)
         return self.as_drawn(self.shown)
 
     # Keys
@@ -168,6 +216,9 @@ class FiltersScreen(LayerScreen):
 
     def action_order(self) -> None:
         self.by_norm = not self.by_norm
+
+    def action_beside(self) -> None:
+        self.beside = not self.beside
 
     def action_earlier(self) -> None:
         self._step(-1)
@@ -190,3 +241,8 @@ class FiltersScreen(LayerScreen):
             return
         rows, columns = self._order(self.shown)
         self.host.show_channel(self.layer, rows[self.grid.cursor // len(columns)])
+
+
+def _short(shown: FiltersShown) -> str:
+    """The name of a network, in little room."""
+    return cut(shown.name.removeprefix("pretrained:"), 13)

@@ -279,9 +279,15 @@ class InspectScreen(LabScreen):
         self.look = replace(self.look, shared=not self.look.shared)
 
     def as_drawn(
-        self, subject: NetworkEvent | None, layer: LayerName = "conv1", view: View | None = None
+        self,
+        subject: NetworkEvent | tuple[NetworkEvent, ...] | None,
+        layer: LayerName = "conv1",
+        view: View | None = None,
     ) -> DrawFigure | None:
-        """The figure of `subject` in the colours of the screen, or of `view`; None if there is no subject."""
+        """The figure of `subject`, an event or those of several networks, in the colours of the screen, or of `view`.
+
+        None if there is no subject.
+        """
         if subject is None:
             return None
         view = view or self.view

@@ -19,13 +19,14 @@ from engine.cluster.requests import TrainOnRay, planned
 from engine.data.events import DownloadAdvanced
 from engine.figures.requests import DrawFigure
 from engine.request import RequestError
-from engine.runs.history import RunHistory
+from engine.runs.history import ROBUST_FIELDS, RunHistory
 from engine.training.events import DIVERGED
 from engine.training.requests import Train
 from engine.words import percent
 from tui.drawing.about import train_loss_name
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
+from tui.drawing.theme import CURVE_INKS
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
 from tui.screens.frame import LabScreen
@@ -160,13 +161,18 @@ class TrainScreen(LabScreen):
         self, name: str, field: str, *, form: str = "{:.4f}", scale: float = 1.0, scattered: bool = False
     ) -> Curve:
         xs, ys = self.traces.fields[field].points()
-        return Curve(name, f"curve-{name}", xs, [y * scale for y in ys], form=form, scattered=scattered)
+        return Curve(
+            name, CURVE_INKS.get(name, f"curve-{name}"), xs, [y * scale for y in ys], form=form, scattered=scattered
+        )
 
     def _show_accuracy(self, history: RunHistory) -> None:
         curves = [
             self._curve("val", "val_accuracy", form="{:.2f} %", scale=100, scattered=True),
             self._curve("test", "test_accuracy", form="{:.2f} %", scale=100),
         ]
+        for field in ROBUST_FIELDS:
+            if self.traces.fields[field].points()[0]:
+                curves.append(self._curve(field.partition("_")[0], field, form="{:.2f} %", scale=100))
         plot = Plot(curves, self._epoch_range(history), limits=(0.0, 100.0), unit=EPOCH)
         self.query_one("#accuracy", Chart).show(plot)
 
@@ -236,7 +242,7 @@ class TrainScreen(LabScreen):
                 paused = ", paused" if history.state == "paused" else ""
                 return f"{watched} trains this run: {done}{paused}", "" if looking else f"{self.key('stop')} stops it"
             case "finished" if (best := history.best) and history.finished:
-                words = f"best validation loss {best.val_loss:.4f} in epoch {best.epoch}"
+                words = f"best {best.choice} in epoch {best.epoch}"
                 return (
                     f"{words}, with test accuracy {percent(best.test_accuracy)}",
                     "" if looking else f"{self.key('run')} trains another{ready}",

@@ -116,12 +116,14 @@ class Chart(CellWidget):
         return rows
 
     def _style(self, name: str, ground: str) -> Style:
-        """The style of ink over a band, either of which may be missing; without ink, it is that of the band itself."""
+        """The style of ink over a band, either of which may be missing; without ink, it is that of the bands."""
         if not ground:
             return ink(self.app, name) if name else self.rich_style
-        paper, colour = (Color.parse(solid(self.app, each)) for each in ("background", ground))
-        tint = paper.blend(colour, _TINT).rich_color
-        return ink(self.app, name) + Style(bgcolor=tint) if name else Style(color=tint)
+        paper, *colours = (Color.parse(solid(self.app, each)) for each in ("background", *ground.split()))
+        tints = [paper.blend(colour, _TINT).rich_color for colour in colours]
+        return (
+            ink(self.app, name) + Style(bgcolor=tints[0]) if name else Style(color=tints[0], bgcolor=(*tints, None)[1])
+        )
 
     def _title(self) -> list[Cell]:
         g, quiet = glyphs(), ink(self.app, "quiet")
@@ -166,5 +168,5 @@ class Chart(CellWidget):
         for band in self.plot.bands:
             if band.name and band.name not in told:
                 told.add(band.name)
-                sample = (f" {glyphs().band * 2} ", ink(self.app, band.ink if colour else "rule"))
+                sample = (f" {band.sample(colour=colour)} ", ink(self.app, band.ink if colour else "rule"))
                 yield cells(sample, (f"{band.name} ", quiet))

@@ -34,6 +34,7 @@ class RequestForm(Fields):
         super().__init__(id=id)
         self.kind, self.title = request, title
         self.fields = [field for field in parameters(request) if not field.fixed]
+        """Those that are shown."""
         self.values: dict[str, Any] = {
             field.name: getattr(first, field.name) if first else field.default for field in self.fields
         }
@@ -68,7 +69,7 @@ class RequestForm(Fields):
     def fill(self, request: Request) -> None:
         """Put the values of `request` into the fields."""
         self._stop()
-        self.values = {field.name: getattr(request, field.name) for field in self.fields}
+        self.values = {name: getattr(request, name) for name in self.values}
         self.take(self._settings())
 
     def check(self) -> str:

@@ -372,7 +372,9 @@ class RasterGrid(CellWidget):
         rows: list[list[Cell]] = []
         gap = cells((" ", Style.null()))
         for line in range(self._top, self._top + layout.down):
-            indices = list(range(line * layout.columns, min((line + 1) * layout.columns, len(self.sheet))))
+            first = line * layout.columns + self._left
+            last = min(first + layout.across, (line + 1) * layout.columns, len(self.sheet))
+            indices = list(range(first, last))
             if not indices:
                 break
             levels, finer = self._levels(indices, layout, colours), finer_than(layout.zoom, colours)
@@ -404,16 +406,17 @@ class RasterGrid(CellWidget):
         total = math.ceil(len(sheet) / layout.columns)
         lines = range(self._top, min(self._top + layout.down, total))
         columns = range(self._left, min(self._left + layout.across, layout.columns))
-        indices = [line * layout.columns + column for line in lines for column in columns]
+        all_of_them = [line * layout.columns + column for line in lines for column in columns]
+        indices = [index for index in all_of_them if index < len(sheet)]  # the last row may not be full
         levels = self._levels(indices, layout, colours)
         high, wide = levels.shape[1] + 1, levels.shape[2] + 1
         canvas = np.full((len(lines) * high + 1, len(columns) * wide + 1), BLANK, np.int16)
         for number, picture in enumerate(levels):
             row, column = divmod(number, len(columns))
             canvas[row * high + 1 : (row + 1) * high, column * wide + 1 : (column + 1) * wide] = picture
-        at = indices.index(self.cursor)
-        row, column = divmod(at, len(columns))
-        frame(canvas, row * high, column * wide, high + 1, wide + 1)
+        if self.cursor in indices:
+            row, column = divmod(indices.index(self.cursor), len(columns))
+            frame(canvas, row * high, column * wide, high + 1, wide + 1)
         rows = []
         for y, painted in enumerate(paint(canvas, colours)):
             line, inside = divmod(2 * y - high // 2 + 1, high)

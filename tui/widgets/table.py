@@ -19,19 +19,27 @@ COLUMNS = (
     ("val loss", 10),
     ("val acc", 10),
     ("test acc", 10),
+    ("robust", 10),
+    ("certified", 11),
     ("time", 9),
     ("img/s", 9),
 )
 """Title and width in cells, including the space before it."""
-DROPPED = ("img/s", "time", "train loss", "val acc")
-"""The columns that are left out where the table is too narrow, in this order: the mark of the best epoch stays."""
+ROBUST = {"robust": "robust_accuracy", "certified": "certified_accuracy"}
+"""The columns that only runs of robust objectives have, and their fields."""
+DROPPED = ("img/s", "time", "train loss", "val acc", "val loss", "robust", "test acc")
+"""The columns that are left out where the table is too narrow, in this order: the mark of the best epoch stays, and
+what makes it the best."""
 
 
-def fitting(width: int) -> tuple[list[str], str]:
-    """The titles of the columns that fit into `width` cells, and the mark of the best epoch."""
+def fitting(width: int, last: EpochFinished | None) -> tuple[list[str], str]:
+    """The titles of the columns that fit into `width` cells, of those that the last epoch of a run has, and the mark of
+    the best epoch."""
     star = f"  {glyphs().best}"
-    for number in range(len(DROPPED) + 1):
-        titles = [title for title, _ in COLUMNS if title not in DROPPED[:number]]
+    absent = [title for title, field in ROBUST.items() if getattr(last, field, None) is None]
+    dropped = DROPPED[:-3] if "robust" in absent else DROPPED[:-2] if "certified" in absent else DROPPED
+    for number in range(len(dropped) + 1):
+        titles = [title for title, _ in COLUMNS if title not in (*absent, *dropped[:number])]
         room = width - sum(size for title, size in COLUMNS if title in titles)
         for mark in (f"{star} best", star):
             if len(mark) <= room:
@@ -97,7 +105,7 @@ class EpochTable(CellWidget, can_focus=True):
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """The column titles, then as many epochs as fit."""
         quiet = ink(self.app, "primary" if self.has_focus else "quiet")
-        titles, mark = fitting(width)
+        titles, mark = fitting(width, self.history.epochs[-1] if self.history.epochs else None)
         head = cells(*((title.rjust(size), quiet) for title, size in COLUMNS if title in titles))
         end = len(self.history.epochs) - self._back
         visible = self.history.epochs[max(0, end - (height - 1)) : end] if height > 1 else []
@@ -111,6 +119,7 @@ class EpochTable(CellWidget, can_focus=True):
             loss_in_words(epoch.val_loss),
             percent(epoch.val_accuracy),
             percent(epoch.test_accuracy),
+            *("" if share is None else percent(share) for share in (epoch.robust_accuracy, epoch.certified_accuracy)),
             f"{epoch.train_seconds + epoch.eval_seconds:.1f} s",
             f"{epoch.images_per_second:,.0f}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.runs.history import RunHistory
+from engine.runs.history import FIELDS, ROBUST_FIELDS, RunHistory
 from engine.training.events import EpochFinished
 
 MOST = 2000
@@ -13,8 +13,6 @@ AT_ONCE = 2500
 """Maximum number of epochs added in one go, so that a key press waits a few hundredths of a second at most."""
 WITHIN = 64
 """Number of epochs with all running losses; of later epochs, only the lowest and the highest loss is kept."""
-FIELDS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy")
-
 Point = tuple[float, float]
 
 
@@ -77,7 +75,7 @@ class RunTraces:
         """The last epoch that was added."""
         self.count = 0
         """Number of epochs that were added."""
-        self.fields = {name: Trace() for name in FIELDS}
+        self.fields = {name: Trace() for name in (*FIELDS, *ROBUST_FIELDS)}
         self.running = Trace()
 
     def follow(self, history: RunHistory) -> bool:
@@ -95,7 +93,8 @@ class RunTraces:
     def _add(self, epoch: EpochFinished) -> None:
         n, losses = epoch.epoch, epoch.running_loss
         for name, trace in self.fields.items():
-            trace.add(n, getattr(epoch, name))
+            if (value := getattr(epoch, name)) is not None:
+                trace.add(n, value)
         if n <= WITHIN:
             for i, loss in enumerate(losses):
                 self.running.add(n - 1 + (i + 1) / len(losses), loss)

@@ -8,13 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
+from engine.attacks.events import (
+    CERTIFIED,
+    AttackFinished,
+    BetaSwept,
+    RobustnessMeasured,
+    TransferMeasured,
+    UniversalMade,
+)
 from engine.attacks.requests import ATTACK_TITLES
 from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, show
 from engine.figures.drawing.page import BLUE, FAINT, GREEN, SERIES, SMALL, VERMILLION, WIDTH, page, panel, small_print
 from engine.words import percent
 
-_DASHES = {"pgd": "-", "cw": "-", "fgsm": "--", "deepfool": "-.", "random": ":"}
+_DASHES = {"pgd": "-", "cw": "-", "apgd": "-", "autoattack": "-", "certified": "-", "fgsm": "--", "square": "--"}
+_DASHES |= {"deepfool": "-.", "fab": "-.", "random": ":"}
 NORMS = {"linf": "L∞", "l2": "L2"}
 _TITLES = {
     "noise": "From noise: images that the network classifies as a given class",
@@ -101,10 +109,16 @@ def _gallery(event: AttackFinished) -> Figure:
     return figure
 
 
+def _robustness_title(event: RobustnessMeasured) -> str:
+    proved = " and proved" if any(event.unknown(network) for network in event.networks) else ""
+    return f"Accuracy under attack{proved}, in the {NORMS[event.norm]} norm"
+
+
 def robustness_figure(event: RobustnessMeasured) -> Figure:
     """Accuracy by epsilon with 95 % intervals, and below it the images that were fooled first.
 
-    A point is hollow where a weaker attack, or a smaller epsilon, fools more.
+    Between what the strongest attack leaves and what is proved, the unknown is hatched. A point is hollow where a
+    weaker attack, or a smaller epsilon, fools more.
     """
     fallen = event.fallen
     chart, tile = 2.6, 0.62
@@ -113,20 +127,30 @@ def robustness_figure(event: RobustnessMeasured) -> Figure:
     notes = [f"{count:,} images", "bands: 95 % intervals (Wilson)"]
     if any(point.beaten_by for point in event.points):
         notes.append("hollow: a weaker attack or a smaller epsilon fools more")
-    figure = page(height, f"Accuracy under attack, in the {NORMS[event.norm]} norm", small_print(event, *notes))
+    figure = page(height, _robustness_title(event), small_print(event, *notes))
     axes = panel(figure, 0.6, 0.1, 4.4, chart)
-    enough = len(event.curves) <= len(SERIES)  # if not, a colour for each network: their curves differ in their dashes
-    for number, (network, attack) in enumerate(event.curves):
+    numbers = event.colours
+    enough = max(numbers.values()) < len(SERIES)  # if not, a colour for each network: their curves differ in dashes
+    for (network, attack), number in numbers.items():
         points = event.curve(network, attack)
         colour = SERIES[(number if enough else event.networks.index(network)) % len(SERIES)]
         across = [point.epsilon for point in points]
-        words = f"{network}, {ATTACK_TITLES[attack]}"
-        axes.plot(across, [100 * p.accuracy for p in points], _DASHES[attack], color=colour, label=words)
+        words, thin = f"{network}, {ATTACK_TITLES[attack]}", 0.5 if event.thin(attack) else 1.0
+        heights = [100 * p.accuracy for p in points]
+        axes.plot(across, heights, _DASHES[attack], color=colour, linewidth=1.2 * thin, label=words)
         bands = [100 * p.low for p in points], [100 * p.high for p in points]
         axes.fill_between(across, *bands, color=colour, alpha=0.12, linewidth=0)
         for point in points:
             face = "white" if point.beaten_by else colour
-            axes.plot(point.epsilon, 100 * point.accuracy, "o", color=colour, markerfacecolor=face, zorder=3)
+            place = point.epsilon, 100 * point.accuracy
+            axes.plot(*place, "o", color=colour, markerfacecolor=face, markersize=3 * thin, zorder=3)
+        if attack == CERTIFIED and (between := event.unknown(network)):
+            above, below = ([100 * pair[side].accuracy for pair in between] for side in (0, 1))
+            across = [attacked.epsilon for attacked, _ in between]
+            axes.fill_between(
+                across, below, above, facecolor="none", edgecolor=colour, hatch="////", linewidth=0, alpha=0.35,
+                label=f"{network}, unknown",
+            )  # fmt: skip
     most = max(point.epsilon for point in event.points) or 1.0
     axes.set(xlabel=f"epsilon ({NORMS[event.norm]}, pixel values)", ylabel="Accuracy (%)", ylim=(-2, 102))
     axes.set_xlim(-0.03 * most, 1.03 * most)

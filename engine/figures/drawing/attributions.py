@@ -21,7 +21,7 @@ from engine.figures.drawing.mosaic import BAR, Mosaic, colour_bar, ranged
 from engine.figures.drawing.page import FAINT, SMALL, WIDTH, page, panel, small_print
 from engine.figures.requests import ColourMapName
 
-_COLOURS = {
+METHOD_COLOURS = {
     "occlusion": "#000000",
     "saliency": "#56B4E9",
     "gradient-x-input": "#009E73",
@@ -32,6 +32,7 @@ _COLOURS = {
     "guided-backprop": "#D55E00",
     "random": "#8C8C8C",
 }
+"""Colours of the curves of each method, and of random order."""
 _CHART = 1.75
 """Side of the curves' panels, in inches."""
 _LEFTS = (0.55, 0.55 + _CHART + 0.6)
@@ -81,7 +82,7 @@ def faithfulness_figure(event: FaithfulnessMeasured) -> Figure:
         axes = panel(figure, _LEFTS[0], _CHART + 0.9, _RIGHT - _LEFTS[0], _CHART)
         for each in event.faithfulness:
             if each.similarities:
-                axes.plot(range(len(event.stages)), each.similarities, color=_COLOURS[each.method], marker="o")
+                axes.plot(range(len(event.stages)), each.similarities, color=METHOD_COLOURS[each.method], marker="o")
         axes.axhline(0, color="#888888", linewidth=0.6)
         axes.set_xticks(
             range(len(event.stages)), labels=[event.stages[0], *(f"+ {stage}" for stage in event.stages[1:])]
@@ -121,7 +122,11 @@ def _curves(figure: Figure, top: float, shares: Sequence[float], measured: Seque
 
 
 def _curve(axes: Axes, shares: Sequence[float], curve: FaithfulnessCurve, method: str, *, banded: bool) -> None:
-    style, colour, across = "--" if method == "random" else "-", _COLOURS[method], [100 * share for share in shares]
+    style, colour, across = (
+        "--" if method == "random" else "-",
+        METHOD_COLOURS[method],
+        [100 * share for share in shares],
+    )
     axes.plot(across, curve.values, style, color=colour, linewidth=1)
     if curve.spread and banded:
         axes.fill_between(across, *curve.band(), color=colour, alpha=0.15, linewidth=0)
@@ -144,7 +149,7 @@ def _table(figure: Figure, top: float, rows: Sequence[tuple[str, Sequence[str]]]
     for number, (method, numbers) in enumerate(rows, start=1):
         y = number + 0.5
         style = "--" if method == "random" else "-"
-        axes.plot((0, 0.14), (y, y), style, color=_COLOURS[method], linewidth=1)
+        axes.plot((0, 0.14), (y, y), style, color=METHOD_COLOURS[method], linewidth=1)
         axes.text(0.19, y, METHOD_TITLES[method].full, fontsize=5.5, va="center")
         for text, end in zip(numbers, ends, strict=True):
             axes.text(end, y, text, fontsize=5.5, ha="right", va="center")

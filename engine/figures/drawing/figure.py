@@ -10,6 +10,7 @@ from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured,
 from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
 from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertificationMeasured, DigitCertified
+from engine.corruptions.events import DigitCorrupted
 from engine.figures.drawing.activations import activations_figure
 from engine.figures.drawing.attacks import (
     attack_figure,
@@ -23,11 +24,13 @@ from engine.figures.drawing.benchmark import benchmark_figure
 from engine.figures.drawing.certification import certification_figure, digit_figure
 from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
+from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
+from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
@@ -45,7 +48,7 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
     shared_range: bool = False,
     logarithmic: bool = True,
 ) -> Figure:
-    """The figure of an event or of a run's history.
+    """The figure of an event, of the same event of several networks as a tuple, or of a run's history.
 
     `layer` is for events that hold both convolutions, `colours` for images, `shared_range` for maps and kernels (a
     common range, or one for each), and `logarithmic` for the axis of losses. Raises RequestError where there is no such
@@ -85,15 +88,19 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = transfer_figure(subject)
             case UniversalMade():
                 figure = universal_figure(subject)
+            case DigitCorrupted():
+                figure = corruptions_figure(subject)
             case CertificationMeasured():
                 figure = certification_figure(subject)
             case DigitCertified():
                 figure = digit_figure(subject)
             case BenchFinished():
                 figure = benchmark_figure(subject)
+            case tuple():
+                figure = figure_beside(subject, colours)
             case _:
-                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions or attacks"
-                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds}")
+                kinds = "a run, a comparison, layers, digits, filters, activations, occlusion, attributions, attacks"
+                raise RequestError(f"there is no figure of {type(subject).__name__}: choose {kinds} or corruptions")
     return figure
 
 
@@ -135,10 +142,14 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("transfer", subject.attack)
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
+        case DigitCorrupted():
+            parts = ("corruptions", subject.split, subject.index)
         case CertificationMeasured():
             parts = ("certified", subject.bound, subject.points[0].count)
         case DigitCertified():
             parts = ("certified", subject.bound, subject.split, subject.index)
+        case tuple():
+            parts = (stem_of(subject[0], layer), "side-by-side")
         case BenchFinished():
             parts = ("bench", subject.device.partition(":")[0])
         case _:

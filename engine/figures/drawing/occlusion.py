@@ -37,7 +37,7 @@ def occlusion_figure(event: OcclusionMap, colours: ColourMapName, shared_range: 
     if not isinstance(event, OcclusionMapReady):
         raise RequestError("nothing to draw yet: wait until the map is complete")
     size, stride = event.patch_size, event.stride
-    figure = _page(event, f"image {event.index}", _patch(size, stride, event.baseline))
+    figure = _page(event, f"image {event.index}", patch_words(size, stride, event.baseline))
     image_axes, map_axes, winner_axes = _panels(figure)
 
     show(image_axes, event.image, (0.0, 1.0), "gray")
@@ -62,7 +62,7 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     figure = _page(
         event,
         f"{event.averaged} of the {event.matching:,} images of class {event.digit}",
-        _patch(event.patch_size, event.stride, event.baseline),
+        patch_words(event.patch_size, event.stride, event.baseline),
     )
     image_axes, map_axes, changed_axes = _panels(figure)
     show(image_axes, event.mean_image, (0.0, 1.0), "gray")
@@ -82,7 +82,8 @@ def class_occlusion_figure(event: ClassOcclusionReady, colours: ColourMapName, s
     return figure
 
 
-def _patch(size: int, stride: int, baseline: str) -> str:
+def patch_words(size: int, stride: int, baseline: str) -> str:
+    """The patch as the small print describes it."""
     return f"patch {size}x{size} of {_BASELINES.get(baseline, baseline)}, stride {stride}"
 
 

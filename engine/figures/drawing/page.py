@@ -29,11 +29,13 @@ BOTTOM = 0.3
 SMALL = 6.5
 """Font size of the small print, in points."""
 
-BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
-SERIES = (BLUE, VERMILLION, GREEN, "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
+SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, "#56B4E9", "#000000", "#8C8C8C")
 """Colours of curves, in order: those of Okabe and Ito, which are safe for colour-blind readers, except for the yellow,
 which is not visible on white. The screen uses the same ones in the same order."""
-ROLES = {"train": BLUE, "val": VERMILLION, "test": GREEN, "running": "#8C8C8C"}
+ROLES = {
+    "train": BLUE, "val": VERMILLION, "test": GREEN, "running": "#8C8C8C", "robust": ORANGE, "certified": PURPLE
+}  # fmt: skip
 """Colours of what is measured during training."""
 FAINT = "#666666"
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from engine.figures.drawing.page import ROLES, TOP, joined, page, panel, shortened
 from engine.request import RequestError
-from engine.runs.history import RunHistory
+from engine.runs.history import ROBUST_FIELDS, RunHistory
 from engine.training.events import BatchTrained, EpochFinished
 from engine.training.recipes import recipe_words
 
@@ -48,14 +48,18 @@ def curves_figure(history: RunHistory, *, logarithmic: bool = True) -> Figure:
     losses.set_ylabel("Loss (cross-entropy, nats)")
     _plot(accuracies, epochs, "test_accuracy", "^", 100)
     _plot(accuracies, epochs, "val_accuracy", "s", 100)
+    for field, marker in zip(ROBUST_FIELDS, "vD", strict=True):
+        if field in history.fields:
+            _plot(accuracies, epochs, field, marker, 100)
     accuracies.set_title(f"Acc vs epoch{variant}", pad=15, fontsize=size)
     accuracies.set_ylabel("Accuracy (%)")
     for axes in (losses, accuracies):
         number_epochs(axes, epochs[-1].epoch if progress is None else progress.epoch)
         axes.grid(True)
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=3
-        )  # above the axes, where there are no curves
+        # Above the axes, where there are no curves; of four, the names are shorter.
+        handles, labels = axes.get_legend_handles_labels()
+        names = [label.removesuffix(" accuracy") for label in labels] if len(labels) > 3 else labels
+        axes.legend(handles, names, loc="lower center", bbox_to_anchor=(0.5, 0.99), ncols=4 if len(names) > 3 else 3)
     return figure
 
 

@@ -17,11 +17,14 @@ from engine.attacks.noise import noise
 from engine.attacks.record import FRAMES
 from engine.attacks.requests import (
     AnyAttack,
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
 )
 from engine.data.datasets import Dataset
@@ -45,6 +48,14 @@ ATTACKS: list[AnyAttack] = [
     AttackPgd(indices=(61, 3, 247), steps=10, random_start=False, epsilon=0.3),
     AttackPgd(indices=(61, 3, 247), steps=6, norm="l2", epsilon=2.0, restarts=3),
     AttackPgd(indices=(61, 3), steps=10, target=7, epsilon=0.3),
+    AttackPgd(indices=(61, 3), steps=10, loss="dlr", restarts=2),
+    AttackApgd(indices=(61, 3, 247), steps=10),
+    AttackApgd(indices=(61, 3), steps=3, norm="l2", epsilon=2.0, loss="dlr"),
+    AttackApgd(indices=(61, 3), steps=5, loss="dlr", target=7, restarts=2, epsilon=0.3),
+    AttackFab(indices=(61, 3, 247), steps=4),
+    AttackFab(indices=(61, 3), steps=10, norm="l2", target=7),
+    AttackSquare(indices=(61, 3, 247), queries=40),
+    AttackSquare(indices=(61, 3), queries=60, norm="l2", epsilon=6.0),
     AttackDeepFool(indices=(61, 3, 247)),
     AttackCarliniWagner(indices=(61, 3, 247), binary_search_steps=3, steps=20),
 ]
@@ -73,13 +84,13 @@ Told = tuple[AnyAttack, list[Event], AttackFinished]
 
 def start_of(request: AnyAttack, event: AttackFinished) -> Any:
     """What the first step began with."""
-    if isinstance(request, AttackPgd) and request.random_start:
+    if isinstance(request, AttackApgd) or (isinstance(request, AttackPgd) and request.random_start):
         originals = torch.from_numpy(event.original)[:, None].double()
         start = random_starts(originals, request.epsilon, request.norm, request.seed, event.indices)
         return start[:, 0].float().numpy()
     if isinstance(request, AttackTargeted) and request.start == "noise":
         return noise(event.indices, request.seed)[:, 0].numpy()
-    return event.original
+    return event.frames[0] if isinstance(request, AttackSquare) else event.original
 
 
 def test_images_stay_within_their_range_and_the_bound(told: Told) -> None:
@@ -90,7 +101,7 @@ def test_images_stay_within_their_range_and_the_bound(told: Told) -> None:
     difference = (event.adversarial - event.original).reshape(len(event.indices), -1)
     np.testing.assert_allclose(event.linf, np.abs(difference).max(axis=1), atol=1e-6)
     np.testing.assert_allclose(event.l2, np.linalg.norm(difference, axis=1), rtol=1e-5)
-    if isinstance(request, AttackFgsm | AttackPgd):
+    if isinstance(request, AttackFgsm | AttackPgd | AttackApgd | AttackSquare):
         assert getattr(event, request.norm).max() <= request.epsilon + 1e-6
         on_the_way = (event.frames - event.original).reshape(len(event.frames) * len(event.indices), -1)
         lengths = np.linalg.norm(on_the_way, ord=np.inf if request.norm == "linf" else 2, axis=1)
@@ -211,6 +222,9 @@ def test_what_is_told_on_the_way_leads_to_the_result(told: Told) -> None:
         AttackNoise(classes="38", steps=100_000),
         AttackTargeted(steps=100_000),
         AttackPgd(steps=10_000),
+        AttackApgd(loss="dlr"),
+        AttackFab(indices=(61, 3)),
+        AttackSquare(indices=(61, 3)),
         AttackCarliniWagner(steps=10_000, indices=(61, 3)),
     ],
     ids=lambda r: f"{r.attack}",
@@ -250,6 +264,11 @@ ALONE: list[tuple[AnyAttack, AnyAttack]] = [
     (AttackNoise(classes="3", steps=40), AttackNoise(steps=40)),
     (AttackPgd(indices=(61,), steps=8, restarts=2), AttackPgd(steps=8, restarts=2)),
     (AttackPgd(indices=(61,), steps=8, norm="l2", epsilon=1.5), AttackPgd(steps=8, norm="l2", epsilon=1.5)),
+    (AttackApgd(indices=(61,), steps=25), AttackApgd(steps=25)),
+    (AttackApgd(indices=(61,), steps=4, loss="dlr", norm="l2"), AttackApgd(steps=4, loss="dlr", norm="l2")),
+    (AttackFab(indices=(61,), steps=4), AttackFab(steps=4)),
+    (AttackSquare(indices=(61,), queries=120), AttackSquare(queries=120)),
+    (AttackSquare(indices=(61,), queries=60, norm="l2"), AttackSquare(queries=60, norm="l2")),
     (AttackDeepFool(indices=(61,)), AttackDeepFool()),
     (
         AttackCarliniWagner(indices=(61,), binary_search_steps=3, steps=20),
@@ -282,6 +301,7 @@ MISTAKEN = 247
         AttackCarliniWagner(indices=(MISTAKEN,), target=6, binary_search_steps=2, steps=5),
         AttackPgd(indices=(MISTAKEN,), target=6, epsilon=0.0, steps=3),
         AttackFgsm(indices=(MISTAKEN,), epsilon=0.0),
+        AttackFab(indices=(MISTAKEN,)),
         AttackDeepFool(indices=(MISTAKEN,)),
     ],
     ids=lambda request: request.attack,

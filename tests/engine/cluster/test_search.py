@@ -13,6 +13,7 @@ from engine.cluster.trial import train_trial
 from engine.request import RequestError
 from engine.runs.comparison import compare, differences
 from engine.runs.origin import FILE, Origin, read_origin, write_origin
+from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.runs import SHORT, made
 
@@ -45,8 +46,9 @@ def test_a_field_and_its_bounds(text: str, wanted: Dimension, logarithmic: bool)
         ("learning-rate=1e-2..1e-4", "give the lower bound first"),
         ("learning-rate=1e-2..100", "learning rate must be a number"),
         ("batch-size=2.5..4", "batch size must be a whole number"),
-        ("dataset=a..b", "dataset cannot be searched: choose from average, batch_size"),
+        ("dataset=a..b", "dataset cannot be searched: choose from attack_step_size, attack_steps"),
         ("seed=0..9", "seed cannot be searched"),
+        ("train-epsilon=0.1..0.3", "train epsilon cannot be searched"),
         ("batch-norm=0..1", "batch norm cannot be searched"),
     ],
 )
@@ -83,18 +85,19 @@ def all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.network.devices.share_cores", lambda _: None)
 
 
-def trial(request: Train, stop: bool = False) -> list[tuple[int, float | None, float]]:
-    told: list[tuple[int, float | None, float]] = []
+def trial(request: Train, stop: bool = False) -> list[tuple[int, EpochFinished | None, float]]:
+    told: list[tuple[int, EpochFinished | None, float]] = []
     train_trial(request, 1, lambda *now: told.append(now), lambda: stop)
     return told
 
 
-def test_a_trial_tells_its_lowest_loss_so_far() -> None:
+def test_a_trial_tells_its_best_epoch_so_far() -> None:
     told = trial(replace(SHORT, epochs=2))
     assert [epoch for epoch, *_ in told] == [1, 2]
-    assert told[0][1] is not None
-    assert told[1][1] is not None
-    assert told[1][1] <= told[0][1]
+    first, second = (best for _, best, _ in told)
+    assert first is not None
+    assert second is not None
+    assert second.val_loss <= first.val_loss
     assert told[1][2] > told[0][2] > 0
 
 

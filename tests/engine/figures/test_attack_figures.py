@@ -26,6 +26,7 @@ from engine.operations import perform
 from engine.request import Request
 from tests.conftest import patch_load
 from tests.engine.figures.pages import caption, inside, title
+from tests.robustness import ROBUST, curves
 
 CNN, NORMED = "pretrained:cnn", "pretrained:cnn-bn"
 
@@ -103,6 +104,27 @@ def test_accuracy_under_attack() -> None:
     inside(figure)
     assert "hollow: a weaker attack or a smaller epsilon fools more" in caption(figure)
     assert stem_of(event) == "robustness-linf-30"
+
+
+def test_the_unknown_lies_between_what_attacks_leave_and_what_is_proved() -> None:
+    event = curves()
+    figure = figure_of(event)
+    inside(figure)
+    assert title(figure) == "Accuracy under attack and proved, in the L∞ norm"
+    axes = figure.axes[0]
+    lines = {str(line.get_label()): line for line in axes.lines}
+    for name, attacks in ROBUST.items():
+        strong, thin, proved = (lines[f"{name}, {words}"] for words in ("AutoAttack", "PGD", "certified"))
+        assert np.asarray(strong.get_ydata()) == pytest.approx(attacks["autoattack"])
+        assert np.asarray(proved.get_ydata()) == pytest.approx(attacks["certified"])
+        assert thin.get_linewidth() < strong.get_linewidth()
+        assert thin.get_color() == strong.get_color() == proved.get_color()
+        (hatched,) = (each for each in axes.collections if each.get_label() == f"{name}, unknown")
+        (path,) = hatched.get_paths()
+        middle = (attacks["autoattack"][2] + attacks["certified"][2]) / 2
+        assert path.contains_point((0.1, middle))
+        assert not path.contains_point((0.1, attacks["autoattack"][2] + 1))
+        assert not path.contains_point((0.1, attacks["certified"][2] - 1))
 
 
 def test_median_norms_stand_beside_the_curve() -> None:

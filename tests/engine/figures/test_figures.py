@@ -128,6 +128,9 @@ def filters(*shape: int, seed: int = 0) -> FiltersShown:
         minimum=float(weights.min()),
         maximum=float(weights.max()),
         norms=(),
+        mean_size=float(np.abs(weights).mean()),
+        near_zero=0,
+        one_pixel=0,
         weights=weights,
     )
 

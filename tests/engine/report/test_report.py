@@ -13,7 +13,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-import engine.report.report
+import engine.report.notebook
 from engine.attacks.requests import AttackNoise, AttackTargeted
 from engine.attribution.events import OcclusionMapReady, StrokeShare
 from engine.attribution.requests import Occlude
@@ -32,8 +32,9 @@ from engine.report.claims import (
     targeted_claim,
 )
 from engine.report.document import Document
+from engine.report.draft import Draft
 from engine.report.events import ReportWritten
-from engine.report.report import beyond_notebook
+from engine.report.notebook import beyond_notebook
 from engine.report.requests import Report
 from engine.request import RequestError
 from engine.runs.finding import pretrained
@@ -46,8 +47,8 @@ SECTIONS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1
 @pytest.fixture(autouse=True)
 def quick(few_images: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """On few images, with few steps."""
-    monkeypatch.setattr(engine.report.report, "AVERAGED", 3)
-    monkeypatch.setattr(engine.report.report, "AttackNoise", partial(AttackNoise, steps=20))
+    monkeypatch.setattr(engine.report.notebook, "AVERAGED", 3)
+    monkeypatch.setattr(engine.report.notebook, "AttackNoise", partial(AttackNoise, steps=20))
 
 
 class Balanced(HTMLParser):
@@ -108,9 +109,21 @@ def test_what_is_said_of_a_file_of_others_is_heard(tmp_path: Path) -> None:
     said = Architecture(channels=2, hidden=4, stride=1, padding=2, mean=0.1307, std=0.3081)
     torch.save(dict(CNN(said).state_dict()), path := tmp_path / "theirs.pth")
     request = Report(what=(str(path), "pretrained:cnn"), stride=1, padding=2, mean=0.1307, std=0.3081)
-    theirs, ours = engine.report.report._Report(request, NOWHERE).networks
-    assert theirs.model.architecture == said
-    assert ours.model.architecture == Architecture()
+    theirs, ours = Draft(request, NOWHERE).networks
+    assert theirs.loaded.model.architecture == said
+    assert ours.loaded.model.architecture == Architecture()
+
+
+def test_networks_are_told_apart_by_name(tmp_path: Path) -> None:
+    own = tmp_path / "my cnn.pth"
+    torch.save(dict(CNN(Architecture()).state_dict()), own)
+    made = Draft(Report(what=("pretrained:cnn", str(own), "pretrained:cnn-bn")), NOWHERE)
+    assert [network.label for network in made.networks] == ["cnn", "my-cnn.pth", "cnn-bn"]
+    assert [network.objective for network in made.networks] == ["clean", None, "clean"]
+    assert made.document.title.endswith("on MNIST: pretrained:cnn, my cnn.pth and pretrained:cnn-bn")
+    (run := tmp_path / "cnn").symlink_to(pretrained("cnn").path)
+    labels = [network.label for network in Draft(Report(what=("pretrained:cnn", str(run))), NOWHERE).networks]
+    assert labels == ["pretrained-cnn", "cnn"]
 
 
 def test_a_report_can_be_stopped(tmp_path: Path) -> None:
@@ -125,14 +138,14 @@ def test_refusals(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for request, words in (
         (Report(what=("nowhere",)), "is not a run folder"),
-        (Report(what=("pretrained:cnn", "pretrained:cnn")), "name two different networks"),
+        (Report(what=("pretrained:cnn", "pretrained:cnn")), "name different networks"),
         (Report(out=str(tmp_path / "file")), "is a file: choose a folder with --out"),
     ):
         with pytest.raises(RequestError, match=words) as caught:
             list(perform(request, tmp_path))
         assert "\n" not in str(caught.value)
-    with pytest.raises(RequestError, match="one or two networks"):
-        Report(what=("a", "b", "c"))
+    with pytest.raises(RequestError, match="one to four networks"):
+        Report(what=("a", "b", "c", "d", "e"))
 
 
 def test_words_are_words(tmp_path: Path) -> None:
@@ -174,11 +187,13 @@ def test_verdicts_follow_the_numbers() -> None:
         assert f"{100 * white.drop:.0f} % with a white one" in claim.evidence
 
     *_, made = perform(AttackNoise(what="pretrained:cnn", steps=150), NOWHERE)
-    sure, other, climbs = noise_claims(["a"], [made], [2])  # type: ignore[list-item]
+    sure, other, climbs = noise_claims(["a"], [made], [{"b": 2}])  # type: ignore[list-item]
     assert (sure.verdict, other.verdict, climbs.verdict) == (SUPPORTED, SUPPORTED, SUPPORTED)
-    assert noise_claims(["a"], [made], [9])[1].verdict == MIXED  # type: ignore[list-item]
+    mixed = noise_claims(["a"], [made], [{"b": 9, "c": 2}])[1]  # type: ignore[list-item]
+    assert mixed.verdict == MIXED
+    assert "by the other networks, for which they were not made: a: 9 of 10 by b, 2 of 10 by c." in mixed.evidence
     fallen = replace(made, history=-made.history, probabilities=made.probabilities * 0.5)  # type: ignore[attr-defined]
-    sure, climbs = noise_claims(["a"], [fallen], [])  # type: ignore[list-item]
+    sure, climbs = noise_claims(["a"], [fallen], [{}])  # type: ignore[list-item]
     assert (sure.verdict, climbs.verdict) == (CONTRADICTED, CONTRADICTED)
 
     def targeted(beta: float) -> object:
@@ -202,7 +217,7 @@ def test_the_other_network_is_asked_afresh() -> None:
     with torch.inference_mode():
         answers = model(torch.from_numpy(made.adversarial)[:, None]).argmax(dim=1)  # type: ignore[attr-defined]
     right = int((answers == torch.arange(10)).sum())
-    assert engine.report.report._taken(made, other) == right  # type: ignore[arg-type]
+    assert engine.report.notebook._taken(made, other) == right  # type: ignore[arg-type]
 
 
 def test_a_recipe_that_is_not_the_notebooks_is_told() -> None:

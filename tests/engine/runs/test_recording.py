@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,12 @@ from engine.runs.codec import RunEvent
 from engine.runs.finding import find_run
 from engine.runs.folder import RunFolder
 from engine.runs.recording import train_run
-from engine.runs.writing import Writer
+from engine.runs.writing import Results, Writer
 from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
     EpochFinished,
+    RobustnessCollapsed,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -121,7 +122,9 @@ def test_convolutions_of_each_epoch_are_kept(recorded: Recorded) -> None:
     assert all(len(tensors) == 4 for tensors in kept)
 
 
-def scripted_epochs(losses: list[float], models: list[float]) -> Any:
+def scripted_epochs(
+    losses: list[float], models: list[float], robust: Sequence[float] = (), certified: Sequence[float] = ()
+) -> Any:
     def train(request: Train, data: Dataset, state: Any, _: object) -> Iterator[Event]:
         for epoch, loss in enumerate(losses, 1):
             with torch.no_grad():
@@ -139,6 +142,8 @@ def scripted_epochs(losses: list[float], models: list[float]) -> Any:
                 eval_seconds=1,
                 images_per_second=1,
                 running_loss=(),
+                robust_accuracy=robust[epoch - 1] if robust else None,
+                certified_accuracy=certified[epoch - 1] if certified else None,
             )
 
     return train
@@ -155,6 +160,58 @@ def test_best_is_the_first_epoch_of_least_validation_loss(
     )
     assert set(load_weights(folder.best_file).state_dict()["fc.1.bias"].tolist()) == {2}
     assert set(load_weights(folder.model_file).state_dict()["fc.1.bias"].tolist()) == {4}
+
+
+def test_best_of_a_robust_objective_has_the_highest_robust_or_certified_accuracy(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, robust = [0.1, 0.4, 0.3, 0.5], [0.3, 0.6, 0.6, 0.5]
+    for number, (certified, best, choice) in enumerate(
+        (
+            ((), 3, "robust accuracy 60.00 %"),
+            ((0.2, 0.3, 0.1, 0.4), 4, "certified accuracy 40.00 %"),
+        )
+    ):
+        epochs = scripted_epochs(losses, [1, 2, 3, 4], robust, certified)
+        monkeypatch.setattr(engine.runs.recording, "train", epochs)
+        *_, last = train_run(SHORT, tmp_path / str(number))
+        folder = only(tmp_path / str(number))
+        assert isinstance(last, RunFinished)
+        assert (last.best_epoch, last.choice, last.robust_accuracy) == (best, choice, robust[best - 1])
+        history = folder.history()
+        assert history.best is not None
+        assert history.best.epoch == best
+        assert set(load_weights(folder.best_file).state_dict()["fc.1.bias"].tolist()) == {best}
+
+
+def test_a_collapse_of_robust_accuracy_is_told_once_and_keeps_the_weights_of_before(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robust = [0.15, 0.5, 0.45, 0.04, 0.0, 0.3, 0.02]
+    epochs = scripted_epochs([0.5] * 7, [1, 2, 3, 4, 5, 6, 7], robust)
+    monkeypatch.setattr(engine.runs.recording, "train", epochs)
+    events = list(train_run(SHORT, tmp_path))
+    folder = only(tmp_path)
+    told = [event for event in events if isinstance(event, RobustnessCollapsed)]
+    assert [(event.run, event.epoch, event.before, event.after) for event in told] == [
+        (folder.name, 4, 0.5, 0.04),
+        (folder.name, 7, 0.5, 0.02),
+    ]
+    assert all(isinstance(events[events.index(event) - 1], EpochFinished) for event in told)
+    assert "fell from 50.00 % to 4.00 % in epoch 4" in told[0].words
+    assert [event for event in folder.events() if isinstance(event, RobustnessCollapsed)] == told
+    assert folder.history().collapsed == told[-1]
+    assert folder.history().damaged_lines == 0
+    assert set(load_weights(folder.best_file).state_dict()["fc.1.bias"].tolist()) == {2}
+
+
+@pytest.mark.parametrize("robust", [[0.19, 0.0], [0.5, 0.05], [0.3, 0.25, 0.1]])
+def test_less_than_a_collapse_is_not_told(
+    small_runs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, robust: list[float]
+) -> None:
+    epochs = scripted_epochs([0.5] * len(robust), [1.0] * len(robust), robust)
+    monkeypatch.setattr(engine.runs.recording, "train", epochs)
+    assert not any(isinstance(event, RobustnessCollapsed) for event in train_run(SHORT, tmp_path))
 
 
 def test_best_of_a_real_run(recorded: Recorded) -> None:
@@ -174,7 +231,7 @@ def test_a_stopped_run_keeps_its_last_epoch(
     # A slow disk would tell the first epoch only after the last step of the second: here it is written at once.
     written = Writer.written
 
-    def at_once(writer: Writer, *, wait: bool) -> list[EpochFinished]:
+    def at_once(writer: Writer, *, wait: bool) -> Results:
         return written(writer, wait=True)
 
     monkeypatch.setattr(Writer, "written", at_once)
@@ -275,7 +332,8 @@ def test_diverging_run_fails_with_its_last_good_weights(
         events.append(event)
         if isinstance(event, EpochFinished):  # it comes while the next epoch is trained, or even when that is done
             before = only(tmp_path).model_file.read_bytes()
-            monkeypatch.setattr("engine.training.step.cross_entropy", lambda logits, *_, **__: logits.sum() * torch.nan)
+            name = "engine.training.objective.cross_entropy"
+            monkeypatch.setattr(name, lambda logits, *_, **__: logits.sum() * torch.nan)
     folder = only(tmp_path)
     assert "learning rate" in failure(events)
     assert folder.model_file.read_bytes() == before

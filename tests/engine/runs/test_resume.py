@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -38,7 +38,7 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
-from engine.training.requests import Train
+from engine.training.requests import CERTIFYING, ObjectiveName, Train
 from tests import kill_and_resume
 from tests.conftest import patch_load
 from tests.runs import advance, only, until
@@ -483,4 +483,23 @@ def test_within_an_epoch_with_everything_that_training_has(tmp_path: Path) -> No
     assert isinstance(started, RunStarted)
     assert started.differences == ()
     assert isinstance(finished, RunFinished)
+    assert_same(folder, only(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("objective", [name for name in get_args(ObjectiveName) if name != "clean"])
+def test_within_an_epoch_of_each_objective(tmp_path: Path, objective: ObjectiveName) -> None:
+    """In the middle of the ramp, and with random numbers of which none is kept."""
+    request = replace(
+        SHORT, epochs=2, train_size=320, objective=objective, train_epsilon=0.1, attack_steps=2, warm_up=0.1, ramp=0.6,
+        average=0.9, batch_norm=objective not in CERTIFYING,
+    )  # fmt: skip
+    list(train_run(request, tmp_path / "whole"))
+    work = train_run(request, tmp_path / "halves")
+    next(event for event in work if isinstance(event, BatchTrained) and (event.epoch, event.step) == (2, 2))
+    *_, stopped = end(work)
+    assert isinstance(stopped, RunCancelled)
+    folder = only(tmp_path / "halves")
+    *_, finished = resumed(folder)
+    assert isinstance(finished, RunFinished)
+    assert finished.robust_accuracy is not None
     assert_same(folder, only(tmp_path / "whole"))

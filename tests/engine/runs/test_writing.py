@@ -22,7 +22,7 @@ from engine.runs.codec import RunEvent
 from engine.runs.folder import RunFolder
 from engine.runs.recording import resume_run, train_run
 from engine.runs.requests import Resume
-from engine.runs.writing import Writer
+from engine.runs.writing import Results, Writer
 from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
@@ -57,16 +57,16 @@ def slow_disk(small_runs: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     """Nothing of an epoch is written until the run waits for it."""
     begin, written, awaited = Writer.begin, Writer.written, threading.Event()
 
-    def begin_(writer: Writer, write: Callable[[], EpochFinished]) -> None:
+    def begin_(writer: Writer, write: Callable[[], Results]) -> None:
         awaited.clear()
 
-        def late() -> EpochFinished:
+        def late() -> Results:
             assert awaited.wait(60)
             return write()
 
         begin(writer, late)
 
-    def written_(writer: Writer, *, wait: bool) -> list[EpochFinished]:
+    def written_(writer: Writer, *, wait: bool) -> Results:
         if wait:
             awaited.set()
         return written(writer, wait=wait)
@@ -232,7 +232,7 @@ def test_the_laboratory_tells_an_epoch_before_its_pause(tmp_path: Path, monkeypa
     begin, jobs = Writer.begin, list[Job]()
     changed = threading.Event()
 
-    def begin_(writer: Writer, write: Callable[[], EpochFinished]) -> None:
+    def begin_(writer: Writer, write: Callable[[], Results]) -> None:
         jobs[0].pause()
         begin(writer, write)
 

@@ -171,7 +171,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_epoch(
         for event in train(request, small, state):
             if isinstance(event, EpochFinished):
                 good = weights(state)
-                module = {"training": "step", "validation": "evaluation"}[when]
+                module = {"training": "objective", "validation": "evaluation"}[when]
                 monkeypatch.setattr(f"engine.training.{module}.cross_entropy", broken)
     assert state.epoch == 1
     assert same(weights(state), good)

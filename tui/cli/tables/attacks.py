@@ -13,7 +13,7 @@ from engine.attacks.requests import ATTACK_TITLES
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, table_of
 from tui.drawing.terminal import glyphs
-from tui.drawing.vocabulary import NORMS, beta_answer
+from tui.drawing.vocabulary import NORMS, beta_answer, starts_answer
 from tui.drawing.words import counted
 
 
@@ -58,7 +58,8 @@ def robustness(event: RobustnessMeasured) -> list[RenderableType]:
         flag = Text(f"beaten by {p.beaten_by}", "red") if p.beaten_by else ""
         interval = f"{percent(p.low)} to {percent(p.high)}"
         table.add_row(Text(p.name), ATTACK_TITLES[p.attack], f"{p.epsilon:g}", percent(p.accuracy), interval, flag)
-    lines: list[RenderableType] = [f"{event.points[0].count:,} digits, {NORMS[event.norm]}:", "", table]
+    over = ", ".join(filter(None, (f"{event.points[0].count:,} digits", NORMS[event.norm], starts_answer(event))))
+    lines: list[RenderableType] = [f"{over}:", "", table]
     for name, value in event.median_l2.items():
         lines += [
             "",

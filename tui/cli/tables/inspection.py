@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -91,6 +93,8 @@ def filters(event: FiltersShown) -> list[RenderableType]:
     epochs = f"{kept[0]} to {kept[-1]}" if whole else ", ".join(map(str, kept)) or "only the latest"
     return [
         f"{event.layer}: {' x '.join(map(str, event.shape))} weights, {event.minimum:.4f} to {event.maximum:.4f}",
+        f"mean size {event.mean_size:.4f}; of {math.prod(event.shape[:2]):,} kernels {event.near_zero} near zero, "
+        f"{event.one_pixel} dominated by one pixel",
         f"epochs kept: {epochs}",
         "",
         ranking("L2 norm", event.norms),

@@ -16,6 +16,7 @@ from engine.attribution.events import (
 )
 from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertificationMeasured, DigitCertified
+from engine.corruptions.events import CorruptionsMeasured
 from engine.event import Event
 from engine.inspection.events import (
     ActivationsComputed,
@@ -31,6 +32,7 @@ from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
+from tui.cli.tables.corruptions import corruptions
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
@@ -54,6 +56,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RobustnessMeasured: robustness,
     TransferMeasured: transfer,
     UniversalMade: universal,
+    CorruptionsMeasured: corruptions,
     CertificationMeasured: certification,
     DigitCertified: digit,
     BenchFinished: bench,

@@ -11,6 +11,7 @@ from rich.text import Text
 from engine.cluster.events import SearchEnded, SweepEnded
 from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
+from engine.training.events import Robustness
 from engine.words import percent, shown
 from tui.cli.given import key
 from tui.cli.tables.layout import NOTHING, table_of
@@ -71,29 +72,47 @@ def failures(failed: Sequence[tuple[str, str, str]]) -> Table:
 def sweep(words: Sequence[str], event: SweepEnded) -> list[RenderableType]:
     """The runs of a sweep that has ended: what each was, by `words`, its folder, how it ended, and its results."""
     resumed = any(run.losses for run in event.runs)
-    table = table_of("run", "folder", "state", "epochs", "val loss", "test", "time", *["resumed"] * resumed, left=3)
+    robust = _robust(event.runs)
+    heads = ("val loss", "test", *robust, "time", *["resumed"] * resumed)
+    table = table_of("run", "folder", "state", "epochs", *heads, left=3)
     for run in event.runs:
         loss = NOTHING if run.val_loss is None else f"{run.val_loss:.4f}"
         accuracy = NOTHING if run.test_accuracy is None else percent(run.test_accuracy)
         names = (Text(shown(words[run.number])), Text(shown(run.run) or NOTHING), run.outcome)
         times = [str(run.losses) if run.losses else NOTHING] * resumed
-        table.add_row(*names, str(run.epochs), loss, accuracy, duration(run.seconds), *times)
+        table.add_row(*names, str(run.epochs), loss, accuracy, *_shares(run, robust), duration(run.seconds), *times)
     return [table]
 
 
 def trials(event: SearchEnded) -> list[RenderableType]:
     """The best trials of a search, and what was chosen."""
     names = list(event.chosen)
-    table = table_of(*(name.replace("_", " ") for name in names), "epochs", "val loss", "time")
+    robust = _robust(event.trials)
+    table = table_of(*(name.replace("_", " ") for name in names), "epochs", "val loss", *robust, "time")
     for trial in event.trials[:MOST_TRIALS]:
         loss = NOTHING if trial.val_loss is None else f"{trial.val_loss:.4f}"
         values = (f"{trial.values[name]:g}" for name in names)
-        table.add_row(*values, str(trial.epochs), loss, duration(trial.seconds))
+        table.add_row(*values, str(trial.epochs), loss, *_shares(trial, robust), duration(trial.seconds))
     more = len(event.trials) - MOST_TRIALS
-    rest = f", and {counted(more, 'trial')} with a higher loss" if more > 0 else ""
+    worse = "a lower accuracy" if robust else "a higher loss"
+    rest = f", and {counted(more, 'trial')} with {worse}" if more > 0 else ""
     cost = f"{counted(len(event.trials), 'trial')}, {counted(event.epochs, 'epoch')}, {duration(event.seconds)}"
     said = f"chosen: {chosen_words(event.chosen)}; {cost} of training in {duration(event.elapsed)}{rest}"
     return ["", table, "", Text(said)]
+
+
+def _robust(found: Sequence[Robustness]) -> list[str]:
+    """Which of robust and certified accuracy at least one of `found` has."""
+    return [name for name in ("robust", "certified") if any(_share(each, name) is not None for each in found)]
+
+
+def _shares(of: Robustness, names: Sequence[str]) -> list[str]:
+    values = (_share(of, name) for name in names)
+    return [NOTHING if value is None else percent(value) for value in values]
+
+
+def _share(of: Robustness, name: str) -> float | None:
+    return of.robust_accuracy if name == "robust" else of.certified_accuracy
 
 
 def chosen_words(values: Mapping[str, float]) -> str:
@@ -114,5 +133,5 @@ def compared(event: RunsCompared) -> list[RenderableType]:
         asked.add_row(name, *values)
     both: list[RenderableType] = [table, "", asked] if asked.row_count else [table]
     mean = f"mean {glyphs().spread} standard deviation over seeds"
-    notes = [f"{mean}; test accuracy is from the epoch with the lowest validation loss"]
+    notes = [f"{mean}; test accuracy is from the best epoch, which validation images choose"]
     return [*both, "", *map(Text, [*notes, "", *map(sentence, event.contrasts)])]

@@ -9,9 +9,12 @@ from typing import Any, get_args
 import numpy as np
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.timer import Timer
 
 from engine.attacks.events import Attack, AttackFinished, AttackStepped
-from engine.attacks.requests import ATTACK_TITLES, GALLERY, AnyAttack, AttackName
+from engine.attacks.requests import ATTACK_TITLES, GALLERY, AnyAttack, AttackDigits, AttackName
+from engine.certification.events import DigitCertificationAdvanced, DigitCertified
+from engine.certification.requests import CertifyDigit
 from engine.data.events import DownloadAdvanced
 from engine.data.requests import SplitName
 from engine.event import Event, JobFailed
@@ -23,6 +26,7 @@ from engine.words import percent
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import digit_answer
 from tui.drawing.words import counted
 from tui.screens.attacks.options import OptionsPage
 from tui.screens.charted import ChartedPage
@@ -34,10 +38,13 @@ from tui.widgets.bars import Bars
 from tui.widgets.chart import Chart
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.widgets.proof import ProofLine
 from tui.workspace import Notice
 
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
 PIXEL = Span(0.0, 1.0)
+AT_REST = 0.3
+"""Seconds for which the cursor must stay on a digit before proving how far it is safe, which takes seconds."""
 
 
 class AttackPage(OptionsPage, ChartedPage):
@@ -54,6 +61,8 @@ class AttackPage(OptionsPage, ChartedPage):
     """The index of the frame of the finished attack that is in view; None for the last one."""
     shown: Attack | None = None
     """The latest state of the attack, or its result."""
+    proof: DigitCertified | None = None
+    """How far the latest digit is safe."""
 
     def __init__(self, desk: PagedScreen) -> None:
         super().__init__(desk)
@@ -65,6 +74,10 @@ class AttackPage(OptionsPage, ChartedPage):
         """The request that `shown` answers."""
         self._count = 0
         """Number of images in the split of the current digit; 0 until known."""
+        self._proving: CertifyDigit | None = None
+        """The latest request for a proof."""
+        self._moving: Timer | None = None
+        """Runs while the cursor has not stayed on a digit for AT_REST."""
 
     def compose(self) -> ComposeResult:
         """One image, enlarged, above the grid of all images."""
@@ -75,6 +88,7 @@ class AttackPage(OptionsPage, ChartedPage):
         with Horizontal(id="attack-all"):
             yield RasterGrid(empty="no attack yet", id="attacked")
             yield Chart("history", empty="no steps yet", id="attack-history")
+        yield ProofLine(id="attack-proof")
 
     # Requests
 
@@ -110,11 +124,29 @@ class AttackPage(OptionsPage, ChartedPage):
     def asking(self) -> bool:
         return not self.halted
 
+    def wanted(self) -> list[Request]:
+        """The attack, and then how far the digit under the cursor is safe."""
+        return [*super().wanted(), *(self._proofs() if self.asking else [])]
+
+    def kept(self) -> list[Request]:
+        return [*super().kept(), *([self._proving] if self._proving else [])]
+
+    def _proofs(self) -> list[CertifyDigit]:
+        """The request for the digit under the cursor; empty while that moves, and until the attack is complete."""
+        shown, last = self.current, self._last
+        if self._moving or not isinstance(shown, AttackFinished) or not isinstance(last, AttackDigits):
+            return []
+        index = shown.indices[min(max(self.grid.cursor, 0), len(shown.indices) - 1)]
+        self._proving = CertifyDigit(what=last.what, split=last.split, index=index)
+        return [self._proving]
+
     def hear(self, job: Job, event: Event) -> None:
         if isinstance(event, AttackStepped):
             self.step = event.step
         elif isinstance(event, JobFailed) and job.request == self._last:
             self.shown = None
+        elif isinstance(event, DigitCertified) and job.request == self._proving:
+            self.proof = event
         elif isinstance(event, Attack):
             self._shown_for = job.request
             super().hear(job, event)
@@ -125,7 +157,7 @@ class AttackPage(OptionsPage, ChartedPage):
         self._count = 0 if event.attack == "noise" else event.count
 
     def forget(self) -> None:
-        self.shown, self.step, self._last = None, 0, None
+        self.shown, self.step, self._last, self.proof, self._proving = None, 0, None, None, None
         self.set_reactive(AttackPage.halted, False)
         self.set_reactive(AttackPage.frame, None)
 
@@ -144,7 +176,8 @@ class AttackPage(OptionsPage, ChartedPage):
     @property
     def job(self) -> Job | None:
         """The job of the current attack; None if none is running."""
-        return self.desk.inquiry.job
+        job = self.desk.inquiry.job
+        return None if job is None or isinstance(job.request, CertifyDigit) else job
 
     @property
     def grid(self) -> RasterGrid:
@@ -174,6 +207,7 @@ class AttackPage(OptionsPage, ChartedPage):
                 self.query_one(f"#attack-{part}", Raster).show(part, "", None, self.view)
             self.query_one("#attack-answers", Bars).show("", [], -1, -1)
             self.query_one("#attack-history", Chart).show(Plot())
+            self.query_one(ProofLine).show("", None)
             self.desk.query_one(Legend).show(self.view, None)
             return
         images, probabilities, step = self._moment(shown)
@@ -216,6 +250,19 @@ class AttackPage(OptionsPage, ChartedPage):
         role = "target" if noise else "actual"
         bars.show("prediction", probabilities[at].tolist(), wanted if noise else actual, answer, role)
         self._draw_history(shown, at, step)
+        self._draw_proof(shown, at)
+
+    def _draw_proof(self, shown: Attack, at: int) -> None:
+        """How far the digit under the cursor is safe, as far as that is known."""
+        line, proof = self.query_one(ProofLine), self.proof
+        line.display = shown.attack != "noise"
+        place = f"{shown.source.split()[-1]} {shown.indices[at]}"
+        if proof is None or (proof.split, proof.index) != (shown.source.split()[-1], shown.indices[at]):
+            line.show("", None)
+        elif isinstance(proof, DigitCertificationAdvanced) and proof.broken_from is None:
+            line.show(f"{place}, L-inf: proved to {proof.proved:.4f} so far", None)
+        else:
+            line.show(f"{place}, L-inf: {digit_answer(proof)}", proof)
 
     def _draw_history(self, shown: Attack, at: int, step: int) -> None:
         chart, history = self.query_one("#attack-history", Chart), shown.history
@@ -294,6 +341,13 @@ class AttackPage(OptionsPage, ChartedPage):
         if self.shown and self.shown.attack == self.attack_name:
             self._draw_near(self.shown)
             self.desk.draw_status()
+        if self._moving:
+            self._moving.stop()
+        self._moving = self.set_timer(AT_REST, self._come_to_rest)
+
+    def _come_to_rest(self) -> None:
+        self._moving = None
+        self.desk.update()
 
     def action_next_attack(self) -> None:
         self._other_attack(1)

@@ -52,8 +52,8 @@ class MeasurementPage(OptionsPage, Generic[Measured]):
 
     @property
     def others(self) -> tuple[str]:
-        """The bundled network of the variant other than the open network's."""
-        return (other_bundled(self.workspace.variant or "cnn-bn"),)
+        """The bundled network that the open one is told apart from."""
+        return (other_bundled(self.workspace.variant or "cnn-bn", self.workspace.history.request),)
 
     # Requests
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui.keys import bindings
 from tui.screens.attacks.attack import AttackPage
 from tui.screens.attacks.beta import BetaPage
+from tui.screens.attacks.corruptions import CorruptionsPage
 from tui.screens.attacks.curve import CurvePage
 from tui.screens.attacks.transfer import TransferPage
 from tui.screens.attacks.universal import UniversalPage
@@ -16,4 +17,4 @@ class AttacksScreen(InspectPages):
 
     mode = "attacks"
     BINDINGS = bindings("attacks")
-    page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage)
+    page_types = (AttackPage, CurvePage, BetaPage, TransferPage, UniversalPage, CorruptionsPage)

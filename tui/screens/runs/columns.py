@@ -84,6 +84,22 @@ COLUMNS = {
         True,
         rank=1,
     ),
+    "robust": Column(
+        "robust",
+        "robust accuracy",
+        lambda run: "" if run.robust_accuracy is None else percent(run.robust_accuracy),
+        lambda run: run.robust_accuracy,
+        True,
+        rank=10,
+    ),
+    "certified": Column(
+        "certified",
+        "certified accuracy",
+        lambda run: "" if run.certified_accuracy is None else percent(run.certified_accuracy),
+        lambda run: run.certified_accuracy,
+        True,
+        rank=11,
+    ),
     "time": Column(
         "time",
         "time",
@@ -113,7 +129,7 @@ COLUMNS = {
 """The columns by name, in the order in which the key for it steps through them. The first has its place beside the
 note, where there is room for it."""
 _SHOWN = ("name", "seed", "state", "epoch", "val loss", "test", "time")
-_USED = ("energy", "memory")
+_USED = ("robust", "certified", "energy", "memory")
 """Columns that are shown where a run knows them and there is room beside the note."""
 
 

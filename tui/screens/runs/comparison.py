@@ -17,8 +17,9 @@ from textual.app import ComposeResult
 from engine.event import Event, JobFailed
 from engine.figures.requests import DrawFigure
 from engine.lab import Job
-from engine.runs.comparison import differences, sentence
+from engine.runs.comparison import differences, measures, sentence
 from engine.runs.events import RunGroup, RunsCompared
+from engine.runs.history import ROBUST_FIELDS
 from engine.runs.requests import OverlayRuns
 from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import UNICODE, glyphs
@@ -38,7 +39,10 @@ FIELDS = {
     "test_accuracy": "test accuracy (%)",
     "val_accuracy": "validation accuracy (%)",
     "train_loss": "training loss (nats)",
+    "robust_accuracy": "robust accuracy (%)",
+    "certified_accuracy": "certified accuracy (%)",
 }
+"""The curves; those of robust objectives where all groups have them."""
 SMOOTHING = (1, 3, 5, 9)
 """Number of epochs that each point is averaged over."""
 NAME = 22
@@ -127,7 +131,9 @@ class ComparisonPage(ChartedPage):
     def settings(self) -> Sequence[Setting]:
         reading = self.reading
         return (
-            Setting("field", "curve", reading.field, partial(self._read_as, "field"), tuple(FIELDS), show=_curve_name),
+            Setting(
+                "field", "curve", self._field, partial(self._read_as, "field"), self._fields, show=_curve_name
+            ),
             Setting(
                 "by_seconds", "by", reading.by_seconds, partial(self._read_as, "by_seconds"), (False, True),
                 show=lambda by_seconds: "seconds" if by_seconds else "epoch",
@@ -137,6 +143,18 @@ class ComparisonPage(ChartedPage):
                 show=lambda count: f"{count} epochs" if count > 1 else "1 epoch",
             ),
         )  # fmt: skip
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        """The curves that all groups have."""
+        groups = self.event.groups if self.event else ()
+        always = [name for name in FIELDS if name not in ROBUST_FIELDS]
+        return (*always, *(name for name in ROBUST_FIELDS if groups and all(name in each.curves for each in groups)))
+
+    @property
+    def _field(self) -> str:
+        """The curve that is shown: the chosen one, where all groups have it."""
+        return self.reading.field if self.reading.field in self._fields else self._fields[0]
 
     def _read_as(self, name: str, value: Any) -> None:
         self.reading = replace(self.reading, **{name: value})
@@ -191,7 +209,7 @@ class ComparisonPage(ChartedPage):
         xs = [self._xs(group) for group in groups]
         longest = max(groups, key=lambda group: len(group.epochs))
         stops = self._xs(longest)
-        accuracy, begins, across = "accuracy" in reading.field, min(x[0] for x in xs), max(x[-1] for x in xs)
+        accuracy, begins, across = "accuracy" in self._field, min(x[0] for x in xs), max(x[-1] for x in xs)
         plot = Plot(
             list(self._curves(groups)),
             (begins if begins < across else 0.0, across),
@@ -204,7 +222,7 @@ class ComparisonPage(ChartedPage):
         x = chart.cursor = stops[at]
         chart.legend = len(groups) <= FEW
         words = f", mean of {reading.smoothing}" if reading.smoothing > 1 else ""
-        chart.show(plot, FIELDS[reading.field] + words)
+        chart.show(plot, FIELDS[self._field] + words)
         unit = f"{x:.0f} s" if reading.by_seconds else f"epoch {longest.epochs[at]}"
         self._tabulate(event, longest.epochs[at], x, unit)
 
@@ -216,12 +234,12 @@ class ComparisonPage(ChartedPage):
         room = self.size.width - 3 - RUNS - HERE
         label = max(len("group"), *(cell_len(group.label) for group in event.groups))
         # At first, columns are worth more than long names.
-        known = [measure for measure in MEASURES if any(measure in group.results for group in event.groups)]
-        measures = known[: max(1, (room - min(label, NAME)) // MEASURE)]
-        name = max(1, min(label, room - MEASURE * len(measures)))
+        known = sorted(measures(event), key=_place)
+        shown = known[: max(1, (room - min(label, NAME)) // MEASURE)]
+        name = max(1, min(label, room - MEASURE * len(shown)))
         head = f"  {padded('group', name)}{'runs':>{RUNS}}{'at ' + unit:>{HERE}}"
-        head += "".join(f"{HEADS.get(measure, measure):>{MEASURE}}" for measure in measures)
-        rows = [self._row(number, group, epoch, x, name, measures) for number, group in enumerate(event.groups)]
+        head += "".join(f"{HEADS.get(measure, measure):>{MEASURE}}" for measure in shown)
+        rows = [self._row(number, group, epoch, x, name, shown) for number, group in enumerate(event.groups)]
         title = f"{counted(sum(len(group.runs) for group in event.groups), 'run')} in {counted(len(rows), 'group')}"
         if len(rows) > len(SERIES):
             title += f": the curves of the first {len(SERIES)}"
@@ -253,8 +271,8 @@ class ComparisonPage(ChartedPage):
         self, number: int, group: RunGroup, epoch: int, x: float, name: int, measures: Sequence[str]
     ) -> Row:
         """The line of a group, with its value in `epoch` or, on an axis of seconds, in the last epoch before `x`."""
-        digits = 2 if "accuracy" in self.reading.field else 4
-        ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
+        digits = 2 if "accuracy" in self._field else 4
+        ys = self._smooth([self._factor * each.mean for each in group.curves[self._field]])
         here = "not yet" if epoch > group.epochs[-1] else "lost"  # from the event log
         if self.reading.by_seconds:
             before = bisect_right(group.seconds, x)
@@ -278,12 +296,12 @@ class ComparisonPage(ChartedPage):
     @property
     def _factor(self) -> float:
         """From the unit of the event to that of the chart."""
-        return 100.0 if "accuracy" in self.reading.field else 1.0
+        return 100.0 if "accuracy" in self._field else 1.0
 
     def _curves(self, groups: Sequence[RunGroup]) -> Iterable[Curve]:
-        form = "{:.2f} %" if "accuracy" in self.reading.field else "{:.4f}"
+        form = "{:.2f} %" if "accuracy" in self._field else "{:.4f}"
         for number, group in enumerate(groups):
-            ys = self._smooth([self._factor * each.mean for each in group.curves[self.reading.field]])
+            ys = self._smooth([self._factor * each.mean for each in group.curves[self._field]])
             yield Curve(cut(group.label, NAME), SERIES[number], self._xs(group), ys, form=form, letter=letter(number))
 
     def _bands(self, groups: Sequence[RunGroup]) -> Iterable[Band]:
@@ -294,7 +312,7 @@ class ComparisonPage(ChartedPage):
                         [self._factor * (s.mean + sign * (s.deviation if s.count > 1 else 0.0)) for s in spreads]
                     )
                     for sign in (-1, 1)
-                    for spreads in (group.curves[self.reading.field],)
+                    for spreads in (group.curves[self._field],)
                 )
                 yield Band(SERIES[number], self._xs(group), low, high, "standard deviation")
 
@@ -302,6 +320,11 @@ class ComparisonPage(ChartedPage):
         """Moving averages over the chosen number of values up to each one; later values do not contribute."""
         n = self.reading.smoothing
         return [sum(part) / len(part) for part in (ys[max(0, i + 1 - n) : i + 1] for i in range(len(ys)))]
+
+
+def _place(measure: str) -> int:
+    """The place of a measure in the table: those of robust objectives come after the first."""
+    return 2 * MEASURES.index(measure) if measure in MEASURES else 1
 
 
 def _curve_name(field: str) -> str:

@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.events import Resize
 
 from engine.runs.events import RunRead, RunSummary
+from engine.runs.history import ROBUST_FIELDS
 from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
 from engine.training.requests import Train
@@ -20,7 +21,7 @@ from tui.drawing.about import told, train_loss_name
 from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.plot import Curve, Plot
 from tui.drawing.terminal import glyphs
-from tui.drawing.theme import ink
+from tui.drawing.theme import CURVE_INKS, ink
 from tui.drawing.words import cut, damaged_lines, duration, joules, megabytes
 from tui.queue import Turn
 from tui.widgets.cells import CellWidget, title_row
@@ -104,16 +105,20 @@ class Details(Container):
         train, *others = plot.curves
         plot = replace(plot, curves=[replace(train, name=train_loss_name(drawn.request)), *others])
         loss.show(plot)
-        accuracy.show(_plot(drawn, "{:.2f}", 100.0, val="val_accuracy", test="test_accuracy"))
+        robust = {name.partition("_")[0]: name for name in ROBUST_FIELDS if name in drawn.curves}
+        accuracy.show(_plot(drawn, "{:.2f}", 100.0, val="val_accuracy", test="test_accuracy", **robust))
 
 
 def _plot(read: RunRead, form: str, factor: float, **fields: str) -> Plot:
     """The curves of some fields, by name, over the epochs of a run."""
     xs = [float(epoch) for epoch in read.epochs]
     curves = [
-        Curve(name, f"curve-{name}", xs, [factor * y for y in read.curves[field]], form=form, scattered=name == "val")
+        Curve(
+            name, CURVE_INKS.get(name, f"curve-{name}"), xs, [factor * y for y in read.curves[field]],
+            form=form, scattered=name == "val",
+        )
         for name, field in fields.items()
-    ]
+    ]  # fmt: skip
     limits = (0.0, 100.0 if factor > 1 else math.inf)
     return Plot(curves, (0.0, xs[-1]), from_zero=factor == 1, limits=limits, unit="epoch {}")
 
@@ -135,8 +140,8 @@ def asked(request: Train) -> list[Fact]:
 
 
 def best_words(best: EpochFinished) -> str:
-    """The result of a run: that of the epoch with the lowest validation loss."""
-    return f"validation loss {best.val_loss:.4f} in epoch {best.epoch}, test {percent(best.test_accuracy)}"
+    """The result of a run: that of its best epoch."""
+    return f"{best.choice} in epoch {best.epoch}, test {percent(best.test_accuracy)}"
 
 
 def of_a_turn(turn: Turn) -> list[Fact]:
@@ -173,8 +178,9 @@ def _of_a_folder(read: RunRead) -> Iterable[Fact]:
     if read.best and read.last:
         yield "best", best_words(read.best)
         if read.last.epoch != read.best.epoch:
-            last = f"validation loss {read.last.val_loss:.4f}, test {percent(read.last.test_accuracy)}"
-            yield "last", f"{last} in epoch {read.last.epoch}"
+            yield "last", f"{read.last.choice}, test {percent(read.last.test_accuracy)} in epoch {read.last.epoch}"
+    if read.collapsed:
+        yield "collapsed", read.collapsed.words
     yield from asked(read.request)
     threads = f", {read.threads} threads" if read.threads and "thread" not in read.device_name else ""
     yield "device", f"{read.device} {read.device_name}{threads}"

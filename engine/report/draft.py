@@ -1,0 +1,161 @@
+"""A report in the making: its networks, the document, and what one part keeps for later ones."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from engine.attacks.events import AttackFinished
+from engine.attribution.events import ClassOcclusionReady
+from engine.attribution.requests import Explain
+from engine.event import Event, WorkAdvanced
+from engine.figures.drawing.figure import figure_of
+from engine.figures.drawing.page import png_of
+from engine.figures.requests import ColourMapName
+from engine.inspection.events import FiltersShown, SplitEvaluated
+from engine.inspection.loaded import LoadedNetwork, load_network
+from engine.inspection.requests import LayerName
+from engine.network.requests import Inspect, Reading
+from engine.report.claims import Claim
+from engine.report.document import Document
+from engine.report.requests import Report
+from engine.request import RequestError
+
+E = TypeVar("E", bound=Event)
+Q = TypeVar("Q", bound=Inspect)
+X = TypeVar("X", bound=Explain)
+Operation = Callable[[Q, Path], Generator[Event, None, None]]
+
+
+class Subject(NamedTuple):
+    """A network of the report."""
+
+    name: str
+    what: str
+    """Its name in the request."""
+    label: str
+    """Its name in the names of files."""
+    loaded: LoadedNetwork
+
+    @property
+    def objective(self) -> str | None:
+        """What it was trained with; None for a weights file, which does not tell."""
+        return None if self.loaded.run is None else self.loaded.run.read_record().request.objective
+
+
+@dataclass
+class Kept:
+    """Results for each network that later parts use again."""
+
+    evaluated: list[SplitEvaluated] = field(default_factory=list)
+    """On all test images."""
+    conv1: list[FiltersShown] = field(default_factory=list)
+    white: list[ClassOcclusionReady] = field(default_factory=list)
+    """The mean occlusion map with a white patch."""
+    noise: list[AttackFinished] = field(default_factory=list)
+    """The images from noise."""
+    taken: list[dict[str, int]] = field(default_factory=list)
+    """How many of these each other network, by its name, classifies as their target class."""
+
+
+class Draft:
+    """A report in the making, section by section."""
+
+    def __init__(self, request: Report, root: Path) -> None:
+        """Raises RequestError where a network does not exist, or two have the same name."""
+        self.root, self.request = root, request
+        self._readings: dict[str, dict[str, Any]] = {}
+        """The settings for reading third-party weights files, by the networks' names in the request."""
+        loaded = [self._load(what) for what in request.what]
+        self.names = [network.name for network in loaded]
+        if twice := [name for name in self.names if self.names.count(name) > 1]:
+            raise RequestError(f"{twice[0]} is given twice: name different networks")
+        labels = _labels(self.names)
+        self.networks = [Subject(*each) for each in zip(self.names, request.what, labels, loaded, strict=True)]
+        self.document = Document(f"A convolutional network on MNIST: {listed(self.names)}")
+        self.claims: list[Claim] = []
+        self.kept = Kept()
+        self.done = self.total = 0
+
+    def _load(self, what: str) -> LoadedNetwork:
+        asked = Inspect(what=what, device=self.request.device)
+        said = {name: getattr(self.request, name) for name in Reading.__struct_fields__}
+        network = None
+        with contextlib.suppress(RequestError):  # some files can only be read with these settings
+            network = load_network(asked, self.root)
+        if network is None or network.foreign is not None:
+            self._readings[what] = said
+            network = load_network(replace(asked, **said), self.root)
+        return network
+
+    def expect(self, parts: int) -> None:
+        """Count `parts` more results for each network as work that is still to do."""
+        self.total += parts * len(self.networks)
+
+    def about(self, kind: type[Q], network: Subject, **fields: Any) -> Q:
+        """A request for a network."""
+        what = network.what
+        return kind(what=what, device=self.request.device, **self._readings.get(what, {}), **fields)
+
+    def explaining(self, kind: type[X], network: Subject, **fields: Any) -> X:
+        """A request for a network that slides a patch over images, so that its stride is that of the patch."""
+        reading = {name: value for name, value in self._readings.get(network.what, {}).items() if name != "stride"}
+        return kind(what=network.what, device=self.request.device, **reading, **fields)
+
+    def ask(self, kind: type[E], work: Operation[Q], request: Q, words: str) -> Generator[Event, None, E]:
+        """The event of type `kind` that `work` yields for `request`; reports progress after each of its steps."""
+        found: E | None = None
+        for event in work(request, self.root):
+            if isinstance(event, kind):
+                found = event
+            yield self.advanced(words)
+        self.done += 1
+        if found is None:
+            raise RequestError(f"{words} gave no result")
+        return found
+
+    def advanced(self, words: str) -> WorkAdvanced:
+        """How much of the report is done."""
+        return WorkAdvanced(words=words, done=self.done, total=self.total)
+
+    def draw(
+        self,
+        name: str,
+        subject: object,
+        caption: str,
+        *,
+        layer: LayerName = "conv1",
+        colours: ColourMapName = "gray",
+        shared_range: bool = False,
+    ) -> None:
+        """Add a figure, with its number in the name, so that the files are sorted."""
+        number = len(self.document.figures) + 1
+        png = png_of(figure_of(subject, layer=layer, colours=colours, shared_range=shared_range))
+        self.document.figure(f"{number:02d}-{name}", png, caption)
+
+    def say(self, *claims: Claim) -> None:
+        """Add the verdicts on observations."""
+        for claim in claims:
+            self.claims.append(claim)
+            self.document.claim(f"Section {claim.section}: {claim.said}", claim.verdict, claim.evidence)
+
+
+def _labels(names: list[str]) -> list[str]:
+    """The networks' names as they can be in names of files: without `pretrained:`, where they differ without it too."""
+
+    def plain(name: str) -> str:
+        return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "network"
+
+    short = [plain(name.rpartition(":")[2]) for name in names]
+    return short if len(set(short)) == len(short) else [plain(name) for name in names]
+
+
+def listed(names: list[str]) -> str:
+    """Names as words: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
