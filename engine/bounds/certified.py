@@ -92,13 +92,3 @@ def certified(model: CNN, images: Tensor, labels: Tensor, epsilon: float, bound:
             break
     found[left] = False
     return found
-
-
-@torch.inference_mode()
-def certified_accuracy(model: CNN, images: Tensor, labels: Tensor, epsilon: float) -> float:
-    """The share of images (n, 1, 28, 28) for which interval bounds prove the class `labels` (n,) within `epsilon`.
-
-    It is from 0 to 1, and the figure that training with bounds reports after each epoch. `model` may be in either mode,
-    and is in evaluation mode afterwards.
-    """
-    return certified(model.eval(), images, labels, epsilon, "ibp").double().mean().item()
