@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,12 +37,12 @@ _Curves = tuple[Tensor, Tensor]
 
 
 class _Bench:
-    """A network prepared for maps and their curves."""
+    """A network prepared for maps, by `methods` or by those of the request, and their curves."""
 
-    def __init__(self, loaded: LoadedNetwork, request: Attribute) -> None:
+    def __init__(self, loaded: LoadedNetwork, request: Attribute, methods: Sequence[MethodName] = ()) -> None:
         self.network, self.request = Explained(loaded.model, network_of(loaded)), request
         self.logits: nn.Sequential = inference_network(loaded.model)
-        self.methods = methods_of(request)
+        self.methods = tuple(methods) or methods_of(request)
 
     def targets(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The watched classes (n,) and probabilities (n, 10) of images (n, 1, 28, 28) of classes `labels` (n,)."""
@@ -130,19 +130,7 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
         except Exception:
             _measurement.cache_clear()  # it cannot be resumed after an error
             raise
-        yield FaithfulnessMeasured(
-            name=loaded.name,
-            variant=loaded.variant,
-            epoch=loaded.epoch,
-            dataset=dataset,
-            split=request.split,
-            watch=request.watch,
-            averaged=work.images,
-            randomised=work.randomised,
-            stages=STAGES,
-            shares=SHARES,
-            faithfulness=work.faithfulness(),
-        )
+        yield work.result(dataset)
 
 
 def _of_one(method: str, measured: _Curves, completeness: tuple[float, float] | None = None) -> Faithfulness:
@@ -151,17 +139,22 @@ def _of_one(method: str, measured: _Curves, completeness: tuple[float, float] | 
 
 
 class Measurement:
-    """Curves over the first images of a split, and the randomisation. The work can be resumed after any step."""
+    """Curves over the first images of a split, and the randomisation, by `methods` or by those of the request.
 
-    def __init__(self, loaded: LoadedNetwork, split: Split, request: Attribute) -> None:
-        self._bench, self._split = _Bench(loaded, request), split
+    The work can be resumed after any step.
+    """
+
+    def __init__(
+        self, loaded: LoadedNetwork, split: Split, request: Attribute, methods: Sequence[MethodName] = ()
+    ) -> None:
+        self._bench, self._split, self._loaded = _Bench(loaded, request, methods), split, loaded
         self.images = min(request.digits, len(split))
         self.randomised = min(self.images, RANDOMISED) if request.randomise else 0
         self.words = f"{self.images:,} digit{'s' if self.images != 1 else ''}"
         self._at_once = min(IMAGES_AT_ONCE, max(1, NOISY_IMAGES // max(request.steps, request.samples)))
-        methods = len(self._bench.methods)
+        kinds = len(self._bench.methods)
         batches, compared = (-(-count // self._at_once) for count in (self.images, self.randomised))
-        self.total = batches * (methods + 1) + compared * methods * len(STAGES)
+        self.total = batches * (kinds + 1) + compared * kinds * len(STAGES)
         """Number of steps."""
         self._done = 0
         self._curves: dict[str, list[_Curves]] = {method: [] for method in (*self._bench.methods, RANDOM)}
@@ -204,6 +197,23 @@ class Measurement:
         images = self._split.images[start:end]
         targets, _ = self._bench.targets(images, self._split.labels[start:end])
         return images, targets, list(range(start, end))
+
+    def result(self, dataset: str) -> FaithfulnessMeasured:
+        """What was measured on the split of `dataset`, once the work is finished."""
+        loaded, request = self._loaded, self._bench.request
+        return FaithfulnessMeasured(
+            name=loaded.name,
+            variant=loaded.variant,
+            epoch=loaded.epoch,
+            dataset=dataset,
+            split=request.split,
+            watch=request.watch,
+            averaged=self.images,
+            randomised=self.randomised,
+            stages=STAGES,
+            shares=SHARES,
+            faithfulness=self.faithfulness(),
+        )
 
     def faithfulness(self) -> tuple[Faithfulness, ...]:
         """The results, once the work is finished."""

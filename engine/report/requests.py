@@ -27,6 +27,9 @@ class Report(Request, frozen=True, tag="report"):
         int,
         Meta(ge=1, le=60_000, description="number of test images for accuracy under attack, of part 4: the first n"),
     ] = 1000
+    autoattack: Annotated[
+        bool, Meta(description="AutoAttack too, in part 4, which takes minutes for each robust network")
+    ] = False
     mean: MeanOfInputs = None
     std: DeviationOfInputs = None
     stride: StrideOfKernels = None

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from msgspec.structs import replace
 
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.noise import noise
 from engine.attacks.requests import ATTACK_TITLES, CurveAttackName, MeasureRobustness
 from engine.attacks.robustness import measure_robustness
 from engine.attribution.events import FaithfulnessMeasured
-from engine.attribution.explain import attribute
+from engine.attribution.explain import Measurement
 from engine.attribution.requests import METHOD_TITLES, Attribute, MethodName
 from engine.certification.certify import certify
 from engine.certification.events import CertificationMeasured
 from engine.certification.requests import Certify
 from engine.data.datasets import Split
-from engine.event import Event
+from engine.event import Event, WorkAdvanced
 from engine.inspection.intervals import wilson
-from engine.inspection.loaded import find_images
+from engine.inspection.loaded import find_images, open_network
 from engine.inspection.requests import InspectImages
+from engine.report.claims import plane_share
 from engine.report.draft import Draft, Subject, listed
 from engine.report.likeness import LOW, Likeness, likeness
 from engine.report.robustness_claims import (
@@ -31,7 +32,6 @@ from engine.report.robustness_claims import (
     digits_claim,
     ensemble_claim,
     faithful_claim,
-    kernels_of,
     price_claim,
     thresholds_claim,
     white_claim,
@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 SECTION = "4"
 METHODS: tuple[MethodName, ...] = ("occlusion", "saliency", "integrated-gradients")
 """The methods whose deletion and insertion are measured."""
-ATTACKS: tuple[CurveAttackName, ...] = ("pgd", "autoattack")
-"""The attacks that accuracy is measured under, the first of which decides whether a network is called robust."""
-PARTS = 2 + len(METHODS)
+PARTS = 3
 """Number of results for each network."""
 EPSILON, STEPS = 0.3, 40
 """Maximum perturbation (L-infinity, in pixel values) and number of PGD steps: those of Madry et al. (2018)."""
@@ -71,10 +69,11 @@ def robustness(made: Draft) -> Generator[Event, None, None]:
 def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     document = made.document
     document.heading(3, f"{SECTION}.1 Accuracy")
+    attacks: tuple[CurveAttackName, ...] = ("pgd", "autoattack") if made.request.autoattack else ("pgd",)
     rows, points = [], []
     for network, clean in zip(made.networks, made.kept.evaluated, strict=True):
         asked = made.about(
-            MeasureRobustness, network, attack=ATTACKS, epsilons=(EPSILON,), count=made.request.count, steps=STEPS
+            MeasureRobustness, network, attack=attacks, epsilons=(EPSILON,), count=made.request.count, steps=STEPS
         )
         words = f"{network.name}: accuracy under attack"
         attacked = (yield from made.ask(RobustnessMeasured, measure_robustness, asked, words)).points
@@ -96,7 +95,7 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
         "network",
         "objective",
         f"unperturbed ({clean.count:,} images)",
-        *(f"{ATTACK_TITLES[attack]}{steps.get(attack, '')} ({proved.count:,})" for attack in ATTACKS),
+        *(f"{ATTACK_TITLES[attack]}{steps.get(attack, '')} ({proved.count:,})" for attack in attacks),
         f"certified ({proved.count:,})",
     )
     document.table(head, rows)
@@ -109,7 +108,7 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     document.words(
         f"Accuracy on the first test images, with 95 % intervals (Wilson); perturbations up to {EPSILON} in each pixel "
         "(L-infinity). No attack can leave fewer correct than are certified. Here a network is called robust if "
-        f"{ATTACK_TITLES[ATTACKS[0]]} leaves at least {100 * ROBUST:.0f} % correct: {robust or 'none of these'}"
+        f"PGD leaves at least {100 * ROBUST:.0f} % correct: {robust or 'none of these'}"
         f"{f', and not {others}' if robust and others else ''}."
     )
     if sides.pairs:
@@ -120,7 +119,12 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
         made.say(price_claim(made.names, sides, made.kept.evaluated))
     else:
         document.words("So there is no robust network to compare with another one, and no verdict.")
-    if sides.robust and len(ATTACKS) > 1:
+    if not made.request.autoattack:
+        document.words(
+            "PGD from one start overstates how robust a network is; with --autoattack, an ensemble of attacks is "
+            "measured too."
+        )
+    elif sides.robust:
         made.say(ensemble_claim([points[number] for number in sides.robust]))
     return sides
 
@@ -145,15 +149,20 @@ def _filters(made: Draft, sides: Sides) -> None:
         f"The kernels of conv1 of {listed(made.names)}, in one range of values.",
         colours="diverging",
     )
-    kernels = [kernels_of(event) for event in events]
     rows = [
-        (name, str(each.number), str(each.near_zero), str(each.one_pixel), percent(each.plane))
-        for name, each in zip(made.names, kernels, strict=True)
+        (
+            name,
+            str(event.shape[0] * event.shape[1]),
+            str(event.near_zero),
+            str(event.one_pixel),
+            percent(plane_share(event.weights.reshape(-1, *event.shape[2:]))),
+        )
+        for name, event in zip(made.names, events, strict=True)
     ]
     head = ("network", "kernels", "near zero", "dominated by one pixel", "energy of a constant and two gradients")
     made.document.table(head, rows)
     if sides.pairs:
-        made.say(thresholds_claim(made.names, sides, kernels))
+        made.say(thresholds_claim(made.names, sides, events))
 
 
 def _occlusion(made: Draft, sides: Sides) -> None:
@@ -188,14 +197,10 @@ def _faithfulness(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     made.document.heading(3, f"{SECTION}.4 Deletion and insertion")
     events: list[FaithfulnessMeasured] = []
     for network in made.networks:
-        parts = []
-        for method in METHODS:
-            asked = made.explaining(Attribute, network, method=method, digits=EXPLAINED)
-            words = f"{network.name}: deletion and insertion"
-            part = yield from made.ask(FaithfulnessMeasured, attribute, asked, words)
-            parts.append(part)
-        own = [part.faithfulness[0] for part in parts]
-        events.append(replace(parts[0], faithfulness=(*own, parts[0].faithfulness[-1])))  # the last is random order
+        asked = made.explaining(Attribute, network, digits=EXPLAINED)
+        words = f"{network.name}: deletion and insertion"
+        event = yield from made.ask(FaithfulnessMeasured, _explain, asked, words)
+        events.append(event)
     made.draw(
         "faithfulness-side-by-side",
         tuple(events),
@@ -215,6 +220,16 @@ def _faithfulness(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     made.document.words("Area under the mean curve, from 0 to 1, ± its standard deviation over the images.")
     if sides.pairs:
         made.say(faithful_claim(sides, events))
+
+
+def _explain(request: Attribute, root: Path) -> Generator[Event, None, None]:
+    """As `attribute`, for METHODS together: so that random order, which takes the longest, is measured once."""
+    loaded = yield from open_network(request, root)
+    dataset, split = yield from find_images(request, loaded)
+    work = Measurement(loaded, split, request, METHODS)
+    for done in work.finish():
+        yield WorkAdvanced(words=work.words, done=done, total=work.total)
+    yield work.result(dataset)
 
 
 def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:

@@ -17,8 +17,9 @@ from engine.attribution.events import ClassOcclusionReady, Faithfulness, Faithfu
 from engine.inspection.events import FiltersShown, SplitEvaluated
 from engine.inspection.intervals import Z
 from engine.inspection.kernels import NEAR_ZERO, ONE_PIXEL
-from engine.report.claims import CONTRADICTED, MIXED, SUPPORTED, Claim, each_of, plane_share, verdict_of
+from engine.report.claims import CONTRADICTED, MIXED, SUPPORTED, Claim, each_of, verdict_of
 from engine.report.likeness import Likeness
+from engine.runs.comparison import spread
 from engine.words import percent
 
 if TYPE_CHECKING:
@@ -35,28 +36,6 @@ class Sides(NamedTuple):
     def pairs(self) -> list[tuple[int, int]]:
         """Each robust network with each other one."""
         return [(robust, other) for robust in self.robust for other in self.others]
-
-
-class Kernels(NamedTuple):
-    """What kinds of kernels a convolution has."""
-
-    number: int
-    near_zero: int
-    one_pixel: int
-    """Of those that are not near zero."""
-    plane: float
-    """The share of the energy that a constant and two linear gradients explain, 0 to 1."""
-
-    @property
-    def thresholds(self) -> float:
-        """The share of kernels that are near zero or dominated by one pixel, 0 to 1."""
-        return (self.near_zero + self.one_pixel) / self.number
-
-
-def kernels_of(event: FiltersShown) -> Kernels:
-    """The kinds of kernels of a convolution."""
-    kernels = event.weights.reshape(-1, *event.weights.shape[-2:]).astype(np.float64)
-    return Kernels(len(kernels), event.near_zero, event.one_pixel, plane_share(kernels))
 
 
 def price_claim(names: Sequence[str], sides: Sides, events: Sequence[SplitEvaluated]) -> Claim:
@@ -91,16 +70,18 @@ def ensemble_claim(points: Sequence[Sequence[RobustnessPointMeasured]]) -> Claim
     )
 
 
-def thresholds_claim(names: Sequence[str], sides: Sides, kernels: Sequence[Kernels]) -> Claim:
-    """Section 4.2: are there more near-zero kernels, and more with one weight?"""
+def thresholds_claim(names: Sequence[str], sides: Sides, events: Sequence[FiltersShown]) -> Claim:
+    """Section 4.2: are there more kernels that are near zero, or that one pixel dominates?"""
+    shares = [(event.near_zero + event.one_pixel) / (event.shape[0] * event.shape[1]) for event in events]
     words = [
-        f"{each.near_zero} of {each.number} near zero, {each.one_pixel} dominated by one pixel" for each in kernels
+        f"{event.near_zero} of {event.shape[0] * event.shape[1]} near zero, {event.one_pixel} dominated by one pixel"
+        for event in events
     ]
     return Claim(
         "4.2",
         "The first convolution of a robust network learns thresholds: few kernels are not zero, and these have one "
         "large weight (Madry et al. 2018).",
-        verdict_of(*(kernels[robust].thresholds > kernels[other].thresholds for robust, other in sides.pairs)),
+        verdict_of(*(shares[robust] > shares[other] for robust, other in sides.pairs)),
         f"{each_of(names, words)}. Near zero: a norm below {100 * NEAR_ZERO:.0f} % of the largest; one pixel: at least "
         f"{100 * ONE_PIXEL:.0f} % of the energy, as in fewer than 1 % of random 3x3 kernels.",
     )
@@ -153,15 +134,15 @@ def digits_claim(names: Sequence[str], sides: Sides, made: Sequence[Likeness], r
     """Section 4.5: do images from noise look like digits now (the notebook's question 3.1.3)?
 
     Supported if at least half of the images of each robust network are as near to a training digit as real digits are;
-    contradicted if the images of no robust network resemble the mean digit of their class more than those of each other
-    network; mixed else.
+    contradicted if the images of no robust network resemble the mean digit of their class significantly more than those
+    of any other network, over the classes; mixed else.
     """
     like = [each.like_digits(one) for each, one in zip(made, real, strict=True)]
     count = len(made[0].nearest)
     if all(2 * like[robust] >= count for robust in sides.robust):
         verdict = SUPPORTED
     else:
-        nearer = [_mean(made[robust].mean) > _mean(made[other].mean) for robust, other in sides.pairs]
+        nearer = [_above(made[robust].mean - made[other].mean) for robust, other in sides.pairs]
         verdict = MIXED if any(nearer) else CONTRADICTED
     words = [f"{number} of {count}" for number in like]
     means = [f"{_mean(each.mean):.2f}" for each in made]
@@ -170,9 +151,15 @@ def digits_claim(names: Sequence[str], sides: Sides, made: Sequence[Likeness], r
         "Images that a robust network makes from noise look like digits.",
         verdict,
         f"As near to a training digit as 95 % of real digits (supported if half are): {each_of(names, words)}. Mean "
-        f"correlation with the mean digit of the class (mixed if only that is higher): {each_of(names, means)}. How "
-        "they look to people is not measured.",
+        f"correlation with the mean digit of the class (mixed if only that is significantly higher): "
+        f"{each_of(names, means)}. How they look to people is not measured.",
     )
+
+
+def _above(values: Array) -> bool:
+    """Whether the mean of the values that are not NaN is significantly above 0 (95 % interval, Student's t)."""
+    known = values[~np.isnan(values)].tolist()
+    return len(known) > 1 and spread(known).low > 0
 
 
 def _mean(values: Array) -> float:
