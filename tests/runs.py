@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -73,7 +73,15 @@ def copies(root: Path, count: int) -> list[RunFolder]:
     return folders
 
 
-def made(root: Path, name: str, request: Train, accuracies: list[float], seconds: float = 2.0) -> RunFolder:
+def made(  # noqa: PLR0917
+    root: Path,
+    name: str,
+    request: Train,
+    accuracies: list[float],
+    seconds: float = 2.0,
+    robust: Sequence[float] = (),
+    certified: Sequence[float] = (),
+) -> RunFolder:
     """A run with these test accuracies per epoch; the epoch in the middle has the lowest validation loss."""
     (root / name / "resume").mkdir(parents=True)
     folder = RunFolder(root / name)
@@ -92,6 +100,8 @@ def made(root: Path, name: str, request: Train, accuracies: list[float], seconds
                 eval_seconds=0.5,
                 images_per_second=1000.0,
                 running_loss=(1.0, 0.5),
+                robust_accuracy=robust[number] if robust else None,
+                certified_accuracy=certified[number] if certified else None,
             )
         )
     return folder

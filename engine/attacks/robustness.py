@@ -62,6 +62,8 @@ STRENGTH |= {"autoattack": 5}
 """Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""
 MINIMISES = ("deepfool", "cw", "fab")
 """Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
+SOON = (25, 50)
+"""Numbers of images for which there are first results: with AutoAttack, a batch can take minutes."""
 SHOWN = 10
 """Number of images that an event shows: those that the smallest perturbations fooled."""
 
@@ -241,6 +243,12 @@ def _verdicts(loaded: LoadedNetwork, split: Split, dataset: str, part: str, sett
     return Verdicts(loaded, split, setting, file)
 
 
+def _parts(count: int) -> list[int]:
+    """How many of `count` images are done after each batch: at first few, so that there is something to see soon."""
+    soon = [end for end in SOON if end < min(AT_ONCE, count)]
+    return [*soon, *range(AT_ONCE, count, AT_ONCE), count]
+
+
 class _Measurement:
     """All curves of a request.
 
@@ -262,8 +270,7 @@ class _Measurement:
         """Do the remaining work; yields (done, total, whether there are new results to show) after each step."""
         total = self.count * len(self.verdicts)
         # Batch by batch over all curves, so that all cover the same images and the first results come soon.
-        for end in range(min(AT_ONCE, self.count), self.count + AT_ONCE, AT_ONCE):
-            most = min(end, self.count)
+        for most in _parts(self.count):
             fresh = False
             for (number, setting), verdicts in self.verdicts.items():
                 proofs = self._proofs(number, setting)

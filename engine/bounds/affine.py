@@ -56,20 +56,23 @@ class Affine:
             return linear(values, weight, bias)
         return conv2d(values, weight, bias, self.stride, self.padding)
 
+    def of_windows(self) -> Tensor:
+        """The kernels (4 o, i, k + stride, k + stride) of a convolution whose outputs are those of pooling windows.
+
+        The four outputs of a window are one output of four times as many channels: in row-major order of their places,
+        then by channel. The step from one window to the next is twice the stride.
+        """
+        places = [(i * self.stride, j * self.stride) for i in range(POOL) for j in range(POOL)]
+        return torch.cat([pad(self.weight, (j, self.stride - j, i, self.stride - i)) for i, j in places])
+
     def back(self, coefficients: Tensor, side: int) -> Tensor:
         """Coefficients (m, i, side, side) of a convolution's inputs from those of its outputs, (m, 4 o, H, W).
 
-        The outputs are by their place in a 2x2 pooling window, in row-major order, then by channel; H and W count
-        windows. Outputs that are in no window, at the lower and right edges, have no coefficients.
+        The outputs are in the order of `of_windows`. Those that are in no window, at the lower and right edges, have no
+        coefficients.
         """
-        kernel, step = self.weight.shape[-1], POOL * self.stride
-        # The four outputs of a window are one output of four times as many channels, whose kernels are moved apart.
-        moved = [
-            pad(self.weight, (j, self.stride - j, i, self.stride - i))
-            for i in range(0, step, self.stride)
-            for j in range(0, step, self.stride)
-        ]
-        weight, kernel = torch.cat(moved), kernel + self.stride
+        weight, step = self.of_windows(), POOL * self.stride
+        kernel = weight.shape[-1]
         if weight.shape[1] == 1:  # with one channel, a product and its sums take a tenth of the time
             patches = weight.flatten(1).t() @ coefficients.flatten(2)
             return fold(patches, (side, side), kernel, padding=self.padding, stride=step)

@@ -1,9 +1,9 @@
 """CROWN (Zhang et al. 2018, arXiv:1811.00866): margins bounded by affine functions of the pixels.
 
 From the last layer back to the image, each nonlinearity is replaced by an affine function below or above it, as the
-sign of its coefficient asks. They are valid between the interval bounds of its inputs (CROWN-IBP, Zhang et al. 2020).
-Because signs are judged after all paths to a neuron have been added up, what cancels does not widen the bounds, as it
-does in interval bounds. Neither bound is always the tighter one.
+sign of its coefficient asks. They are valid between bounds of its inputs: interval bounds (CROWN-IBP, Zhang et al.
+2020), or tighter ones. Because signs are judged after all paths to a neuron have been added up, what cancels does not
+widen the bounds, as it does in interval bounds. Neither bound is always the tighter one.
 
 A pooling window and the ReLU after it are one function, max(0, z1, z2, z3, z4):
 
@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d, pad, unfold
 
 from engine.bounds.affine import Affine, AffineLayers
-from engine.bounds.interval import Bounds, Interval, last_layer
+from engine.bounds.interval import Bounds, Interval, hidden_interval, last_layer
 from engine.geometry import POOL
 
 _TINY = 1e-30
@@ -56,6 +57,64 @@ def crown_margins(layers: AffineLayers, bounds: Bounds, labels: Tensor) -> Tenso
     coefficients, constant = last_layer(layers, bounds, labels)
     coefficients, constant = _replaced(coefficients, constant, _relu_lines(layers.fc1, bounds.fc1))
     return _lowest(layers, bounds, coefficients @ layers.fc1.weight, constant)
+
+
+def numbers_to_tighten(layers: AffineLayers, bounds: Bounds) -> int:
+    """How many numbers `tightened` holds for one image."""
+    _, _, field = _sizes(layers)
+    return 2 * bounds.conv2.ends[0].numel() * field**2
+
+
+def _sizes(layers: AffineLayers) -> tuple[int, int, int]:
+    """Of the parts of the image that outputs depend on: step and side after the first pooling, and side after conv2."""
+    step, side = POOL * layers.conv1.stride, layers.conv1.weight.shape[-1] + layers.conv1.stride
+    return step, side, step * (layers.conv2.weight.shape[-1] - 1) + side
+
+
+def tightened(layers: AffineLayers, bounds: Bounds) -> Bounds:
+    """`bounds` with those of the second convolution by CROWN where these are tighter, and what follows from them.
+
+    Each output of the second convolution depends on a small part of the image only, so the affine functions below and
+    above it are found forwards: with one nonlinearity before it, they are those that going back would find. They have
+    no gradients.
+    """
+    conv1, conv2 = layers.conv1, layers.conv2
+    lines, kernels = _pooling_lines(conv1, bounds.conv1), conv1.of_windows()
+    count, channels = lines.below.shape[:2]
+    kernel, rows, (step, side, field) = conv2.weight.shape[-1], bounds.conv2.ends.shape[-1], _sizes(layers)
+    kernels = kernels.view(POOL * POOL, channels, side * side)
+    # (n, side * side, 2 C, H, W): of each pooled output, the coefficients of its own pixels below and above it.
+    pieces = torch.cat([torch.einsum("npcyx,pcq->nqcyx", each, kernels) for each in (lines.lower, lines.upper)], dim=2)
+    pieces = pad(pieces, (conv2.padding,) * 4)
+    rising, falling = conv2.weight.clamp(min=0), conv2.weight.clamp(max=0)
+    weights = torch.cat((rising, falling), dim=1), torch.cat((falling, rising), dim=1)
+    found = [pieces.new_zeros(count, field, field, len(rising), rows * rows) for _ in weights]
+    for i in range(kernel):
+        for j in range(kernel):
+            down, across = (slice(k, k + (rows - 1) * conv2.stride + 1, conv2.stride) for k in (i, j))
+            these = pieces[..., down, across].flatten(3)
+            for weight, sums in zip(weights, found, strict=True):
+                part = (weight[:, :, i, j] @ these).view(count, side, side, len(rising), -1)
+                sums[:, step * i : step * i + side, step * j : step * j + side] += part
+    centre, radius = (_fields(each, conv1, conv2, field, rows) for each in (bounds.centre, bounds.radius))
+    constants, error = torch.cat((lines.below, lines.above), dim=1), bounds.conv2.error
+    ends = []
+    for sign, weight, sums in zip((-1, 1), weights, found, strict=True):
+        flat = sums.flatten(1, 2)
+        extreme = (flat * centre).sum(dim=1) + sign * flat.abs_().mul_(radius).sum(dim=1)
+        constant = conv2d(constants, weight, conv2.bias, conv2.stride, conv2.padding)
+        ends.append(extreme.view_as(constant) + constant + sign * (0 if error is None else error))
+    lower, upper = bounds.conv2.ends.chunk(2)
+    second = Interval(torch.cat((torch.maximum(lower, ends[0]), torch.minimum(upper, ends[1]))), error)
+    return bounds._replace(conv2=second, fc1=hidden_interval(layers, second))
+
+
+def _fields(images: Tensor, conv1: Affine, conv2: Affine, field: int, rows: int) -> Tensor:
+    """The pixels (n, field * field, 1, rows * rows) that each output of the second convolution depends on."""
+    step = POOL * conv1.stride
+    before, step = conv1.padding + step * conv2.padding, step * conv2.stride
+    after = step * (rows - 1) + field - images.shape[-1] - before
+    return unfold(pad(images, (before, after, before, after)), field, stride=step)[:, :, None]
 
 
 def _lowest(layers: AffineLayers, bounds: Bounds, coefficients: Tensor, constant: Tensor) -> Tensor:

@@ -62,6 +62,17 @@ class Bounds(NamedTuple):
         """The centre and radius (n, k) of the hidden neurons after ReLU."""
         return _middle(self.fc1.ends.relu())
 
+    def at(self, chosen: Tensor) -> Bounds:
+        """The bounds of the boxes `chosen` (m,)."""
+        parts = [
+            Interval(
+                torch.cat([end[chosen] for end in each.ends.chunk(2)]),
+                None if each.error is None else each.error[chosen],
+            )
+            for each in (self.conv1, self.conv2, self.fc1)
+        ]
+        return Bounds(self.centre[chosen], self.radius[chosen], *parts)
+
 
 def box(layers: AffineLayers, images: Tensor, epsilon: float | Tensor) -> tuple[Tensor, Tensor]:
     """The centre and radius of the standardised images within `epsilon` of `images` (n, 1, 28, 28) and in [0, 1].
@@ -86,8 +97,12 @@ def interval_bounds(layers: AffineLayers, images: Tensor, epsilon: float | Tenso
     first = box(layers, images, epsilon)
     conv1 = _outputs(layers.conv1, *map(_channels_last, first))
     conv2 = _outputs(layers.conv2, *pooled(conv1))
-    fc1 = _outputs(layers.fc1, *(each.flatten(1) for each in pooled(conv2)))
-    return Bounds(*first, conv1, conv2, fc1)
+    return Bounds(*first, conv1, conv2, hidden_interval(layers, conv2))
+
+
+def hidden_interval(layers: AffineLayers, conv2: Interval) -> Interval:
+    """Bounds of the hidden neurons before ReLU, from those of the second convolution."""
+    return _outputs(layers.fc1, *(each.flatten(1) for each in pooled(conv2)))
 
 
 def _channels_last(images: Tensor) -> Tensor:
@@ -146,6 +161,11 @@ def others(labels: Tensor) -> Tensor:
     """The classes (n, 9) other than `labels` (n,), in order."""
     order = torch.arange(CLASSES - 1, device=labels.device)
     return order + (order >= labels[:, None])
+
+
+def margins_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """The logits (n, 10) of the classes `labels` (n,) minus those of each other class, (n, 9)."""
+    return logits.gather(1, labels[:, None]) - logits.gather(1, others(labels))
 
 
 def last_layer(layers: AffineLayers, bounds: Bounds, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,9 @@ class IntervalObjective:
     The loss is `kappa` times the cross-entropy of the logits, plus 1 - `kappa` times that of the worst logits: 0 for
     the actual class, and for each other class the most that its logit can exceed the actual class's within epsilon.
     Over the ramp, epsilon grows linearly from 0 to `train_epsilon`, in pixel values, and the share of the clean loss
-    falls from 1 to `kappa`. `model` is a network without batch norm, whose weights are read anew at each step.
+    falls from 1 to `kappa`. With a `kappa` of 0 there is no clean loss at all: at epsilon 0, where the ramp begins, the
+    worst case is the clean one, and a step takes less time. `model` is a network without batch norm, whose weights are
+    read anew at each step.
     """
 
     def __init__(self, model: CNN, train_epsilon: float, kappa: float) -> None:
@@ -44,6 +46,8 @@ class IntervalObjective:
         worst = -self._margins(layers, bounds, labels, ramp)
         # As cross_entropy of logits whose first is that of the actual class.
         robust = cross_entropy(torch.nn.functional.pad(worst, (1, 0)), torch.zeros_like(labels))
+        if self._kappa == 0:
+            return robust
         share = 1 - (1 - self._kappa) * ramp
         return share * cross_entropy(logits(images), labels) + (1 - share) * robust
 

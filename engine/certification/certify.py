@@ -19,7 +19,7 @@ from engine.adversary.objectives import ANY, Misclassification
 from engine.adversary.pgd import pgd
 from engine.bounds.affine import AffineLayers
 from engine.bounds.certified import AT_ONCE, proved_margins
-from engine.bounds.interval import others
+from engine.bounds.interval import margins_of
 from engine.bounds.names import BoundName
 from engine.certification.events import (
     CertificationAdvanced,
@@ -92,7 +92,7 @@ class _Measurement:
                 with torch.inference_mode():
                     if sizes[place] == 0:
                         logits = self._loaded.model(images)
-                        margins[place] = _margins(logits, labels)
+                        margins[place] = margins_of(logits.double(), labels).amin(dim=1)
                         certified[place] = logits.argmax(dim=1) == labels
                     else:
                         bound = self._request.bound
@@ -134,12 +134,6 @@ class _Measurement:
 
 def _about(loaded: LoadedNetwork) -> dict[str, Any]:
     return {"name": loaded.name, "variant": loaded.variant, "epoch": loaded.epoch}
-
-
-def _margins(logits: Tensor, labels: Tensor) -> Tensor:
-    """The margins (n,) of classes `labels` (n,) in logits (n, 10)."""
-    logits = logits.double()
-    return (logits.gather(1, labels[:, None]) - logits.gather(1, others(labels))).amin(dim=1)
 
 
 def certify_digit(request: CertifyDigit, root: Path) -> Generator[Event, None, None]:

@@ -55,8 +55,9 @@ def _batch_norm(norm: nn.BatchNorm2d, maps: Tensor, bias: Tensor) -> Tensor:
     """Batch norm of `maps` plus `bias`: the bias affects only the running mean."""
     momentum = cast(float, norm.momentum)
     with torch.no_grad():
-        # Added before, scaled so that its share is right after batch norm multiplies the old mean by 1 - momentum.
-        cast(Tensor, norm.running_mean).add_(bias, alpha=momentum / (1 - momentum))
+        # Added before, scaled so that its share is right after batch norm multiplies the old mean by 1 - momentum. The
+        # backward pass of an earlier batch has saved the mean, which it does not use: by `data` it is not missed.
+        cast(Tensor, norm.running_mean).data.add_(bias, alpha=momentum / (1 - momentum))
         cast(Tensor, norm.num_batches_tracked).add_(1)
     return batch_norm(maps, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
 

@@ -86,6 +86,7 @@ class BatchEvaluated(Progress, frozen=True):
     """A batch of an evaluation was done."""
 
     split: str
+    """The split, or `attacked` or `certified` for its first images in these trials."""
     done: int
     """Number of images so far."""
     total: int

@@ -41,7 +41,7 @@ def robust_accuracy(model: CNN, split: Split, request: Train) -> Generator[Batch
         steps = pgd(network, images, objective, epsilon, "linf", PGD_STEP * epsilon / STEPS, STEPS, [starts], stop=True)
         best = deque(steps, maxlen=1)[0]
         left += int((~objective.reached(best.logits)).sum())
-        yield BatchEvaluated(split="val, attacked", done=start + len(images), total=len(split))
+        yield BatchEvaluated(split="attacked", done=start + len(images), total=len(split))
     return left / len(split)
 
 
@@ -54,5 +54,5 @@ def certified_accuracy(model: CNN, split: Split, request: Train) -> Generator[Ba
     for start in range(0, len(split), AT_ONCE):
         images, labels = (each[start : start + AT_ONCE] for each in (split.images, split.labels))
         proved += int(certified(model.eval(), images, labels, request.train_epsilon, "ibp").sum())
-        yield BatchEvaluated(split="val, certified", done=start + len(images), total=len(split))
+        yield BatchEvaluated(split="certified", done=start + len(images), total=len(split))
     return proved / len(split)

@@ -11,6 +11,7 @@ import torch
 from msgspec import Struct, field
 from torch import Tensor
 
+from engine.bounds.initial import tighten
 from engine.network.model import CNN, seeded_cnn
 from engine.training.adam import MOMENTS, Adam
 from engine.training.averaging import Average
@@ -57,11 +58,15 @@ class TrainingState:
 
     @classmethod
     def fresh(cls, request: Train, device: torch.device) -> TrainingState:
-        """Weights drawn from the seed (the same on every device) and a new Adam."""
+        """Weights drawn from the seed (the same on every device), for an objective with bounds those of `tighten`, and
+        a new Adam."""
         # On a GPU, float32 has its fastest kernels where the channels come first; half the width where they come last.
         first = device.type != "cpu" and request.precision == "fp32"
         layout = torch.contiguous_format if first else torch.channels_last
-        model = seeded_cnn(request, request.seed).to(device).to(memory_format=layout)
+        model = seeded_cnn(request, request.seed)
+        if request.certifies:
+            tighten(model, request.seed)
+        model = model.to(device).to(memory_format=layout)
         for bias in model.cancelled_biases():
             bias.requires_grad_(False)  # its gradient is only rounding error, which Adam would turn into steps
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -20,7 +20,7 @@ from engine.adversary.norm_ball import random_starts
 from engine.adversary.objectives import ANY, Misclassification
 from engine.adversary.pgd import pgd
 from engine.bounds.affine import AffineLayers
-from engine.bounds.crown import crown_margins
+from engine.bounds.crown import crown_margins, tightened
 from engine.bounds.interval import interval_bounds, interval_logits, interval_margins, others
 from engine.data.datasets import Split, load
 from engine.inspection.loaded import load_network
@@ -58,17 +58,20 @@ def check(name: str, model: CNN, split: Split, count: int) -> int:
         plain, (lower, upper) = interval_margins(layers, bounds, labels), interval_logits(layers, bounds)
         middle = time.perf_counter()
         crown = crown_margins(layers, bounds, labels)
-        seconds = (middle - began, time.perf_counter() - middle)
+        end = time.perf_counter()
+        tight = crown_margins(layers, tightened(layers, bounds), labels)
+        seconds = (middle - began, end - middle, time.perf_counter() - end)
         seen, wrong, nearest = 0, 0, float("inf")
         for some in points(folded, split, epsilon, count // len(EPSILONS), number):
             for logits in (model(some).double(), folded.logits(some).double()):
                 margins = logits.gather(1, labels[:, None]) - logits.gather(1, others(labels))
                 wrong += int((logits < lower).sum() + (logits > upper).sum())
-                wrong += int((margins < plain).sum() + (margins < crown).sum())
-                nearest = min(nearest, (margins - torch.maximum(plain, crown)).min().item())
+                wrong += int(sum((margins < each).sum() for each in (plain, crown, tight)))
+                nearest = min(nearest, (margins - torch.stack((plain, crown, tight)).amax(dim=0)).min().item())
             seen += len(some)
         took = ", ".join(
-            f"{word} {1e3 * each / IMAGES:.1f} ms" for word, each in zip(("intervals", "CROWN"), seconds, strict=True)
+            f"{word} {1e3 * each / IMAGES:.1f} ms"
+            for word, each in zip(("intervals", "CROWN", "tighter"), seconds, strict=True)
         )
         print(
             f"{name:<18} epsilon {epsilon:<6g} {seen:,} points, {wrong} bounds broken, "

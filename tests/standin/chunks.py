@@ -24,7 +24,7 @@ from engine.runs.requests import Resume
 from engine.training import chunks, loop
 from engine.training.events import BatchTrained, EpochFinished, RunCancelled, RunFailed, RunFinished, RunStarted
 from engine.training.loop import TrainingFailed, train
-from engine.training.requests import CERTIFYING, ObjectiveName, Train
+from engine.training.requests import ObjectiveName, Train
 from engine.training.schedule import share_of_epsilon, share_of_rate
 from engine.training.state import TrainingState
 from tests.conftest import returned
@@ -39,10 +39,9 @@ EVERYTHING = replace(
 )  # fmt: skip
 """8 steps an epoch in chunks of two; the last batch is larger."""
 ROBUST = [
-    replace(request, objective=name, train_epsilon=0.25, attack_steps=2, ramp=0.5)
-    for request in (PLAIN, EVERYTHING)
+    replace(EVERYTHING if name == "pgd" else PLAIN, objective=name, train_epsilon=0.25, attack_steps=2, ramp=0.5)
     for name in get_args(ObjectiveName)
-    if name != "clean" and not (request is EVERYTHING and name in CERTIFYING)
+    if name != "clean"
 ]
 """Every objective with a ramp or random numbers. Epsilon is a power of two, so that it is exact in float32."""
 

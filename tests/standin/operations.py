@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -18,11 +18,14 @@ import engine.report.notebook
 import engine.report.report
 import engine.report.robustness
 from engine.attacks.requests import (
+    AttackApgd,
     AttackCarliniWagner,
     AttackDeepFool,
+    AttackFab,
     AttackFgsm,
     AttackNoise,
     AttackPgd,
+    AttackSquare,
     AttackTargeted,
     AttackUniversal,
     MeasureRobustness,
@@ -40,6 +43,8 @@ from engine.report.requests import Report
 from engine.request import Request
 from engine.training.requests import ObjectiveName, Train
 
+TRAINED: tuple[ObjectiveName, ...] = ("pgd", "ibp")
+"""Objectives of whole runs; the others differ from these in the steps, which are a check of their own."""
 TRAINING, VALIDATION, TEST = 700, 300, 500
 """Number of images of each split."""
 CNN, BN = "pretrained:cnn", "pretrained:cnn-bn"
@@ -67,7 +72,7 @@ def operations(device: str) -> Iterator[Operation]:
     for batch_norm, tolerance in ((False, 1e-4), (True, 2e-2)):  # with batch norm, Adam amplifies rounding errors
         small = Train(batch_norm=batch_norm, channels=8, hidden=32, train_size=256, epochs=2, device=device)
         yield Operation(f"train {small.variant}", small, tolerance)
-    for objective in get_args(ObjectiveName)[1:]:
+    for objective in TRAINED:
         robust = replace(small, batch_norm=False, objective=objective, train_epsilon=0.1, attack_steps=2)
         yield Operation(f"train {objective}", robust, 2e-2)  # small gradients have signs that rounding decides
     yield Operation("warm up", WarmUp(device=device))
@@ -93,6 +98,10 @@ def operations(device: str) -> Iterator[Operation]:
         what=CNN, device=device, attack=("random", "fgsm", "pgd"), epsilons=(0.1, 0.2), count=10, steps=8
     )
     yield Operation("robustness linf", bounded)
+    strong = MeasureRobustness(
+        what=CNN, device=device, attack=("autoattack",), epsilons=(0.002, 0.3), count=4, certified=True
+    )
+    yield Operation("robustness autoattack", strong)
     least = MeasureRobustness(
         what=BN, device=device, attack=("deepfool", "pgd"), norm="l2", epsilons=(1.0,), count=8, steps=12, restarts=2
     )
@@ -120,6 +129,9 @@ def _attacks(device: str) -> Iterator[Operation]:
     yield Operation("attack pgd", AttackPgd(what=CNN, device=device, exact=True, indices=digits, steps=8, restarts=2))
     aimed = AttackPgd(what=BN, device=device, exact=True, indices=digits, norm="l2", epsilon=2.0, target=4, steps=8)
     yield Operation("attack pgd l2", aimed)
+    yield Operation("attack apgd", AttackApgd(what=CNN, device=device, exact=True, indices=digits, steps=8, loss="dlr"))
+    yield Operation("attack fab", AttackFab(what=BN, device=device, exact=True, indices=digits, norm="l2", steps=3))
+    yield Operation("attack square", AttackSquare(what=CNN, device=device, exact=True, indices=digits, queries=60))
     yield Operation("attack deepfool", AttackDeepFool(what=CNN, device=device, exact=True, indices=digits))
     yield Operation(
         "attack cw",

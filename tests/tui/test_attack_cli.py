@@ -140,6 +140,21 @@ def test_robustness_is_an_object_a_point(call: Call, tmp_path: Path) -> None:
     assert "first fooled, pretrained:cnn under PGD:" in out
 
 
+def test_robustness_has_what_is_proved_below_it_and_says_how_many_starts(call: Call) -> None:
+    asked = ("--attack", "pgd", "--restarts", 2, "--loss", "cw", "--steps", 3, "--epsilons", 0.002, 0.1, "--count", 20)
+    *points, _ = lines(call, "robustness", CNN, "--certified", *asked)
+    assert [(point["attack"], point["starts"], point["loss"]) for point in points] == [
+        *[("pgd", 2, "cw")] * 2,
+        *[("certified", 0, "")] * 2,
+    ]
+    upper, _, lower, nothing = (point["correct"] for point in points)
+    assert upper >= lower > nothing
+    code, out, err = call("robustness", CNN, "--certified", *asked)
+    assert (code, err) == (0, "")
+    assert "20 digits, L-inf, PGD (cw) from 2 starts:" in out
+    assert "certified" in out
+
+
 def test_beta_answers_in_words(call: Call) -> None:
     (event,) = lines(call, "beta", CNN, "--count", 4, "--steps", 20)
     assert [point["beta"] for point in event["points"]][:3] == [0, 1e-5, 1e-4]
@@ -161,7 +176,10 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("attack",), "name an attack: noise, targeted, fgsm, pgd, deepfool, cw, universal; for example"),
+        (
+            ("attack",),
+            "name an attack: noise, targeted, fgsm, pgd, apgd, deepfool, fab, cw, square, universal; for example",
+        ),
         (("attack", "bim"), "name an attack: noise"),
         (("attack", "noise", CNN, "--classes", "33"), "classes must be different digits, for example 38, not '33'"),
         (("attack", "targeted", CNN, "--indices", "8"), "all of these images are of class 5 already"),
@@ -180,6 +198,9 @@ def test_transfer_is_a_matrix(call: Call, tmp_path: Path) -> None:
         (("robustness", CNN, "--epsilons", "0", "-1"), "epsilons must be from 0 to 28"),
         (("robustness", CNN, "--epsilons", "0", "nan"), "epsilons must be a finite number"),
         (("robustness", CNN, "--attack", "pgd", "pgd"), "name each attack once"),
+        (("robustness", CNN, "--certified", "--norm", "l2"), "certified accuracy is proved in linf only: set norm"),
+        (("attack", "apgd", CNN, "--loss", "cw"), "cw"),
+        (("attack", "square", CNN, "--queries", "0"), "queries must be"),
         (("robustness", CNN, "--others", CNN), "name each network once"),
         (("transfer", CNN, "--others", CNN), "name each network once"),
         (("beta", CNN, "--count", "1"), "count must be a whole number from 2 to 10000, not 1"),

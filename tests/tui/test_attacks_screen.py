@@ -133,12 +133,12 @@ async def test_keys_choose_attack_and_parameters(still_app: MakeApp) -> None:
         await adjust(pilot, screen, "norm", "right")
         assert screen.wanted() == [AttackPgd(what=CNN, epsilon=2.0, norm="l2")]
         assert 1.9 < finished(screen).l2.max() < 2.0001
-        await press(pilot, screen, "a")
+        await press(pilot, screen, "a", "a")  # beyond APGD
         assert screen.wanted() == [AttackDeepFool(what=CNN)]
         assert "w class" not in text(screen, KeyBar)  # DeepFool has no target
         await press(pilot, screen, "w")
         assert screen.wanted() == [AttackDeepFool(what=CNN)]
-        await press(pilot, screen, "A")
+        await press(pilot, screen, "A", "A")
         assert finished(screen).attack == "pgd"  # the last choice is kept
         assert finished(screen).settings["norm"] == "l2"
 

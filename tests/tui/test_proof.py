@@ -6,7 +6,7 @@ import pytest
 from textual.pilot import Pilot
 
 from engine import operations
-from engine.attacks.requests import AttackDeepFool, AttackFgsm
+from engine.attacks.requests import AttackFgsm, AttackPgd
 from engine.certification.events import DigitCertified
 from engine.certification.requests import CertifyDigit
 from engine.request import Request
@@ -124,6 +124,6 @@ async def test_it_goes_with_the_split_and_the_attack(still_app: MakeApp) -> None
             AttackFgsm(what=CNN, split="val", indices=(5,)),
             CertifyDigit(what=CNN, split="val", index=5),
         ]
-        await pilot.press("a", "a")
+        await pilot.press("a")
         await at_rest(pilot, screen)
-        assert screen.wanted()[0] == AttackDeepFool(what=CNN, split="val", indices=(5,))
+        assert screen.wanted()[0] == AttackPgd(what=CNN, split="val", indices=(5,))

@@ -29,7 +29,7 @@ from engine.runs.processes import Process
 from engine.runs.recording import train_run
 from engine.training.events import DIVERGED, EpochFinished, RunCancelled, RunFailed, RunFinished
 from engine.training.recipes import RECIPES, with_recipe
-from engine.training.requests import Train
+from engine.training.requests import ROBUST, Train
 from engine.words import percent
 from tests.runs import EPOCH_EVENT, made
 from tests.tui.conftest import MakeApp, under_way
@@ -864,3 +864,53 @@ async def test_the_legend_says_that_the_training_loss_is_not_comparable(still_ap
         await until(pilot, lambda: "train (augmented, smoothed labels) " in words(loss))
         assert "shift 1" in " ".join(this_run(app).split())
         assert "recipe" not in this_run(app)  # it is the notebook's
+
+
+async def test_the_form_shows_only_what_the_objective_uses(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen))
+        form = train_screen(app).query_one(RequestForm)
+
+        def shown() -> set[str]:
+            return {field.name for field in form.fields}
+
+        assert shown().isdisjoint(ROBUST)
+        form.apply("objective", "trades")
+        assert shown() & set(ROBUST) == set(ROBUST) - {"kappa"}
+        form.apply("beta", 3.0)
+        form.apply("objective", "ibp")
+        assert shown() & set(ROBUST) == {"train_epsilon", "warm_up", "ramp", "kappa"}
+        assert form.check() == ""
+        form.apply("batch_norm", True)
+        assert "leave batch norm out" in form.check()
+        form.apply("objective", "clean")
+        assert shown().isdisjoint(ROBUST)
+        assert form.request() == Train(batch_norm=True, beta=3.0)  # what is hidden keeps its value
+        form.fill(Train(objective="pgd", attack_steps=9))
+        assert form.request() == Train(objective="pgd", attack_steps=9)
+        assert "attack_steps" in shown()
+        form.apply("recipe", "notebook")
+        assert form.request() == Train()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_what_a_robust_run_withstands_is_on_the_screen(
+    still_app: MakeApp, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    request = Train(objective="ibp", train_epsilon=0.2)
+    run = made(
+        tmp_path / "runs", "proved", request, [0.9, 0.92, 0.94], robust=[0.5, 0.6, 0.7], certified=[0.3, 0.5, 0.4]
+    )
+    app = still_app(run)
+    async with app.run_test(size=size) as pilot:
+        screen = train_screen(app)
+        await until(pilot, lambda: "certified" in words(screen.query_one(EpochTable)))
+        table = words(screen.query_one(EpochTable))
+        assert "60.00 %" in table
+        assert "50.00 %" in table
+        assert f"50.00 %  {glyphs().best}" in " ".join(line.rstrip() for line in table.splitlines()) or size[0] > 80
+        accuracy = screen.query_one("#accuracy", Chart)
+        assert [curve.name for curve in accuracy.curves] == ["val", "test", "robust", "certified"]
+        assert len({curve.ink for curve in accuracy.curves}) == 4
+        assert "train (ibp)" in words(screen.query_one("#loss", Chart))

@@ -26,6 +26,7 @@ from engine.training.events import (
     DIVERGED,
     BatchEvaluated,
     BatchTrained,
+    RobustnessCollapsed,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -408,3 +409,17 @@ def test_exports_go_into_a_run_of_ours(workspace: Workspace, tmp_path: Path) -> 
     workspace.open(run)
     assert workspace.figures_folder == run.figures_folder
     assert words(workspace.facts())[-2:] == ["epoch 1/1", "test 90.00 %"]
+
+
+def test_a_collapse_of_robust_accuracy_is_told_with_what_to_do(workspace: Workspace) -> None:
+    told: list[Notice] = []
+    workspace.tell = told.append
+    job = Job(Train(objective="fgsm"), OPERATIONS[Train])
+    workspace.training = job
+    for event in (STARTED, EPOCH, RobustnessCollapsed(run="x", epoch=1, before=0.6, after=0.01)):
+        workspace._take(job, event)
+    (notice,) = told
+    assert notice.severity == "warning"
+    assert "fell from 60.00 % to 1.00 % in epoch 1" in notice.words
+    assert "objective pgd" in notice.words
+    assert workspace.history.collapsed is not None

@@ -40,7 +40,7 @@ def attack_figure(event: AttackFinished) -> Figure:
 def _settings(event: AttackFinished) -> str:
     parts, at_digit = [], event.settings.get("start") == "digit"
     for name, value in event.settings.items():
-        if (name, value) == ("precision", "double"):
+        if (name, value) in (("precision", "double"), ("loss", "ce")):
             continue
         if (name in ("target", "confidence") and value in (-1, 0.0)) or (at_digit and name in ("start", "seed")):
             continue

@@ -89,3 +89,12 @@ def test_training_with_it_proves_what_was_not(kind: type[IntervalObjective]) -> 
         layers = AffineLayers.to_prove(network)
         least.append(interval_margins(layers, interval_bounds(layers, images, 0.1), labels).min().item())
     assert least[0] < 0 < least[1]
+
+
+def test_without_a_share_of_the_clean_loss_it_is_the_worst_case_from_the_first_step_on() -> None:
+    model = doubled()
+    worst, mixed = IntervalObjective(model, 0.1, 0.0), IntervalObjective(model, 0.1, 0.5)
+    first, other = (each.loss(IMAGES, LABELS, model, 0.0, 0).item() for each in (worst, mixed))
+    assert first == pytest.approx(other, rel=1e-9)
+    # Half-way, the mixed loss is three quarters the clean one, which is below the worst.
+    assert worst.loss(IMAGES, LABELS, model, 0.5, 0) > mixed.loss(IMAGES, LABELS, model, 0.5, 0)

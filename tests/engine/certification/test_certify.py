@@ -32,12 +32,12 @@ CNN = "pretrained:cnn"
 
 @pytest.mark.usefixtures("few_images")
 def test_the_share_of_images_that_are_certified_by_epsilon(small: Dataset) -> None:
-    events = list(perform(Certify(what=CNN, epsilons=(0.01, 0.0, 0.005), count=60), NOWHERE))
+    events = list(perform(Certify(what=CNN, epsilons=(0.025, 0.0, 0.005), count=60), NOWHERE))
     *points, found = (each for each in events if not isinstance(each, CertificationAdvanced | WorkAdvanced))
     assert isinstance(found, CertificationMeasured)
     assert tuple(points) == found.points
     assert {type(point) for point in points} == {CertifiedPointMeasured}
-    assert found.epsilons.tolist() == [0.0, 0.005, 0.01]
+    assert found.epsilons.tolist() == [0.0, 0.005, 0.025]
     images, labels = small.test.images[:60], small.test.labels[:60]
     for epsilon, point, proved, margin in zip(found.epsilons, found.points, found.certified, found.margin, strict=True):
         expected = certified(of("cnn").model, images, labels, epsilon)

@@ -17,12 +17,22 @@ from engine.figures.drawing.figure import figure_of, stem_of
 from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.catalogue import summary
-from engine.runs.comparison import MOST, compare, differences, sentence, spread, t_quantile, told_epochs, welch
+from engine.runs.comparison import (
+    MOST,
+    compare,
+    differences,
+    measures,
+    sentence,
+    spread,
+    t_quantile,
+    told_epochs,
+    welch,
+)
 from engine.runs.events import Contrast, RunsCompared
 from engine.runs.folder import RunFolder
 from engine.runs.requests import CompareRuns
 from engine.training.recipes import BEYOND, with_recipe
-from engine.training.requests import Train
+from engine.training.requests import ObjectiveName, Train
 from tests.engine.figures.pages import caption, inside
 from tests.runs import made
 
@@ -267,3 +277,30 @@ def test_a_figure_of_curves_names_the_recipe_and_what_the_loss_is_of(tmp_path: P
     plain = figure_of(made(tmp_path, "b", Train(), [0.9, 0.95]).history())
     assert plain.axes[0].get_title() == "loss vs epoch without batch_norm"
     assert "training loss" not in caption(plain)
+
+
+def test_robust_objectives_are_compared_by_what_they_withstand_at_the_same_epsilon(tmp_path: Path) -> None:
+    kinds: list[tuple[ObjectiveName, float]] = [("pgd", 0.3), ("ibp", 0.3), ("fgsm", 0.1)]
+    runs = [
+        made(
+            tmp_path, f"{name}-{seed}", Train(objective=name, seed=seed, train_epsilon=epsilon), [0.9, 0.91],
+            robust=[0.5, 0.6 + 0.01 * seed], certified=[0.2, 0.3] if name == "ibp" else (),
+        )
+        for name, epsilon in kinds
+        for seed in (0, 1)
+    ]  # fmt: skip
+    plain = made(tmp_path, "plain", Train(), [0.9, 0.91])
+    event = compare([*runs, plain])
+    pgd, ibp, fgsm, clean = event.groups
+    assert pgd.values["robust accuracy at 0.3"] == ibp.values["robust accuracy at 0.3"] == pytest.approx((0.6, 0.61))
+    assert fgsm.values["robust accuracy at 0.1"] == pytest.approx((0.6, 0.61))
+    assert ibp.values["certified accuracy at 0.3"] == pytest.approx((0.3, 0.3))
+    assert not any("robust" in name or "certified" in name for name in clean.values)
+    assert [name for name in measures(event) if "at 0" in name] == [
+        "robust accuracy at 0.3", "certified accuracy at 0.3", "robust accuracy at 0.1",
+    ]  # fmt: skip
+    told = [each for each in event.contrasts if each.measure.startswith("robust")]
+    assert [(each.first, each.second) for each in told] == [(pgd.label, ibp.label)]
+    assert "points" in sentence(told[0])
+    assert "robust_accuracy" in ibp.curves
+    assert "robust_accuracy" not in clean.curves

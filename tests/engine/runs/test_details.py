@@ -14,8 +14,9 @@ from engine.runs.details import POINTS
 from engine.runs.events import RunRead, RunsListed
 from engine.runs.finding import pretrained
 from engine.runs.requests import BrowseRuns, ListRuns, ReadRun
+from engine.training.events import RobustnessCollapsed
 from engine.training.requests import Train
-from tests.runs import STARTED, copies, epoch_line, made, written
+from tests.runs import EPOCH_EVENT, STARTED, copies, epoch_line, made, written
 
 
 def read(what: str, root: Path) -> RunRead:
@@ -77,3 +78,20 @@ def test_the_bundled_networks_come_last(tmp_path: Path) -> None:
     (event,) = perform(BrowseRuns(), tmp_path)
     assert isinstance(event, RunsListed)
     assert [run.name for run in event.runs].count("pretrained:cnn") == 1
+
+
+def test_of_a_robust_objective_also_what_it_withstands(tmp_path: Path) -> None:
+    run = made(tmp_path, "fgsm", Train(objective="fgsm"), [0.9, 0.92, 0.94], robust=[0.5, 0.6, 0.01])
+    run.append(RobustnessCollapsed(run="fgsm", epoch=3, before=0.6, after=0.01))
+    found = read("fgsm", tmp_path)
+    assert found.curves["robust_accuracy"] == (0.5, 0.6, 0.01)
+    assert "certified_accuracy" not in found.curves
+    assert found.best is not None
+    assert (found.best.epoch, found.best.choice) == (2, "robust accuracy 60.00 %")
+    assert found.collapsed is not None
+    assert found.collapsed.epoch == 3
+    (listed,) = perform(ListRuns(), tmp_path)
+    assert isinstance(listed, RunsListed)
+    assert (listed.runs[0].robust_accuracy, listed.runs[0].certified_accuracy) == (0.6, None)
+    run.append(EPOCH_EVENT)  # it was resumed before its first epoch ended
+    assert run.history().collapsed is None

@@ -26,6 +26,8 @@ from engine.runs.catalogue import summaries
 from engine.runs.events import Exported
 from engine.runs.finding import pretrained
 from engine.runs.requests import CompareRuns, Export, Import, Resume
+from engine.training.requests import Train
+from tests.runs import made
 
 
 def exported(what: str, to: Path, **options: str) -> Exported:
@@ -215,3 +217,21 @@ def test_imports_that_are_none(tmp_path: Path) -> None:
     (event,) = perform(OpenWeights(path=str(tmp_path / "nan.pth")), tmp_path)
     assert isinstance(event, WeightsOpened)
     assert event.damaged == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_robust_and_certified_accuracy_are_exported_where_there_are_any(tmp_path: Path) -> None:
+    request = Train(objective="ibp", epochs=3)
+    run = made(tmp_path, "proved", request, [0.9, 0.92, 0.94], robust=[0.5, 0.6, 0.7], certified=[0.3, 0.5, 0.4])
+    exported(str(run.path), tmp_path / "curves.csv")
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["robust_accuracy"]) for row in rows] == [0.5, 0.6, 0.7]
+    assert [float(row["certified_accuracy"]) for row in rows] == [0.3, 0.5, 0.4]
+    exported("pretrained:cnn", tmp_path / "plain.csv")
+    assert "robust" not in (tmp_path / "plain.csv").read_text()
+    exported(str(run.path), tmp_path / "board")
+    board = EventAccumulator(str(tmp_path / "board"))
+    board.Reload()
+    assert [point.value for point in board.Scalars("accuracy/robust")] == pytest.approx([0.5, 0.6, 0.7])
+    assert [point.value for point in board.Scalars("accuracy/certified")] == pytest.approx([0.3, 0.5, 0.4])

@@ -75,7 +75,7 @@ def test_parameters_are_those_of_the_network(architecture: Architecture) -> None
         (False, 128, 8, {}),
         (False, 32, 20, {"hidden": 4000, "average": 0.9}),
         (False, 1, 2000, {"elastic": 1.0, "hidden": 10}),
-        (False, 16, 300, {"objective": "pgd", "attack_steps": 1}),
+        (False, 16, 300, {"objective": "pgd"}),
         (False, 8, 60, {"objective": "crown-ibp", "hidden": 50}),
     ],
     ids=["a large batch", "evaluation of wide maps", "many averaged weights", "distortions", "an attack", "bounds"],

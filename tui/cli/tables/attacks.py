@@ -19,7 +19,8 @@ from tui.drawing.words import counted
 
 def attack(event: AttackFinished) -> list[RenderableType]:
     """The images of an attack."""
-    told = {name: value for name, value in event.settings.items() if (name, value) != ("precision", "double")}
+    usual = (("precision", "double"), ("loss", "ce"))
+    told = {name: value for name, value in event.settings.items() if (name, value) not in usual}
     shown = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in told.items()}
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
     noise = event.attack == "noise"
