@@ -85,13 +85,16 @@ def filters_beside(events: Sequence[FiltersShown], colours: ColourMapName) -> Fi
     width, lefts = _widths(len(events), 3.2)
     mosaics = [Mosaic(each, min(across, len(each)), width * min(1.0, len(each) / across), gap=0.15) for each in kernels]
     names, top = _names(events, width)
-    bottom = top + max(mosaic.height for mosaic in mosaics)
+    under = 0.42
+    bottom = top + max(mosaic.height for mosaic in mosaics) + under
     span = span_of(np.concatenate([each.ravel() for each in kernels]), colours)
     title = f"Filters of {events[0].layer}, in one range of values"
     figure = page(bottom + BAR, title, joined(f"{len(events)} network{'s' * (len(events) > 1)}"))
-    for name, mosaic, left in zip(names, mosaics, lefts, strict=True):
+    for event, name, mosaic, left in zip(events, names, mosaics, lefts, strict=True):
         axes, image = mosaic.draw(figure, (left, top), span, colours)
         axes.set_title(name, fontsize=8)
+        words = f"{event.near_zero} near zero, {event.one_pixel} single-pixel\nmean size {event.mean_size:.3f}"
+        axes.set_xlabel(words, fontsize=SMALL - 0.5, color=FAINT)
     colour_bar(figure, image, bottom, "weight")
     return figure
 

@@ -166,3 +166,11 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
     bounds = [image.epsilon for image in found.fallen]
     assert bounds == sorted(bounds)
     assert bounds[0] == pytest.approx(needed_[clean].min(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("count", "parts"),
+    [(1, [1]), (25, [25]), (26, [25, 26]), (100, [25, 50, 100]), (125, [25, 50, 125]), (300, [25, 50, 125, 250, 300])],
+)
+def test_first_results_come_soon(count: int, parts: list[int]) -> None:
+    assert robustness._parts(count) == parts

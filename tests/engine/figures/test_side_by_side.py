@@ -64,6 +64,9 @@ def test_filters_have_one_range(count: int) -> None:
     drawn = np.asarray(images[-1].get_array())
     assert set(np.unique(drawn[np.isfinite(drawn)])) == set(np.unique(events[-1].weights))
     assert titles(figure)[0] == CNN
+    told = {axes.get_xlabel() for axes in figure.axes if axes.images}
+    kinds = f"{event.near_zero} near zero, {event.one_pixel} single-pixel"
+    assert told == {f"{kinds}\nmean size {event.mean_size:.3f}"}
     assert stem_of(events).startswith("filters-conv1-")
     assert stem_of(events).endswith("-side-by-side")
 
