@@ -113,8 +113,8 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     )
     if sides.pairs:
         document.words(
-            "Each observation below compares every robust network with every other one: supported if it holds for all "
-            "of these pairs, contradicted if for none, mixed else."
+            "An observation that compares networks compares every robust one with every other one: it is supported if "
+            "it holds for all of these pairs, contradicted if for none, mixed else."
         )
         made.say(price_claim(made.names, sides, made.kept.evaluated))
     else:
