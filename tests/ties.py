@@ -57,15 +57,7 @@ def rounded_otherwise(seed: int) -> Iterator[None]:
         largest = maps.detach().abs().amax(dim=(1, 2, 3), keepdim=True)
         return exact(maps + 16 * torch.finfo(maps.dtype).eps * largest * noise, *window)
 
-    windows = passes.PatchBlock.windows
-
-    def rounded_windows(block: passes.PatchBlock, images: Tensor) -> Tensor:
-        found = windows(block, images)
-        noise = torch.rand(found.shape, generator=generator, dtype=found.dtype) - 0.5
-        return found + 16 * torch.finfo(found.dtype).eps * found.abs().amax(dim=(1, 2, 3), keepdim=True) * noise
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passes.PatchBlock, "windows", rounded_windows)
         patch.setattr(pooling, "first_maxima", rounded)
         patch.setattr(passes, "first_maxima", rounded)
         yield

@@ -15,13 +15,14 @@ from torch.nn.functional import pad
 from engine.geometry import POOL
 from engine.network import pooling
 from engine.network.model import Standardise
-from engine.network.pooling import any_maxima, first_maxima
+from engine.network.pooling import SQUARE, Window, any_maxima, first_maxima
 from engine.network.products import product
 
 # The overloads themselves: resolving them at each call takes as long as a small layer.
 _convolution_back = torch.ops.aten.convolution_backward.default
 _threshold_back = torch.ops.aten.threshold_backward.default
-_threshold_back_into = torch.ops.aten.threshold_backward.grad_input
+
+_ROW: Window = (1, POOL**2)  # a pooling window whose four values are adjacent
 
 Backward = Callable[[Tensor], Tensor]
 """The backward pass of a layer: from the gradient with respect to its output to that with respect to its input."""
@@ -51,9 +52,9 @@ class Block:
 
         return positive, backward
 
-    def maxima(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+    def maxima(self, maps: Tensor, window: Window = SQUARE) -> tuple[Tensor, Tensor]:
         """The maxima of each window of `maps` (n, C, H, W), and their positions."""
-        return first_maxima(maps) if self.first else any_maxima(maps)
+        return first_maxima(maps, window) if self.first else any_maxima(maps, window)
 
     def convolution(self, images: Tensor) -> Tensor:
         """Maps (n, C, H, W) of `images` (n, c, h, w)."""
@@ -110,61 +111,38 @@ class TransposedBlock(Block):
 class PatchBlock(Block):
     """One matrix product for all four map pixels of a pooling window, from the image patch that they depend on.
 
-    For an image of one channel, this copies half as much as a window for each pixel, forward and backward. The maxima
-    are those of pairs: in each row of a window, then of both rows. What goes back to an input of a pair is decided by
-    their difference, and where that is no more than rounding, the first gets it, as `first_maxima` has it.
+    For an image of one channel, this copies half as much as a window for each pixel, forward and backward.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__(conv)
-        self.maps, _, kernel, _ = self.weight.shape
+        maps, _, kernel, _ = self.weight.shape
         self.side = kernel + self.step * (POOL - 1)
-        matrix = self.weight.new_zeros((self.side, self.side, POOL, POOL, self.maps))
+        matrix = self.weight.new_zeros((self.side, self.side, POOL, POOL, maps))
         for row in range(POOL):
             for column in range(POOL):
                 top, left = row * self.step, column * self.step
-                matrix[top : top + kernel, left : left + kernel, column, row] = self.weight[:, 0].permute(1, 2, 0)
-        self.matrix = matrix.view(self.side**2, POOL**2 * self.maps)
-        self.transposed = self.matrix.t().contiguous()
-        largest = self.weight.abs().sum(dim=(1, 2, 3)) + self.bias.abs()  # of an image from 0 to 1
-        self.near = pooling.tolerance(self.weight.dtype) * float(largest.max())
-
-    def windows(self, images: Tensor) -> Tensor:
-        """The maps' values (n, H, W, 4 * C) in each pooling window of images (n, 1, h, w), without bias.
-
-        First those of its left column, in each the upper one first.
-        """
-        padded = pad(images, [self.border] * 4).permute(0, 2, 3, 1)
-        patches = windows(padded, self.side, self.step * POOL)
-        return product(patches.flatten(0, 2).flatten(1), self.transposed.t()).view(*patches.shape[:3], -1)
+                matrix[top : top + kernel, left : left + kernel, row, column] = self.weight[:, 0].permute(1, 2, 0)
+        self.matrix, self.biases = matrix.view(self.side**2, POOL**2 * maps), self.bias.repeat(POOL**2)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Backward]:
         """Maps (n, C, H, W) of `images` (n, 1, h, w), and its backward pass."""
-        border, step, maps = self.border, self.step * POOL, self.maps
-        four = self.windows(images)
-        count, high, wide, _ = four.shape
-        four = four.flatten(0, 2)
-        left, right = four[:, : 2 * maps], four[:, 2 * maps :]
-        rows = torch.maximum(left, right)
-        positive = torch.maximum(rows[:, :maps], rows[:, maps:]).add_(self.bias).relu_()
+        border, step = self.border, self.step * POOL
+        patches = windows(pad(images, [border] * 4).permute(0, 2, 3, 1), self.side, step)
+        count, high, wide = patches.shape[:3]
+        four = torch.addmm(self.biases, patches.flatten(0, 2).flatten(1), self.matrix)
+        four = four.view(count, high * wide, POOL**2, -1).permute(0, 3, 1, 2)
+        # The four values are in the same order as in the pooling window, so ties are resolved in the same way.
+        maxima, places = self.maxima(four, _ROW)
+        positive = maxima.relu_()
 
         def backward(gradient: Tensor) -> Tensor:
-            gradient = _threshold_back(gradient.permute(0, 2, 3, 1).reshape(-1, maps), positive, 0)
-            of_rows = _shared(gradient, rows[:, :maps] - rows[:, maps:], -self.near)
-            patches = self.matrix @ _shared(of_rows, left - right, -self.near).view(count, high * wide, -1).mT
+            gradient = _threshold_back(gradient.flatten(2)[..., None], positive, 0)
+            gradient = pooling.back(gradient, four, places, _ROW)
+            patches = self.matrix @ gradient.permute(0, 3, 1, 2).flatten(1, 2)  # (n, side * side, H * W)
             return torch.nn.functional.fold(patches, images.shape[2:], self.side, padding=border, stride=step)
 
-        return positive.view(count, high, wide, maps).permute(0, 3, 1, 2), backward
-
-
-def _shared(gradient: Tensor, lead: Tensor, least: float) -> Tensor:
-    """(n, 2 * c): of each of `gradient` (n, c), all of it in the first half where `lead` (n, c) exceeds `least`, and
-    elsewhere in the second."""
-    found = gradient.new_empty((len(gradient), 2, gradient.shape[1]))
-    first, second = found.unbind(1)
-    _threshold_back_into(gradient, lead, least, grad_input=first)
-    torch.sub(gradient, first, out=second)
-    return found.flatten(1)
+        return positive.view(count, -1, high, wide), backward
 
 
 def windows(maps: Tensor, side: int, step: int, columns: int | None = None) -> Tensor:

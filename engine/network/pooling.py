@@ -28,7 +28,8 @@ from engine.geometry import POOL
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _max_pool_back = torch.ops.aten.max_pool2d_with_indices_backward.default
 
-_POOLING = ([POOL, POOL], [POOL, POOL], [0, 0], [1, 1], False)  # kernel, stride, padding, dilation, ceil_mode
+Window = tuple[int, int]
+SQUARE: Window = (POOL, POOL)
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -36,35 +37,39 @@ def tolerance(dtype: torch.dtype) -> float:
     return 1e-10 if dtype == torch.float64 else 1e-5
 
 
-def first_maxima(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """The maxima of each 2x2 window of maps (n, C, H, W), and the positions (int64, of H * W) that get their gradients.
+def first_maxima(maps: Tensor, window: Window = SQUARE) -> tuple[Tensor, Tensor]:
+    """The maxima of each window of maps (n, C, H, W), and the positions (int64, of H * W) that get their gradients.
 
     Windows do not overlap; incomplete windows at the edges are left out.
     """
-    maxima = cast(Tensor, _max_pool(maps, *_POOLING)[0])
+    maxima = cast(Tensor, _max_pool(maps, *_pooling(window))[0])
     largest = maxima.amax(
         dim=(1, 2, 3), keepdim=True
     ).abs()  # the absolute value, so that the first is preferred among negative values too
-    order = _order(maps.shape[1:], maps.dtype, maps.device)
+    order = _order(maps.shape[1:], window, maps.dtype, maps.device)
     favoured = torch.addcmul(maps, largest, order, value=-tolerance(maps.dtype))
-    return maxima, _max_pool(favoured, *_POOLING)[1]
+    return maxima, _max_pool(favoured, *_pooling(window))[1]
 
 
-def any_maxima(maps: Tensor) -> tuple[Tensor, Tensor]:
+def any_maxima(maps: Tensor, window: Window = SQUARE) -> tuple[Tensor, Tensor]:
     """The same in less time, with the positions that rounding and PyTorch choose among equal maxima."""
-    return cast(tuple[Tensor, Tensor], _max_pool(maps, *_POOLING))
+    return cast(tuple[Tensor, Tensor], _max_pool(maps, *_pooling(window)))
 
 
-def back(gradient: Tensor, maps: Tensor, places: Tensor) -> Tensor:
+def back(gradient: Tensor, maps: Tensor, places: Tensor, window: Window = SQUARE) -> Tensor:
     """The backward pass from maxima to maps; only the shape and layout of `maps` matter."""
-    return cast(Tensor, _max_pool_back(gradient, maps, *_POOLING, places))
+    return cast(Tensor, _max_pool_back(gradient, maps, *_pooling(window), places))
+
+
+def _pooling(window: Window) -> tuple[list[int], list[int], list[int], list[int], bool]:
+    return [*window], [*window], [0, 0], [1, 1], False  # kernel, stride, padding, dilation, ceil_mode
 
 
 @lru_cache(maxsize=32)
-def _order(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _order(shape: torch.Size, window: Window, dtype: torch.dtype, device: torch.device) -> Tensor:
     """The index within its window of each position of one image's maps (C, H, W)."""
-    rows, columns = (torch.arange(side) % POOL for side in shape[1:])
-    order = (rows[:, None] * POOL + columns).to(device, dtype)
+    rows, columns = (torch.arange(side) % part for side, part in zip(shape[1:], window, strict=True))
+    order = (rows[:, None] * window[1] + columns).to(device, dtype)
     # In the layout of the maps, channels last: otherwise adding it takes four times as long.
     return order[..., None].expand(*shape[1:], shape[0]).contiguous().permute(2, 0, 1)
 
