@@ -65,7 +65,7 @@ class TrainingState:
         layout = torch.contiguous_format if first else torch.channels_last
         model = seeded_cnn(request, request.seed)
         if request.certifies:
-            tighten(model, request.seed)
+            tighten(model, request.seed, request.train_epsilon)
         model = model.to(device).to(memory_format=layout)
         for bias in model.cancelled_biases():
             bias.requires_grad_(False)  # its gradient is only rounding error, which Adam would turn into steps
