@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-PRETRAINED = ("cnn", "cnn-bn", "cnn-robust")
+PRETRAINED = ("cnn", "cnn-bn", "cnn-robust", "cnn-certified")
 """The names of the bundled networks."""
 BUNDLED = f"pretrained:NAME ({', '.join(PRETRAINED)})"
 """How a bundled network is named, for help and error messages."""

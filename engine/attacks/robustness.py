@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20
 """Maximum size of a file of results, in bytes, compressed or not: three times that of 60,000 images."""
-VERSION = 3
+VERSION = 4
 """Version of the attacks' implementation: results on disk of other versions are ignored."""
 STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "square": 2, "deepfool": 2, "pgd": 3, "cw": 3, "fab": 3, "apgd": 4}
 STRENGTH |= {"autoattack": 5}

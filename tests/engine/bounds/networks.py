@@ -129,7 +129,7 @@ def trained_by_bounds(mnist: Dataset) -> CNN:
     model = seeded_cnn(Architecture(channels=4, hidden=30), 0).train()
     objective, optimizer = IntervalObjective(model, 0.1, 0.5), torch.optim.Adam(model.parameters(), 5e-3)
     for step in range(120):
-        chosen = slice(100 * step, 100 * step + 100)
+        chosen = slice(40 * step, 40 * step + 40)
         loss = objective.loss(mnist.train.images[chosen], mnist.train.labels[chosen], model, min(1.0, step / 60), step)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

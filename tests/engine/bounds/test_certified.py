@@ -38,9 +38,9 @@ def withstood(model: CNN, images: torch.Tensor, labels: torch.Tensor, epsilon: f
 @pytest.mark.parametrize("architecture", [None, *ARCHITECTURES])
 def test_no_attack_breaks_what_is_certified(architecture: Architecture | None, mnist: Dataset) -> None:
     model = trained_by_bounds(mnist) if architecture is None else network(architecture)
-    images = mnist.test.images[:60]
+    images = mnist.test.images[:20]
     with torch.inference_mode():  # of untrained networks, their own answers
-        labels = mnist.test.labels[:60] if architecture is None else model(images).argmax(dim=1)
+        labels = mnist.test.labels[:20] if architecture is None else model(images).argmax(dim=1)
     shares = []
     for epsilon in (0.003, 0.03, 0.5):
         stands = withstood(model, images, labels, epsilon)
@@ -64,7 +64,7 @@ def test_within_nothing_it_is_what_is_right(bound: BoundName, mnist: Dataset) ->
 
 def test_a_larger_epsilon_certifies_less_and_the_better_bound_most(mnist: Dataset) -> None:
     model = trained_by_bounds(mnist)
-    images, labels = mnist.test.images[:50], mnist.test.labels[:50]
+    images, labels = mnist.test.images[:20], mnist.test.labels[:20]
     layers = AffineLayers.to_prove(model)
     found = {}
     with torch.inference_mode():
