@@ -48,8 +48,8 @@ async def test_one_key_shows_both_on_one_scale(
             assert grid.span is not None
             assert (grid.span.low, grid.span.high) == pytest.approx((-most, most))
         assert (beside.sheet.images == other.weights[:, 0]).all()
-        said = f"cnn: {own.near_zero} near zero, {own.one_pixel} single-pixel, mean size {own.mean_size:.3f}; "
-        said += f"{SHORT}: {other.near_zero}, {other.one_pixel}, {other.mean_size:.3f}"
+        said = f"near zero: {own.near_zero} and {other.near_zero}, one pixel: {own.one_pixel} and {other.one_pixel}, "
+        said += f"mean size: {own.mean_size:.3f} and {other.mean_size:.3f}"
         assert status(screen).strip() == said
         assert name != "LC_ALL" or (words(screen.grid) + words(beside)).isascii()
         await pilot.press("b")
@@ -68,7 +68,8 @@ async def test_only_conv1_has_others_beside_it_and_epochs_go_on(still_app: MakeA
         await settled(pilot, screen)
         assert screen.shown is not None
         assert screen.other is not None
-        assert (screen.shown.epoch, screen.other.epoch) == (14, 15)
+        assert screen.shown.epoch == 14
+        assert screen.other.epoch == screen.other.epochs[-1]
         await pilot.press("n")  # a range of values for each kernel
         await drawn(pilot)
         assert screen.grid.span is None

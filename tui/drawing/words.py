@@ -70,6 +70,11 @@ def robustness(epoch: EpochFinished) -> str:
     return "".join(f"   {name} {percent(share)}" for name, share in shares.items() if share is not None)
 
 
+def brief(network: str) -> str:
+    """The name of a network, without what tells that it is bundled."""
+    return network.removeprefix("pretrained:")
+
+
 def letter(number: int) -> str:
     """The letter of a group, counted from 0; after Z, a number."""
     return chr(ord("A") + number) if number < 26 else str(number + 1)

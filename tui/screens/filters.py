@@ -16,7 +16,7 @@ from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
 from engine.runs.finding import compared_bundled
 from tui.drawing.raster import Span
-from tui.drawing.words import cut
+from tui.drawing.words import brief, cut
 from tui.keys import bindings
 from tui.screens.layers import LayerScreen
 from tui.screens.state import State
@@ -103,7 +103,7 @@ class FiltersScreen(LayerScreen):
             both = np.concatenate([each.weights.ravel() for each in (shown, other)])
             span = Span.of(both, self.view.colours) if self.view.shared else None
             for each, its in ((shown, grid), (other, self.query_one("#filters-beside", RasterGrid))):
-                title = f"{_short(each)}  {len(each.weights)} filters"
+                title = f"{cut(brief(each.name), 13)}  {len(each.weights)} filters"
                 sheet = replace(self._sheet(each), labels=(), columns=min(IN_A_ROW, len(each.weights)))
                 its.show(title, self._when(each), sheet, self.view, span)
         self._draw_kernel(shown)
@@ -154,9 +154,9 @@ class FiltersScreen(LayerScreen):
         if self.comparing:
             if self.other is None:
                 return ""
-            own = f"{self.shown.near_zero} near zero, {self.shown.one_pixel} single-pixel"
-            others = f"{self.other.near_zero}, {self.other.one_pixel}, {self.other.mean_size:.3f}"
-            return f"{_short(self.shown)}: {own}, mean size {self.shown.mean_size:.3f}; {_short(self.other)}: {others}"
+            own, its = self.shown, self.other
+            kinds = f"near zero: {own.near_zero} and {its.near_zero}, one pixel: {own.one_pixel} and {its.one_pixel}"
+            return f"{kinds}, mean size: {own.mean_size:.3f} and {its.mean_size:.3f}"
         order = "the largest norm first" if self.by_norm else "in order of number"
         if self.shown.weights.shape[1] == 1:
             return f"above each filter its number and its L2 norm; {order}"
@@ -177,7 +177,7 @@ class FiltersScreen(LayerScreen):
         )  # fmt: skip
         beside = of_state(
             self, "beside", "beside", (False, True), help="another network's filters beside these",
-            show=lambda beside: self.other_network.removeprefix("pretrained:") if beside else "none",
+            show=lambda beside: brief(self.other_network) if beside else "none",
         )  # fmt: skip
         rest = [order, self.range_setting(), *([beside] if self.layer == "conv1" else [])]
         epochs = self.shown.epochs if self.shown else ()
@@ -241,8 +241,3 @@ class FiltersScreen(LayerScreen):
             return
         rows, columns = self._order(self.shown)
         self.host.show_channel(self.layer, rows[self.grid.cursor // len(columns)])
-
-
-def _short(shown: FiltersShown) -> str:
-    """The name of a network, in little room."""
-    return cut(shown.name.removeprefix("pretrained:"), 13)

@@ -21,7 +21,7 @@ from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import answered
-from tui.drawing.words import cut, padded
+from tui.drawing.words import brief, cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.pages import PagedScreen
 from tui.widgets.bars import Bars
@@ -126,7 +126,7 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         head = f"{'corruption':<{NAME}}"
         for network in shown.networks:
             mean = f", mean {percent(found.mean(network))}" if found else ""
-            title = network if wide else network.removeprefix("pretrained:")
+            title = network if wide else brief(network)
             head += padded(f"  {cut(title, size - 2 - len(mean))}{mean}", size)
         measured = [found.of(network) if found else {} for network in shown.networks]
         lines = []

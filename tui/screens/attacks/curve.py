@@ -16,7 +16,7 @@ from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import NORMS, starts_answer
-from tui.drawing.words import cut, letter, padded
+from tui.drawing.words import brief, cut, letter, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.screens.charted import ChartedPage
 from tui.screens.state import State
@@ -82,7 +82,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
         head = f"{'network':<18} {'attack':<14}{'epsilon':>8}{'accuracy':>11}   95 % interval"
         lines = []
         for p in found.points:
-            name = padded(cut(p.name, 18), 18)
+            name = padded(cut(brief(p.name), 18), 18)
             interval = f"{100 * p.low:6.2f} to {100 * p.high:6.2f} %"
             text = f"{name} {ATTACK_TITLES[p.attack]:<14}{p.epsilon:>8g}{percent(p.accuracy):>11}   {interval}"
             lines.append(Row(text, _beaten(p)))
@@ -101,7 +101,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
         if not self.asked or found is None:
             return super().sentence()
         here = self._here(found)
-        place, strongest = f"{_short(here.name)} at {here.epsilon:g}", ATTACK_TITLES[found.fallen_by]
+        place, strongest = f"{brief(here.name)} at {here.epsilon:g}", ATTACK_TITLES[found.fallen_by]
         for attacked, proved in found.unknown(here.name):
             if attacked.epsilon == here.epsilon:
                 left, sure = 100 * attacked.accuracy, 100 * proved.accuracy
@@ -113,7 +113,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
         notes = [f"median L2, {name}: {value:.3f}" for name, value in found.median_l2.items() if not np.isnan(value)]
         beaten = [p for p in found.points if p.beaten_by]
         if beaten:
-            places = (f"{_short(p.name)} {ATTACK_TITLES[p.attack]} at {p.epsilon:g} {_beaten(p)}" for p in beaten)
+            places = (f"{brief(p.name)} {ATTACK_TITLES[p.attack]} at {p.epsilon:g} {_beaten(p)}" for p in beaten)
             notes.insert(0, ", ".join(places))
         if found.fallen:
             first = ", ".join(f"{i.index} ({i.actual}{glyphs().arrow}{i.taken_for})" for i in found.fallen[:6])
@@ -136,7 +136,7 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
             colour = SERIES[colours[name, attack] % len(SERIES)]
             curves.append(
                 Curve(
-                    f"{_short(name)} {ATTACK_TITLES[attack].removeprefix('random ')}",
+                    f"{brief(name)} {ATTACK_TITLES[attack].removeprefix('random ')}",
                     colour,
                     xs,
                     [100 * p.accuracy for p in points],
@@ -166,8 +166,3 @@ class CurvePage(MeasurementPage[RobustnessMeasured], ChartedPage):
 def _beaten(point: RobustnessPointMeasured) -> str:
     """What a weaker attack does better than this point's; empty if none does."""
     return f"beaten by {ATTACK_TITLES.get(point.beaten_by, point.beaten_by)}" if point.beaten_by else ""
-
-
-def _short(network: str) -> str:
-    """The name of a network, without what tells that it is bundled."""
-    return network.removeprefix("pretrained:")

@@ -11,7 +11,7 @@ from engine.attacks.events import TransferMeasured
 from engine.attacks.requests import ATTACK_TITLES, MeasureTransfer
 from engine.words import percent
 from tui.drawing.vocabulary import NORMS
-from tui.drawing.words import cut, padded
+from tui.drawing.words import brief, cut, padded
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.widgets.rows import Row, Rows
 
@@ -38,7 +38,7 @@ class TransferPage(MeasurementPage[TransferMeasured]):
         if found is None:
             self.table.show("", "", ())
             return
-        names = [cut(name, 20) for name in found.networks]
+        names = [cut(brief(name), 20) for name in found.networks]
         head = f"{'made on':<20}" + "".join(padded(name, 20, right=True) for name in names) + f"{'L2':>9}"
         lines = [
             Row(padded(name, 20) + "".join(f"{percent(share):>20}" for share in row) + f"{size:>9.3f}")

@@ -159,7 +159,10 @@ def of_a_run(run: RunSummary, read: RunRead | str | None, turn: Turn | None) -> 
         facts.append(("queue", f"experiment {turn.number} of this session's queue: {became}"))
     if run.state == "bundled":
         without = "with" if run.variant == "cnn-bn" else "without"
-        words = f"the notebook's network {without} batch norm, trained once; ships with the program and never changes"
+        aim = "once" if run.robust_accuracy is None else "against attacks"
+        if run.certified_accuracy is not None:
+            aim = "for robustness that can be proved"
+        words = f"the notebook's network {without} batch norm, trained {aim}; ships with the program and never changes"
         facts.append(("what", words))
     if isinstance(read, str):
         facts.append(("reason", read))
