@@ -13,7 +13,7 @@ from engine.runs.folder import RunFolder
 from engine.training.requests import Train
 
 ROBUST = "cnn-robust"
-"""The bundled network that was trained against attacks, if it is one of `PRETRAINED`."""
+"""The bundled network that was trained against attacks."""
 WEIGHTS_SUFFIXES = (".pth", ".pt", ".safetensors")
 """Suffixes of weights files that are written; files of any name can be read."""
 
@@ -41,9 +41,7 @@ def compared_bundled(variant: str, request: Train | None = None) -> str:
 
     It is one that was trained against attacks, unless the network itself was, as its `request` says: then a plain one.
     """
-    if not _robust(request) and ROBUST in PRETRAINED:
-        return pretrained(ROBUST).what
-    return other_bundled(variant, request)
+    return other_bundled(variant, request) if _robust(request) else pretrained(ROBUST).what
 
 
 def folders(root: Path) -> list[RunFolder]:

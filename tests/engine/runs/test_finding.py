@@ -8,7 +8,6 @@ import pytest
 
 from engine.paths import BUNDLED, PRETRAINED, asset
 from engine.request import RequestError
-from engine.runs import finding
 from engine.runs.finding import compared_bundled, find_run, other_bundled
 from engine.training.requests import Train
 
@@ -27,10 +26,10 @@ def test_an_unknown_name_is_answered_with_those_that_exist(tmp_path: Path, what:
         find_run(what, tmp_path)
 
 
-def test_a_plain_network_has_the_other_variant_and_the_robust_one_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_network_has_the_other_variant_and_the_robust_one_beside_it() -> None:
     assert other_bundled("cnn") == other_bundled("cnn", Train()) == "pretrained:cnn-bn"
     assert other_bundled("cnn-bn") == "pretrained:cnn"
-    monkeypatch.setattr(finding, "PRETRAINED", ("cnn", "cnn-bn"))
-    assert compared_bundled("cnn", Train()) == "pretrained:cnn-bn"
-    monkeypatch.setattr(finding, "PRETRAINED", ("cnn", "cnn-bn", "cnn-robust"))
     assert compared_bundled("cnn", Train()) == compared_bundled("cnn-bn") == "pretrained:cnn-robust"
+    attacked = Train(objective="pgd")
+    assert compared_bundled("cnn", attacked) == other_bundled("cnn", attacked) == "pretrained:cnn"
+    assert compared_bundled("cnn-bn", attacked) == "pretrained:cnn-bn"
