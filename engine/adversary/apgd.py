@@ -68,7 +68,7 @@ def apgd(  # noqa: PLR0917
             images[active], shown[active] = climb.images, climb.logits
             among = objective.at(active)
             now, there = among.margin(climb.logits), among.reached(climb.logits)
-            better = (now > margins[active]) | (there & ~fooled[active])
+            better = ((now > margins[active]) | (there & ~fooled[active])).nonzero()[:, 0]
             chosen = active[better]
             margins[chosen], fooled[chosen] = now[better], there[better]
             best.images[chosen], best.logits[chosen] = climb.images[better], climb.logits[better]
@@ -76,8 +76,9 @@ def apgd(  # noqa: PLR0917
                 break
             yield Iterate(images, shown)
             if stop and bool(there.any()):
-                active = active[~there]
-                climb.keep(~there)
+                left = (~there).nonzero()[:, 0]
+                active = active[left]
+                climb.keep(left)
                 if not len(active):
                     break
             if step in places:
@@ -134,7 +135,7 @@ class _Climb:
         self._rises, self._steps = torch.zeros_like(self._rises), 0
 
     def keep(self, chosen: Tensor) -> None:
-        """Go on with some of the images only, chosen by a mask (n,)."""
+        """Go on with some of the images only, given as indices."""
         for name, value in list(vars(self).items()):
             if isinstance(value, Tensor):
                 setattr(self, name, value[chosen])

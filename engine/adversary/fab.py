@@ -104,14 +104,13 @@ def fab(  # noqa: PLR0917
             now = _stepped(now, start, gap.value(logits), gradient, norm)
             logits, gradient = network.ascent(now, gap)
             images[active], shown[active] = now, logits
-            there = best.take(active, now, logits)
+            back = best.take(active, now, logits)
             yield Iterate(images, shown)
-            if bool(there.any()):
-                back = there.nonzero()[:, 0]
+            if len(back):
                 now[back] = start[back] + BACK * (now[back] - start[back])
                 logits[back], gradient[back] = network.ascent(now[back], gap.at(back))
                 best.take(active[back], now[back], logits[back])
-                left = best.least[active] > enough
+                left = (best.least[active] > enough).nonzero()[:, 0]
                 active, start, now, gap = active[left], start[left], now[left], gap.at(left)
                 logits, gradient = logits[left], gradient[left]
                 if not len(active):
@@ -129,14 +128,15 @@ class _Smallest:
         """(n,): its norm; infinite where there is none."""
 
     def take(self, active: Tensor, images: Tensor, logits: Tensor) -> Tensor:
-        """Keep those of `images`, of the images `active`, that are smaller; returns which reach the objective."""
-        there = self._objective.at(active).reached(logits)
+        """Keep those of `images`, of the images `active`, that are smaller; returns the indices of those that reach
+        the objective."""
+        there = self._objective.at(active).reached(logits).nonzero()[:, 0]
         found = active[there]
         size = norms(images[there] - self._originals[found], self._norm)[:, 0, 0, 0]
-        better = size < self.least[found]
-        found = found[better]
+        better = (size < self.least[found]).nonzero()[:, 0]
+        found, chosen = found[better], there[better]
         self.least[found] = size[better]
-        self.images[found], self.logits[found] = images[there][better], logits[there][better]
+        self.images[found], self.logits[found] = images[chosen], logits[chosen]
         return there
 
 

@@ -185,12 +185,13 @@ class Verdicts:
             self._add(torch.where(proved, labels, -1), torch.zeros_like(labels, dtype=torch.float32))
             yield
             return
-        shown = images.clone()
-        left = torch.arange(len(images), device=images.device)
+        shown, indices = images.clone(), list(range(first, last))
+        left: slice | Tensor = slice(None)
         if proofs is not None and len(proofs) >= last:
-            left = left[torch.from_numpy(proofs.taken[first:last] < 0).to(left.device)]
-        if len(left):
-            network, indices = attacked(self._loaded, self._loaded.dtype), (left + first).tolist()
+            indices = [index for index in indices if proofs.taken[index] < 0]
+            left = torch.tensor(indices, dtype=torch.int64, device=images.device) - first
+        if indices:
+            network = attacked(self._loaded, self._loaded.dtype)
             for iterate in attack_many(network, images[left], labels[left], indices, self.setting):
                 found = iterate.images
                 yield

@@ -65,23 +65,23 @@ def test_projections_are_those_of_a_general_solver(norm: NormName) -> None:
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_perturbations_are_as_small_as_those_of_torchattacks(norm: NormName, mnist: Dataset) -> None:
-    networks, (images, labels) = of("cnn"), digits(mnist, 12)
+    networks, (images, labels) = of("cnn"), digits(mnist, 6)
     # torchattacks computes in single precision whatever it is given.
-    attack = torchattacks.FAB(networks.model, norm="Linf" if norm == "linf" else "L2", eps=None, steps=8)
-    attack.multi_targeted, smallest = True, torch.full((12,), torch.inf, dtype=EXACT)
+    attack = torchattacks.FAB(networks.model, norm="Linf" if norm == "linf" else "L2", eps=None, steps=6)
+    attack.multi_targeted, smallest = True, torch.full((6,), torch.inf, dtype=EXACT)
     for rank in range(2, 11):
         attack.target_class = rank
         with torch.no_grad():
             theirs = attack.attack_single_run_targeted(images.float(), labels).double()
             fooled = networks.exact(theirs).argmax(dim=1) != labels
         smallest = torch.minimum(smallest, torch.where(fooled, norms(theirs - images, norm).flatten(), torch.inf))
-    ours = last(fab(networks.attacked, images, any_other(labels), norm, 8))
+    ours = last(fab(networks.attacked, images, any_other(labels), norm, 6))
     found = needed(networks.exact, ours.images, images, labels)
     assert found.isfinite().all()
     sizes = norms(ours.images - images, norm).flatten()
     ratios = (sizes / smallest).sort().values
     assert ratios[-2] < 1.01  # of all but one at most as large
-    assert ratios[6] == pytest.approx(1, abs=0.01)
+    assert ratios[3] == pytest.approx(1, abs=0.01)
     torch.testing.assert_close(networks.exact(ours.images).detach(), ours.logits, rtol=0, atol=1e-9)
 
 
