@@ -32,15 +32,19 @@ PICTURES = {
     "model": ("2",),
     "digits": ("3", "m", "right"),
     "filters": ("4", "tab", "down", "right"),
+    "filters-beside": ("4", "b"),
     "activations": ("5", "tab", "o", "c", "enter"),
     "occlusion": ("6",),
     "methods": ("6", "tab", "down", "right"),
     "trust": ("6", "tab", "tab", "down", "down", "down", "a"),
     "attacks": ("7", "right", "right", "right"),
     "noise": ("7", "A"),
-    "robustness": ("7", "tab", "s", "s", "1", "0", "0", "0", "enter", "escape", "r", *["down"] * 17),
+    "robustness": ("7", "tab", "s", "s", "2", "0", "enter", "escape", "r", *["down"] * 4),
+    "corruptions": ("7", "shift+tab", "r"),
 }
 """The name of each picture, and the keys to press for it."""
+OPENED = {"filters-beside": "cnn", "robustness": "cnn", "corruptions": "cnn-robust"}
+"""The bundled networks that are open, where it is not cnn-bn."""
 OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
 
 
@@ -55,9 +59,9 @@ async def ready(pilot: Pilot[int], app: MnistTui) -> None:
     await pilot.pause(0.3)
 
 
-async def _picture(keys: tuple[str, ...], runs: Path | None) -> bytes:
+async def _picture(keys: tuple[str, ...], runs: Path | None, network: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        app = MnistTui(runs or Path(folder), pretrained("cnn-bn"))
+        app = MnistTui(runs or Path(folder), pretrained(network))
         async with app.run_test(size=SIZE) as pilot:
             await ready(pilot, app)
             for key in keys:
@@ -100,7 +104,7 @@ def main() -> None:
     runs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     for name, keys in (OF_RUNS if runs else PICTURES).items():
         target = folder / f"{name}.png"
-        target.write_bytes(asyncio.run(_picture(keys, runs)))
+        target.write_bytes(asyncio.run(_picture(keys, runs, OPENED.get(name, "cnn-bn"))))
         print(target)
 
 

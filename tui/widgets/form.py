@@ -12,8 +12,8 @@ from tui.setting import Setting, of_parameter
 from tui.widgets.cells import title_row
 from tui.widgets.fields import Fields
 
-LABEL = 16
-"""Width of the names, in cells."""
+LABEL = 15
+"""Width of the names, in cells, unless one is longer."""
 LADDERS: dict[str, tuple[float, ...]] = {
     "epochs": (1, 2, 3, 4, 5, 10, 15, 20, 30, 50, 100, 200, 500, 1000),
     "batch_size": (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096),
@@ -92,11 +92,10 @@ class RequestForm(Fields):
         self._top = min(max(0, self.at - room // 2), max(0, len(self.fields) - room))
         hidden = max(0, len(self.fields) - room)
         rows = [title_row(self, self.title, cells((f" {hidden} more ", quiet)) if hidden else [], width)]
+        size = max([LABEL, *(len(setting.label) for setting in self.settings)])
         for number in range(self._top, min(self._top + room, len(self.fields))):
             here = number == self.at and self.has_focus
-            name = cells(
-                (f" {self.settings[number].label:<{LABEL - 1}}", ink(self.app, "foreground" if here else "quiet"))
-            )
+            name = cells((f" {self.settings[number].label:<{size}}", ink(self.app, "foreground" if here else "quiet")))
             rows.append(clipped(name + self.value_cells(number), width, quiet))
         style = ink(self.app, "error" if problem else "quiet")
         return rows + ([[], *(cells((f" {line}", style)) for line in words)] if words else [])

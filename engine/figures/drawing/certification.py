@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from engine.certification.events import CertificationMeasured, DigitCertified
 from engine.certification.requests import BOUND_TITLES
 from engine.figures.drawing.mosaic import Mosaic
-from engine.figures.drawing.page import BLUE, page, panel, small_print
+from engine.figures.drawing.page import BLUE, WIDTH, page, panel, small_print
 
 
 def certification_figure(event: CertificationMeasured) -> Figure:
@@ -42,7 +42,7 @@ def digit_figure(event: DigitCertified) -> Figure:
     figure = page(2.1, f"One digit in the L∞ norm: {', '.join(limits)}", small_print(event, *notes))
     images = [event.image, event.adversarial] if broken else [event.image]
     mosaic = Mosaic(np.stack(images), len(images), 1.6 * len(images), 0.0, gap=0.1)
-    axes, _ = mosaic.draw(figure, (0.15, 0.4), (0.0, 1.0), "gray")
+    axes, _ = mosaic.draw(figure, ((WIDTH - mosaic.width) / 2, 0.4), (0.0, 1.0), "gray")
     for number, taken in enumerate((event.predicted, event.taken_for)[: len(images)]):
         mosaic.write(axes, number, f"predicted {taken}", 6)
     return figure

@@ -19,7 +19,7 @@ from tui.drawing.words import counted
 
 def attack(event: AttackFinished) -> list[RenderableType]:
     """The images of an attack."""
-    usual = (("precision", "double"), ("loss", "ce"))
+    usual = (("precision", "double"), ("loss", "ce"), ("target", -1))
     told = {name: value for name, value in event.settings.items() if (name, value) not in usual}
     shown = {k: f"{v:g}" if isinstance(v, float) else str(v) for k, v in told.items()}
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
