@@ -487,8 +487,11 @@ def test_within_an_epoch_with_everything_that_training_has(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("objective", [name for name in get_args(ObjectiveName) if name != "clean"])
-def test_within_an_epoch_of_each_objective(tmp_path: Path, objective: ObjectiveName) -> None:
+def test_within_an_epoch_of_each_objective(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: ObjectiveName
+) -> None:
     """In the middle of the ramp, and with random numbers of which none is kept."""
+    monkeypatch.setattr("engine.training.robustness.IMAGES", 50)
     request = replace(
         SHORT, epochs=2, train_size=320, objective=objective, train_epsilon=0.1, attack_steps=2, warm_up=0.1, ramp=0.6,
         average=0.9, batch_norm=objective not in CERTIFYING,
