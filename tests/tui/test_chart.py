@@ -416,7 +416,8 @@ def _hue(colour: str) -> tuple[float, float]:
 
 @pytest.mark.parametrize("look", THEMES, ids=lambda each: each.name)
 def test_a_curve_has_one_colour_on_screen_and_in_figures(look: Theme) -> None:
-    pairs = list(zip(theme.SERIES, SERIES, strict=True)) + [(f"curve-{role}", ROLES[role]) for role in ROLES]
+    roles = [(theme.CURVE_INKS.get(role, f"curve-{role}"), printed) for role, printed in ROLES.items()]
+    pairs = [*zip(theme.SERIES, SERIES, strict=True), *roles]
     for name, printed in pairs:
         (hue, vivid), (other, printed_vivid) = _hue(look.variables[name]), _hue(printed)
         if printed_vivid < 0.1:  # black, which is white on black, and gray

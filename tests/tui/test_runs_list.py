@@ -18,6 +18,7 @@ from tests.tui.conftest import MakeApp
 from tests.tui.driving import drawn, progress, until, words
 from tests.tui.listing import here, listed, live, opened
 from tui.screens.dialogs import LineScreen
+from tui.screens.runs import columns
 from tui.screens.runs.columns import GAP, NEWEST, layout, ordered
 from tui.screens.train import TrainScreen
 from tui.widgets.form import RequestForm
@@ -212,6 +213,7 @@ async def test_marks_where_only_ascii_arrives(
 ) -> None:
     (folder,) = copies(tmp_path / "runs", 1)
     monkeypatch.setenv("LC_ALL", "C")
+    columns._line.cache_clear()  # lines of other tests, with other glyphs
     app = still_app(folder)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot, 1)
