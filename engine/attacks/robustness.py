@@ -62,7 +62,7 @@ STRENGTH |= {"autoattack": 5}
 """Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""
 MINIMISES = ("deepfool", "cw", "fab")
 """Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
-SOON = (25, 50)
+SOON = (5, 10, 25, 50)
 """Numbers of images for which there are first results: with AutoAttack, a batch can take minutes."""
 SHOWN = 10
 """Number of images that an event shows: those that the smallest perturbations fooled."""
