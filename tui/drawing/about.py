@@ -13,7 +13,7 @@ from engine.request import Parameter, parameters
 from engine.runs.folder import RunRecord
 from engine.runs.history import RunHistory
 from engine.training.recipes import BEYOND, recipe_words
-from engine.training.requests import Train
+from engine.training.requests import ROBUST, Train, without_effect
 from tui.drawing.words import counted, duration, worded
 
 if TYPE_CHECKING:
@@ -75,8 +75,9 @@ def train_loss_name(request: Train | None) -> str:
 def about_request(request: Train, record: RunRecord | None) -> list[Group]:
     """The parameters of training, then those of the network, as in the form.
 
-    With the `record` of a run, device and threads are those that it had. Imported weights were not trained here, so
-    only their network is known.
+    Fields that the notebook does not have are told where they are used, those of a robust objective also at their
+    defaults. With the `record` of a run, device and threads are those that it had. Imported weights were not trained
+    here, so only their network is known.
     """
     had = {"device": record.device, "threads": record.threads} if record else {}
     training, network = Group(), Group()
@@ -85,7 +86,8 @@ def about_request(request: Train, record: RunRecord | None) -> list[Group]:
         if field.name == "threads" and record and record.device == "cpu" and record.device_name:
             continue  # its name says how many
         of_network = field.name in Architecture.__struct_fields__
-        silent = field.fixed or field.name in BEYOND
+        used = field.name in ROBUST and field.name not in without_effect(request.objective)
+        silent = (field.fixed or field.name in BEYOND) and not used
         if (silent and value == field.default) or (record and record.imported and not of_network):
             continue
         tone: Tone = "usual" if value == field.default else "unusual"
