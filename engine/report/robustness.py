@@ -16,9 +16,6 @@ from engine.attacks.robustness import measure_robustness
 from engine.attribution.events import FaithfulnessMeasured
 from engine.attribution.explain import Measurement
 from engine.attribution.requests import METHOD_TITLES, Attribute, MethodName
-from engine.certification.certify import certify
-from engine.certification.events import CertificationMeasured
-from engine.certification.requests import Certify
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.inspection.intervals import wilson
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
 SECTION = "4"
 METHODS: tuple[MethodName, ...] = ("occlusion", "saliency", "integrated-gradients")
 """The methods whose deletion and insertion are measured."""
-PARTS = 3
+PARTS = 2
 """Number of results for each network."""
 EPSILON, STEPS = 0.3, 40
 """Maximum perturbation (L-infinity, in pixel values) and number of PGD steps: those of Madry et al. (2018)."""
@@ -73,20 +70,25 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     rows, points = [], []
     for network, clean in zip(made.networks, made.kept.evaluated, strict=True):
         asked = made.about(
-            MeasureRobustness, network, attack=attacks, epsilons=(EPSILON,), count=made.request.count, steps=STEPS
+            MeasureRobustness,
+            network,
+            attack=attacks,
+            epsilons=(EPSILON,),
+            count=made.request.count,
+            steps=STEPS,
+            certified=True,  # what is proved need not be attacked
         )
         words = f"{network.name}: accuracy under attack"
-        attacked = (yield from made.ask(RobustnessMeasured, measure_robustness, asked, words)).points
-        to_prove = made.about(Certify, network, epsilons=(EPSILON,), count=made.request.count)
-        words = f"{network.name}: certified accuracy"
-        (proved,) = (yield from made.ask(CertificationMeasured, certify, to_prove, words)).points
+        measured = (yield from made.ask(RobustnessMeasured, measure_robustness, asked, words)).points
+        attacked = tuple(point for point in measured if point.attack != "certified")
+        (proved,) = (point for point in measured if point.attack == "certified")
         rows.append(
             (
                 network.name,
                 _trained_with(network),
                 _with_interval(clean.accuracy, *wilson(clean.count - clean.mistakes, clean.count)),
                 *(_with_interval(point.accuracy, point.low, point.high) for point in attacked),
-                _with_interval(proved.certified_accuracy, proved.low, proved.high),
+                _with_interval(proved.accuracy, proved.low, proved.high),
             )
         )
         points.append(attacked)
