@@ -176,7 +176,9 @@ class MnistTui(SturdyApp):
     # The workspace
 
     def _look_at_devices(self) -> None:
-        self.workspace.look_at_devices(shown=isinstance(self.screen, LabScreen) and self.screen.shows_devices)
+        screens = self.screen_stack  # empty while the app ends
+        screen = screens[-1] if screens else None
+        self.workspace.look_at_devices(shown=isinstance(screen, LabScreen) and screen.shows_devices)
 
     def _wake(self) -> None:
         # Called from a lane's thread: posting a message is thread-safe and never waits for the terminal.

@@ -244,9 +244,9 @@ def _verdicts(loaded: LoadedNetwork, split: Split, dataset: str, part: str, sett
     return Verdicts(loaded, split, setting, file)
 
 
-def _parts(count: int) -> list[int]:
-    """How many of `count` images are done after each batch: at first few, so that there is something to see soon."""
-    soon = [end for end in SOON if end < min(AT_ONCE, count)]
+def _parts(count: int, *, slow: bool) -> list[int]:
+    """How many of `count` images are done after each batch: of a `slow` attack first few, which are seen soon."""
+    soon = [end for end in SOON if slow and end < min(AT_ONCE, count)]
     return [*soon, *range(AT_ONCE, count, AT_ONCE), count]
 
 
@@ -271,7 +271,7 @@ class _Measurement:
         """Do the remaining work; yields (done, total, whether there are new results to show) after each step."""
         total = self.count * len(self.verdicts)
         # Batch by batch over all curves, so that all cover the same images and the first results come soon.
-        for most in _parts(self.count):
+        for most in _parts(self.count, slow="autoattack" in self.request.attack):
             fresh = False
             for (number, setting), verdicts in self.verdicts.items():
                 proofs = self._proofs(number, setting)

@@ -141,7 +141,6 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
             yield Iterate(iterate.images.float(), iterate.logits)
 
     monkeypatch.setattr(robustness, "attack_many", exactly)
-    monkeypatch.setattr(robustness, "SOON", ())
     epsilons = (0.0, 0.5, 1.0, 2.0, 28.0)
     found = measured(
         what="pretrained:cnn-bn", attack=("deepfool", "cw"), norm="l2", epsilons=epsilons, count=12, others=()
@@ -171,8 +170,9 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
 
 
 @pytest.mark.parametrize(
-    ("count", "parts"),
-    [(1, [1]), (5, [5]), (26, [5, 10, 25, 26]), (125, [5, 10, 25, 50, 125]), (300, [5, 10, 25, 50, 125, 250, 300])],
+    ("count", "soon", "rest"),
+    [(1, [], [1]), (5, [], [5]), (26, [5, 10, 25], [26]), (300, [5, 10, 25, 50], [125, 250, 300])],
 )
-def test_first_results_come_soon(count: int, parts: list[int]) -> None:
-    assert robustness._parts(count) == parts
+def test_first_results_of_a_slow_attack_come_soon(count: int, soon: list[int], rest: list[int]) -> None:
+    assert robustness._parts(count, slow=True) == soon + rest
+    assert robustness._parts(count, slow=False) == rest

@@ -118,7 +118,6 @@ def test_a_measurement_goes_on_where_it_was_left(
     monkeypatch: pytest.MonkeyPatch, attacked_images: list[tuple[str, float, int]]
 ) -> None:
     monkeypatch.setattr(robustness, "AT_ONCE", 20)
-    monkeypatch.setattr(robustness, "SOON", ())
     request = MeasureRobustness(what="pretrained:cnn-bn", **FEW)
     whole = list(perform(request, NOWHERE))
     parts = [event for event in whole if isinstance(event, RobustnessAdvanced)]
