@@ -27,7 +27,7 @@ from engine.telemetry.events import Usage
 from engine.training.events import EpochFinished
 from engine.training.recipes import FIELDS as FIELDS_OF_RECIPES
 from engine.training.recipes import changed, recipe_words
-from engine.training.requests import Train
+from engine.training.requests import Train, without_effect
 
 MEASURES: dict[str, Callable[[RunHistory], float]] = {
     "test accuracy": lambda run: _best(run).test_accuracy,
@@ -135,7 +135,8 @@ def _group(
     if "recipe" in settings:
         settings["recipe"] = recipe_words(request)
     names = tuple(folder.what if folder.bundled else folder.name for folder, _ in runs)
-    named = sorted((name for name in settings if name not in implied), key=lambda name: name != "recipe")
+    silent = {*implied, *without_effect(request.objective)}
+    named = sorted(settings.keys() - silent, key=lambda name: (name != "recipe", differing.index(name)))
     label = ", ".join(setting_words(name, getattr(request, name)) for name in named)
     numbered = [{epoch.epoch: epoch for epoch in history.epochs} for history in histories]
     values = _measured(request, histories)
