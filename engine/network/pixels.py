@@ -23,12 +23,16 @@ IMAGES = 1000
 """Number of images that are evaluated."""
 CLEAR = 4.0
 """Number of standard errors by which the loss must be lower with standardisation."""
+TRAINED = 0.5
+"""The least accuracy with standardisation. One that knows none of the digits, because it is untrained or was trained on
+other images, may come out better by any change of its input, which says nothing of how it was trained."""
 
 
 def standardised_hint(model: CNN, split: Split) -> str:
     """One line if `model`, read without standardisation, is better on standardised pixels; else empty.
 
-    Judged by the accuracy and the paired losses on the first images of `split`, which is on the device of `model`.
+    Judged by the accuracy and the paired losses on the first images of `split`, which is on the device of `model`; of a
+    network that gets less than half of them right nothing is said.
     """
     if (model.inputs.mean, model.inputs.std) != (0.0, 1.0):
         return ""
@@ -42,7 +46,7 @@ def standardised_hint(model: CNN, split: Split) -> str:
             right.append((logits.argmax(dim=1) == labels).double().mean().item())
     gain = losses[0] - losses[1]
     clear = bool(gain.mean() > CLEAR * gain.std() / math.sqrt(len(gain)))
-    if not clear or right[1] <= right[0]:
+    if not clear or right[1] <= right[0] or right[1] < TRAINED:
         return ""
     mean, std = USUAL.mean, USUAL.std
     return (

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from engine.adversary.network import AttackedNetwork
 from engine.adversary.objectives import LogitObjective
@@ -163,6 +164,22 @@ def test_nothing_is_said_of_networks_of_plain_pixels(tmp_path: Path) -> None:
     for variant in ("cnn", "cnn-bn"):
         torch.save(load_file(pretrained(variant).model_file), path := tmp_path / f"{variant}.pth")
         assert [type(event) for event in events(OpenWeights(path=str(path)), tmp_path)] == [WeightsOpened]
+
+
+def test_nothing_is_said_of_networks_that_know_no_digit(tmp_path: Path, mnist: Dataset) -> None:
+    """Of one untrained network in fifty the loss is clearly lower, and the accuracy higher, on standardised pixels."""
+    model = seeded_cnn(Architecture(), 28).eval()
+    with torch.no_grad():
+        plain, other = (model(pixels) for pixels in (mnist.test.images[:1000], shown(mnist)))
+    labels = mnist.test.labels[:1000]
+    assert cross_entropy(other, labels) < cross_entropy(plain, labels)
+    torch.save(model.state_dict(), path := tmp_path / "untrained.pth")
+    assert [type(event) for event in events(OpenWeights(path=str(path)), tmp_path)] == [WeightsOpened]
+
+
+def shown(mnist: Dataset) -> Tensor:
+    """The first thousand images as one sees them who standardises pixels outside of the network."""
+    return (mnist.test.images[:1000] - MEAN) / STD
 
 
 def test_maps_are_of_standardised_pixels(tmp_path: Path, mnist: Dataset, standardised: Path) -> None:
