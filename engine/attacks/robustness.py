@@ -6,89 +6,35 @@ result is compared with each epsilon. Results are cached in memory and, for a ru
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import zipfile
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from msgspec.structs import replace
-from torch import Tensor
 
-from engine.adversary.autoattack import STARTS, autoattack
-from engine.adversary.names import LossName, NormName
-from engine.adversary.network import AT_ONCE, AttackedNetwork, Iterate
-from engine.adversary.norm_ball import norms, random_starts
-from engine.adversary.objectives import ANY, Misclassification
-from engine.attacks.attack import attacked, iterates
+from engine.adversary.network import AT_ONCE
 from engine.attacks.events import FallenImage, RobustnessAdvanced, RobustnessMeasured, RobustnessPointMeasured
-from engine.attacks.requests import (
-    AnyAttack,
-    AttackApgd,
-    AttackCarliniWagner,
-    AttackDeepFool,
-    AttackFab,
-    AttackFgsm,
-    AttackPgd,
-    AttackSquare,
-    CurveAttackName,
-    MeasureRobustness,
-)
-from engine.bounds.certified import certified
+from engine.attacks.requests import MeasureRobustness
+from engine.attacks.verdicts import MINIMISES, Setting, Verdicts, verdicts_of
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.intervals import wilson
 from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
 from engine.inspection.predictions import answers
-from engine.paths import write_whole
-from engine.reading import read_bytes
 
 if TYPE_CHECKING:
     from engine.event import Array
 
-MOST_BYTES = 1 << 20
-"""Maximum size of a file of results, in bytes, compressed or not: three times that of 60,000 images."""
-VERSION = 4
-"""Version of the attacks' implementation: results on disk of other versions are ignored."""
 STRENGTH: dict[str, int] = {"random": 0, "fgsm": 1, "square": 2, "deepfool": 2, "pgd": 3, "cw": 3, "fab": 3, "apgd": 4}
 STRENGTH |= {"autoattack": 5}
 """Ranks of the attacks: one of a higher rank that fools fewer images has missed adversarial images."""
-MINIMISES = ("deepfool", "cw", "fab")
-"""Attacks that minimise the norm of the perturbation, rather than stay within an epsilon."""
 SOON = (5, 10, 25, 50)
 """Numbers of images for which there are first results: with AutoAttack, a batch can take minutes."""
 SHOWN = 10
 """Number of images that an event shows: those that the smallest perturbations fooled."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One attack with its epsilon, which an attack that minimises the norm ignores."""
-
-    attack: CurveAttackName | Literal["certified"]
-    norm: NormName
-    epsilon: float
-    steps: int
-    restarts: int
-    seed: int
-    loss: LossName = "ce"
-
-    @property
-    def label(self) -> str:
-        """A label for file names."""
-        return f"{self.attack}-{self.norm}" + ("" if self.attack in MINIMISES else f"-{self.epsilon:g}")
-
-    @property
-    def starts(self) -> int:
-        """The number of random starting points of an image that withstands the attack; 0 for one that has none."""
-        return {"pgd": self.restarts, "apgd": 1, "autoattack": STARTS}.get(self.attack, 0)
 
 
 def settings_of(request: MeasureRobustness) -> list[Setting]:
@@ -102,146 +48,6 @@ def settings_of(request: MeasureRobustness) -> list[Setting]:
         seed = 0 if attack in (*MINIMISES, "fgsm") else request.seed
         found += [Setting(attack, request.norm, float(bound), steps, restarts, seed, loss) for bound in bounds]
     return found
-
-
-def attack_many(
-    network: AttackedNetwork, images: Tensor, labels: Tensor, indices: Sequence[int], setting: Setting
-) -> Iterator[Iterate]:
-    """The untargeted attack of `setting` on images (n, 1, 28, 28) of classes `labels` (n,)."""
-    objective = Misclassification(labels, torch.full_like(labels, ANY))
-    epsilon, norm, seed = setting.epsilon, setting.norm, setting.seed
-    request: AnyAttack
-    match setting.attack:
-        case "random":
-            moved = random_starts(images, epsilon, norm, seed, indices)
-            return iter([Iterate(moved, network.logits(moved))])
-        case "deepfool":
-            request = AttackDeepFool()
-        case "fab":
-            request = AttackFab(norm=norm)
-        case "cw":
-            request = AttackCarliniWagner()
-        case _ if epsilon == 0:
-            return iter([Iterate(images, network.logits(images))])
-        case "fgsm":
-            request = AttackFgsm(epsilon=epsilon, norm=norm)
-        case "pgd":
-            steps, restarts, loss = setting.steps, setting.restarts, setting.loss
-            request = AttackPgd(epsilon=epsilon, norm=norm, steps=steps, restarts=restarts, loss=loss, seed=seed)
-        case "apgd":
-            request = AttackApgd(epsilon=epsilon, norm=norm, seed=seed)
-        case "square":
-            request = AttackSquare(epsilon=epsilon, norm=norm, seed=seed)
-        case "certified":
-            raise ValueError("a proof is no attack")
-        case "autoattack":
-            return autoattack(network, images, objective, epsilon, norm, seed, indices)
-    return iterates(network, request, images, objective, indices, stop=True)
-
-
-class Verdicts:
-    """The results of one attack on the first images of a split. The work can be interrupted and resumed at any step.
-
-    Or what is proved of them, which is certain for every attack.
-    """
-
-    def __init__(self, loaded: LoadedNetwork, split: Split, setting: Setting, file: Path | None) -> None:
-        self._loaded, self._split, self.setting, self._file = loaded, split, setting, file
-        self.taken: Array = np.zeros(0, np.int8)
-        """(n,): the predicted class of each image after the attack; of a proof, its class, or -1 where it failed."""
-        self.sizes: Array = np.zeros(0, np.float32)
-        """(n,): the norm of each perturbation."""
-        if file is not None:
-            self._read(file)
-
-    def __len__(self) -> int:
-        return len(self.taken)
-
-    def _read(self, file: Path) -> None:
-        # Whatever is wrong with the file, its results can be computed again.
-        with contextlib.suppress(Exception):
-            packed = io.BytesIO(read_bytes(file, MOST_BYTES))
-            if sum(part.file_size for part in zipfile.ZipFile(packed).infolist()) > MOST_BYTES:
-                return
-            with np.load(packed, allow_pickle=False) as kept:
-                taken, sizes = kept["taken"], kept["sizes"]
-            sound = taken.dtype == np.int8 and taken.shape == sizes.shape == (taken.size,) and taken.size > 0
-            sound = sound and bool(np.isfinite(sizes).all() and sizes.min() >= 0)
-            least = -1 if self.setting.attack == "certified" else 0
-            if sound and taken.size <= len(self._split) and least <= taken.min() <= taken.max() < CLASSES:
-                self.taken, self.sizes = taken, sizes.astype(np.float32)
-
-    def extend(self, most: int, proofs: Verdicts | None = None) -> Iterator[None]:
-        """Attack the next images, at most AT_ONCE and none beyond `most`; yields after each step.
-
-        An image whose class `proofs` have proved within this epsilon is not attacked: no attack could change that.
-        """
-        first, last = len(self), min(len(self) + AT_ONCE, most)
-        if first >= last:
-            return
-        images, labels = self._split.images[first:last], self._split.labels[first:last]
-        if self.setting.attack == "certified":
-            proved = certified(self._loaded.model, images, labels, self.setting.epsilon)
-            self._add(torch.where(proved, labels, -1), torch.zeros_like(labels, dtype=torch.float32))
-            yield
-            return
-        shown, indices = images.clone(), list(range(first, last))
-        left: slice | Tensor = slice(None)
-        if proofs is not None and len(proofs) >= last:
-            indices = [index for index in indices if proofs.taken[index] < 0]
-            left = torch.tensor(indices, dtype=torch.int64, device=images.device) - first
-        if indices:
-            network = attacked(self._loaded, self._loaded.dtype)
-            for iterate in attack_many(network, images[left], labels[left], indices, self.setting):
-                found = iterate.images
-                yield
-            shown[left] = found
-        taken = answers(self._loaded, shown)  # computed afresh, by the network in its own precision
-        self._add(taken, norms(shown - images, self.setting.norm)[:, 0, 0, 0])
-
-    def _add(self, taken: Tensor, sizes: Tensor) -> None:
-        self.taken = np.concatenate((self.taken, taken.cpu().numpy().astype(np.int8)))
-        self.sizes = np.concatenate((self.sizes, sizes.cpu().numpy().astype(np.float32)))
-        self._write()
-
-    def _write(self) -> None:
-        if self._file is None:
-            return
-
-        def write(partial: Path) -> None:
-            with partial.open("wb") as file:
-                np.savez_compressed(file, taken=self.taken, sizes=self.sizes)
-
-        with contextlib.suppress(OSError):  # with a full disk, the next measurement only takes longer
-            self._file.parent.mkdir(exist_ok=True)
-            write_whole(self._file, write)
-
-    def correct(self, labels: Array, epsilon: float) -> Array:
-        """Whether each of the first images, of classes `labels` (n,), is still correct within `epsilon`, (n,)."""
-        n = len(labels)
-        right = self.taken[:n] == labels
-        if self.setting.attack in MINIMISES:
-            right = right | (self.sizes[:n] > epsilon)
-        return np.asarray(right)
-
-
-def fingerprint(loaded: LoadedNetwork) -> str:
-    """A hash of the weights."""
-    digest = hashlib.sha256()
-    for key, value in sorted(loaded.model.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _verdicts(loaded: LoadedNetwork, split: Split, dataset: str, part: str, setting: Setting) -> Verdicts:
-    file = None
-    if loaded.run is not None and not loaded.run.bundled:
-        parts = (VERSION, fingerprint(loaded), dataset, part, setting)
-        name = f"{setting.label}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.npz"
-        file = loaded.run.path / "robustness" / name
-    return Verdicts(loaded, split, setting, file)
 
 
 def _parts(count: int, *, slow: bool) -> list[int]:
@@ -262,7 +68,7 @@ class _Measurement:
         self.labels: Array = split.labels[: self.count].cpu().numpy()
         part = request.split
         self.verdicts = {
-            (number, setting): _verdicts(loaded, split, dataset, part, setting)
+            (number, setting): verdicts_of(loaded, split, dataset, part, setting)
             for number, loaded in enumerate(networks)
             for setting in settings_of(request)
         }
@@ -275,7 +81,7 @@ class _Measurement:
             fresh = False
             for (number, setting), verdicts in self.verdicts.items():
                 proofs = self._proofs(number, setting)
-                while len(verdicts) < most:
+                if len(verdicts) < most:
                     for _ in verdicts.extend(most, proofs):
                         yield sum(min(len(each), self.count) for each in self.verdicts.values()), total, False
                     fresh = True

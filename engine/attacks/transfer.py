@@ -12,7 +12,7 @@ from engine.adversary.network import AT_ONCE
 from engine.attacks.attack import attacked
 from engine.attacks.events import TransferMeasured
 from engine.attacks.requests import MeasureTransfer
-from engine.attacks.robustness import MINIMISES, Setting, attack_many
+from engine.attacks.verdicts import MINIMISES, Setting, attack_many
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.inspection.loaded import LoadedNetwork, find_images, load_network, open_networks

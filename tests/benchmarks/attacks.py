@@ -19,11 +19,11 @@ from torch import Tensor
 
 from engine.adversary.network import AT_ONCE, AttackedNetwork
 from engine.allocator import keep_freed_memory
-from engine.attacks import robustness
+from engine.attacks import verdicts
 from engine.attacks.attack import attacked
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.requests import CurveAttackName, MeasureRobustness
-from engine.attacks.robustness import Setting, attack_many
+from engine.attacks.verdicts import Setting, attack_many
 from engine.data.datasets import Split, load
 from engine.event import Event
 from engine.network.checkpoints import load_weights
@@ -73,7 +73,7 @@ def curve(variant: str, split: Split, count: int) -> None:
     request = MeasureRobustness(what=f"pretrained:{variant}", attack=("pgd",), epsilons=EPSILONS, count=count, steps=40)
 
     def by_us() -> list[float]:
-        robustness._verdicts.cache_clear()
+        verdicts.verdicts_of.cache_clear()
         attacked.cache_clear()
         event = result(request)
         assert isinstance(event, RobustnessMeasured)

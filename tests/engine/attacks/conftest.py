@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.adversary.network import Iterate
-from engine.attacks import robustness
-from engine.attacks.robustness import attack_many
+from engine.attacks import verdicts
+from engine.attacks.verdicts import attack_many
 from engine.runs.folder import RunFolder
 from tests.engine.attacks.samples import VARIANTS, Networks, of
 
@@ -24,9 +24,9 @@ def networks(request: pytest.FixtureRequest) -> Networks:
 @pytest.fixture
 def unremembered() -> Iterator[None]:
     """No verdict of before is known, nor one of this test afterwards."""
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     yield
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def attacked_images(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, i
         found.append((arguments[-1].attack, arguments[-1].epsilon, len(arguments[1])))
         return attack_many(*arguments)
 
-    monkeypatch.setattr(robustness, "attack_many", noted)
+    monkeypatch.setattr(verdicts, "attack_many", noted)
     return found
 
 

@@ -17,7 +17,7 @@ from engine.adversary.autoattack import STARTS, autoattack
 from engine.adversary.names import NormName
 from engine.adversary.network import AttackedNetwork
 from engine.adversary.norm_ball import norms, random_starts
-from engine.attacks import robustness
+from engine.attacks import robustness, verdicts
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.requests import AttackApgd, AttackFab, AttackSquare, MeasureRobustness
 from engine.attacks.robustness import beaten_by
@@ -100,9 +100,9 @@ def test_no_attack_goes_below_what_is_proved(attacked_images: list[tuple[str, fl
     attacks: tuple[Any, ...] = ("random", "fgsm", "square", "pgd", "apgd", "fab", "autoattack")
     robustness_few = {"count": 5, "epsilons": (0.0, 0.004, 0.03), "steps": 5}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("engine.attacks.robustness.AttackApgd", partial(AttackApgd, steps=5))
-        patch.setattr("engine.attacks.robustness.AttackFab", partial(AttackFab, steps=2))
-        patch.setattr("engine.attacks.robustness.AttackSquare", partial(AttackSquare, queries=20))
+        patch.setattr("engine.attacks.verdicts.AttackApgd", partial(AttackApgd, steps=5))
+        patch.setattr("engine.attacks.verdicts.AttackFab", partial(AttackFab, steps=2))
+        patch.setattr("engine.attacks.verdicts.AttackSquare", partial(AttackSquare, queries=20))
         found = measured(attack=attacks, certified=True, others=("pretrained:cnn-bn",), **robustness_few)
     assert found.curves == [(name, attack) for name in found.networks for attack in (*attacks, "certified")]
     for name in found.networks:
@@ -135,7 +135,7 @@ def test_proofs_and_autoattack_are_kept_in_the_folder_of_a_run(
     first = measured(certified=True, **fields)
     names = sorted(file.name.rsplit("-", 1)[0] for file in (run / "robustness").iterdir())
     assert names == ["autoattack-linf-0.002", "autoattack-linf-0.1", "certified-linf-0.002", "certified-linf-0.1"]
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     attacked_images.clear()
 
     def refused(*_: object) -> Iterator[None]:

@@ -9,9 +9,9 @@ import torch
 from engine.adversary.names import NormName
 from engine.adversary.network import AttackedNetwork
 from engine.adversary.norm_ball import norms, random_starts
-from engine.attacks import robustness
+from engine.attacks import verdicts
 from engine.attacks.requests import GALLERY, AttackFgsm, AttackPgd, CurveAttackName
-from engine.attacks.robustness import attack_many
+from engine.attacks.verdicts import attack_many
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import EXACT, NORMS, finished, last, of
 
@@ -56,5 +56,5 @@ def test_epsilon_0_leaves_images_as_they_are(norm: NormName, mnist: Dataset) -> 
     network = AttackedNetwork(of("cnn").model, torch.float32)
     attacks: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
     for name in attacks:
-        setting = robustness.Setting(name, norm, 0.0, 3, 2, 0)
+        setting = verdicts.Setting(name, norm, 0.0, 3, 2, 0)
         assert torch.equal(last(attack_many(network, images, labels, range(20), setting)).images, images)

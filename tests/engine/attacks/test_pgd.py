@@ -14,9 +14,9 @@ from engine.adversary.names import NormName
 from engine.adversary.network import AttackedNetwork
 from engine.adversary.norm_ball import random_starts
 from engine.adversary.pgd import pgd
-from engine.attacks import robustness
+from engine.attacks import verdicts
 from engine.attacks.requests import AttackPgd
-from engine.attacks.robustness import attack_many
+from engine.attacks.verdicts import attack_many
 from engine.data.datasets import Dataset
 from tests.engine.attacks.samples import EXACT, NORMS, any_other, digits, finished, last, measured, of, unsure
 
@@ -57,7 +57,7 @@ def test_pgd_sees_through_a_saturated_network(norm: NormName, mnist: Dataset) ->
         for name in ("fc.3.weight", "fc.3.bias"):
             saturated.state_dict()[name].mul_(10_000)
     images, labels = mnist.test.images[:20], mnist.test.labels[:20]
-    setting = robustness.Setting("pgd", norm, 0.3 if norm == "linf" else 4.0, 10, 1, 0)
+    setting = verdicts.Setting("pgd", norm, 0.3 if norm == "linf" else 4.0, 10, 1, 0)
     for model in (of("cnn").model, saturated):
         found = last(attack_many(AttackedNetwork(model, torch.float32), images, labels, range(20), setting))
         assert any_other(labels).reached(found.logits).sum() >= 19

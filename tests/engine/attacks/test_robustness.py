@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from engine.adversary.network import AttackedNetwork, Iterate
-from engine.attacks import robustness
+from engine.attacks import robustness, verdicts
 from engine.attacks.events import RobustnessPointMeasured
 from engine.attacks.requests import AttackCarliniWagner, AttackDeepFool, CurveAttackName
-from engine.attacks.robustness import attack_many, beaten_by
+from engine.attacks.robustness import beaten_by
+from engine.attacks.verdicts import attack_many
 from engine.data.datasets import Dataset
 from engine.inspection.intervals import wilson
 from tests.engine.attacks.samples import FEW, finished, last, measured, of
@@ -46,7 +47,7 @@ def test_within_nothing_accuracy_is_the_plain_one(small: Dataset) -> None:
 def test_a_point_does_not_depend_on_which_others_are_asked_for(attacked_images: list[tuple[str, float, int]]) -> None:
     fields: dict[str, Any] = {"attack": ("random", "fgsm", "pgd"), "steps": 5, "count": 40}
     alone = measured(epsilons=(0.2,), **fields)
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     among = measured(epsilons=(0.3, 0.2, 0.05), others=("pretrained:cnn-bn",), **fields)
     assert [point.epsilon for point in among.curve("pretrained:cnn", "fgsm")] == [0.05, 0.2, 0.3]
     assert among.curves == [(name, attack) for name in among.networks for attack in ("random", "fgsm", "pgd")]
@@ -67,7 +68,7 @@ def test_what_may_change_more_fools_more(mnist: Dataset) -> None:
     right = {}
     attacks: tuple[CurveAttackName, ...] = ("random", "fgsm", "pgd")
     for attack in attacks:
-        setting = robustness.Setting(attack, "linf", 0.25, 10, 1, 0)
+        setting = verdicts.Setting(attack, "linf", 0.25, 10, 1, 0)
         found = last(attack_many(network, images, labels, range(60), setting)).images
         assert (found - images).abs().max() <= 0.25 + 1e-6
         with torch.inference_mode():
@@ -123,7 +124,7 @@ def test_masked_gradients_show_as_a_weaker_attack_that_does_better(monkeypatch: 
             return iter([Iterate(images, network.logits(images))])
         return attack_many(*arguments)
 
-    monkeypatch.setattr(robustness, "attack_many", blind)
+    monkeypatch.setattr(verdicts, "attack_many", blind)
     found = measured(what="pretrained:cnn-bn", **FEW)
     assert [point.beaten_by for point in found.curve("pretrained:cnn-bn", "pgd")] == ["fgsm", "fgsm"]
     assert not any(point.beaten_by for point in found.curve("pretrained:cnn-bn", "fgsm"))
@@ -134,13 +135,13 @@ def test_attacks_that_minimise_run_once_and_are_held_against_each_bound(
     attacked_images: list[tuple[str, float, int]], small: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Measured in double precision: in single the least norm is another one by a percent or so, by how it rounds."""
-    noted = robustness.attack_many
+    noted = verdicts.attack_many
 
     def exactly(_: AttackedNetwork, images: Tensor, *rest: Any) -> Iterator[Iterate]:
         for iterate in noted(of("cnn-bn").attacked, images.double(), *rest):
             yield Iterate(iterate.images.float(), iterate.logits)
 
-    monkeypatch.setattr(robustness, "attack_many", exactly)
+    monkeypatch.setattr(verdicts, "attack_many", exactly)
     epsilons = (0.0, 0.5, 1.0, 2.0, 28.0)
     found = measured(
         what="pretrained:cnn-bn", attack=("deepfool", "cw"), norm="l2", epsilons=epsilons, count=12, others=()

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.adversary.network import Iterate
 from engine.attacks.events import TransferMeasured
 from engine.attacks.requests import MeasureTransfer
-from engine.attacks.robustness import attack_many
+from engine.attacks.verdicts import attack_many
 from engine.data.datasets import Dataset
 from engine.event import to_json
 from engine.network.checkpoints import load_weights

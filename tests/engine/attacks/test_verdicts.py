@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.adversary.network import Iterate
-from engine.attacks import robustness
+from engine.attacks import robustness, verdicts
 from engine.attacks.events import RobustnessAdvanced, RobustnessMeasured
 from engine.attacks.requests import MeasureRobustness
 from engine.data.datasets import Dataset
@@ -33,7 +33,7 @@ def test_verdicts_are_kept_in_the_folder_of_a_run(
     first = measured(what=what, **FEW)
     assert len(list((run / "robustness").iterdir())) == 4
     assert sum(count for *_, count in attacked_images) == 4 * 50
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     attacked_images.clear()
     assert same(measured(what=what, **FEW), first)
     assert not attacked_images
@@ -42,8 +42,8 @@ def test_verdicts_are_kept_in_the_folder_of_a_run(
         raise AssertionError
 
     with monkeypatch.context() as patch:
-        patch.setattr(robustness, "attack_many", refused)
-        robustness._verdicts.cache_clear()
+        patch.setattr(verdicts, "attack_many", refused)
+        verdicts.verdicts_of.cache_clear()
         assert same(measured(what=what, **FEW), first)
         with pytest.raises(AssertionError):
             measured(what=what, **(FEW | {"seed": 1}))  # other random starts
@@ -76,7 +76,7 @@ def test_a_damaged_file_of_verdicts_is_ignored(run: Path, damage: Any) -> None:
         file.write_bytes(damage)
     else:
         np.savez(file, **damage)
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     assert same(measured(what=str(run), **fields), first)
     with np.load(file) as kept:  # and replaced
         assert len(kept["taken"]) == 50
@@ -99,7 +99,7 @@ def test_other_weights_have_verdicts_of_their_own(
 def test_more_images_reuse_the_verdicts_on_fewer(run: Path, attacked_images: list[tuple[str, float, int]]) -> None:
     what, fields = str(run), FEW | {"attack": ("random", "fgsm")}
     measured(what=what, **fields)
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     attacked_images.clear()
     more = measured(what=what, **(fields | {"count": 80}))
     assert {count for *_, count in attacked_images} == {30}
@@ -109,7 +109,7 @@ def test_more_images_reuse_the_verdicts_on_fewer(run: Path, attacked_images: lis
     assert {point.count for point in again.points} == {50}
     assert len(attacked_images) == 4
     shutil.rmtree(Path(what) / "robustness")
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     assert same(measured(what=what, **(fields | {"count": 80})), more)
 
 
@@ -126,7 +126,7 @@ def test_a_measurement_goes_on_where_it_was_left(
     assert [event.done for event in work] == sorted(event.done for event in work)
     assert work[-1].done == work[-1].total == 200
     assert whole[-1 - len(parts[-1].points) : -1] == list(parts[-1].points)
-    robustness._verdicts.cache_clear()
+    verdicts.verdicts_of.cache_clear()
     attacked_images.clear()
     events = perform(request, NOWHERE)
     for event in events:
