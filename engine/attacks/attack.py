@@ -121,15 +121,10 @@ def _pgd(
     *,
     stop: bool,
 ) -> Iterator[Iterate]:
-    epsilon, norm = request.epsilon, request.norm
-    starts = [originals]
-    if request.random_start:
-        starts = [
-            random_starts(originals, epsilon, norm, request.seed, indices, restart)
-            for restart in range(request.restarts)
-        ]
-    loss = loss_of(request.loss, objective)
-    return pgd(network, originals, objective, epsilon, norm, request.step, request.steps, starts, loss, stop=stop)
+    starts = _starts(request, originals, indices, request.restarts) if request.random_start else [originals]
+    loss, step = loss_of(request.loss, objective), request.step
+    ball = (request.epsilon, request.norm)
+    return pgd(network, originals, objective, *ball, step, request.steps, starts, loss, stop=stop)
 
 
 def _apgd(
@@ -141,15 +136,18 @@ def _apgd(
     *,
     stop: bool,
 ) -> Iterator[Iterate]:
-    epsilon, norm = request.epsilon, request.norm
-    starts = [
-        random_starts(originals, epsilon, norm, request.seed, indices, number) for number in range(request.starts)
-    ]
     losses = [loss_of(request.loss, objective)]
     if request.loss == "dlr" and request.target == ANY:
         losses = targeted_ratios(objective, network.logits(originals))
     losses = [loss for loss in losses for _ in range(request.restarts)]
-    return apgd(network, originals, objective, epsilon, norm, request.steps, starts, losses, stop=stop)
+    starts = _starts(request, originals, indices, request.starts)
+    ball = (request.epsilon, request.norm)
+    return apgd(network, originals, objective, *ball, request.steps, starts, losses, stop=stop)
+
+
+def _starts(request: AttackPgd | AttackApgd, originals: Tensor, indices: Sequence[int], count: int) -> list[Tensor]:
+    ball = (request.epsilon, request.norm)
+    return [random_starts(originals, *ball, request.seed, indices, number) for number in range(count)]
 
 
 def most_steps(request: AnyAttack) -> int:

@@ -53,6 +53,10 @@ def _seed(run: RunSummary) -> int | None:
     return None if run.state == "damaged" else run.seed
 
 
+def _percent(share: float | None) -> str:
+    return "" if share is None else percent(share)
+
+
 NEWEST = "newest"
 COLUMNS = {
     NEWEST: Column(
@@ -79,7 +83,7 @@ COLUMNS = {
     "test": Column(
         "test",
         "test accuracy",
-        lambda run: "" if run.test_accuracy is None else percent(run.test_accuracy),
+        lambda run: _percent(run.test_accuracy),
         lambda run: run.test_accuracy,
         True,
         rank=1,
@@ -87,7 +91,7 @@ COLUMNS = {
     "robust": Column(
         "robust",
         "robust accuracy",
-        lambda run: "" if run.robust_accuracy is None else percent(run.robust_accuracy),
+        lambda run: _percent(run.robust_accuracy),
         lambda run: run.robust_accuracy,
         True,
         rank=10,
@@ -95,7 +99,7 @@ COLUMNS = {
     "certified": Column(
         "certified",
         "certified accuracy",
-        lambda run: "" if run.certified_accuracy is None else percent(run.certified_accuracy),
+        lambda run: _percent(run.certified_accuracy),
         lambda run: run.certified_accuracy,
         True,
         rank=11,
