@@ -96,19 +96,14 @@ class AttackTargeted(AttackDigits, frozen=True, tag="attack-targeted"):
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise")] = 0
 
 
-class AttackWithin(AttackDigits, frozen=True, tag="attack-within"):
-    """Keep within a distance of the image: the base of attacks whose perturbation is bounded."""
+class AttackFgsm(AttackDigits, frozen=True, tag="attack-fgsm"):
+    """The fast gradient sign method: a single step of size epsilon (Goodfellow et al. 2015)."""
 
+    attack = "fgsm"
     epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
     norm: Annotated[
         NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
     ] = "linf"
-
-
-class AttackFgsm(AttackWithin, frozen=True, tag="attack-fgsm"):
-    """The fast gradient sign method: a single step of size epsilon (Goodfellow et al. 2015)."""
-
-    attack = "fgsm"
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
@@ -117,10 +112,14 @@ def _default_step(epsilon: float, steps: int) -> float:
     return 2.5 * epsilon / steps
 
 
-class AttackPgd(AttackWithin, frozen=True, tag="attack-pgd"):
+class AttackPgd(AttackDigits, frozen=True, tag="attack-pgd"):
     """Projected gradient descent: many small steps, kept within epsilon of the image (Madry et al. 2018)."""
 
     attack = "pgd"
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
     steps: Annotated[int, Meta(ge=1, le=10_000, description="number of steps of each restart")] = 40
     step_size: Annotated[
         float, Meta(ge=0, le=28, description="step size, in pixel values (0: 2.5 epsilon / steps)")
@@ -149,10 +148,14 @@ class AttackPgd(AttackWithin, frozen=True, tag="attack-pgd"):
         return self.step_size or _default_step(self.epsilon, self.steps)
 
 
-class AttackApgd(AttackWithin, frozen=True, tag="attack-apgd"):
+class AttackApgd(AttackDigits, frozen=True, tag="attack-apgd"):
     """Auto-PGD: projected gradient descent that finds its own step size (Croce and Hein 2020)."""
 
     attack = "apgd"
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
     loss: Annotated[
         ApgdLossName,
         Meta(
@@ -208,10 +211,14 @@ class AttackCarliniWagner(AttackDigits, frozen=True, tag="attack-cw"):
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
 
 
-class AttackSquare(AttackWithin, frozen=True, tag="attack-square"):
+class AttackSquare(AttackDigits, frozen=True, tag="attack-square"):
     """The Square attack: random squares, kept where they help, without gradients (Andriushchenko et al. 2020)."""
 
     attack = "square"
+    epsilon: Annotated[float, Meta(ge=0, le=28, description="maximum perturbation, in pixel values")] = 0.2
+    norm: Annotated[
+        NormName, Meta(description="perturbation norm: linf (the largest change of a pixel) or l2 (Euclidean)")
+    ] = "linf"
     queries: Annotated[int, Meta(ge=1, le=100_000, description="number of squares to try")] = 5000
     target: Annotated[int, Meta(ge=-1, lt=CLASSES, description="target class (-1: any other class)")] = -1
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the squares")] = 0

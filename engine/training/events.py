@@ -14,6 +14,12 @@ DIVERGED = "the loss is no longer a finite number"
 """The beginning of the reason of a run that failed because it diverged."""
 
 
+ROBUST_IMAGES = 1000
+"""Number of validation images, the first, that are attacked, and certified, after each epoch of a robust objective."""
+ROBUST_STEPS = 10
+"""Steps of PGD, the attack."""
+
+
 class Robustness(Struct, frozen=True, kw_only=True):
     """How robust the best epoch is; both are null for objective clean, and the second for one without bounds."""
 

@@ -491,7 +491,7 @@ def test_within_an_epoch_of_each_objective(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objective: ObjectiveName
 ) -> None:
     """In the middle of the ramp, and with random numbers of which none is kept."""
-    monkeypatch.setattr("engine.training.robustness.IMAGES", 50)
+    monkeypatch.setattr("engine.training.robustness.ROBUST_IMAGES", 50)
     request = replace(
         SHORT, epochs=2, train_size=320, objective=objective, train_epsilon=0.1, attack_steps=2, warm_up=0.1, ramp=0.6,
         average=0.9, batch_norm=objective not in CERTIFYING,

@@ -225,7 +225,7 @@ def test_trades_loss_is_its_definition(noise: tuple[Tensor, Tensor]) -> None:
 def test_a_run_of_each_objective_is_determined_and_learns(
     small: Dataset, monkeypatch: pytest.MonkeyPatch, name: ObjectiveName, precision: PrecisionName
 ) -> None:
-    monkeypatch.setattr("engine.training.robustness.IMAGES", 100)
+    monkeypatch.setattr("engine.training.robustness.ROBUST_IMAGES", 100)
     request = Train(
         objective=name, precision=precision, channels=8, hidden=32, train_size=320, batch_size=32, epochs=4,
         learning_rate=3e-3, train_epsilon=0.01 if "ibp" in name else 0.05, attack_steps=2, device="cpu",

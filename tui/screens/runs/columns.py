@@ -18,8 +18,8 @@ from tui.drawing.words import cut, duration, joules, megabytes, padded
 
 GAP = 2
 """Blanks between two columns; the arrow of the order fits in."""
-LEAST, NAME = 19, 22
-"""Widths of the name, in cells: that for which other columns are left out, and that of most names."""
+NAME = 24
+"""Width of the name, in cells, for which other columns are left out: that of the longest name of a bundled network."""
 NOTE = 20
 """Width of the note, in cells, that no longer name may take."""
 
@@ -212,22 +212,18 @@ def layout(runs: Sequence[RunSummary], notes: Iterable[str], width: int) -> Layo
         for name in (*_SHOWN, *_USED, NEWEST)
     }
     longest, note = widths["name"], max([len(COLUMNS["note"].title), *(cell_len(shown(each)) for each in notes)])
-    widths["name"] = min(longest, LEAST)
+    widths["name"] = min(longest, NAME)
     names = list(_SHOWN)
 
     def room() -> int:
         """What is left for one more column."""
         return width - sum(widths[name] + GAP for name in names)
 
-    def widen(most: int, left: int) -> None:
-        """Widen the first column up to `most` cells, unless less than `left` cells are left for the note."""
-        widths["name"] += max(0, min(min(longest, most) - widths["name"], room() - left))
-
     while room() + GAP < 0 and len(names) > 1:
         names.remove(max(names, key=lambda name: COLUMNS[name].rank))
     widths["name"] += min(0, room() + GAP)
-    widen(NAME, -GAP)
-    widen(longest, min(note, NOTE))
+    # A longer name gets what the note does not need.
+    widths["name"] += max(0, min(longest - widths["name"], room() - min(note, NOTE)))
     for name in _USED:
         if any(each[name] for each in texts) and room() >= min(note, NOTE) + widths[name] + GAP:
             names.append(name)

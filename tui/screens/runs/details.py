@@ -14,7 +14,7 @@ from textual.events import Resize
 from engine.runs.events import RunRead, RunSummary
 from engine.runs.history import ROBUST_FIELDS
 from engine.telemetry.events import Usage
-from engine.training.events import EpochFinished
+from engine.training.events import ROBUST_IMAGES, ROBUST_STEPS, EpochFinished
 from engine.training.requests import Train
 from engine.words import percent, shown
 from tui.drawing.about import told, train_loss_name
@@ -127,6 +127,8 @@ def _plot(read: RunRead, form: str, factor: float, **fields: str) -> Plot:
 
 OWN = ("batch_norm", "seed")
 """Parameters that are told apart from the others."""
+ROBUST = f"accuracy on {ROBUST_IMAGES:,} validation images under PGD, {ROBUST_STEPS} steps within epsilon {{epsilon:g}}"
+"""What the robust accuracy of a run is."""
 
 
 def experiment(request: Train) -> str:
@@ -185,6 +187,10 @@ def _of_a_folder(read: RunRead) -> Iterable[Fact]:
     if read.collapsed:
         yield "collapsed", read.collapsed.words
     yield from asked(read.request)
+    if read.best and read.best.robust_accuracy is not None:
+        yield "robust", ROBUST.format(epsilon=read.request.train_epsilon)
+    if read.best and read.best.certified_accuracy is not None:
+        yield "certified", "the share of them that interval bounds prove"
     threads = f", {read.threads} threads" if read.threads and "thread" not in read.device_name else ""
     yield "device", f"{read.device} {read.device_name}{threads}"
     if read.usage and (words := used(read.usage)):
