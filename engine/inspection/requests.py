@@ -46,6 +46,17 @@ class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the order")] = 0
 
 
+class Predict(Inspect, frozen=True, tag="predict"):
+    """Classes and probabilities of your own images, prepared as MNIST was: PNG, JPEG or .npy files of any size."""
+
+    images: Annotated[
+        tuple[str, ...], Meta(title="names of image files", description="images: PNG, JPEG or .npy files")
+    ] = ()
+    raw: Annotated[
+        bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")
+    ] = False
+
+
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):
     """The kernels of a convolution (the notebook's sections 2.1 and 2.2)."""
 

@@ -26,8 +26,8 @@ from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
-from engine.inspection.requests import ShowActivations, ShowFilters
+from engine.inspection.events import DigitsShown, ImagesPredicted, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import Predict, ShowActivations, ShowFilters
 from engine.operations import perform
 from engine.paths import write_whole
 from engine.request import Request, RequestError
@@ -36,6 +36,7 @@ from engine.runs.history import RunHistory
 from engine.runs.requests import Resume
 from engine.training.events import RunStarted
 from engine.training.requests import Train
+from engine.words import shown
 from tui.cli.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
@@ -101,6 +102,10 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
             for name in ("index", "actual", "predicted"):
                 tables[name] = np.array([getattr(digit, name) for digit in event.digits], np.int64)
             tables["probabilities"] = np.array([digit.probabilities for digit in event.digits]).reshape(-1, 10)
+        case ImagesPredicted():
+            tables = {"files": np.array([shown(file) for file in event.files])}
+            tables["predictions"] = np.array(event.predictions, np.int64)
+            tables["probabilities"] = np.array(event.probabilities)
         case OcclusionMap():
             tables = {"unoccluded_probability": np.array(event.unoccluded_probability)}
         case ClassOcclusionReady():
@@ -186,7 +191,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
+        case Predict() | MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

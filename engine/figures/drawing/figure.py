@@ -30,10 +30,18 @@ from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
+from engine.figures.drawing.predictions import predictions_figure
 from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
-from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.events import (
+    ActivationsComputed,
+    DigitsShown,
+    FiltersShown,
+    ImagesPredicted,
+    NetworkSummarised,
+    SplitEvaluated,
+)
 from engine.inspection.requests import LayerName
 from engine.request import RequestError
 from engine.runs.events import RunsCompared
@@ -66,6 +74,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = confusion_figure(subject, colours)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
+            case ImagesPredicted():
+                figure = predictions_figure(subject, colours)
             case FiltersShown():
                 figure = filters_figure(subject, colours, shared_range)
             case ActivationsComputed():
@@ -104,7 +114,7 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
     return figure
 
 
-def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912 (a case for each event)
+def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912, PLR0915 (a case for each event)
     """The name of the figure's file, without `.png`: for example `filters-conv2-epoch-15`."""
     parts: tuple[object, ...]
     match subject:
@@ -119,6 +129,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+        case ImagesPredicted():
+            parts = ("predictions", len(subject.files))
         case FiltersShown():
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():

@@ -23,6 +23,7 @@ from engine.inspection.events import (
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
+    ImagesPredicted,
     NetworkSummarised,
     SplitEvaluated,
 )
@@ -33,7 +34,7 @@ from tui.cli.tables.attribution import attributions, class_occlusion, faithfulne
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
-from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
+from tui.cli.tables.inspection import activations, digits, evaluation, filters, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
 
@@ -44,6 +45,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
     DigitsShown: digits,
+    ImagesPredicted: predicted,
     FiltersShown: filters,
     ActivationsComputed: activations,
     ChannelsSurveyed: survey,
