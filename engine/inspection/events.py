@@ -114,10 +114,10 @@ class DigitsShown(ImagesEvent, frozen=True):
 
 
 class ImagesPredicted(NetworkEvent, frozen=True):
-    """Predictions for images that are not of a data set: the user's files."""
+    """Predictions for images that are not of a data set: the user's files, or a drawing."""
 
     files: tuple[str, ...]
-    """Names of the files, as the user gave them; N of them."""
+    """Names of the files, as the user gave them, or `drawing`; N of them."""
     centred: bool
     """Whether the images were prepared as MNIST was, or else only resized."""
     inverted: tuple[bool, ...]

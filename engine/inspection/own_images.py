@@ -1,4 +1,4 @@
-"""Predictions for images that are not of a data set: the user's files."""
+"""Predictions for images that are not of a data set: the user's files, and drawings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from engine.event import Event
+from engine.geometry import IMAGE_SIZE
 from engine.inspection.events import ImagesPredicted
 from engine.inspection.image_files import read_image
 from engine.inspection.loaded import LoadedNetwork, open_network
-from engine.inspection.prepared import centred, dark_on_light, resized
-from engine.inspection.requests import Predict
+from engine.inspection.prepared import centred, dark_on_light, placed, resized
+from engine.inspection.requests import Predict, PredictDrawing
 from engine.network.batches import evaluation_batch
 from engine.request import RequestError
 
@@ -35,19 +36,38 @@ def predict(request: Predict, root: Path) -> Generator[Event, None, None]:
         image = read_image(name)
         images.append(resized(image) if request.raw else centred(image))
         inverted.append(not request.raw and dark_on_light(image))
-    prepared = np.stack(images)
     loaded = yield from open_network(request, root)
-    probabilities = _probabilities(loaded, prepared)
-    yield ImagesPredicted(
+    yield _predicted(loaded, request.images, np.stack(images), inverted, centred=not request.raw)
+
+
+def predict_drawing(request: PredictDrawing, root: Path) -> Generator[Event, None, None]:
+    """The class of a drawing, which is prepared as MNIST was, or left as it is.
+
+    Raises RequestError where nothing is drawn, or the network does not exist.
+    """
+    drawn = np.frombuffer(request.pixels, np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE).astype(np.float32) / 255
+    if not drawn.any():
+        raise RequestError("nothing is drawn: draw a digit first")
+    loaded = yield from open_network(request, root)
+    image = drawn if request.raw else placed(drawn)
+    yield _predicted(loaded, ("drawing",), image[None], [False], centred=not request.raw)
+
+
+def _predicted(
+    loaded: LoadedNetwork, files: tuple[str, ...], images: np.ndarray, inverted: list[bool], *, centred: bool
+) -> ImagesPredicted:
+    """What `loaded` says of images (n, 28, 28), as they are given."""
+    probabilities = _probabilities(loaded, images)
+    return ImagesPredicted(
         name=loaded.name,
         variant=loaded.variant,
         epoch=loaded.epoch,
-        files=request.images,
-        centred=not request.raw,
+        files=files,
+        centred=centred,
         inverted=tuple(inverted),
         predictions=tuple(probabilities.argmax(dim=1).tolist()),
         probabilities=tuple(tuple(row) for row in probabilities.tolist()),
-        images=prepared,
+        images=images,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from engine.data.requests import SplitName
-from engine.geometry import CLASSES
+from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.requests import Inspect
 
 LayerName = Literal["conv1", "conv2"]
@@ -55,6 +55,23 @@ class Predict(Inspect, frozen=True, tag="predict"):
     raw: Annotated[
         bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")
     ] = False
+
+
+class PredictDrawing(Inspect, frozen=True, tag="predict-drawing"):
+    """The class and the probabilities of a drawing, prepared as MNIST was."""
+
+    pixels: Annotated[
+        bytes,
+        Meta(
+            title=f"{IMAGE_SIZE**2} gray levels, a byte each",
+            description="gray levels of 28x28 pixels, row by row: 0 for black, on which is drawn, to 255 for white",
+            min_length=IMAGE_SIZE**2,
+            max_length=IMAGE_SIZE**2,
+        ),
+    ] = bytes(IMAGE_SIZE**2)
+    raw: Annotated[bool, Meta(description="leave the drawing as it is: no scaling to 20x20, no centring by mass")] = (
+        False
+    )
 
 
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):

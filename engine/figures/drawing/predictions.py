@@ -1,4 +1,4 @@
-"""The user's own images as the network received them, each beside its ten probabilities."""
+"""The user's own images, or a drawing, as the network received them, each beside its ten probabilities."""
 
 from __future__ import annotations
 
