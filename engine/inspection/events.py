@@ -170,11 +170,6 @@ class DisputedLabel(Struct, frozen=True):
     for_other: int
     for_neither: int
 
-    @property
-    def raters(self) -> int:
-        """Number of raters."""
-        return self.for_label + self.for_other + self.for_neither
-
 
 class NetworksAudited(NetworkAudited, frozen=True):
     """The audit of a network and, if there are any, of others; and the labels that they doubt together."""

@@ -52,6 +52,11 @@ def digit_answer(event: DigitCertified) -> str:
     return f"proved to {proved}, broken from {broken}, unknown between"
 
 
+def sure(probability: float) -> str:
+    """A probability as short text; only values from 0.9995 up are rounded to 100 %."""
+    return "100 %" if probability >= 0.9995 else f"{probability * 100:.1f} %"
+
+
 def votes(label: DisputedLabel) -> str:
     """What raters said of a label, as in `0 say 8, 5 say 9`, or `0 say 6, 2 say 1, 3 neither`."""
     neither = f", {label.for_neither} neither" if label.for_neither else ""

@@ -149,7 +149,7 @@ def test_the_published_labels_are_those_of_the_test_split(mnist: Dataset) -> Non
     ]
     for each in known:
         assert each.label == mnist.test.labels[each.index]
-        assert each.raters == 5
+        assert each.for_label + each.for_other + each.for_neither == 5
         assert each.for_label < 3
     assert len(disputed_labels("mnist", 2000)) == 3
     assert disputed_labels("kmnist", 10_000) == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -41,7 +43,7 @@ def _calibration(event: NetworksAudited) -> Table:
             *((percent(less) if less is not None else "-",) if listed else ()),
             percent(each.ece),
             f"{percent(each.ece_low)} to {percent(each.ece_high)}",
-            f"{each.temperature:.3f}",
+            "-" if math.isnan(each.temperature) else f"{each.temperature:.3f}",
             percent(each.ece_calibrated),
             f"{percent(each.ece_calibrated_low)} to {percent(each.ece_calibrated_high)}",
         )
