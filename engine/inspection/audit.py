@@ -38,7 +38,7 @@ def audit(request: Audit, root: Path) -> Generator[Event, None, None]:
     networks = yield from open_networks(request, request.others, UNCLEAR, root)
     splits = []
     for name in ("test", "val"):
-        wanted = InspectImages(dataset=request.dataset, split=name)  # type: ignore[arg-type]
+        wanted = InspectImages(dataset=request.dataset, split=name)
         dataset, split = yield from find_images(wanted, networks[0])
         splits.append(split)
     test, val = splits

@@ -31,7 +31,7 @@ def test_the_diagram_the_classes_and_the_digits() -> None:
     figure = figure_of(event)
     inside(figure)
     diagram, classes, gallery = figure.axes
-    curves: list[Any] = [container[0] for container in diagram.containers]  # type: ignore[index]
+    curves: list[Any] = [container[0] for container in diagram.containers]
     wanted = [bins for each in event.audits for bins in (each.bins, each.bins_calibrated)]
     assert len(curves) == len(wanted) == 4
     for curve, bins in zip(curves, wanted, strict=True):

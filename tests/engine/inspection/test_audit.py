@@ -96,7 +96,7 @@ def test_two_networks(images: Dataset) -> None:
     assert event.doubtful == tuple(np.argsort(event.self_confidence, kind="stable")[:20].tolist())
     assert torch.equal(torch.from_numpy(event.images), images.test.images[list(event.doubtful), 0])
     for digit, index in zip(event.digits, event.doubtful, strict=True):
-        assert (digit.index, digit.actual) == (index, labels[index])
+        assert (digit.index, digit.actual) == (index, labels[index].item())
         assert digit.probabilities[digit.actual] == pytest.approx(event.self_confidence[index])
         assert digit.probability == max(digit.probabilities) == digit.probabilities[digit.predicted]
     # Of the published labels, only one is among a thousand images.

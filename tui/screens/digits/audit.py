@@ -108,13 +108,8 @@ def _diagram(event: NetworksAudited) -> Plot:
             f"at T {event.temperature:.2f}", calibrated, event.bins_calibrated, event.ece_calibrated, scattered=True
         ),
     ]
-    bands = [
-        Band(
-            as_it_is,
-            _confidences(event.bins),
-            *([100 * getattr(of, end) for of in event.bins] for end in ("low", "high")),
-        )
-    ]
+    low_ends, high_ends = [100 * of.low for of in event.bins], [100 * of.high for of in event.bins]
+    bands = [Band(as_it_is, _confidences(event.bins), low_ends, high_ends)]
     return Plot(curves, (low, 100.0), (low, 100.0), bands, limits=(0.0, 100.0), whole=False, unit="{} %")
 
 
