@@ -20,7 +20,7 @@ from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
-from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.events import DeviceFellBack
 from engine.network.requests import OpenWeights, WarmUp
 from engine.report.requests import Report
@@ -84,6 +84,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
+    Audit: Entry("analysis", "engine.inspection.audit:audit"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),

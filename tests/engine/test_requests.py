@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.attribution.requests import Attribute, Occlude
-from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
 from engine.training.requests import ROBUST, ObjectiveName, Train, without_effect
@@ -78,7 +78,7 @@ BAD_VALUES = [
     ("std", float("nan")),
 ]
 
-QUESTIONS = (Summarise, Evaluate, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
+QUESTIONS = (Summarise, Evaluate, Audit, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
 
 READING: list[tuple[str, Any]] = [
     ("mean", "half"),
@@ -121,6 +121,13 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Evaluate, "device", ""),
     (Evaluate, "split", "dev"),
     (Evaluate, "dataset", "cifar"),
+    (Audit, "what", 2),
+    (Audit, "device", "tpu"),
+    (Audit, "others", "pretrained:cnn"),
+    (Audit, "dataset", "svhn"),
+    (Audit, "count", 0),
+    (Audit, "bins", 101),
+    (Audit, "seed", -1),
     (ShowDigits, "what", 1.5),
     (ShowDigits, "device", "gpu"),
     (ShowDigits, "split", 0),
@@ -382,6 +389,7 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
     [
         Summarise(what="pretrained:cnn"),
         Evaluate(split="val"),
+        Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
         ShowDigits(order="mistakes", digit=9, count=10_000),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),

@@ -36,7 +36,7 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
-from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.requests import WarmUp
 from engine.operations import perform
 from engine.report.requests import Report
@@ -83,6 +83,7 @@ def operations(device: str) -> Iterator[Operation]:
         yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
         yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
     yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
+    yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)
         yield Operation(f"occlude {baseline}", occlude)

@@ -20,6 +20,7 @@ from engine.figures.drawing.attacks import (
     universal_figure,
 )
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
+from engine.figures.drawing.audit import audit_figure
 from engine.figures.drawing.benchmark import benchmark_figure
 from engine.figures.drawing.certification import certification_figure, digit_figure
 from engine.figures.drawing.comparison import comparison_figure
@@ -33,7 +34,14 @@ from engine.figures.drawing.page import look
 from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
-from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworkSummarised, SplitEvaluated
+from engine.inspection.events import (
+    ActivationsComputed,
+    DigitsShown,
+    FiltersShown,
+    NetworksAudited,
+    NetworkSummarised,
+    SplitEvaluated,
+)
 from engine.inspection.requests import LayerName
 from engine.request import RequestError
 from engine.runs.events import RunsCompared
@@ -64,6 +72,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = layers_figure(subject)
             case SplitEvaluated():
                 figure = confusion_figure(subject, colours)
+            case NetworksAudited():
+                figure = audit_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
             case FiltersShown():
@@ -104,7 +114,7 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
     return figure
 
 
-def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912 (a case for each event)
+def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR0912, PLR0915 (a case for each event)
     """The name of the figure's file, without `.png`: for example `filters-conv2-epoch-15`."""
     parts: tuple[object, ...]
     match subject:
@@ -116,6 +126,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("model", subject.variant)
         case SplitEvaluated():
             parts = ("confusion", subject.split)
+        case NetworksAudited():
+            parts = ("audit", subject.dataset, subject.split)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
