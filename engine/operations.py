@@ -21,6 +21,7 @@ from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
+    Audit,
     Evaluate,
     Predict,
     PredictDrawing,
@@ -92,6 +93,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
+    Audit: Entry("analysis", "engine.inspection.audit:audit"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
     PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),

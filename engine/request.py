@@ -16,6 +16,8 @@ from msgspec import Meta, Struct
 
 OF_FILES = {"of": "files"}
 """Marks, in its Meta, a field of an architecture that is read from a weights file and never set by the user."""
+MORE = {"more": "what"}
+"""Marks, in its Meta, a field whose values follow `what` on the command line, without the name of an option."""
 
 
 class RequestError(ValueError):

@@ -117,7 +117,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
-    DIGITS: ("digits", "matrix"),
+    DIGITS: ("digits", "matrix", "audit"),
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
@@ -129,7 +129,7 @@ PAGED = tuple(PAGES)
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
-DRAWN = ("digits", "matrix", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
+DRAWN = ("digits", "matrix", "audit", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
 """All pages with pictures."""
 ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack", "corruptions")
 """Pages about a digit."""
@@ -155,6 +155,7 @@ COMMANDS = (
     Command("enter", "open_layer", "filters", "show the filters of this convolution", (MODEL,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the digit", (DIGITS,), ("digits",), "look"),
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
+    Command("enter", "zoom", "current", "make this digit the current one", (DIGITS,), ("audit",), "look"),
     Command("enter", "zoom", "zoom", "enlarge the filter; once more: its activations", (FILTERS,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the map", (ACTIVATIONS,), (), "look"),
     Command(

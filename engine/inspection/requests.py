@@ -9,6 +9,7 @@ from msgspec import Meta
 from engine.data.requests import SplitName
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.requests import Inspect
+from engine.request import MORE
 
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
@@ -18,18 +19,36 @@ class Summarise(Inspect, frozen=True, tag="summarise"):
     """The layers, shapes, parameters and neurons of a network (the notebook's sections 1.3 to 1.5)."""
 
 
+DatasetOfNetwork = Annotated[
+    Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
+    Meta(description="data set; auto takes the one that the run was trained on, or mnist for a weights file"),
+]
+
+
 class InspectImages(Inspect, frozen=True, tag="inspect-images"):
     """Run a network on images: the base of requests that need both."""
 
     split: Annotated[SplitName, Meta(description="split of the data set; test was not used for any choice")] = "test"
-    dataset: Annotated[
-        Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
-        Meta(description="data set; auto takes the one that the run was trained on, or mnist for a weights file"),
-    ] = "auto"
+    dataset: DatasetOfNetwork = "auto"
 
 
 class Evaluate(InspectImages, frozen=True, tag="evaluate"):
     """Loss, accuracy and confusion matrix on a whole split."""
+
+
+class Audit(Inspect, frozen=True, tag="audit"):
+    """Scores by class, calibration, and labels in doubt, on the test split."""
+
+    others: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=7, description="more networks to audit; together they say which labels are in doubt", extra=MORE
+        ),
+    ] = ()
+    dataset: DatasetOfNetwork = "auto"
+    count: Annotated[int, Meta(ge=1, le=10_000, description="number of digits with doubtful labels to list")] = 50
+    bins: Annotated[int, Meta(ge=1, le=100, description="number of bins of equal mass of the calibration error")] = 15
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the bootstrap intervals")] = 0
 
 
 class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
@@ -50,7 +69,8 @@ class Predict(Inspect, frozen=True, tag="predict"):
     """Classes and probabilities of your own images, prepared as MNIST was: PNG, JPEG or .npy files of any size."""
 
     images: Annotated[
-        tuple[str, ...], Meta(title="names of image files", description="images: PNG, JPEG or .npy files")
+        tuple[str, ...],
+        Meta(title="names of image files", description="images: PNG, JPEG or .npy files", extra=MORE),
     ] = ()
     raw: Annotated[
         bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")

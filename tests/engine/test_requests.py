@@ -7,6 +7,7 @@ import pytest
 
 from engine.attribution.requests import Attribute, Occlude
 from engine.inspection.requests import (
+    Audit,
     Evaluate,
     Predict,
     PredictDrawing,
@@ -87,7 +88,7 @@ BAD_VALUES = [
 ]
 
 QUESTIONS = (
-    *(Summarise, Evaluate, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
+    *(Summarise, Evaluate, Audit, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
     *(Occlude, Attribute),
 )
 
@@ -132,6 +133,13 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Evaluate, "device", ""),
     (Evaluate, "split", "dev"),
     (Evaluate, "dataset", "cifar"),
+    (Audit, "what", 2),
+    (Audit, "device", "tpu"),
+    (Audit, "others", "pretrained:cnn"),
+    (Audit, "dataset", "svhn"),
+    (Audit, "count", 0),
+    (Audit, "bins", 101),
+    (Audit, "seed", -1),
     (ShowDigits, "what", 1.5),
     (ShowDigits, "device", "gpu"),
     (ShowDigits, "split", 0),
@@ -401,6 +409,7 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
     [
         Summarise(what="pretrained:cnn"),
         Evaluate(split="val"),
+        Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
         ShowDigits(order="mistakes", digit=9, count=10_000),
         Predict(what="pretrained:cnn", images=("a.png", "b c.npy"), raw=True),
         PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),

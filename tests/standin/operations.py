@@ -37,6 +37,7 @@ from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import (
+    Audit,
     Evaluate,
     Predict,
     PredictDrawing,
@@ -97,6 +98,7 @@ def operations(device: str) -> Iterator[Operation]:
     drawn = np.zeros((28, 28), np.uint8)
     drawn[5:20, 9:12] = 255
     yield Operation("predict a drawing", PredictDrawing(what=CNN, device=device, pixels=drawn.tobytes()))
+    yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)
         yield Operation(f"occlude {baseline}", occlude)

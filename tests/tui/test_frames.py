@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "digits": ("3",),
     "digits matrix": ("3", "tab", "down", "right"),
     "digits a mistake": ("3", "m", "enter"),
+    "digits audit": ("3", "shift+tab"),
     "filters conv1": ("4",),
     "filters conv2": ("4", "tab", "down", "right"),
     "filters a kernel": ("4", "enter"),
@@ -72,6 +73,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 """The keys that lead to each page, by the name of its frames."""
 OTHERWISE = (
     "digits matrix",
+    "digits audit",
     "filters conv1",
     "occlusion",
     "occlusion methods",

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
-from engine.request import Request, RequestError, parameters
+from engine.request import MORE, Request, RequestError, parameters
 from tui.cli.given import runs_folder
 
 R = TypeVar("R", bound=Request)
@@ -24,9 +24,9 @@ O = TypeVar("O", bound="Place")  # noqa: E741
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
 _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")]]
-"""The `what` of a request is positional: `mnist-tui summary pretrained:cnn`."""
+_MORE: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[WHAT ...]")]]
 _IMAGES: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE ...")]]
-"""Its `images` are too, after it: `mnist-tui predict pretrained:cnn digit.png`."""
+"""The `what` of a request is positional: `mnist-tui summary pretrained:cnn`. Some requests take more after it."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSp
     if not (isinstance(info.type, type) and issubclass(info.type, Request)):
         return None
     fields = []
-    for field in sorted(parameters(info.type), key=lambda one: one.name != "what"):  # the first word is the network
+    for field in sorted(parameters(info.type), key=lambda field: field.name != "what"):  # before what follows it
         if not field.fixed:
             bounds = f" ({field.bounds})" if field.bounds else ""
             kind: Any = field.type
@@ -148,8 +148,8 @@ def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSp
                 kind = Annotated[field.type | None, tyro.conf.arg(metavar="N" if field.type is int else "TEXT")]
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
-            elif field.name == "images":
-                kind = _IMAGES
+            if field.meta.extra == MORE:
+                kind = _IMAGES if field.name == "images" else _MORE
             default = field.default if defaults is None else getattr(defaults, field.name)
             fields.append(StructFieldSpec(field.name, kind, default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that the user sees its own error messages.

@@ -26,7 +26,7 @@ from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import DigitsShown, ImagesPredicted, NetworkSummarised, SplitEvaluated
+from engine.inspection.events import DigitsShown, ImagesPredicted, NetworksAudited, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import Predict, ShowActivations, ShowFilters
 from engine.operations import perform
 from engine.paths import write_whole
@@ -85,7 +85,7 @@ def _check(option: str, path: Path) -> None:
         raise RequestError(f"cannot write {path} ({error.strerror}): choose another file for {option}") from None
 
 
-def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case for each event)
+def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912, PLR0915 (a case for each event)
     """The contents of an event's `.npz` file: its arrays, and its other tables of numbers as arrays."""
     import numpy as np
 
@@ -98,6 +98,18 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912 (a case fo
                 tables[name] = np.array([getattr(layer, name) for layer in event.layers], np.int64)
         case SplitEvaluated():
             tables = {"confusion": np.array(event.confusion, np.int64)}
+        case NetworksAudited():
+            tables = {"networks": np.array([each.name for each in event.audits]), "doubtful": np.array(event.doubtful)}
+            for name in ("ece", "ece_low", "ece_high", "temperature", "ece_calibrated", "accuracy"):
+                tables[name] = np.array([getattr(each, name) for each in event.audits])
+            for name in ("precision", "recall", "f1"):
+                tables[name] = np.array([[getattr(of, name) for of in each.classes] for each in event.audits])
+            for suffix in ("", "_calibrated"):
+                for name in ("confidence", "accuracy"):
+                    bins = (getattr(each, f"bins{suffix}") for each in event.audits)
+                    tables[f"bin_{name}{suffix}"] = np.array([[getattr(of, name) for of in each] for each in bins])
+            tables["known"] = np.array([each.index for each in event.known], np.int64)
+            tables["probabilities"] = np.array([digit.probabilities for digit in event.digits])
         case DigitsShown():
             for name in ("index", "actual", "predicted"):
                 tables[name] = np.array([getattr(digit, name) for digit in event.digits], np.int64)

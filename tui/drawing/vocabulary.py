@@ -7,6 +7,7 @@ import math
 from engine.attacks.events import BetaSwept, RobustnessMeasured
 from engine.attacks.requests import ATTACK_TITLES
 from engine.certification.events import DigitCertified
+from engine.inspection.events import DisputedLabel
 from engine.runs.events import Spread
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted
@@ -49,6 +50,17 @@ def digit_answer(event: DigitCertified) -> str:
     if not broken:
         return f"proved to {proved}, broken by no attack, unknown beyond"
     return f"proved to {proved}, broken from {broken}, unknown between"
+
+
+def sure(probability: float) -> str:
+    """A probability as short text; only values from 0.9995 up are rounded to 100 %."""
+    return "100 %" if probability >= 0.9995 else f"{probability * 100:.1f} %"
+
+
+def votes(label: DisputedLabel) -> str:
+    """What raters said of a label, as in `0 say 8, 5 say 9`, or `0 say 6, 2 say 1, 3 neither`."""
+    neither = f", {label.for_neither} neither" if label.for_neither else ""
+    return f"{label.for_label} say {label.label}, {label.for_other} say {label.other}{neither}"
 
 
 def starts_answer(event: RobustnessMeasured) -> str:

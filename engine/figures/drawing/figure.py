@@ -20,6 +20,7 @@ from engine.figures.drawing.attacks import (
     universal_figure,
 )
 from engine.figures.drawing.attributions import attributions_figure, faithfulness_figure
+from engine.figures.drawing.audit import audit_figure
 from engine.figures.drawing.benchmark import benchmark_figure
 from engine.figures.drawing.certification import certification_figure, digit_figure
 from engine.figures.drawing.comparison import comparison_figure
@@ -39,6 +40,7 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
 )
@@ -48,7 +50,7 @@ from engine.runs.events import RunsCompared
 from engine.runs.history import RunHistory
 
 
-def figure_of(  # noqa: PLR0912 (a case for each event)
+def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
     subject: object,
     *,
     layer: LayerName = "conv1",
@@ -72,6 +74,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = layers_figure(subject)
             case SplitEvaluated():
                 figure = confusion_figure(subject, colours)
+            case NetworksAudited():
+                figure = audit_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
             case ImagesPredicted():
@@ -126,6 +130,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("model", subject.variant)
         case SplitEvaluated():
             parts = ("confusion", subject.split)
+        case NetworksAudited():
+            parts = ("audit", subject.dataset, subject.split)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)

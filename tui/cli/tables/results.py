@@ -24,6 +24,7 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
 )
@@ -31,6 +32,7 @@ from engine.network.events import NetworkEvent
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
+from tui.cli.tables.audit import audit
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
@@ -44,6 +46,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RunsCompared: compared,
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
+    NetworksAudited: audit,
     DigitsShown: digits,
     ImagesPredicted: predicted,
     FiltersShown: filters,

@@ -1,4 +1,4 @@
-"""Screen 3: the predictions for single digits, the mistakes, and the confusion matrix."""
+"""The digits screen: the predictions for single digits, the mistakes, the confusion matrix, and the audit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.geometry import CLASSES
-from engine.inspection.events import Digit, DigitsShown, SplitEvaluated
-from engine.inspection.requests import DigitOrder, Evaluate, ShowDigits
+from engine.inspection.events import Digit, DigitsShown, NetworksAudited, SplitEvaluated
+from engine.inspection.requests import Audit, DigitOrder, Evaluate, ShowDigits
 from engine.network.events import NetworkEvent
 from engine.request import Request
+from engine.runs.finding import other_bundled
 from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
+from tui.drawing.vocabulary import sure
 from tui.drawing.words import counted
 from tui.keys import bindings
+from tui.screens.digits.audit import AuditDesk
 from tui.screens.inspect import InspectScreen, Movable
 from tui.screens.state import State
 from tui.setting import Setting, of_state
@@ -50,13 +53,18 @@ class DigitsScreen(InspectScreen):
     evaluated: SplitEvaluated | None = None
     matrix: State[bool] = State(False)
     """Whether the cursor is in the matrix, which replaces the grid where there is no room for both."""
+    audited: NetworksAudited | None = None
+    auditing: State[bool] = State(False)
+    """Whether the audit is in front."""
+    desk: AuditDesk | None = None
+    """Its page, once it has been in front."""
     _export_matrix = False
     _before: tuple[DigitOrder, int, int] | None = None
     """What was listed before a cell of the matrix was opened; None unless its digits are listed."""
 
     def body(self) -> Iterable[Widget]:
         """The grid; beside it the digit under the cursor and the confusion matrix."""
-        with Horizontal(classes="desk"):
+        with Horizontal(id="digits-desk", classes="desk"):
             yield RasterGrid(empty="no digits here", id="digits")
             with Container(id="side"):
                 yield Raster(id="digit")
@@ -75,6 +83,18 @@ class DigitsScreen(InspectScreen):
         return self.query_one("#digits", RasterGrid)
 
     def wanted(self) -> list[Request]:
+        return self._about_networks() if self.auditing else self._about_digits()
+
+    def kept(self) -> list[Request]:
+        return self._about_digits() if self.auditing else self._about_networks()
+
+    def _about_networks(self) -> list[Request]:
+        """The audit, with the bundled network of the other variant: two see more wrong labels than one."""
+        workspace = self.workspace
+        other = other_bundled(workspace.variant or "cnn-bn", workspace.history.request)
+        return [Audit(what=workspace.what, others=(other,))]
+
+    def _about_digits(self) -> list[Request]:
         """The digits first, since they appear sooner; then the evaluation of the whole split."""
         split, _ = self.workspace.digit
         what = self.workspace.what
@@ -98,16 +118,22 @@ class DigitsScreen(InspectScreen):
                     self._take_digit()
             case SplitEvaluated():
                 self.evaluated = event
+            case NetworksAudited():
+                self.audited = event
             case _:
                 pass
 
     def forget(self) -> None:
-        self.shown = self.evaluated = None
+        self.shown = self.evaluated = self.audited = None
 
     # Drawing
 
     def draw_panels(self) -> None:
         self.set_class(self.matrix, "-matrix")
+        self.set_class(self.auditing, "-audit")
+        if self.auditing and self.desk:
+            self.desk.show(self.audited, self.view)
+            return
         self.query_one(Confusion).show(self.evaluated, self.view, in_front=self.matrix)
         shown = self.shown
         self._draw_legend()
@@ -144,7 +170,7 @@ class DigitsScreen(InspectScreen):
         sign = glyphs().arrow
         wrong = [d.actual != d.predicted for d in shown.digits]
         labels = [
-            f"{d.actual}{sign}{d.predicted}{'!' if bad else ' '} {_sure(d)}"
+            f"{d.actual}{sign}{d.predicted}{'!' if bad else ' '} {sure(d.probability)}"
             for d, bad in zip(shown.digits, wrong, strict=True)
         ]
         inks = ["error" if bad else "quiet" for bad in wrong]
@@ -169,7 +195,10 @@ class DigitsScreen(InspectScreen):
         bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
 
     def sentence(self) -> str:
-        """The accuracy and loss of the network, and what the labels mean."""
+        """The accuracy and loss of the network, and what the labels mean; of the audit, what its digit is."""
+        if self.auditing and self.desk:
+            split, index = self.workspace.digit
+            return self.desk.sentence(index if split == "test" else -1)
         how = f"actual {glyphs().arrow} predicted, ! if wrong"
         if self.evaluated is None:
             return how
@@ -180,17 +209,21 @@ class DigitsScreen(InspectScreen):
     # Pages and settings
 
     def page_titles(self) -> dict[str, str]:
-        return {"digits": "digits", "matrix": "confusion matrix"}
+        return {"digits": "digits", "matrix": "confusion matrix", "audit": "audit"}
 
     @property
     def front(self) -> str:
-        return "matrix" if self.matrix else "digits"
+        return "audit" if self.auditing else "matrix" if self.matrix else "digits"
 
     async def turn_to(self, name: str) -> None:
-        self.zoomed, self.matrix = False, name == "matrix"
+        if name == "audit" and self.desk is None:
+            desk = AuditDesk()
+            await self.mount(desk, after="#digits-desk")
+            self.desk = desk
+        self.zoomed, self.matrix, self.auditing = False, name == "matrix", name == "audit"
 
     def settings(self) -> Sequence[Setting]:
-        if self.matrix:
+        if self.matrix or self.auditing:
             return ()
         classes = range(-1, CLASSES)
         order = of_state(self, "order", "order", ORDERS, show=lambda name: name.replace("-", " "))
@@ -199,14 +232,18 @@ class DigitsScreen(InspectScreen):
         return [order, actual, predicted]
 
     def figure(self) -> DrawFigure | None:
-        """The digits, or the confusion matrix if that is in front or was requested."""
-        return self.as_drawn(self.evaluated if self._matrix_in_front() or self._export_matrix else self.shown)
+        """The digits, or the confusion matrix if that is in front or was requested, or the audit."""
+        if self._export_matrix or self._matrix_in_front():
+            return self.as_drawn(self.evaluated)
+        return self.as_drawn(self.audited if self.auditing else self.shown)
 
     def _matrix_in_front(self) -> bool:
         return self.matrix and not self.has_class("-wide")
 
     def in_reach(self) -> Movable | None:
         """The matrix while it is in front, or the grid."""
+        if self.auditing and self.desk:
+            return self.desk.grid
         return self.query_one(Confusion) if self.matrix else self.grid
 
     # Keys
@@ -230,11 +267,20 @@ class DigitsScreen(InspectScreen):
             self.workspace.digit = (self.workspace.digit[0], here[1].index)
 
     def on_raster_grid_moved(self) -> None:
-        self._take_digit()
+        if self.auditing:
+            self.draw_status()
+        else:
+            self._take_digit()
 
     def action_zoom(self) -> None:
-        """Show only the digit and its probabilities, or go back; in the matrix, show the digits that a cell counts."""
-        if self.matrix:
+        """Show only the digit and its probabilities, or go back; in the matrix, show the digits that a cell counts.
+
+        In the audit, make the digit the current one.
+        """
+        if self.auditing:
+            if self.desk and (digit := self.desk.here):
+                self.workspace.digit = ("test", digit.index)
+        elif self.matrix:
             self._before = self._before or (self.order, self.digit, self.predicted)
             actual, predicted = self.query_one(Confusion).at
             self._list("most-certain" if actual == predicted else "mistakes", actual, predicted)
@@ -252,8 +298,8 @@ class DigitsScreen(InspectScreen):
 
     async def action_back(self) -> None:
         """Go back step by step: from the enlarged digit, from the matrix, from the digits of a cell or a class."""
-        if self.zoomed or self.matrix:
-            self.zoomed = self.matrix = False
+        if self.zoomed or self.matrix or self.auditing:
+            self.zoomed = self.matrix = self.auditing = False
         elif self._before:
             self._list(*self._before)
             self._before, self.matrix = None, True
@@ -298,8 +344,3 @@ class DigitsScreen(InspectScreen):
 
 def _class(number: int) -> str:
     return "all" if number < 0 else str(number)
-
-
-def _sure(digit: Digit) -> str:
-    """The probability as text; only values from 0.9995 up are rounded to 100 %."""
-    return "100 %" if digit.probability >= 0.9995 else f"{digit.probability * 100:.1f} %"
