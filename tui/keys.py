@@ -8,10 +8,11 @@ from typing import Literal, get_args
 import msgspec
 from textual.binding import Binding, BindingType
 
-Group = Literal["work", "look", "page", "choose", "keep", "go", "program"]
+Group = Literal["work", "drawing", "look", "page", "choose", "keep", "go", "program"]
 """What a command is for, in the order of the help."""
 GROUPS: dict[Group, str] = {
     "work": "run and stop",
+    "drawing": "draw",
     "look": "look closer",
     "page": "pages and settings",
     "choose": "choose what is shown",
@@ -162,16 +163,16 @@ COMMANDS = (
         "enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack", "corruptions"), "look"
     ),
     # The drawing.
-    Command("space", "pen", "pen", "lower the pen, so that moving it draws, or lift it", (DRAW,), (), "work"),
-    Command("plus", "wider", "wider", "draw with a wider pen", (DRAW,), (), "work"),
-    Command("minus", "thinner", "thinner", "draw with a thinner pen", (DRAW,), (), "work"),
-    Command("u", "undo", "undo", "take back the last stroke, shift or clearing", (DRAW,), (), "work"),
-    Command("delete,backspace", "delete", "clear", "clear the drawing", (DRAW,), (), "work"),
-    Command("i", "begin", "digit", "begin with the current digit of the data set", (DRAW,), (), "work"),
-    Command("shift+left", "shift_left", "", "shift the drawing to the left", (DRAW,), (), "work"),
-    Command("shift+right", "shift_right", "", "shift the drawing to the right", (DRAW,), (), "work"),
-    Command("shift+up", "shift_up", "", "shift the drawing up", (DRAW,), (), "work"),
-    Command("shift+down", "shift_down", "", "shift the drawing down", (DRAW,), (), "work"),
+    Command("space", "pen", "pen", "lower the pen, so that moving it draws, or lift it", (DRAW,), (), "drawing"),
+    Command("plus", "wider", "wider", "draw with a wider pen", (DRAW,), (), "drawing"),
+    Command("minus", "thinner", "thinner", "draw with a thinner pen", (DRAW,), (), "drawing"),
+    Command("u", "undo", "undo", "take back the last stroke, shift or clearing", (DRAW,), (), "drawing"),
+    Command("delete,backspace", "delete", "clear", "clear the drawing", (DRAW,), (), "drawing"),
+    Command("i", "begin", "digit", "begin with the current digit of the data set", (DRAW,), (), "drawing"),
+    Command("shift+left", "shift_left", "", "shift the drawing to the left", (DRAW,), (), "drawing"),
+    Command("shift+right", "shift_right", "", "shift the drawing to the right", (DRAW,), (), "drawing"),
+    Command("shift+up", "shift_up", "", "shift the drawing up", (DRAW,), (), "drawing"),
+    Command("shift+down", "shift_down", "", "shift the drawing down", (DRAW,), (), "drawing"),
     Command(
         "m",
         "centring",
