@@ -28,6 +28,7 @@ from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import DigitsShown, ImagesPredicted, NetworksAudited, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import Predict, ShowActivations, ShowFilters
+from engine.network.events import DeviceFellBack, WeightsRead
 from engine.operations import perform
 from engine.paths import write_whole
 from engine.request import Request, RequestError
@@ -190,7 +191,8 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
     For a training run, this is a figure of its curves. For a request that ends with a result over many images, it is a
     figure of that result.
     """
-    drawing = DrawFigure(subject=events[0], path=str(path))
+    result = next(event for event in events if not isinstance(event, DeviceFellBack | WeightsRead))
+    drawing = DrawFigure(subject=result, path=str(path))
     match request:
         case Train():
             drawing = replace(drawing, subject=RunHistory.of("", events))
