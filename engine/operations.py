@@ -20,7 +20,16 @@ from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
-from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Evaluate,
+    Predict,
+    PredictDrawing,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+)
 from engine.network.events import DeviceFellBack
 from engine.network.requests import OpenWeights, WarmUp
 from engine.report.requests import Report
@@ -86,6 +95,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
+    Predict: Entry("analysis", "engine.inspection.own_images:predict"),
+    PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),

@@ -8,10 +8,11 @@ from typing import Literal, get_args
 import msgspec
 from textual.binding import Binding, BindingType
 
-Group = Literal["work", "look", "page", "choose", "keep", "go", "program"]
+Group = Literal["work", "drawing", "look", "page", "choose", "keep", "go", "program"]
 """What a command is for, in the order of the help."""
 GROUPS: dict[Group, str] = {
     "work": "run and stop",
+    "drawing": "draw",
     "look": "look closer",
     "page": "pages and settings",
     "choose": "choose what is shown",
@@ -90,6 +91,8 @@ _SHOWN = {
     "shift+tab": "shift-tab",
     "shift+down": "shift-down",
     "shift+up": "shift-up",
+    "shift+left": "shift-left",
+    "shift+right": "shift-right",
 }
 
 
@@ -98,7 +101,7 @@ def shown_key(key: str) -> str:
     return _SHOWN.get(key, key.upper() if key[:1] == "f" and key[1:].isdigit() else key.replace("ctrl+", "^"))
 
 
-TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS = (
+TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS, DRAW = (
     "train",
     "model",
     "digits",
@@ -107,6 +110,7 @@ TRAIN, MODEL, DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS, RUNS = (
     "occlusion",
     "attacks",
     "runs",
+    "draw",
 )
 PICTURES = (DIGITS, FILTERS, ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens that draw pictures."""
@@ -158,6 +162,26 @@ COMMANDS = (
     Command(
         "enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack", "corruptions"), "look"
     ),
+    # The drawing.
+    Command("space", "pen", "pen", "lower the pen, so that moving it draws, or lift it", (DRAW,), (), "drawing"),
+    Command("plus", "wider", "wider", "draw with a wider pen", (DRAW,), (), "drawing"),
+    Command("minus", "thinner", "thinner", "draw with a thinner pen", (DRAW,), (), "drawing"),
+    Command("u", "undo", "undo", "take back the last stroke, shift or clearing", (DRAW,), (), "drawing"),
+    Command("delete,backspace", "delete", "clear", "clear the drawing", (DRAW,), (), "drawing"),
+    Command("i", "begin", "digit", "begin with the current digit of the data set", (DRAW,), (), "drawing"),
+    Command("shift+left", "shift_left", "", "shift the drawing to the left", (DRAW,), (), "drawing"),
+    Command("shift+right", "shift_right", "", "shift the drawing to the right", (DRAW,), (), "drawing"),
+    Command("shift+up", "shift_up", "", "shift the drawing up", (DRAW,), (), "drawing"),
+    Command("shift+down", "shift_down", "", "shift the drawing down", (DRAW,), (), "drawing"),
+    Command(
+        "m",
+        "centring",
+        "centring",
+        "scale and centre the drawing by its mass, as MNIST was, or leave it as drawn",
+        (DRAW,),
+        (),
+        "choose",
+    ),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
     Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),
@@ -178,6 +202,7 @@ COMMANDS = (
     Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),
     Command("escape", "back", "", "go back from the enlarged selection, or to the first page", PICTURES, (), "page"),
     Command("escape", "back", "", "go back to the list; there, remove the filter, then all marks", (RUNS,), (), "page"),
+    Command("escape", "back", "", "lift the pen", (DRAW,), (), "page"),
     # Settings with a key of their own.
     Command("y", "log_axis", "log loss", "switch the loss axis between logarithmic and linear", (TRAIN,), (), "choose"),
     Command(
@@ -320,12 +345,24 @@ COMMANDS = (
         "choose",
     ),
     Command(
+        "c", "colours", "colours", "change the colour map: gray, viridis, diverging around zero", (DRAW,), (), "choose"
+    ),
+    Command(
         "v",
         "view",
         "view",
         "draw in 24-bit colour, 256 colours, without colour, or in real pixels",
         PICTURES,
         DRAWN,
+        "choose",
+    ),
+    Command(
+        "v",
+        "view",
+        "view",
+        "draw in 24-bit colour, 256 colours, without colour, or in real pixels",
+        (DRAW,),
+        (),
         "choose",
     ),
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
@@ -374,7 +411,7 @@ COMMANDS = (
         "export",
         "png",
         "export the figure as a PNG and copy its path",
-        (TRAIN, MODEL, *PICTURES, RUNS),
+        (TRAIN, MODEL, *PICTURES, RUNS, DRAW),
         (),
         "keep",
         "saves",
@@ -416,6 +453,7 @@ COMMANDS = (
         "7", "attacks", "", "go to Attacks: how easily the network is fooled", does="switch_mode('attacks')", group="go"
     ),
     Command("8", "runs", "", "go to Runs: all runs and the queue", does="switch_mode('runs')", group="go"),
+    Command("9", "draw", "", "go to Draw: the network reads your drawing", does="switch_mode('draw')", group="go"),
     Command(
         "S",
         "screenshot",
@@ -441,6 +479,10 @@ MOVES = {
         ("arrows, hjkl", "move the cursor; read the curves at another epoch"),
         ("page up, home", "move it far; page down and end too"),
     ),
+    DRAW: (
+        ("arrows, hjkl", "move the pen by a pixel"),
+        ("page up, home", "move it by a quarter, or to the left edge; page down and end too"),
+    ),
 } | dict.fromkeys(
     PICTURES,
     (
@@ -459,8 +501,11 @@ SCREENS = (
     ("6", "Occlusion", OCCLUSION),
     ("7", "Attacks", ATTACKS),
     ("8", "Runs", RUNS),
+    ("9", "Draw", DRAW),
 )
 """Key, title and mode of each screen, as in the tab bar."""
+SHORT_TITLES = {ACTIVATIONS: "Maps"}
+"""Titles for terminals in which the tab bar has no room for the full ones."""
 
 
 def commands(screen: str, registry: Sequence[Command] = COMMANDS, *, looking: bool = False) -> tuple[Command, ...]:

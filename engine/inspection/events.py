@@ -217,6 +217,23 @@ class DigitsShown(ImagesEvent, frozen=True):
     """(n, 28, 28) float32 in [0, 1]."""
 
 
+class ImagesPredicted(NetworkEvent, frozen=True):
+    """Predictions for images that are not of a data set: the user's files, or a drawing."""
+
+    files: tuple[str, ...]
+    """Names of the files, as the user gave them, or `drawing`; N of them."""
+    centred: bool
+    """Whether the images were prepared as MNIST was, or else only resized."""
+    inverted: tuple[bool, ...]
+    """For each image, whether it was dark on light, and so was inverted; never for images that were only resized."""
+    predictions: tuple[int, ...]
+    """The predicted classes."""
+    probabilities: tuple[tuple[float, ...], ...]
+    """For each image, those of the ten classes, 0 to 1."""
+    images: Array
+    """(N, 28, 28) float32 in [0, 1]: the images as the network received them."""
+
+
 class FiltersShown(NetworkEvent, frozen=True):
     """The kernels of a convolution (the notebook's sections 2.1 and 2.2)."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from engine.data.requests import SplitName
-from engine.geometry import CLASSES
+from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.requests import Inspect
 from engine.request import MORE
 
@@ -63,6 +63,35 @@ class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
         int, Meta(ge=-1, lt=CLASSES, description="class that the network predicts for them (-1: all classes)")
     ] = -1
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the order")] = 0
+
+
+class Predict(Inspect, frozen=True, tag="predict"):
+    """Classes and probabilities of your own images, prepared as MNIST was: PNG, JPEG or .npy files of any size."""
+
+    images: Annotated[
+        tuple[str, ...],
+        Meta(title="names of image files", description="images: PNG, JPEG or .npy files", extra=MORE),
+    ] = ()
+    raw: Annotated[
+        bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")
+    ] = False
+
+
+class PredictDrawing(Inspect, frozen=True, tag="predict-drawing"):
+    """The class and the probabilities of a drawing, prepared as MNIST was."""
+
+    pixels: Annotated[
+        bytes,
+        Meta(
+            title=f"{IMAGE_SIZE**2} gray levels, a byte each",
+            description="gray levels of 28x28 pixels, row by row: 0 for black, on which is drawn, to 255 for white",
+            min_length=IMAGE_SIZE**2,
+            max_length=IMAGE_SIZE**2,
+        ),
+    ] = bytes(IMAGE_SIZE**2)
+    raw: Annotated[bool, Meta(description="leave the drawing as it is: no scaling to 20x20, no centring by mass")] = (
+        False
+    )
 
 
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):

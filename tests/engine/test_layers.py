@@ -12,7 +12,9 @@ HEAVY = ("torch", "torchvision", "matplotlib", "safetensors", "captum", "psutil"
 FRONT_END = ("textual", "rich", "tui", "tyro")
 
 
-SCREENS = [f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion", "attacks")]
+SCREENS = [
+    f"tui.screens.{name}" for name in ("model", "digits", "filters", "activations", "occlusion", "attacks", "draw")
+]
 
 
 def python(code: str) -> object:

@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from engine.attribution.requests import Attribute, Occlude
-from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Evaluate,
+    Predict,
+    PredictDrawing,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+)
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
 from engine.training.requests import ROBUST, ObjectiveName, Train, without_effect
@@ -78,7 +87,10 @@ BAD_VALUES = [
     ("std", float("nan")),
 ]
 
-QUESTIONS = (Summarise, Evaluate, Audit, ShowDigits, ShowFilters, ShowActivations, Occlude, Attribute)
+QUESTIONS = (
+    *(Summarise, Evaluate, Audit, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
+    *(Occlude, Attribute),
+)
 
 READING: list[tuple[str, Any]] = [
     ("mean", "half"),
@@ -140,6 +152,14 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowDigits, "predicted", -2),
     (ShowDigits, "predicted", 10),
     (ShowDigits, "seed", -1),
+    (Predict, "what", 2),
+    (Predict, "device", "gpu"),
+    (Predict, "images", 3),
+    (Predict, "raw", "yes"),
+    (PredictDrawing, "what", 2),
+    (PredictDrawing, "device", "gpu"),
+    (PredictDrawing, "pixels", bytes(783)),
+    (PredictDrawing, "raw", 1),
     (ShowFilters, "what", False),
     (ShowFilters, "device", "tpu"),
     (ShowFilters, "layer", "conv3"),
@@ -391,6 +411,8 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         Evaluate(split="val"),
         Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
         ShowDigits(order="mistakes", digit=9, count=10_000),
+        Predict(what="pretrained:cnn", images=("a.png", "b c.npy"), raw=True),
+        PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
         Occlude(patch_size=27, stride=3, baseline="noise", watch="9", average=7),

@@ -36,9 +36,19 @@ from engine.attribution.requests import Attribute, Occlude
 from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
-from engine.inspection.requests import Audit, Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Evaluate,
+    Predict,
+    PredictDrawing,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+)
 from engine.network.requests import WarmUp
 from engine.operations import perform
+from engine.paths import asset
 from engine.report.requests import Report
 from engine.request import Request
 from engine.training.requests import ObjectiveName, Train
@@ -83,6 +93,11 @@ def operations(device: str) -> Iterator[Operation]:
         yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
         yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
     yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
+    picture = str(asset("report", "figures", "09-digits-cnn.png"))
+    yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
+    drawn = np.zeros((28, 28), np.uint8)
+    drawn[5:20, 9:12] = 255
+    yield Operation("predict a drawing", PredictDrawing(what=CNN, device=device, pixels=drawn.tobytes()))
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)

@@ -205,7 +205,7 @@ def test_a_visitor_trains_and_downloads_what_is_shown(served: Served, browser: B
     phone = Visitor(browser.new_context(viewport={"width": 390, "height": 844}), served.address)
     phone.wait_for("more")
     assert 60 <= phone.screen.columns <= 70
-    assert phone.screen.display[1].split() == ["1", "Train", "2", "3", "4", "5", "6", "7", "8"]
+    assert phone.screen.display[1].split() == ["1", "Train", "2", "3", "4", "5", "6", "7", "8", "9"]
     third = browser.new_context().new_page()
     answer = third.goto(served.address)
     assert answer

@@ -35,6 +35,8 @@ from tui.screens.runs import RunsScreen
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 SMALL_AND_LARGE = ((80, 24), (120, 40))
 
+SEVEN = ("space", *["right"] * 9, *["down", "down", "left"] * 4, "plus")
+"""The keys that draw a seven."""
 PAGES: dict[str, tuple[str, ...]] = {
     "model": ("2",),
     "digits": ("3",),
@@ -64,6 +66,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "attacks universal": ("7", "shift+tab", "shift+tab", "r"),
     "attacks corruptions": ("7", "shift+tab", "r", "down", "down"),
     "attacks a corruption": ("7", "shift+tab", "down", "enter"),
+    "draw": ("9",),
+    "draw a stroke": ("9", *SEVEN),
+    "draw a digit": ("9", "i", "shift+left", "shift+left", "shift+up", "m"),
 }
 """The keys that lead to each page, by the name of its frames."""
 OTHERWISE = (
@@ -75,6 +80,7 @@ OTHERWISE = (
     "attacks",
     "attacks curve",
     "attacks corruptions",
+    "draw a stroke",
 )
 """Pages that are also compared in other colours."""
 

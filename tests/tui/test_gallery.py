@@ -10,8 +10,8 @@ from rich.console import Console
 
 from engine.attribution.events import AttributionsComputed, OcclusionMapReady
 from engine.attribution.requests import Attribute, Occlude
-from engine.inspection.events import DigitsShown
-from engine.inspection.requests import ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.events import DigitsShown, ImagesPredicted
+from engine.inspection.requests import Predict, ShowActivations, ShowDigits, ShowFilters, Summarise
 from engine.network.events import NetworkEvent
 from engine.network.requests import Inspect
 from engine.operations import perform
@@ -50,6 +50,17 @@ def test_digits_fill_the_width_and_say_what_they_are() -> None:
     for y in range(7):
         for x in range(14):
             assert (lines[1 + y][x] != " ") == (np.rint(ink[2 * y : 2 * y + 2, x] * 4).sum() > 0)
+
+
+def test_own_images_are_drawn_as_the_network_receives_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "line.npy", np.eye(60)[:, ::-1])
+    event = answer(Predict(what="pretrained:cnn", images=(str(tmp_path / "line.npy"),)))
+    assert isinstance(event, ImagesPredicted)
+    drawn = pictures(event, console(None))
+    assert drawn is not None
+    lines = drawn.plain.splitlines()
+    assert lines[0].strip() == f"→{event.predictions[0]}"
+    assert [bool(line.strip()) for line in lines[1:]] == [2 <= row < 12 for row in range(14)]
 
 
 @pytest.mark.parametrize("system", ["truecolor", "256"])

@@ -26,9 +26,11 @@ from engine.figures.events import FigureSaved
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import DigitsShown, NetworkSummarised, SplitEvaluated
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.network.checkpoints import load_weights
 from engine.network.events import NetworkEvent
 from engine.operations import OPERATIONS, Entry, perform
 from engine.request import Request, RequestError
+from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.training.events import BatchEvaluated, EpochFinished, RunFinished, RunStarted
@@ -676,3 +678,12 @@ def test_a_gpu_that_gives_out_is_one_line(call: Call, monkeypatch: pytest.Monkey
     for command in (["evaluate"], ["occlude"], ["attribute"], ["attack", "pgd"], ["robustness"], ["digits"]):
         code, _, err = call(*command, "pretrained:cnn", "--device", "cpu")
         assert (code, err) == (1, "mnist-tui: cuda:0 is out of memory: use --device cpu, or free some memory\n")
+
+
+def test_the_figure_of_a_third_partys_network(call: Call, tmp_path: Path) -> None:
+    """How its file was read is told before the result, and is not what is drawn."""
+    model = load_weights(pretrained("cnn").model_file)
+    torch.save({f"module.{name}": tensor for name, tensor in model.state_dict().items()}, tmp_path / "other.pth")
+    first, *_ = lines(call, "digits", "other.pth", "--png", "digits.png")
+    assert first["type"] == "WeightsRead"
+    assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")

@@ -534,7 +534,10 @@ async def test_e_draws_the_figure_and_copies_its_path(
     app = still_app()
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         if mode != "train":
-            await go(pilot, key, InspectScreen)
+            screen = await go(pilot, key, InspectScreen)
+            if mode == "draw":
+                await pilot.press("space", "down", "down")
+                await settled(pilot, screen)
         first, second = Path(await export(pilot, app)), Path(await export(pilot, app))
         assert first != second
         assert app.clipboard == str(second)

@@ -25,6 +25,7 @@ File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
 _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")]]
 _MORE: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[WHAT ...]")]]
+_IMAGES: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE ...")]]
 """The `what` of a request is positional: `mnist-tui summary pretrained:cnn`. Some requests take more after it."""
 
 
@@ -148,7 +149,7 @@ def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSp
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
             if field.meta.extra == MORE:
-                kind = _MORE
+                kind = _IMAGES if field.name == "images" else _MORE
             default = field.default if defaults is None else getattr(defaults, field.name)
             fields.append(StructFieldSpec(field.name, kind, default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that the user sees its own error messages.

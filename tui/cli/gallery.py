@@ -17,7 +17,7 @@ from engine.certification.events import DigitCertified
 from engine.corruptions.events import DigitCorrupted
 from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
-from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, NetworksAudited
+from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, ImagesPredicted, NetworksAudited
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs
@@ -58,6 +58,9 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
         case DigitsShown() if event.digits:
             labels = [f"{d.actual}{glyphs().arrow}{d.predicted}" for d in event.digits]
             found = _Found(event.images, labels)
+        case ImagesPredicted():
+            labels = [f"{glyphs().arrow}{answer}" for answer in event.predictions]
+            found = _Found(event.images, labels, span=Span(0.0, 1.0))
         case NetworksAudited():
             labels = [f"{d.actual}{glyphs().arrow}{d.predicted}" for d in event.digits]
             found = _Found(event.images, labels, span=Span(0.0, 1.0))

@@ -26,8 +26,9 @@ from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import DigitsShown, NetworksAudited, NetworkSummarised, SplitEvaluated
-from engine.inspection.requests import ShowActivations, ShowFilters
+from engine.inspection.events import DigitsShown, ImagesPredicted, NetworksAudited, NetworkSummarised, SplitEvaluated
+from engine.inspection.requests import Predict, ShowActivations, ShowFilters
+from engine.network.events import DeviceFellBack, WeightsRead
 from engine.operations import perform
 from engine.paths import write_whole
 from engine.request import Request, RequestError
@@ -36,6 +37,7 @@ from engine.runs.history import RunHistory
 from engine.runs.requests import Resume
 from engine.training.events import RunStarted
 from engine.training.requests import Train
+from engine.words import shown
 from tui.cli.arguments import ArrayOutput, FigureOutput, Output
 
 if TYPE_CHECKING:
@@ -113,6 +115,10 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912, PLR0915 (
             for name in ("index", "actual", "predicted"):
                 tables[name] = np.array([getattr(digit, name) for digit in event.digits], np.int64)
             tables["probabilities"] = np.array([digit.probabilities for digit in event.digits]).reshape(-1, 10)
+        case ImagesPredicted():
+            tables = {"files": np.array([shown(file) for file in event.files])}
+            tables["predictions"] = np.array(event.predictions, np.int64)
+            tables["probabilities"] = np.array(event.probabilities)
         case OcclusionMap():
             tables = {"unoccluded_probability": np.array(event.unoccluded_probability)}
         case ClassOcclusionReady():
@@ -185,7 +191,8 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
     For a training run, this is a figure of its curves. For a request that ends with a result over many images, it is a
     figure of that result.
     """
-    drawing = DrawFigure(subject=events[0], path=str(path))
+    result = next(event for event in events if not isinstance(event, DeviceFellBack | WeightsRead))
+    drawing = DrawFigure(subject=result, path=str(path))
     match request:
         case Train():
             drawing = replace(drawing, subject=RunHistory.of("", events))
@@ -198,7 +205,7 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
             drawing = replace(drawing, layer=request.layer)
         case Occlude():
             drawing = replace(drawing, subject=events[-1], colours="viridis")
-        case MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
+        case Predict() | MeasureRobustness() | Certify() | MeasureCorruptions() | Bench():
             drawing = replace(drawing, subject=events[-1])
         case Attribute():
             drawing = replace(drawing, subject=events[-1], colours="diverging", shared_range=False)

@@ -44,7 +44,7 @@ class Movable(Protocol):
 
 
 class InspectScreen(LabScreen):
-    """The base of screens 2 to 7; the one in front follows the open run epoch by epoch."""
+    """The base of screens 2 to 7 and 9; the one in front follows the open run epoch by epoch."""
 
     colours: ColourMapName = "gray"
     """The initial colour map."""

@@ -13,7 +13,7 @@ from engine.figures.requests import ColourMapName
 from engine.request import Parameter, RequestError, parameters
 from tui.drawing.terminal import PictureName
 
-ScreenName = Literal["train", "model", "digits", "filters", "activations", "occlusion", "attacks", "runs"]
+ScreenName = Literal["train", "model", "digits", "filters", "activations", "occlusion", "attacks", "runs", "draw"]
 ColourSetting = Literal["auto", ColourMapName]
 
 LONGEST = 4096

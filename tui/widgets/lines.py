@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 from textual.events import Click
@@ -10,7 +12,7 @@ from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.fitting import Fact, cut_between_words, fitted
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
-from tui.keys import SCREENS, Command
+from tui.keys import SCREENS, SHORT_TITLES, Command
 from tui.opened import PROGRAM
 from tui.widgets.cells import CellWidget
 
@@ -53,14 +55,18 @@ class Tabs(CellWidget):
         self._ends: list[tuple[int, str]] = []
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
-        """One row. Where it is too narrow, the other screens have only their keys."""
-        titles = sum(len(f" {key} {title}") for key, title, _ in SCREENS)
-        room = titles + len(SCREENS) < width
+        """One row. Where it is too narrow, titles are shorter; where it still is, the others have only their keys."""
+        titles = [title for _, title, _ in SCREENS]
+        short = [SHORT_TITLES.get(mode, title) for _, title, mode in SCREENS]
+        if _needed(titles) > width >= _needed(short):
+            titles = short
+        needed = _needed(titles)
+        room = needed + len(SCREENS) < width
         row, self._ends = cells((" ", ink(self.app, "quiet"))) if room else [], []
-        for key, title, mode in SCREENS:
+        for (key, _, mode), title in zip(SCREENS, titles, strict=True):
             here = mode == self.mode
-            named = f" {key} {title}" if here or titles <= width else f" {key}"
-            text = f"{named} " if room or titles > width else named
+            named = f" {key} {title}" if here or needed <= width else f" {key}"
+            text = f"{named} " if room or needed > width else named
             row += cells((text, ink(self.app, "primary" if here else "quiet", bold=here, reverse=here)))
             self._ends.append((len(row), mode))
         return [row]
@@ -68,6 +74,11 @@ class Tabs(CellWidget):
     def on_click(self, event: Click) -> None:
         if mode := next((mode for end, mode in self._ends if event.x < end), None):
             self.app.switch_mode(mode)
+
+
+def _needed(titles: Sequence[str]) -> int:
+    """The width of all screens with these titles in the tab bar, in cells."""
+    return sum(len(f" {key} {title}") for (key, _, _), title in zip(SCREENS, titles, strict=True))
 
 
 class KeyBar(CellWidget):

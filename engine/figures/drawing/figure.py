@@ -31,6 +31,7 @@ from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
+from engine.figures.drawing.predictions import predictions_figure
 from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.requests import ColourMapName
@@ -38,6 +39,7 @@ from engine.inspection.events import (
     ActivationsComputed,
     DigitsShown,
     FiltersShown,
+    ImagesPredicted,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
@@ -48,7 +50,7 @@ from engine.runs.events import RunsCompared
 from engine.runs.history import RunHistory
 
 
-def figure_of(  # noqa: PLR0912 (a case for each event)
+def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
     subject: object,
     *,
     layer: LayerName = "conv1",
@@ -76,6 +78,8 @@ def figure_of(  # noqa: PLR0912 (a case for each event)
                 figure = audit_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
+            case ImagesPredicted():
+                figure = predictions_figure(subject, colours)
             case FiltersShown():
                 figure = filters_figure(subject, colours, shared_range)
             case ActivationsComputed():
@@ -131,6 +135,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+        case ImagesPredicted():
+            parts = ("predictions", len(subject.files))
         case FiltersShown():
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from engine.geometry import CLASSES
 from engine.inspection.events import (
     ActivationsComputed,
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
+    ImagesPredicted,
     LayerSurvey,
     NetworkSummarised,
     SplitEvaluated,
@@ -84,6 +87,22 @@ def digits(event: DigitsShown) -> list[RenderableType]:
         if digit.predicted != digit.actual:
             rows.append("  incorrect", "not bold red")
     return [count, "", rows]
+
+
+def predicted(event: ImagesPredicted) -> list[RenderableType]:
+    """The predicted class of each image, and the probabilities of all classes in per cent."""
+    table = table_of("image", "class", *map(str, range(CLASSES)), left=1, gap=1)
+    for file, answer, probabilities in zip(event.files, event.predictions, event.probabilities, strict=True):
+        shares = [
+            Text(f"{100 * share:.1f}" if share >= 0.0005 else NOTHING, "bold" if each == answer else "not bold")
+            for each, share in enumerate(probabilities)
+        ]
+        table.add_row(Text(Path(file).name), Text(str(answer), "bold"), *shares)
+    for column in table.columns[2:]:
+        column.min_width = len("100.0")
+    how = "scaled to 20x20 and centred by mass, as MNIST was" if event.centred else "only resized to 28x28"
+    dark = f"; {sum(event.inverted)} dark on light, so inverted" if any(event.inverted) else ""
+    return [f"{counted(len(event.files), 'image')}, {how}{dark}; probabilities in %:", "", table]
 
 
 def filters(event: FiltersShown) -> list[RenderableType]:

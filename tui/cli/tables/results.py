@@ -23,6 +23,7 @@ from engine.inspection.events import (
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
+    ImagesPredicted,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
@@ -35,7 +36,7 @@ from tui.cli.tables.audit import audit
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
-from tui.cli.tables.inspection import activations, digits, evaluation, filters, summary, survey
+from tui.cli.tables.inspection import activations, digits, evaluation, filters, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
 
@@ -47,6 +48,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     SplitEvaluated: evaluation,
     NetworksAudited: audit,
     DigitsShown: digits,
+    ImagesPredicted: predicted,
     FiltersShown: filters,
     ActivationsComputed: activations,
     ChannelsSurveyed: survey,
