@@ -37,15 +37,21 @@ PICTURES = {
     "occlusion": ("6",),
     "methods": ("6", "tab", "down", "right"),
     "trust": ("6", "tab", "tab", "down", "down", "down", "a"),
-    "attacks": ("7", "right", "right", "right"),
+    "attacks": ("7", "right", "right"),
     "noise": ("7", "A"),
     "robustness": ("7", "tab", "s", "s", "2", "0", "enter", "escape", "r", *["down"] * 4),
     "corruptions": ("7", "shift+tab", "r"),
+    "audit": ("3", "shift+tab"),
+    "draw": ("9", *["up"] * 8, *["left"] * 5, "space", *["right"] * 10, *["down", "down", "left"] * 7, "space"),
 }
 """The name of each picture, and the keys to press for it."""
 OPENED = {"filters-beside": "cnn", "robustness": "cnn", "corruptions": "cnn-robust"}
 """The bundled networks that are open, where it is not cnn-bn."""
 OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
+
+
+SETTLED = 1.5
+"""Seconds after the last key."""
 
 
 async def ready(pilot: Pilot[int], app: MnistTui) -> None:
@@ -67,6 +73,8 @@ async def _picture(keys: tuple[str, ...], runs: Path | None, network: str) -> by
             for key in keys:
                 await pilot.press(key)
                 await ready(pilot, app)
+            await pilot.pause(SETTLED)  # what waits until the cursor rests is asked only now
+            await ready(pilot, app)
             picture = png(screenshot(app))
         app.workspace.lab.close()
     return picture
@@ -101,8 +109,9 @@ def main() -> None:
     if sys.argv[1:] == ["browser"]:
         _in_browser(folder / "browser.png")
         return
-    runs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    for name, keys in (OF_RUNS if runs else PICTURES).items():
+    chosen = {name: PICTURES[name] for name in sys.argv[1:] if name in PICTURES}
+    runs = Path(sys.argv[1]) if len(sys.argv) > 1 and not chosen else None
+    for name, keys in (chosen or (OF_RUNS if runs else PICTURES)).items():
         target = folder / f"{name}.png"
         target.write_bytes(asyncio.run(_picture(keys, runs, OPENED.get(name, "cnn-bn"))))
         print(target)
