@@ -36,7 +36,7 @@ EPSILONS: dict[NormName, float] = {"linf": 0.08, "l2": 1.0}
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """AutoAttack of few steps."""
-    monkeypatch.setattr(robustness, "autoattack", partial(autoattack, steps=3, queries=20))
+    monkeypatch.setattr(verdicts, "autoattack", partial(autoattack, steps=3, queries=20))
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -141,7 +141,7 @@ def test_proofs_and_autoattack_are_kept_in_the_folder_of_a_run(
     def refused(*_: object) -> Iterator[None]:
         raise AssertionError
 
-    monkeypatch.setattr(robustness, "certified", refused)
+    monkeypatch.setattr(verdicts, "certified", refused)
     assert same(measured(certified=True, **fields), first)
     assert not attacked_images
     plain = measured(**fields)  # what was not attacked because of a proof would have held
@@ -155,7 +155,7 @@ def test_a_measurement_by_autoattack_can_be_stopped_at_any_step(monkeypatch: pyt
     steps = [event for _, event in zip(range(40), work, strict=False) if isinstance(event, WorkAdvanced)]
     work.close()
     assert len(steps) >= 30
-    monkeypatch.setattr(robustness, "autoattack", partial(autoattack, steps=3, queries=20))
+    monkeypatch.setattr(verdicts, "autoattack", partial(autoattack, steps=3, queries=20))
     *_, found = perform(request, NOWHERE)
     assert isinstance(found, RobustnessMeasured)
     assert found.points[0].count == 6
