@@ -17,7 +17,7 @@ from engine.adversary.autoattack import STARTS, autoattack
 from engine.adversary.names import NormName
 from engine.adversary.network import AttackedNetwork
 from engine.adversary.norm_ball import norms, random_starts
-from engine.attacks import robustness, verdicts
+from engine.attacks import verdicts
 from engine.attacks.events import RobustnessMeasured
 from engine.attacks.requests import AttackApgd, AttackFab, AttackSquare, MeasureRobustness
 from engine.attacks.robustness import beaten_by
