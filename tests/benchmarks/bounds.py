@@ -26,10 +26,11 @@ from engine.data.datasets import Split, load
 from engine.inspection.loaded import load_network
 from engine.network.model import CNN
 from engine.network.requests import Inspect
+from engine.paths import PRETRAINED
 from tests.conftest import returned
 from tests.engine.bounds.networks import near
 
-NETWORKS = ("pretrained:cnn", "pretrained:cnn-bn")
+NETWORKS = tuple(f"pretrained:{name}" for name in PRETRAINED)
 EPSILONS = (0.002, 0.02, 0.1, 0.3)
 IMAGES, STEPS = 25, 50
 
