@@ -33,17 +33,8 @@ def robust_accuracy(model: CNN, split: Split, request: Train) -> Generator[Batch
         indices = range(start, start + len(images))
         starts = random_starts(images, epsilon, "linf", request.seed, indices)
         objective = Misclassification(labels, torch.full_like(labels, ANY))
-        steps = pgd(
-            network,
-            images,
-            objective,
-            epsilon,
-            "linf",
-            PGD_STEP * epsilon / ROBUST_STEPS,
-            ROBUST_STEPS,
-            [starts],
-            stop=True,
-        )
+        step = PGD_STEP * epsilon / ROBUST_STEPS
+        steps = pgd(network, images, objective, epsilon, "linf", step, ROBUST_STEPS, [starts], stop=True)
         best = deque(steps, maxlen=1)[0]
         left += int((~objective.reached(best.logits)).sum())
         yield BatchEvaluated(split="attacked", done=start + len(images), total=len(split))
