@@ -16,8 +16,9 @@ from msgspec import Meta, Struct
 
 OF_FILES = {"of": "files"}
 """Marks, in its Meta, a field of an architecture that is read from a weights file and never set by the user."""
-MORE = {"more": "what"}
-"""Marks, in its Meta, a field whose values follow `what` on the command line, without the name of an option."""
+MORE = "more"
+"""The key, in the extra of its Meta, of a field whose values follow `what` on the command line, without the name of an
+option; its value there is how the usage calls them."""
 
 
 class RequestError(ValueError):

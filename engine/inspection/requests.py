@@ -42,7 +42,9 @@ class Audit(Inspect, frozen=True, tag="audit"):
     others: Annotated[
         tuple[str, ...],
         Meta(
-            max_length=7, description="more networks to audit; together they say which labels are in doubt", extra=MORE
+            max_length=7,
+            description="more networks to audit; together they say which labels are in doubt",
+            extra={MORE: "[WHAT ...]"},
         ),
     ] = ()
     dataset: DatasetOfNetwork = "auto"
@@ -70,7 +72,7 @@ class Predict(Inspect, frozen=True, tag="predict"):
 
     images: Annotated[
         tuple[str, ...],
-        Meta(title="names of image files", description="images: PNG, JPEG or .npy files", extra=MORE),
+        Meta(title="names of image files", description="images: PNG, JPEG or .npy files", extra={MORE: "IMAGE ..."}),
     ] = ()
     raw: Annotated[
         bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")

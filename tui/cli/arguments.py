@@ -24,8 +24,6 @@ O = TypeVar("O", bound="Place")  # noqa: E741
 File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 _WHAT: Any = tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="[WHAT]")]]
 _MANY: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="RUN RUN ...")]]
-_MORE: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="[WHAT ...]")]]
-_IMAGES: Any = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="IMAGE ...")]]
 """The `what` of a request is positional: `mnist-tui summary pretrained:cnn`. Some requests take more after it."""
 
 
@@ -148,8 +146,8 @@ def _rule(defaults: Request | None, info: StructTypeInfo) -> StructConstructorSp
                 kind = Annotated[field.type | None, tyro.conf.arg(metavar="N" if field.type is int else "TEXT")]
             if field.name == "what":
                 kind = _MANY if field.many else _WHAT
-            if field.meta.extra == MORE:
-                kind = _IMAGES if field.name == "images" else _MORE
+            if called := (field.meta.extra or {}).get(MORE):
+                kind = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar=called)]]
             default = field.default if defaults is None else getattr(defaults, field.name)
             fields.append(StructFieldSpec(field.name, kind, default, helptext=field.help + bounds))
     # The request itself is made outside of tyro, so that the user sees its own error messages.
