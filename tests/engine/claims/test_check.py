@@ -127,8 +127,9 @@ def test_batch_norm_is_compared_with_the_bundled_network_of_the_other_kind(what:
 
 
 def kernels(what: str, layer: str) -> np.ndarray[Any, np.dtype[Any]]:
-    weights = network(what).state_dict()[f"{layer}.0.weight"]
-    return weights.reshape(-1, 9).double().numpy()
+    weights: Tensor = network(what).state_dict()[f"{layer}.0.weight"]
+    found: np.ndarray[Any, np.dtype[Any]] = weights.reshape(-1, 9).double().numpy()
+    return found
 
 
 def test_simplicity_is_the_energy_of_the_best_plane() -> None:
@@ -259,9 +260,8 @@ def test_fgsm_by_its_definition(small: Dataset) -> None:
     for what in (CNN_, ROBUST):
         model = network(what).double()
         given = images.clone().requires_grad_()
-        functional.cross_entropy(model(given), labels, reduction="sum").backward()
-        assert given.grad is not None
-        moved = (images + 0.2 * given.grad.sign()).clamp(0, 1)
+        (gradient,) = torch.autograd.grad(functional.cross_entropy(model(given), labels, reduction="sum"), given)
+        moved = (images + 0.2 * gradient.sign()).clamp(0, 1)
         right = model(images).argmax(dim=1) == labels
         still = model(moved).argmax(dim=1) == labels
         shares.append(1 - int(still.sum()) / int(right.sum()))
@@ -279,8 +279,8 @@ def test_a_robust_network_is_compared_with_a_plain_one() -> None:
 # Requests
 
 
-KINDS: tuple[type[Any], ...] = get_args(AnyCheck)
-BAD: dict[str, object] = {
+KINDS: tuple[type[AnyCheck], ...] = get_args(AnyCheck)
+BAD: dict[str, Any] = {
     "split": "all", "dataset": "cifar", "index": -1, "sure": 1.0, "layer": "fc1", "average": -1, "classes": 38,
     "steps": 0, "seed": -1, "indices": (), "target": 10, "step_size": 0.0, "beta": -1.0, "epsilon": 0.0, "count": 0,
     "patch_size": 28, "stride": 0, "baseline": 1, "watch": "10", "what": 1, "device": "tpu", "mean": "half",
@@ -289,7 +289,7 @@ BAD: dict[str, object] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_field_is_checked_in_one_line(kind: type[Any]) -> None:
+def test_each_field_is_checked_in_one_line(kind: type[AnyCheck]) -> None:
     for parameter in parameters(kind):
         assert parameter.help
         with pytest.raises(RequestError, match=f"^{parameter.label} must be ") as caught:
