@@ -29,7 +29,6 @@ from tests.tui.driving import drawn, settled, until, words
 from tests.tui.frames import SIZES, Frames
 from tui.app import MnistTui
 from tui.lessons.file import find_lesson
-from tui.lessons.tutor import Standing
 from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
@@ -278,7 +277,8 @@ async def test_lessons(still_app: MakeApp, request: pytest.FixtureRequest, tmp_p
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        app.tutor.standings = {"training": Standing(done=True), "layers": Standing(step=2)}
+        app.tutor.standing(find_lesson("training")).done = True
+        app.tutor.standing(find_lesson("layers")).step = 2
         await press(pilot, "L")
         await until(pilot, lambda: isinstance(app.screen, LessonsScreen) and bool(app.screen.query(OptionList)))
         await frames(request, tmp_path, "lessons").compare(pilot, lambda: settle(pilot))

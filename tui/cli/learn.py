@@ -25,8 +25,9 @@ lessons:
 {lessons}
 
 options:
-  --list         print the lessons, or the steps of LESSON, and do not open the app
-  --runs FOLDER  folder that holds the run folders (default: runs)
+  --list           print the lessons, or the steps of LESSON, and do not open the app
+  --runs FOLDER    folder that holds the run folders (default: runs)
+  --settings FILE  settings to use instead of yours; also the variable MNIST_TUI_SETTINGS
 """
 
 
@@ -38,6 +39,8 @@ class Arguments:
     """print the lessons, or the steps of LESSON, and do not open the app"""
     runs: Path = Path("runs")
     """folder that holds the run folders"""
+    settings: Path = Path("settings.toml")
+    """settings to use instead of yours"""
 
 
 def learn(arguments: Sequence[str]) -> int:

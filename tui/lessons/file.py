@@ -47,7 +47,8 @@ MOST = 1 << 16
 TITLE, TEXT = 32, 140
 """Maximum length of a title, and of what is said in a step, in characters: both fit on a terminal of 80 columns."""
 
-Title = Annotated[str, Meta(min_length=1)]
+FILLED = "99.99 %"
+"""What a name in braces is counted as: about as long as what will be there."""
 
 
 class _CheckTable(Struct, frozen=True):
@@ -252,9 +253,10 @@ def _said(name: str, text: str, most: int) -> str:
         raise RequestError(f"{name} is empty")
     if shown(words) != words:
         raise RequestError(f"{name} has invisible characters")
-    if len(words) > most:
+    length = len(re.sub(r"\{[^{}]*\}", FILLED, words))
+    if length > most:
         more = ": split the step in two" if most == TEXT else ""
-        raise RequestError(f"{name} has {len(words)} characters, and there is room for {most}{more}")
+        raise RequestError(f"{name} has {length} characters, and there is room for {most}{more}")
     return words
 
 

@@ -46,7 +46,7 @@ class Tutor:
         """Index of the step."""
         self.measuring = False
         """Whether the user has read the question of the step and wants to know."""
-        self.standings: dict[str, Standing] = {}
+        self._standings: dict[tuple[str, str], Standing] = {}
         self._front: tuple[str, str] | None = None
         """The screen and page in front."""
         self._answers: dict[Key, ClaimChecked | str] = {}
@@ -63,7 +63,7 @@ class Tutor:
 
     def standing(self, lesson: Lesson) -> Standing:
         """How far the user has come in a lesson."""
-        return self.standings.setdefault(lesson.name, Standing())
+        return self._standings.setdefault((lesson.name, lesson.title), Standing())
 
     @property
     def step(self) -> Step | None:
