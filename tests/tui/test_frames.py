@@ -268,7 +268,7 @@ async def test_a_lesson(
         await press(pilot, "6")
         sizes = SIZES if look == "dark" else SMALL_AND_LARGE
         await frames(request, tmp_path, f"lesson {look}").compare(pilot, lambda: settle(pilot), sizes)
-        await press(pilot, "m", ">")
+        await press(pilot, "m", ")")
         await until(pilot, lambda: "100 %" in words(app.screen.query_one(LessonPanel)))
         await frames(request, tmp_path, f"lesson answered {look}").compare(pilot, lambda: settle(pilot), sizes)
 

@@ -144,7 +144,7 @@ async def test_a_lesson_from_its_first_step_to_its_last(still_app: MakeApp, name
             assert tutor(app).at == number
             if step.check:
                 assert "measure" in panel(app)
-                await pilot.press(">")
+                await pilot.press(")")
                 event = await answered(pilot, app)
                 assert event.name == "pretrained:cnn"
                 card = tutor(app).card()
@@ -179,7 +179,7 @@ async def test_lessons_are_chosen_left_and_gone_on_with(still_app: MakeApp) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await drawn(pilot)
         assert not app.screen.query_one(LessonPanel).display
-        await pilot.press(">", "<")  # without a lesson, they do nothing
+        await pilot.press(")", "(")  # without a lesson, they do nothing
         await pilot.press("L")
         await until(pilot, lambda: isinstance(app.screen, LessonsScreen))
         await pilot.press("j", "down", "k", "enter")
@@ -188,11 +188,11 @@ async def test_lessons_are_chosen_left_and_gone_on_with(still_app: MakeApp) -> N
         assert app.screen.query_one(LessonPanel).display
         await pilot.press("3")
         await until(pilot, lambda: app.tutor.at == 1)  # it is where the step leads
-        await pilot.press(">")
+        await pilot.press(")")
         await answered(pilot, app)
-        await pilot.press("<")
+        await pilot.press("(")
         assert app.tutor.at == 0
-        await pilot.press(">", ">", ">")  # the question comes again, before its answer
+        await pilot.press(")", ")", ")")  # the question comes again, before its answer
         assert app.tutor.at == 2
         await pilot.press("L")
         await drawn(pilot)
@@ -235,7 +235,7 @@ async def test_an_answer_is_of_the_open_network_only(still_app: MakeApp, tmp_pat
     async with app.run_test(size=(80, 24)) as pilot:
         await drawn(pilot)
         app.tutor.begin(lesson(TWO, tmp_path))
-        await pilot.press(">", ">")
+        await pilot.press(")", ")")
         first = await answered(pilot, app)
         assert f"pretrained:cnn: {first.values['value']:.2%}".replace("%", " %") in panel(app)
         app.workspace.open(pretrained("cnn-bn"))
@@ -252,7 +252,7 @@ async def test_a_screen_and_a_claim_both_get_their_answers(still_app: MakeApp) -
         await drawn(pilot)
         app.tutor.begin(find_lesson("targeted"))
         app.tutor.at = 1
-        await tap(pilot, "greater_than_sign", "6")
+        await tap(pilot, "right_parenthesis", "6")
         await until(pilot, lambda: isinstance(app.screen, InspectScreen) and app.screen.ready)
         await tap(pilot, "f", "full_stop", "f", "comma", "p")
         screen = app.screen
@@ -270,7 +270,7 @@ async def test_a_claim_is_about_the_current_digit(still_app: MakeApp, tmp_path: 
         text = TWO.replace('measure = "accuracy", answer = "', 'measure = "resemblance", answer = "digit {index}, ')
         app.tutor.begin(lesson(text, tmp_path))
         app.workspace.digit = ("test", 18)
-        await pilot.press(">", ">")
+        await pilot.press(")", ")")
         assert (await answered(pilot, app)).values["actual"] == 3
         assert "digit 18, pretrained:cnn" in panel(app)
 
@@ -280,7 +280,7 @@ async def test_without_a_network_and_before_the_engine_the_panel_says_so(still_a
     async with app.run_test(size=(80, 24)) as pilot:
         await drawn(pilot)
         app.tutor.begin(lesson(TWO, tmp_path))
-        await pilot.press(">", ">")
+        await pilot.press(")", ")")
         await drawn(pilot)
         assert "Nothing is open" in panel(app)
         app.workspace.engine = None
@@ -296,9 +296,9 @@ async def test_what_cannot_be_measured_is_said_in_the_panel(still_app: MakeApp, 
         await drawn(pilot)
         text = TWO.replace('measure = "accuracy"', 'measure = "resemblance", index = 5000')
         app.tutor.begin(lesson(text, tmp_path))
-        await pilot.press(">", ">")
+        await pilot.press(")", ")")
         await until(pilot, lambda: "index 5000 is beyond the 1,000 images" in panel(app))
-        await pilot.press(">")
+        await pilot.press(")")
         assert app.tutor.standing(lesson(text, tmp_path)).done
 
 
@@ -329,7 +329,7 @@ async def test_where_only_looking_is_allowed_no_step_asks_for_more(tmp_path: Pat
         await drawn(pilot)
         card = app.tutor.card()
         assert card
-        assert card.next.key == ">"
+        assert card.next.key == ")"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 15), (30, 8), (20, 4), (10, 2)])
