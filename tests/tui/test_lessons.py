@@ -551,6 +551,10 @@ async def test_the_app_begins_with_a_lesson_or_the_list(tmp_path: Path, own: boo
         if own:
             await until(pilot, lambda: app.screen.query_one(LessonPanel).display)
             assert app.tutor.lessons[0] is mine
+            await pilot.press("L", "L")
+            await until(pilot, lambda: isinstance(app.screen, LessonsScreen) and bool(app.screen.query(OptionList)))
+            await drawn(pilot)
+            assert re.search(r"  A lesson .*\n.*  1  How did training go\?", text_of(app))
             return
         await until(pilot, lambda: isinstance(app.screen, LessonsScreen) and bool(app.screen.query(OptionList)))
         await pilot.press("enter")

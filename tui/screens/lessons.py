@@ -49,9 +49,11 @@ class LessonsScreen(Dialog[Lesson | None]):
         standing = self.tutor.standing(lesson)
         section = f"notebook {lesson.section}" if lesson.section else ""
         words = "done" if standing.done else f"step {standing.step + 1} of {len(lesson.steps)}" if standing.step else ""
-        number = self.lessons.index(lesson) + 1
+        number = self.lessons.index(lesson) + 1 - len(self.tutor.own)  # that of the command line
         # In one style: another would have to be told apart from the colour of the line under the cursor, too.
-        return Text(f"{number:>2}  {lesson.title:<{TITLE_WIDTH}}{section:<21}{words}", no_wrap=True)
+        return Text(
+            f"{number if number > 0 else '':>2}  {lesson.title:<{TITLE_WIDTH}}{section:<21}{words}", no_wrap=True
+        )
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         lesson = self.lessons[event.option_index]
