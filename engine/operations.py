@@ -28,6 +28,7 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     Summarise,
 )
 from engine.network.events import DeviceFellBack
@@ -94,6 +95,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
+    ShowLearning: Entry("analysis", "engine.inspection.learning:show_learning"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
     PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),

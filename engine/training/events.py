@@ -129,6 +129,9 @@ class EpochFinished(Event, frozen=True):
     certified_accuracy: Share | None = None
     """The share of the same images whose class interval bounds prove at the training epsilon, 0 to 1. Null for an
     objective without bounds."""
+    test_wrong: Annotated[bytes, Meta(max_length=10_000)] = b""
+    """Which test images were not recognised, as `engine.training.answers.packed` has it, of the network that
+    `test_accuracy` is of; in JSON in base 64. Empty in runs of older versions, which did not record it."""
 
     @property
     def merit(self) -> tuple[float, float]:

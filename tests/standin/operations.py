@@ -64,7 +64,7 @@ OF_THE_MACHINE = {
     *("seconds", "train_seconds", "eval_seconds", "images_per_second", "usage"),
 }
 """Fields that may differ between devices."""
-OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}
+OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch", "test_wrong"}
 """Fields that depend on which of several nearly equal values is the largest."""
 
 
