@@ -118,6 +118,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
+    TRAIN: ("curves",),
     DIGITS: ("digits", "matrix", "audit"),
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
@@ -184,9 +185,8 @@ COMMANDS = (
     ),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
-    Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),
     Command("shift+tab", "previous_page", "", "go to the previous page", PAGED, (), "page"),
-    Command("s", "settings", "settings", "go to the form, or to its next field", (TRAIN,), (), "page"),
+    Command("s", "settings", "settings", "go to the form, or to its next field", (TRAIN,), ("curves",), "page"),
     Command(
         "s",
         "settings",
@@ -199,12 +199,20 @@ COMMANDS = (
         ),
         "page",
     ),
-    Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),
+    Command("escape", "leave", "", "leave the form, or go back to the curves", (TRAIN,), (), "page"),
     Command("escape", "back", "", "go back from the enlarged selection, or to the first page", PICTURES, (), "page"),
     Command("escape", "back", "", "go back to the list; there, remove the filter, then all marks", (RUNS,), (), "page"),
     Command("escape", "back", "", "lift the pen", (DRAW,), (), "page"),
     # Settings with a key of their own.
-    Command("y", "log_axis", "log loss", "switch the loss axis between logarithmic and linear", (TRAIN,), (), "choose"),
+    Command(
+        "y",
+        "log_axis",
+        "log loss",
+        "switch the loss axis between logarithmic and linear",
+        (TRAIN,),
+        ("curves",),
+        "choose",
+    ),
     Command(
         "m",
         "mistakes",
@@ -279,8 +287,8 @@ COMMANDS = (
         ("attack",),
         "look",
     ),
-    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), (), "look"),
-    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), (), "look"),
+    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), ("curves",), "look"),
+    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), ("curves",), "look"),
     Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (RUNS,), ("compare",), "look"),
     Command("right_square_bracket", "later", "", "read the curves one epoch later", (RUNS,), ("compare",), "look"),
     # Digits.
@@ -366,9 +374,9 @@ COMMANDS = (
         "choose",
     ),
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
-    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
-    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
-    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), (), "look"),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), ("curves",), "look"),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), ("curves",), "look"),
+    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), ("curves",), "look"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),
