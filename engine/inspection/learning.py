@@ -1,4 +1,4 @@
-"""When a run learned each test image, and how often it forgot it, from what its epochs keep of their test evaluation."""
+"""When a run learned each test image, and how often it forgot it, from what its epochs keep of their evaluation."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def show_learning(request: ShowLearning, root: Path) -> Generator[Event, None, N
         right=right_now,
         learned=learned,
         forgotten=forgotten,
-        by_forgetting=tuple(np.bincount(learning.forgettings[learning.first > 0]).tolist()),
+        by_forgetting=tuple(np.bincount(learning.forgettings[learning.first > 0], minlength=1).tolist()),
         never=len(never),
         most_forgotten=most_forgotten,
         last_learned=last_learned,

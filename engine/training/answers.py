@@ -35,4 +35,5 @@ def unpacked(data: bytes, count: int) -> Array:
         raise ValueError(f"the record of the recognised images is damaged ({error})") from None
     if len(bits) != size or not stream.eof:
         raise ValueError(f"the record of the recognised images is not of {count:,} images")
-    return np.unpackbits(np.frombuffer(bits, np.uint8), count=count) == 0
+    right: Array = np.unpackbits(np.frombuffer(bits, np.uint8), count=count) == 0
+    return right

@@ -59,7 +59,7 @@ class _Found:
     """Value range of all images; None for the range of `images`."""
 
 
-def _found(event: NetworkEvent, layer: str) -> _Found | None:
+def _found(event: NetworkEvent, layer: str) -> _Found | None:  # noqa: PLR0912 (a case for each event)
     found = None
     match event:
         case DigitsShown() if event.digits:

@@ -41,7 +41,9 @@ def rates_figure(event: LearningRateFound) -> Figure:
         raise RequestError(f"nothing to draw: {event.words}")
     objective = [] if event.objective == "clean" else [f"objective {event.objective}"]
     asked = f"{len(event.rates)} of {event.steps} steps from {event.lowest:g} to {event.highest:g}"
-    note = joined(event.variant, event.dataset, *objective, f"batch size {event.batch_size}", f"seed {event.seed}", asked)
+    note = joined(
+        event.variant, event.dataset, *objective, f"batch size {event.batch_size}", f"seed {event.seed}", asked
+    )
     figure = page(2.95, "Loss by learning rate", note)
     figure.text(0.5, 1 - 0.42 / figure.get_size_inches()[1], event.words, fontsize=7, color=FAINT, ha="center")
     axes = panel(figure, 0.65, 0.28, WIDTH - 0.95, 2.25)
@@ -77,21 +79,29 @@ def learning_figure(event: LearningShown) -> Figure:
     it was always recognised.
     """
     rows = [
-        ("most forgotten; above each its index, label and how often it was forgotten", event.most_forgotten[:MOST], _forgotten),
-        ("last learned for good; above each its index, label and the epoch from which on it was right", event.last_learned[:MOST], _learned),
+        (
+            "most forgotten; above each its index, label and how often it was forgotten",
+            event.most_forgotten[:MOST],
+            _forgotten,
+        ),
+        (
+            "last learned for good; above each its index, label and the epoch from which on it was right",
+            event.last_learned[:MOST],
+            _learned,
+        ),
         ("never recognised; above each its index and label", event.never_right[:MOST], _plain),
     ]
     rows = [row for row in rows if row[1]]
     chart, label = 1.9, 0.24
     places = [np.searchsorted(event.indices, [digit.index for digit in digits]) for _, digits, _ in rows]
-    mosaics = [
-        Mosaic(event.images[place], len(place), (WIDTH - 0.4) * len(place) / MOST, label) for place in places
-    ]
+    mosaics = [Mosaic(event.images[place], len(place), (WIDTH - 0.4) * len(place) / MOST, label) for place in places]
     below = chart + 0.7
     height = below + sum(mosaic.height + label + 0.22 for mosaic in mosaics)
     span = f"epochs {event.epochs[0]} to {event.epochs[-1]}"
     notes = [span, *([f"{event.missing} epochs without a record"] if event.missing else [])]
-    figure = page(height, f"Learning of {event.count:,} {event.dataset} {event.split} digits", small_print(event, *notes))
+    figure = page(
+        height, f"Learning of {event.count:,} {event.dataset} {event.split} digits", small_print(event, *notes)
+    )
     _by_epoch(panel(figure, 0.65, 0.16, 3.6, chart), event)
     _by_times(panel(figure, 5.0, 0.16, 2.0, chart), event)
     for (title, digits, words), mosaic in zip(rows, mosaics, strict=True):

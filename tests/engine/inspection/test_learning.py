@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -53,7 +54,7 @@ def for_good(values: list[bool]) -> int | None:
 
 
 def forgettings(values: list[bool]) -> int:
-    return sum(one and not other for one, other in zip(values, values[1:], strict=False))
+    return sum(one and not other for one, other in pairwise(values))
 
 
 @pytest.fixture
@@ -166,7 +167,7 @@ def test_of_one_epoch_nothing_is_forgotten(trained: RunFolder, run: RunFolder, t
 
 def test_a_run_without_the_record_says_so(trained: RunFolder, run: RunFolder, tmp_path: Path) -> None:
     older = written(trained, tmp_path / "older", [b"", b""])
-    with pytest.raises(RequestError, match="run older did not keep which test digits .* train it again"):
+    with pytest.raises(RequestError, match=r"run older did not keep which test digits .* train it again"):
         learned(ShowLearning(what=str(older.path)))
     with pytest.raises(RequestError, match="run pretrained:cnn did not keep"):
         learned(ShowLearning(what="pretrained:cnn"))
@@ -176,7 +177,7 @@ def test_a_run_without_the_record_says_so(trained: RunFolder, run: RunFolder, tm
     with pytest.raises(RequestError, match="has no finished epoch yet"):
         learned(ShowLearning(what=str(written(trained, tmp_path / "none", []).path)))
     file = trained.model_file
-    with pytest.raises(RequestError, match="is a weights file, which does not say .* name a run"):
+    with pytest.raises(RequestError, match=r"is a weights file, which does not say .* name a run"):
         learned(ShowLearning(what=str(file)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def valley(rates: list[float], *, falls_at: float, lowest_at: float) -> list[flo
 def test_the_rates_are_equal_factors_apart() -> None:
     rates = rates_between(1e-6, 1.0, 200)
     assert rates == pytest.approx(np.geomspace(1e-6, 1.0, 200).tolist())
-    assert all(low < high for low, high in zip(rates, rates[1:], strict=False))
+    assert all(low < high for low, high in pairwise(rates))
 
 
 @pytest.mark.parametrize(("falls_at", "lowest_at"), [(1e-3, 3e-2), (1e-4, 1e-3), (3e-3, 1e-1)])
@@ -173,8 +174,8 @@ def test_it_stops_where_the_loss_diverges() -> None:
 
 
 def test_a_loss_that_is_no_number_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*values: torch.Tensor, **options: float) -> torch.Tensor:
-        return cross_entropy(*values, **options) * math.nan
+    def broken(logits: torch.Tensor, labels: torch.Tensor, label_smoothing: float) -> torch.Tensor:
+        return cross_entropy(logits, labels, label_smoothing=label_smoothing) * math.nan
 
     monkeypatch.setattr(objective, "cross_entropy", broken)
     event = found(FindLearningRate(**TINY))
@@ -215,7 +216,7 @@ def test_random_numbers_of_others_stay_as_they_are() -> None:
 
 def test_what_cannot_be_tried_is_refused_in_one_line() -> None:
     for low, high in ((1e-2, 1e-2), (1.0, 1e-6)):
-        with pytest.raises(RequestError, match="the lowest rate .* is not below the highest rate .*: lower it"):
+        with pytest.raises(RequestError, match=r"the lowest rate .* is not below the highest rate .*: lower it"):
             FindLearningRate(lowest_rate=low, highest_rate=high)
     for fields, words in (
         ({"steps": 1}, "steps must be a whole number from 20 to 5000, not 1"),
@@ -225,7 +226,7 @@ def test_what_cannot_be_tried_is_refused_in_one_line() -> None:
         ({"objective": "ibp", "batch_norm": True}, "leave batch norm out"),
     ):
         with pytest.raises(RequestError, match=words):
-            FindLearningRate(**fields)  # type: ignore[arg-type]
+            FindLearningRate(**fields)
 
 
 def test_a_batch_larger_than_the_data_is_refused(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

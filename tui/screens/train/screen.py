@@ -21,7 +21,7 @@ from engine.words import percent
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
-from tui.screens.pages import PagedScreen
+from tui.screens.pages import LaterPage, PagedScreen
 from tui.screens.train.curves import CurvesPage
 from tui.screens.train.page import TrainPage
 from tui.widgets.lines import Bar, ProgressLine
@@ -44,6 +44,10 @@ class TrainScreen(PagedScreen):
         Binding("right,l", "read(1)", show=False),
     ]
     page_types = (CurvesPage,)
+    later_pages = (
+        LaterPage("rates", "learning rate", "tui.screens.train.rates:RatesPage"),
+        LaterPage("learned", "learned", "tui.screens.train.learned:LearnedPage"),
+    )
 
     def below(self) -> Iterable[Widget]:
         """The progress of the run."""
@@ -185,12 +189,12 @@ class TrainScreen(PagedScreen):
         if self.workspace.training:
             self.notify(f"a run is under way: {self.key('stop')} stops it", severity="warning")
             return
-        if request := self._experiment():
+        if request := self.experiment():
             if self.page is self.curves:
                 self.curves.action_leave()
             self.workspace.train(request)
 
-    def _experiment(self) -> Train | None:
+    def experiment(self) -> Train | None:
         """The experiment in the form; None, after a notification, if it is invalid."""
         self._take_draft()  # in a burst, the screen has not been drawn since the experiment was copied
         try:
@@ -207,7 +211,7 @@ class TrainScreen(PagedScreen):
         """Ask what to sweep over, and add the experiments to the queue."""
         from tui.screens.dialogs import LineScreen
 
-        request = self._experiment()
+        request = self.experiment()
         if request is None:
             return
 
