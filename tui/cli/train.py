@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
 def _given(words: Sequence[str]) -> dict[str, str]:
     """The options on a command line by the names of their fields, with the word after them; the last one counts."""
     found = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word.startswith("--"):
             name, equals, value = word.removeprefix("--").removeprefix("no-").partition("=")
             found[name.replace("-", "_")] = value if equals else following

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from engine.figures.drawing.mosaic import Mosaic
 from engine.figures.drawing.page import (
@@ -57,9 +59,12 @@ def rates_figure(event: LearningRateFound) -> Figure:
         if rate is not None:
             axes.axvline(rate, color=colour, linewidth=0.9, linestyle="--", label=f"{name}: {rate:.1e}")
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(event.lowest, event.highest)
+    powers = range(math.ceil(math.log10(event.lowest) - 1e-9), math.floor(math.log10(event.highest) + 1e-9) + 1)
+    decades = [10.0**power for power in powers]
+    axes.set_xticks(decades if len(decades) > 1 else [event.lowest, event.highest])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     # Single batches at the end are so high that nothing else would be visible.
     shown = [*event.smoothed, *(loss for loss in event.losses if loss <= 1.3 * max(event.smoothed))]
     room = 0.05 * (max(shown) - min(shown)) or 0.1
@@ -144,8 +149,9 @@ def _by_times(axes: Axes, event: LearningShown) -> None:
     """Digits by how often they were forgotten, from once on: most never are."""
     counts = event.by_forgetting[1:]
     axes.bar(range(1, len(counts) + 1), counts, color=ORANGE, width=0.7)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="Times forgotten", ylabel="Digits", xlim=(0.4, max(2, len(counts)) + 0.6))
+    most = max(2, len(counts))
+    axes.set_xticks(range(1, most + 1, -(-most // 10)))
+    axes.set(xlabel="Times forgotten", ylabel="Digits", xlim=(0.4, most + 0.6))
     if not counts:
         axes.set(ylim=(0, 1), yticks=[0, 1])
     axes.grid(True, axis="y")

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from msgspec.structs import replace
 
 from engine.data.datasets import Dataset
 from engine.event import Progress, to_json
@@ -23,25 +22,17 @@ from engine.operations import perform
 from engine.request import RequestError
 from engine.runs.folder import RunFolder
 from engine.training.answers import packed
-from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from tests.conftest import patch_load
+from tests.learning import COUNT, EPOCHS, recognised, run_that_recognised, run_with
 
 pytestmark = pytest.mark.numeric
-EPOCHS, COUNT = 7, 400
 
 
 def learned(request: ShowLearning, root: Path = Path("no-such-folder")) -> LearningShown:
     (event,) = (event for event in perform(request, root) if not isinstance(event, Progress))
     assert isinstance(event, LearningShown)
     return event
-
-
-def table(count: int = COUNT, epochs: int = EPOCHS) -> np.ndarray:
-    """Which of `count` images a made-up run recognises after each epoch; all kinds of images are among them."""
-    right = np.random.default_rng(5).random((epochs, count)) < np.linspace(0.3, 0.9, epochs)[:, None]
-    right[:, :3], right[:, 3:6], right[-2:, 6:9] = True, False, [[True], [False]]
-    return right
 
 
 def first(values: list[bool]) -> int | None:
@@ -58,28 +49,14 @@ def forgettings(values: list[bool]) -> int:
 
 
 @pytest.fixture
-def run(trained: RunFolder, small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    """A finished run of seven epochs that recognised what `table` has of 400 test images."""
+def run(small: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run of seven epochs that recognised what `recognised` has of 400 test images."""
     patch_load(monkeypatch, small, "engine.inspection.loaded")
-    return written(trained, tmp_path / "a-run", [packed(row) for row in table()])
-
-
-def written(trained: RunFolder, path: Path, records: list[bytes]) -> RunFolder:
-    """A copy of a run without weights, with an epoch for each of `records`."""
-    folder = RunFolder(path)
-    (path / "resume").mkdir(parents=True)
-    folder.write_record(trained.read_record())
-    events = trained.events()
-    folder.append(events[0])
-    pattern = next(event for event in events if isinstance(event, EpochFinished))
-    for epoch, record in enumerate(records, 1):
-        folder.append(replace(pattern, epoch=epoch, epochs=len(records), test_wrong=record))
-    folder.append(events[-1])
-    return folder
+    return run_that_recognised(tmp_path, "a-run")
 
 
 def test_forgetting_is_counted_by_its_definition() -> None:
-    right = table()
+    right = recognised()
     learning = Learning(COUNT)
     for epoch, row in enumerate(right, 1):
         learning.add(epoch, row)
@@ -97,7 +74,7 @@ def test_forgetting_is_counted_by_its_definition() -> None:
 
 
 def test_the_digits_listed_are_those_at_the_ends(run: RunFolder) -> None:
-    event, right = learned(ShowLearning(what=str(run.path), count=10)), table()
+    event, right = learned(ShowLearning(what=str(run.path), count=10)), recognised()
     columns = [right[:, image].tolist() for image in range(COUNT)]
 
     def worst(image: int) -> tuple[int, int, int]:
@@ -121,7 +98,7 @@ def test_the_digits_listed_are_those_at_the_ends(run: RunFolder) -> None:
 
 
 def test_the_event_says_what_it_is_of(run: RunFolder, small: Dataset) -> None:
-    event, right = learned(ShowLearning(what=str(run.path))), table()
+    event, right = learned(ShowLearning(what=str(run.path))), recognised()
     assert (event.name, event.dataset, event.split, event.epoch) == ("a-run", "mnist", "test", EPOCHS)
     assert (event.epochs, event.missing) == (tuple(range(1, EPOCHS + 1)), 0)
     assert event.right == tuple(right.sum(axis=1))
@@ -148,10 +125,10 @@ def test_a_trained_run_ends_with_what_its_network_recognises(
     assert event.epochs == (1, 2)
 
 
-def test_epochs_without_a_record_are_left_out_and_counted(trained: RunFolder, run: RunFolder, tmp_path: Path) -> None:
-    right = table()
+def test_epochs_without_a_record_are_left_out_and_counted(run: RunFolder, tmp_path: Path) -> None:
+    right = recognised()
     records = [b"", packed(right[0]), b"damaged", packed(right[1]), packed(right[2])]
-    event = learned(ShowLearning(what=str(written(trained, tmp_path / "partly", records).path)))
+    event = learned(ShowLearning(what=str(run_with(tmp_path, "partly", records).path)))
     assert (event.epochs, event.missing) == ((2, 4, 5), 2)
     for image in range(COUNT):
         values = right[:3, image].tolist()
@@ -159,31 +136,31 @@ def test_epochs_without_a_record_are_left_out_and_counted(trained: RunFolder, ru
         assert event.learned_epochs[image] == {None: 0, 1: 2, 2: 4, 3: 5}[for_good(values)]
 
 
-def test_of_one_epoch_nothing_is_forgotten(trained: RunFolder, run: RunFolder, tmp_path: Path) -> None:
-    event = learned(ShowLearning(what=str(written(trained, tmp_path / "one", [packed(table()[0])]).path)))
+def test_of_one_epoch_nothing_is_forgotten(run: RunFolder, tmp_path: Path) -> None:
+    event = learned(ShowLearning(what=str(run_with(tmp_path, "one", [packed(recognised()[0])]).path)))
     assert (event.most_forgotten, event.last_learned) == ((), ())
     assert event.by_forgetting == (COUNT - event.never,)
 
 
 def test_a_run_without_the_record_says_so(trained: RunFolder, run: RunFolder, tmp_path: Path) -> None:
-    older = written(trained, tmp_path / "older", [b"", b""])
+    older = run_with(tmp_path, "older", [b"", b""])
     with pytest.raises(RequestError, match=r"run older did not keep which test digits .* train it again"):
         learned(ShowLearning(what=str(older.path)))
     with pytest.raises(RequestError, match="run pretrained:cnn did not keep"):
         learned(ShowLearning(what="pretrained:cnn"))
-    other = written(trained, tmp_path / "other", [packed(np.ones(10_000, np.bool_))])
+    other = run_with(tmp_path, "other", [packed(np.ones(10_000, np.bool_))])
     with pytest.raises(RequestError, match="is damaged, or of another data set than mnist"):
         learned(ShowLearning(what=str(other.path)))
     with pytest.raises(RequestError, match="has no finished epoch yet"):
-        learned(ShowLearning(what=str(written(trained, tmp_path / "none", []).path)))
+        learned(ShowLearning(what=str(run_with(tmp_path, "none", []).path)))
     file = trained.model_file
     with pytest.raises(RequestError, match=r"is a weights file, which does not say .* name a run"):
         learned(ShowLearning(what=str(file)))
 
 
-def test_an_epoch_that_was_trained_again_counts_once(trained: RunFolder, run: RunFolder, tmp_path: Path) -> None:
-    right = table()
-    folder = written(trained, tmp_path / "again", [packed(row) for row in right[:3]])
+def test_an_epoch_that_was_trained_again_counts_once(run: RunFolder, tmp_path: Path) -> None:
+    right = recognised()
+    folder = run_with(tmp_path, "again", [packed(row) for row in right[:3]])
     pattern = msgspec.structs.replace(folder.history().epochs[1], test_wrong=packed(right[5]))
     folder.append(pattern)  # as a resumed run does
     event = learned(ShowLearning(what=str(folder.path)))
