@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engine.event import Event, WorkAdvanced
 from engine.runs.folder import RunFolder
 from engine.training.answers import packed
-from engine.training.events import LearningRateFound, LearningRatesTried
+from engine.training.events import LearningRateFound, LearningRatesTried, RunFinished
 from engine.training.rate_curve import rates_between, read_curve
 from engine.training.requests import FindLearningRate, Train
 from tests.runs import STARTED_EVENT, made
@@ -27,7 +27,7 @@ def recognised(count: int = COUNT, epochs: int = EPOCHS) -> np.ndarray:
     return right
 
 
-def run_with(root: Path, name: str, records: Sequence[bytes]) -> RunFolder:
+def run_with(root: Path, name: str, records: Sequence[bytes], *, finished: bool = True) -> RunFolder:
     """A run without weights, with an epoch for each of `records` of what it recognised."""
     folder = made(root, name, Train(epochs=max(1, len(records))), [0.9] * len(records))
     epochs = folder.told().epochs
@@ -35,6 +35,8 @@ def run_with(root: Path, name: str, records: Sequence[bytes]) -> RunFolder:
     folder.append(replace(STARTED_EVENT, run=name))
     for epoch, record in zip(epochs, records, strict=True):
         folder.append(replace(epoch, test_wrong=record))
+    if records and finished:
+        folder.append(RunFinished(run=name, best_epoch=1, best_val_loss=0.1, test_accuracy=0.9, last_test_accuracy=0.9))
     return folder
 
 

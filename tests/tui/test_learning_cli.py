@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.inspection.requests import ShowLearning
+from engine.training.answers import packed
 from engine.training.requests import FindLearningRate
 from tests.learning import COUNT, EPOCHS, recognised, run_that_recognised, run_with
 from tests.tui.driving import Call, lines
@@ -151,7 +152,7 @@ def test_an_interrupt_ends_it_with_what_it_has(call: Call, monkeypatch: pytest.M
 
 def test_an_interrupted_run_has_what_its_epochs_kept(call: Call, tmp_path: Path) -> None:
     """As after a kill: the run has not ended, and nobody trains it."""
-    run_that_recognised(tmp_path / "runs", "a-run", recognised()[:3])
+    run_with(tmp_path / "runs", "a-run", [packed(row) for row in recognised()[:3]], finished=False)
     (found,) = lines(call, "learned", "a-run")
     assert found["epochs"] == [1, 2, 3]
 

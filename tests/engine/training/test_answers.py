@@ -62,3 +62,18 @@ def test_an_epoch_of_an_older_version_has_none() -> None:
     line = b"""{"type":"EpochFinished","epoch":1,"epochs":1,"train_loss":1,"val_loss":1,"val_accuracy":1,
     "test_accuracy":1,"train_seconds":1,"eval_seconds":1,"images_per_second":1,"running_loss":[]}"""
     assert msgspec.json.decode(line, type=EpochFinished).test_wrong == b""
+
+
+def test_keeping_it_leaves_training_bit_for_bit_as_it_is(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Train(train_size=640, epochs=2, channels=4, hidden=16, batch_norm=True, average=0.9)
+    with_it = TrainingState.fresh(request, CPU)
+    kept = [event for event in train(request, small, with_it) if isinstance(event, EpochFinished)]
+    monkeypatch.setattr("engine.training.loop.packed", lambda _: b"")
+    without = TrainingState.fresh(request, CPU)
+    plain = [event for event in train(request, small, without) if isinstance(event, EpochFinished)]
+    one, other = with_it.tensors(), without.tensors()
+    assert all(torch.equal(one[name], other[name]) for name in other)
+    for before, after in zip(plain, kept, strict=True):
+        assert (before.train_loss, before.running_loss) == (after.train_loss, after.running_loss)
+        assert (before.val_loss, before.test_accuracy) == (after.val_loss, after.test_accuracy)
+        assert after.test_wrong > before.test_wrong == b""

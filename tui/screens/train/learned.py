@@ -74,7 +74,8 @@ class LearnedPage(TrainPage, ChartedPage):
 
     def wanted(self) -> list[Request]:
         """The answer is asked for again after each epoch."""
-        return [ShowLearning(what=self.workspace.what, count=COUNT)]
+        what = self.workspace.what
+        return [ShowLearning(what=what, count=COUNT)] if what else []
 
     def _hear(self, _job: Job, event: Event) -> None:
         if isinstance(event, LearningShown):
@@ -108,10 +109,11 @@ class LearnedPage(TrainPage, ChartedPage):
             self.shown = None
         found, chart = self.shown, self.query_one(Chart)
         if found is None:
+            chart.empty = "no record" if self.inquiry.problem else ""
             chart.show(Plot(), "test digits")
             self.grid.show(self.group, "", EMPTY, self._view())
         else:
-            chart.show(_plot(found), f"test digits of {found.count:,}")
+            chart.show(_plot(found), f"test digits, of {found.count:,}")
             self._draw_digits(found)
         title = "" if found is None else "the digit" if self.here else self.group
         self.query_one(Notes).show(title, self._notes())
@@ -183,6 +185,9 @@ class LearnedPage(TrainPage, ChartedPage):
         return DrawFigure(subject=self.shown, folder=str(self.workspace.figures_folder)) if self.shown else None
 
     # Keys
+
+    def unused(self) -> set[str]:
+        return set() if self.here else {"zoom", "order"} if self.shown is None else {"zoom"}
 
     def move(self, by: int) -> None:
         """Move the cursor up or down."""

@@ -138,6 +138,7 @@ class RatesPage(TrainPage, ChartedPage):
             self.job = None  # it was stopped before its first step
         shown = self.found or self.tried
         chart = self.query_one(Chart)
+        chart.empty = "" if self.job or self._problem or shown else f"press {self.key('find_rate')} to begin"
         chart.show(_plot(shown) if shown and shown.losses else Plot())
         notes, facts = self._notes()
         self.query_one(Notes).show("", notes, facts)
