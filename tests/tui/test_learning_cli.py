@@ -24,7 +24,12 @@ TINY = ("--train-size", "640", "--channels", "4", "--hidden", "16", "--device", 
 def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> FindLearningRate:
     """The request that `mnist-tui lr-find` makes of `arguments`."""
     requests: list[FindLearningRate] = []
-    monkeypatch.setattr(train, "report", lambda request, _: requests.append(request) or 0)
+
+    def report(request: FindLearningRate, _: ArrayOutput) -> int:
+        requests.append(request)
+        return 0
+
+    monkeypatch.setattr(train, "report", report)
     assert train.find_learning_rate(arguments) == 0
     return requests[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,8 @@ def test_the_losses_and_the_suggestion() -> None:
     figure = figure_of(event)
     inside(figure)
     (axes,) = figure.axes
-    raw, smoothed, *marks = axes.lines
+    curves: list[Any] = list(axes.lines)
+    raw, smoothed, *marks = curves
     assert list(raw.get_xdata()) == list(smoothed.get_xdata()) == list(event.rates)
     assert list(raw.get_ydata()) == list(event.losses)
     assert list(smoothed.get_ydata()) == list(event.smoothed)
@@ -69,12 +71,14 @@ def test_what_was_learned_and_forgotten(tmp_path: Path) -> None:
     figure = figure_of(event)
     inside(figure)
     by_epoch, by_times, *galleries = figure.axes
-    wrong, gained, lost = by_epoch.lines
+    curves: list[Any] = list(by_epoch.lines)
+    bars: list[Any] = list(by_times.patches)
+    wrong, gained, lost = curves
     assert list(wrong.get_ydata()) == [400 - right for right in event.right]
     assert list(gained.get_ydata()) == list(event.learned[1:])
     assert list(lost.get_ydata()) == list(event.forgotten[1:])
     assert list(lost.get_xdata()) == list(event.epochs[1:])
-    assert [bar.get_height() for bar in by_times.patches] == list(event.by_forgetting[1:])
+    assert [bar.get_height() for bar in bars] == list(event.by_forgetting[1:])
     assert len(galleries) == 3
     for axes, digits in zip(galleries, (event.most_forgotten, event.last_learned, event.never_right), strict=True):
         words = [text.get_text() for text in axes.texts]

@@ -203,7 +203,7 @@ def _plot(event: LearningRateFound | LearningRatesTried) -> Plot:
     bands = []
     if isinstance(event, LearningRateFound) and event.steepest is not None:
         ends = [math.log10(event.steepest), math.log10(event.rises_from or event.rates[-1])]
-        bands.append(Band("quiet", ends, [low, low], [high, high], "steepest fall to lowest loss", behind=True))
+        bands.append(Band("quiet", ends, [-high] * 2, [3 * high] * 2, "steepest fall to lowest loss", behind=True))
         if event.suggested is not None and event.rates[0] <= event.suggested <= event.rates[-1]:
             near = min(range(len(places)), key=lambda at: abs(event.rates[at] - (event.suggested or 0.0)))
             height = min(event.smoothed[near], high)
