@@ -396,7 +396,7 @@ BAD = {
     f"{ONE}go = 'train'\npress = 'train.run'": "a step has either go or press",
     f"{ONE}go = 'home'": "go: there is no screen 'home', only train, model",
     f"{ONE}go = 'filters.conv3'": "go: filters has no page 'conv3', only conv1, conv2",
-    f"{ONE}go = 'train.form'": "go: train has no page 'form'",
+    f"{ONE}go = 'model.form'": "go: model has no page 'form'",
     f"{ONE}press = 'occlusion.minimun'": "no command 'occlusion.minimun': is it",
     f"{ONE}press = 'run'": "there is no command 'run'",
     f"{ONE}press = 'x'": "write it as SCREEN.COMMAND",
