@@ -18,6 +18,7 @@ from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
 from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
+from engine.data.requests import KeepDrawing
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
@@ -87,6 +88,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
+    KeepDrawing: Entry("files", "engine.data.drawings:keep_drawing", writes=True, computes=False),
     EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
     WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),

@@ -39,7 +39,7 @@ def audit(request: Audit, root: Path) -> Generator[Event, None, None]:
     splits = []
     for name in ("test", "val"):
         wanted = InspectImages(dataset=request.dataset, split=name)
-        dataset, split = yield from find_images(wanted, networks[0])
+        dataset, split = yield from find_images(wanted, networks[0], root)
         splits.append(split)
     test, val = splits
     known = disputed_labels(dataset, len(test))

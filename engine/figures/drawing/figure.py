@@ -129,27 +129,27 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case NetworkSummarised():
             parts = ("model", subject.variant)
         case SplitEvaluated():
-            parts = ("confusion", subject.split)
+            parts = ("confusion", subject.part)
         case NetworksAudited():
-            parts = ("audit", subject.dataset, subject.split)
+            parts = ("audit", subject.dataset, subject.part)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
-            parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+            parts = ("digits", subject.part, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
         case ImagesPredicted():
             parts = ("predictions", len(subject.files))
         case FiltersShown():
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():
-            parts = ("activations", layer, subject.split, subject.index)
+            parts = ("activations", layer, subject.part, subject.index)
         case OcclusionMap():
-            parts = ("occlusion", subject.split, subject.index, f"patch-{subject.patch_size}")
+            parts = ("occlusion", subject.part, subject.index, f"patch-{subject.patch_size}")
         case ClassOcclusionReady():
-            parts = ("occlusion", subject.split, f"class-{subject.digit}", f"patch-{subject.patch_size}")
+            parts = ("occlusion", subject.part, f"class-{subject.digit}", f"patch-{subject.patch_size}")
         case AttributionsComputed():
             method = subject.methods[0] if len(subject.methods) == 1 else ""
-            parts = ("attributions", method, subject.split, subject.index)
+            parts = ("attributions", method, subject.part, subject.index)
         case FaithfulnessMeasured():
-            parts = ("faithfulness", subject.split, subject.averaged)
+            parts = ("faithfulness", subject.part, subject.averaged)
         case AttackFinished():
             parts = ("attack", subject.attack, subject.source if subject.count else "")
         case RobustnessMeasured():
@@ -161,11 +161,11 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
         case DigitCorrupted():
-            parts = ("corruptions", subject.split, subject.index)
+            parts = ("corruptions", subject.part, subject.index)
         case CertificationMeasured():
             parts = ("certified", subject.bound, subject.points[0].count)
         case DigitCertified():
-            parts = ("certified", subject.bound, subject.split, subject.index)
+            parts = ("certified", subject.bound, subject.part, subject.index)
         case tuple():
             parts = (stem_of(subject[0], layer), "side-by-side")
         case BenchFinished():
