@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
 from engine.cluster.requests import SearchOnRay, TrainOnRay
@@ -25,7 +25,6 @@ from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -98,10 +97,10 @@ OPERATIONS: dict[type[Request], Entry] = {
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
-    PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
+    ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing"),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
     AttackUniversal: Entry("analysis", "engine.attacks.universal:attack_universal"),

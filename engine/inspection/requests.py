@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.data.requests import Pixels, SplitName, part_of
-from engine.geometry import CLASSES, IMAGE_SIZE
+from engine.data.requests import SplitName, part_of
+from engine.geometry import CLASSES
 from engine.network.requests import Inspect
 from engine.request import MORE
 
@@ -86,15 +86,6 @@ class Predict(Inspect, frozen=True, tag="predict"):
     raw: Annotated[
         bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")
     ] = False
-
-
-class PredictDrawing(Inspect, frozen=True, tag="predict-drawing"):
-    """The class and the probabilities of a drawing, prepared as MNIST was."""
-
-    pixels: Pixels = bytes(IMAGE_SIZE**2)
-    raw: Annotated[bool, Meta(description="leave the drawing as it is: no scaling to 20x20, no centring by mass")] = (
-        False
-    )
 
 
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):
