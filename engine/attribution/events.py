@@ -236,4 +236,4 @@ class DrawingExplained(ImagesPredicted, frozen=True):
     occluded: Array
     """(rows, columns) float32: the probability of the predicted class with the patch at each position."""
     drop: Array
-    """(28, 28) float32: how far that falls, the mean over the patches that cover each pixel; negative where it rises."""
+    """(28, 28) float32: how far that falls, the mean over the patches that cover a pixel; negative where it rises."""

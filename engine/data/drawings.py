@@ -94,7 +94,9 @@ def keep_drawing(request: KeepDrawing, root: Path) -> Generator[Event, None, Non
             if before != request.label:
                 write_whole(path, lambda partial: _write(partial, images, labels))
     except OSError as error:
-        raise RequestError(f"cannot keep the drawing in {shown(str(path))} ({reason(error)}): make room there") from None
+        raise RequestError(
+            f"cannot keep the drawing in {shown(str(path))} ({reason(error)}): make room there"
+        ) from None
     yield DrawingKept(index=index, label=request.label, count=len(labels), before=before)
 
 

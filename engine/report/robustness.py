@@ -242,7 +242,9 @@ def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     found, real = [], []
     references: dict[str, tuple[Likeness, Likeness]] = {}
     for network, event in zip(made.networks, events, strict=True):
-        data, train = yield from find_images(made.about(InspectImages, network, split="train"), network.loaded, made.root)
+        data, train = yield from find_images(
+            made.about(InspectImages, network, split="train"), network.loaded, made.root
+        )
         if data not in references:
             _, test = yield from find_images(made.about(InspectImages, network), network.loaded, made.root)
             references[data] = _references(test, train)

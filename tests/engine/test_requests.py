@@ -371,8 +371,13 @@ def test_questions_have_words_and_defaults_for_every_field(request_type: type[Re
         assert one.help
         assert "\n" not in one.help
         one.check(one.default)
-    assert issubclass(request_type, Inspect) or request_type is KeepDrawing
+    assert issubclass(request_type, Inspect)
     assert request_type().what == ""
+
+
+def test_each_field_of_a_drawing_that_is_kept_is_checked() -> None:
+    refused = {field for kind, field, _ in BAD_QUESTIONS if kind is KeepDrawing}
+    assert refused == {one.label for one in parameters(KeepDrawing)}
 
 
 def test_a_question_meets_a_person_with_its_own_fields_first() -> None:

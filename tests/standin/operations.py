@@ -96,8 +96,8 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
     drawn = np.zeros((28, 28), np.uint8)
     drawn[5:20, 9:12] = 255
-    for what, patch in ((CNN, "zero"), (BN, "one")):
-        explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline=patch)
+    for what in (CNN, BN):
+        explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline="one", raw=what == BN)
         yield Operation(f"explain a drawing {what}", explain)
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):

@@ -259,7 +259,9 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
     def again(request: Request, root: Path) -> Generator[Event, None, None]:
         what = getattr(request, "what", "")
         names = (*(what if isinstance(what, tuple) else (what,)), *getattr(request, "others", ()))
-        bundled = all(name.startswith("pretrained:") for name in names) and getattr(request, "dataset", "") != "drawings"
+        bundled = (
+            all(name.startswith("pretrained:") for name in names) and getattr(request, "dataset", "") != "drawings"
+        )
         if operations.OPERATIONS[type(request)].writes or not bundled:
             return perform(request, root)
         if request in answers:

@@ -266,8 +266,7 @@ async def test_why_it_is_taken_for_that_follows_each_stroke(still_app: MakeApp) 
         assert screen.shown is not None
         assert screen.shown.baseline == "one"
         assert "white patch" in words(drop)
-        lowest = f"{screen.shown.occluded.min():.2%}".replace("%", " %")
-        assert f"lowest {lowest}" in words(drop)
+        assert f"lowest {100 * screen.shown.occluded.min():.1f} %" in words(drop)
         await draw(pilot, screen, "f")
         assert screen.shown.baseline == "zero"
 

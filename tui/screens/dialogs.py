@@ -188,7 +188,9 @@ class LabelScreen(Dialog[int | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = "which digit is it?"
-            yield Static(f"[b]0[/b] to [b]9[/b] its digit    [b]enter[/b] {self.proposed}, {self.why}    [b]esc[/b] cancel")
+            yield Static(
+                f"[b]0[/b] to [b]9[/b] its digit    [b]enter[/b] {self.proposed}, {self.why}    [b]esc[/b] cancel"
+            )
 
     def action_answer(self, digit: int) -> None:
         self.dismiss(self.proposed if digit < 0 else digit)

@@ -80,25 +80,29 @@ class DrawScreen(InspectScreen):
     _beginning: ShowActivations | None = None
     """The request for the digit that the drawing is to begin with, until that has come."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.canvas, self.pen = Canvas(id="canvas"), Pen(id="pen")
+        self.received, self.drop, self.bars = Raster(id="received"), Raster(id="drop"), Bars(id="drawn-answers")
+        self.strongest: dict[LayerName, RasterGrid] = {
+            layer: RasterGrid(empty="nothing yet", cursor=False, id=f"strongest-{layer}") for layer in LAYERS
+        }
+        self._drawn: DrawingExplained | None = None
+        """The answer that the panels show."""
+        self._drawn_how: tuple[object, ...] = ()
+        """How they show it; empty before they were first drawn."""
+
     def body(self) -> Iterable[Widget]:
-        """The canvas and the pen; beside them what the network receives, where a patch hurts, the answer and the channels."""
+        """The canvas and the pen; beside them what the network receives, the moving patch, the answer, the channels."""
         with Horizontal(classes="desk"):
             with Vertical(id="drawing"):
-                yield Canvas(id="canvas")
-                yield Pen(id="pen")
+                yield self.canvas
+                yield self.pen
             with Container(id="explained"):
-                yield Raster(id="received")
-                yield Raster(id="drop")
-                yield Bars(id="drawn-answers")
-                for layer in LAYERS:
-                    yield RasterGrid(empty="nothing yet", cursor=False, id=f"strongest-{layer}")
+                yield from (self.received, self.drop, self.bars)
+                yield from self.strongest.values()
         yield Legend()
         yield ProgressLine(id="status")
-
-    @property
-    def canvas(self) -> Canvas:
-        """What is drawn on."""
-        return self.query_one(Canvas)
 
     def in_reach(self) -> Canvas:
         return self.canvas
@@ -151,39 +155,47 @@ class DrawScreen(InspectScreen):
         shown = self.shown
         changes = f"{canvas.changes} to undo" if canvas.changes else ""
         canvas.show("drawing", changes, canvas.pixels, view, span)
-        how = "centred" if (shown.centred if shown else self.centring) else "as drawn"
-        received = shown.images[0] if shown else np.zeros_like(canvas.pixels)
-        note = "" if shown else "nothing yet"
-        self.query_one("#received", Raster).show("received", how, received, view, span, note=note)
-        self.query_one(Pen).show(
+        self.pen.show(
             "lowered" if canvas.lowered else "lifted",
             ("width", f"{canvas.pen_width:g} px"),
             ("place", f"row {canvas.pen.y}, column {canvas.pen.x}"),
             ("digit", f"{part} {index}, with {self.key('begin')}"),
         )
+        self.query_one(Legend).show(view, span, "pixel")
+        # While a stroke waits for its answer, the one before it is in view: to draw that again would delay the next.
+        how = (view, self.centring, self.baseline)
+        if shown is not self._drawn or how != self._drawn_how:
+            self._drawn, self._drawn_how = shown, how
+            self._draw_answer(span)
+
+    def _draw_answer(self, span: Span) -> None:
+        """What the network received, and what it says."""
+        shown = self.shown
+        how = "centred" if (shown.centred if shown else self.centring) else "as drawn"
+        received = shown.images[0] if shown else np.zeros_like(self.canvas.pixels)
+        note = "" if shown else "nothing yet"
+        self.received.show("received", how, received, self.view, span, note=note)
         self._draw_drop(note)
         for layer in LAYERS:
             self._draw_channels(layer)
-        bars = self.query_one(Bars)
         if shown:
             answer = shown.predictions[0]
-            bars.show("probabilities", list(shown.probabilities[0]), answer, answer, "predicted")
+            self.bars.show("probabilities", list(shown.probabilities[0]), answer, answer, "predicted")
         else:
-            bars.show("probabilities", [], -1, -1)
-        self.query_one(Legend).show(view, span, "pixel")
+            self.bars.show("probabilities", [], -1, -1)
 
     def _draw_drop(self, note: str) -> None:
         """How far the probability of the answer falls while a patch covers each pixel."""
         shown, colours = self.shown, self.view.colours
         drop = shown.drop if shown else np.zeros_like(self.canvas.pixels)
         fill = "black" if (shown.baseline if shown else self.baseline) == "zero" else "white"
-        facts = f"lowest {percent(float(shown.occluded.min()))}" if shown else ""
+        facts = f"lowest {100 * shown.occluded.min():.1f} %" if shown else ""
         span = Span.of(drop, colours) if shown else Span(0.0, 1.0)
-        self.query_one("#drop", Raster).show(f"{fill} patch", facts, drop, self.view, span, note=note)
+        self.drop.show(f"{fill} patch", facts, drop, self.view, span, note=note)
 
     def _draw_channels(self, layer: LayerName) -> None:
         """The channels of a block with the largest mean activation."""
-        grid, shown = self.query_one(f"#strongest-{layer}", RasterGrid), self.shown
+        grid, shown = self.strongest[layer], self.shown
         if shown is None:
             grid.show(f"{layer}, strongest", "", EMPTY, self.view)
             return
@@ -278,7 +290,8 @@ class DrawScreen(InspectScreen):
         """What the network received of the drawing, a byte a pixel; empty while it has not answered to it."""
         if self.shown is None or not self.inquiry.answered(self._explained()):
             return b""
-        return np.rint(255 * self.shown.images[0]).astype(np.uint8).tobytes()
+        levels: np.ndarray = np.rint(255 * self.shown.images[0]).astype(np.uint8)
+        return levels.tobytes()
 
     def _kept_now(self) -> DrawingKept | None:
         """How the drawing is kept; None unless it is."""

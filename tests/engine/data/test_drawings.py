@@ -175,7 +175,7 @@ def test_a_damaged_file_is_one_line_and_is_not_overwritten(
 def test_an_archive_that_unpacks_to_too_much_is_refused(kept: Path) -> None:
     path = kept / "drawings.npz"
     np.savez_compressed(path, images=np.zeros((30_000, 28, 28), np.uint8), labels=np.zeros(30_000, np.uint8))
-    with pytest.raises(RequestError, match="damaged .it is too large.: restore it, or move it away"):
+    with pytest.raises(RequestError, match=r"damaged .it is too large.: restore it, or move it away"):
         read_drawings(kept)
 
 
@@ -189,7 +189,7 @@ def test_what_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         keep(tmp_path, one * 2, 1)
     assert keep(tmp_path, one, 2).before == 1
     (file := tmp_path / "file").write_text("")
-    with pytest.raises(RequestError, match="cannot keep the drawing in .*: make room there"):
+    with pytest.raises(RequestError, match=r"cannot keep the drawing in .*: make room there"):
         keep(file, one, 1)
 
 
