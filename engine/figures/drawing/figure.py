@@ -7,7 +7,13 @@ import re
 from matplotlib.figure import Figure
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
+from engine.attribution.events import (
+    AttributionsComputed,
+    ClassOcclusionReady,
+    DrawingExplained,
+    FaithfulnessMeasured,
+    OcclusionMap,
+)
 from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertificationMeasured, DigitCertified
 from engine.corruptions.events import DigitCorrupted
@@ -27,6 +33,7 @@ from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
+from engine.figures.drawing.explained import drawing_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
@@ -78,6 +85,8 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = audit_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
+            case DrawingExplained():
+                figure = drawing_figure(subject, colours, shared_range)
             case ImagesPredicted():
                 figure = predictions_figure(subject, colours)
             case FiltersShown():
@@ -135,6 +144,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.part, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+        case DrawingExplained():
+            parts = ("drawing", f"as-{subject.predictions[0]}")
         case ImagesPredicted():
             parts = ("predictions", len(subject.files))
         case FiltersShown():
