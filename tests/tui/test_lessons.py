@@ -374,6 +374,8 @@ def test_a_file_of_a_teacher(tmp_path: Path) -> None:
     check = found.steps[1].check
     assert check
     assert check.fields == {"patch_size": 4}
+    drawn_digit = check.request("pretrained:cnn", ("drawings", 2))
+    assert (drawn_digit.dataset, drawn_digit.index) == ("drawings", 2)  # type: ignore[union-attr]
     request = check.request("pretrained:cnn", ("val", 7))
     assert (request.what, request.split, request.index) == ("pretrained:cnn", "val", 7)  # type: ignore[union-attr]
 

@@ -12,9 +12,10 @@ from msgspec import Struct
 from engine.attribution.requests import Explain
 from engine.claims.events import ClaimChecked
 from engine.claims.requests import COMPARING, AnyCheck, Unit
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.request import parameters
 from engine.words import percent
+from tui.workspace import images_in
 
 KeyOf = Callable[[str], str]
 """The key, as it is shown, of a command by its full name, such as `attacks.attack.next_attack`."""
@@ -43,12 +44,12 @@ class Check(Struct, frozen=True):
     none: str = NOTHING
     """The sentence if there is nothing to measure."""
 
-    def request(self, what: str, digit: tuple[SplitName, int]) -> AnyCheck:
+    def request(self, what: str, digit: tuple[PartName, int]) -> AnyCheck:
         """The request for the network `what`; it is about the current digit unless the lesson names one."""
-        fields = dict(self.fields)
-        if "index" in {each.name for each in parameters(self.measure)} and "index" not in fields:
-            fields["split"], fields["index"] = digit
-        return self.measure(what=what, **fields)
+        about: dict[str, Any] = {}
+        if "index" in {each.name for each in parameters(self.measure)} and "index" not in self.fields:
+            about = {**images_in(digit[0]), "index": digit[1]}
+        return self.measure(what=what, **about | self.fields)
 
     def given(self, request: AnyCheck) -> dict[str, str]:
         """What the lesson itself says of the measurement, by the names of placeholders."""

@@ -18,8 +18,9 @@ from tui.lessons.card import Card, Hint
 from tui.lessons.lesson import Lesson, Step, filled
 from tui.workspace import Notice, Workspace
 
-Key = tuple[AnyCheck, int]
-"""What was asked, and the network's number of finished epochs when it was: an answer holds for that network only."""
+Key = tuple[AnyCheck, int, int]
+"""What was asked, the network's number of finished epochs then, and how often the drawings had changed: an answer holds
+for that network, and those drawings, only."""
 
 
 class Standing(Struct):
@@ -240,7 +241,9 @@ class Tutor:
         workspace, step = self._workspace, self.step
         if not (step and step.check and workspace.engine and workspace.what) or workspace.reading:
             return None
-        return step.check.request(workspace.what, workspace.digit), workspace.history.epoch
+        request = step.check.request(workspace.what, workspace.digit)
+        about_drawings = getattr(request, "dataset", "") == "drawings"
+        return request, workspace.history.epoch, workspace.drawings_changed if about_drawings else 0
 
     def look(self) -> None:
         """Submit what the step needs and nobody has measured, unless a screen has work to do."""
