@@ -22,6 +22,7 @@ from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
     Audit,
+    Embed,
     Evaluate,
     Predict,
     PredictDrawing,
@@ -94,6 +95,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
+    Embed: Entry("analysis", "engine.inspection.embedding:embed"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
     PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
