@@ -48,7 +48,8 @@ def _leading(centred: Tensor, k: int) -> Tensor:
         basis, _ = torch.linalg.qr(centred.T @ (centred @ basis))
     projected = centred @ basis
     _, vectors = torch.linalg.eigh((projected.T @ projected).double())
-    return basis.double() @ vectors[:, -k:].flip(1)
+    leading: Tensor = basis.double() @ vectors[:, -k:].flip(1)
+    return leading
 
 
 def nearest_neighbours(values: Tensor, count: int) -> Generator[int, None, tuple[Tensor, Tensor]]:
@@ -78,4 +79,5 @@ def rotated_onto(points: Tensor, other: Tensor) -> Tensor:
     The orthogonal Procrustes problem (Schönemann 1966): distances between points stay as they are.
     """
     left, _, right = torch.linalg.svd(points.double().T @ other.double())
-    return (points.double() @ left @ right).to(points.dtype)
+    turned: Tensor = points.double() @ left @ right
+    return turned.to(points.dtype)

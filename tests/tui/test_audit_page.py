@@ -31,7 +31,7 @@ CNN, NORMED = "pretrained:cnn", "pretrained:cnn-bn"
 async def opened(pilot: Pilot[int]) -> tuple[DigitsScreen, NetworksAudited]:
     """The page, and the audit that it shows."""
     screen = await go(pilot, "3", DigitsScreen)
-    await pilot.press("shift+tab")
+    await pilot.press("tab", "tab")
     await drawn(pilot)
     await settled(pilot, screen)
     assert screen.front == "audit"

@@ -32,7 +32,16 @@ from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
-from engine.inspection.requests import Audit, Evaluate, Predict, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Embed,
+    Evaluate,
+    Predict,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    Summarise,
+)
 from engine.libraries import not_loaded
 from engine.paths import BUNDLED
 from engine.report.requests import Report
@@ -95,6 +104,7 @@ COMMANDS = {
     "audit": CliCommand(Audit, "measure scores by class and calibration, and find labels in doubt"),
     "digits": CliCommand(ShowDigits, "show digits with their actual and predicted class"),
     "predict": CliCommand(Predict, "recognise digits in your own PNG, JPEG or .npy images"),
+    "embed": CliCommand(Embed, "map images by what a layer computes: PCA, t-SNE or UMAP"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
     "activations": CliCommand(ShowActivations, "show the feature maps of both convolution blocks for an image"),
     "occlude": CliCommand(Occlude, "map the probability of a class with a patch at each position"),

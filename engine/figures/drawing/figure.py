@@ -27,6 +27,7 @@ from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
+from engine.figures.drawing.embedding import embedding_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
@@ -39,6 +40,7 @@ from engine.inspection.events import (
     ActivationsComputed,
     DigitsShown,
     FiltersShown,
+    ImagesEmbedded,
     ImagesPredicted,
     NetworksAudited,
     NetworkSummarised,
@@ -76,6 +78,8 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = confusion_figure(subject, colours)
             case NetworksAudited():
                 figure = audit_figure(subject)
+            case ImagesEmbedded():
+                figure = embedding_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
             case ImagesPredicted():
@@ -132,6 +136,9 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("confusion", subject.split)
         case NetworksAudited():
             parts = ("audit", subject.dataset, subject.split)
+        case ImagesEmbedded():
+            epoch = f"epoch-{subject.epoch}" if len(subject.epochs) > 1 else ""
+            parts = ("map", subject.method, subject.layer, subject.split, epoch)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)

@@ -17,7 +17,8 @@ def spread(n: int, d: int) -> np.ndarray:
     """Random points (n, d) about a mean that is not 0, with a variance that decays from one direction to the next."""
     random = np.random.default_rng(n + d)
     turned, _ = np.linalg.qr(random.normal(size=(d, d)))
-    return 3 + random.normal(size=(n, d)) * 0.8 ** np.arange(d) @ turned
+    points: np.ndarray = 3 + random.normal(size=(n, d)) * 0.8 ** np.arange(d) @ turned
+    return points
 
 
 @pytest.mark.parametrize(("n", "d"), [(300, 20), (20, 300), (150, 120)])

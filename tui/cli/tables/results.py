@@ -23,6 +23,7 @@ from engine.inspection.events import (
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
+    ImagesEmbedded,
     ImagesPredicted,
     NetworksAudited,
     NetworkSummarised,
@@ -36,6 +37,7 @@ from tui.cli.tables.audit import audit
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
+from tui.cli.tables.embedding import embedding
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
@@ -47,6 +49,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
     NetworksAudited: audit,
+    ImagesEmbedded: embedding,
     DigitsShown: digits,
     ImagesPredicted: predicted,
     FiltersShown: filters,

@@ -7,6 +7,7 @@ from typing import cast
 from tui.keys import bindings
 from tui.screens.digits.audit import AuditPage
 from tui.screens.digits.digits import DigitsPage
+from tui.screens.digits.map import MapPage
 from tui.screens.inspect_pages import InspectPages
 
 MATRIX = "matrix"
@@ -18,7 +19,7 @@ class DigitsScreen(InspectPages):
 
     mode = "digits"
     BINDINGS = bindings("digits")
-    page_types = (DigitsPage, AuditPage)
+    page_types = (DigitsPage, AuditPage, MapPage)
 
     @property
     def digits(self) -> DigitsPage:
@@ -30,9 +31,15 @@ class DigitsScreen(InspectPages):
         """The page of the audit."""
         return cast(AuditPage, self.pages["audit"])
 
+    @property
+    def map(self) -> MapPage:
+        """The page of the map."""
+        return cast(MapPage, self.pages["map"])
+
     def on_screen_resume(self) -> None:
-        """Move the cursor to the current digit, which may have changed on another screen, if it is listed."""
+        """Move the cursors to the current digit, which may have changed on another screen, where it is listed."""
         self.digits.find_digit()
+        self.map.find_digit()
 
     # The matrix, which is in front as if it were a page
 
