@@ -58,8 +58,11 @@ class Scatter(CellWidget):
 
     @property
     def wrong(self) -> np.ndarray:
-        """Which images are mistakes, (n,) bool; none without a map."""
-        return np.zeros(0, bool) if self.event is None else self.event.predictions != self.event.labels
+        """Which images are mistakes, (n,) bool, of the class in view; none without a map."""
+        if self.event is None:
+            return np.zeros(0, bool)
+        wrong: np.ndarray = self.event.predictions != self.event.labels
+        return wrong & (self.event.labels == self.only) if self.only >= 0 else wrong
 
     # Moving the cursor
 
@@ -112,10 +115,7 @@ class Scatter(CellWidget):
 
     def next_mistake(self) -> None:
         """Move the cursor to the next mistake by its index, of the class in view."""
-        wrong = self.wrong
-        if self.event and self.only >= 0:
-            wrong = wrong & (self.event.labels == self.only)
-        found = np.flatnonzero(wrong)
+        found = np.flatnonzero(self.wrong)
         if len(found):
             later = found[found > self.cursor]
             self.go_to(int(later[0] if len(later) else found[0]))
@@ -176,7 +176,7 @@ class Scatter(CellWidget):
         if event is None:
             blank: list[list[Cell]] = [[] for _ in range(max(0, (height - 2) // 2))]
             return [title_row(self, self.titles[0], [], width), *blank, cells((self.empty.center(width), quiet))]
-        legend = self._legend(event)
+        legend = self._legend()
         title = next((each for each in self.titles if len(each) + len(legend) + 5 <= width), self.titles[-1])
         rows = [title_row(self, title, legend, width)]
         if height < 2:
@@ -192,7 +192,7 @@ class Scatter(CellWidget):
             rows[1 + y][x] = (str(label), ink(self.app, name, bold=True, reverse=True))
         return rows
 
-    def _legend(self, event: ImagesEmbedded) -> list[Cell]:
+    def _legend(self) -> list[Cell]:
         colour = not self.app.no_color and glyphs() is UNICODE
         quiet = ink(self.app, "quiet")
         zoom = [(f"{2**self.zoom}x ", quiet)] if self.zoom else []
@@ -202,5 +202,9 @@ class Scatter(CellWidget):
             if self.only in (-1, number)
         ]
         return cells(
-            (" ", quiet), *zoom, *names, (MISTAKE, ink(self.app, "strong", bold=True)), (f" {event.mistakes:,} ", quiet)
+            (" ", quiet),
+            *zoom,
+            *names,
+            (MISTAKE, ink(self.app, "strong", bold=True)),
+            (f" {self.wrong.sum():,} ", quiet),
         )
