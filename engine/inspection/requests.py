@@ -9,7 +9,7 @@ from msgspec import Meta
 from engine.data.requests import SplitName
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.requests import Inspect
-from engine.request import MORE, RequestError
+from engine.request import MORE, Request, RequestError
 
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
@@ -101,6 +101,15 @@ class Embed(InspectImages, frozen=True, tag="embed"):
             raise RequestError(
                 f"{self.neighbours} neighbours need more images than {count}: map more, or set fewer neighbours"
             )
+
+
+class ShowLearning(Request, frozen=True, tag="show-learning"):
+    """When a run learned each test digit, and how often it forgot it: by the test evaluation after each epoch."""
+
+    what: Annotated[str, Meta(description="folder or name of a run (none: the most recent run)")] = ""
+    count: Annotated[
+        int, Meta(ge=1, le=1000, description="number of digits to list: of the most forgotten, and of the others each")
+    ] = 24
 
 
 class ShowDigits(InspectImages, frozen=True, tag="show-digits"):

@@ -30,6 +30,7 @@ from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.embedding import embedding_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
+from engine.figures.drawing.learning import learning_figure, rates_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
 from engine.figures.drawing.predictions import predictions_figure
@@ -42,6 +43,7 @@ from engine.inspection.events import (
     FiltersShown,
     ImagesEmbedded,
     ImagesPredicted,
+    LearningShown,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
@@ -50,6 +52,7 @@ from engine.inspection.requests import LayerName
 from engine.request import RequestError
 from engine.runs.events import RunsCompared
 from engine.runs.history import RunHistory
+from engine.training.events import LearningRateFound
 
 
 def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
@@ -80,6 +83,10 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = audit_figure(subject)
             case ImagesEmbedded():
                 figure = embedding_figure(subject)
+            case LearningShown():
+                figure = learning_figure(subject)
+            case LearningRateFound():
+                figure = rates_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
             case ImagesPredicted():
@@ -139,6 +146,10 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case ImagesEmbedded():
             epoch = f"epoch-{subject.epoch}" if len(subject.epochs) > 1 else ""
             parts = ("map", subject.method, subject.layer, subject.split, epoch)
+        case LearningShown():
+            parts = ("learned", subject.dataset, subject.split)
+        case LearningRateFound():
+            parts = ("learning-rate", subject.variant, "" if subject.objective == "clean" else subject.objective)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
