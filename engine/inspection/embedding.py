@@ -155,7 +155,7 @@ def embed(request: Embed, root: Path) -> Generator[Event, None, None]:
     """
     check_installed(request.method)
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     count = min(request.count, len(split))
     request.check_count(count)
     epochs = _epochs(request, loaded)

@@ -32,7 +32,7 @@ from engine.attacks.requests import (
     MeasureTransfer,
     SweepBeta,
 )
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
@@ -41,7 +41,6 @@ from engine.inspection.requests import (
     Embed,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -100,7 +99,9 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
     drawn = np.zeros((28, 28), np.uint8)
     drawn[5:20, 9:12] = 255
-    yield Operation("predict a drawing", PredictDrawing(what=CNN, device=device, pixels=drawn.tobytes()))
+    for what in (CNN, BN):
+        explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline="one", raw=what == BN)
+        yield Operation(f"explain a drawing {what}", explain)
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     yield Operation("map", Embed(what=CNN, device=device, count=300), 1e-3)
     yield Operation("map of a block", Embed(what=BN, device=device, layer="block2", count=300), 1e-3)

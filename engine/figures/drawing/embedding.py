@@ -24,7 +24,7 @@ _LARGE, _SMALL = 12.0, 1.2
 def embedding_figure(event: ImagesEmbedded) -> Figure:
     """The map in equal units along both axes, with a legend of the classes; mistakes are crosses."""
     method, layer = METHOD_NAMES[event.method], LAYER_WORDS[event.layer]
-    title = f"{method} of the {layer}, {event.count:,} {event.dataset} {event.split} images"
+    title = f"{method} of the {layer}, {event.count:,} images of {event.source}"
     notes = [f"{event.components} of {event.dimensions:,} dimensions"] if event.method != "pca" else []
     if event.perplexity is not None:
         notes.append(f"perplexity {event.perplexity:g}")

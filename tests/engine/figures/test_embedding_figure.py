@@ -53,7 +53,7 @@ def test_titles_axes_and_the_name_of_the_file(event: ImagesEmbedded) -> None:
     (axes,) = figure.axes
     assert event.explained is not None
     assert event.same_class is not None
-    assert title(figure) == "PCA of the last hidden layer, 400 mnist test images"
+    assert title(figure) == "PCA of the last hidden layer, 400 images of mnist test"
     assert axes.get_xlabel() == f"Component 1 ({percent(event.explained[0])} of the variance)"
     box = axes.get_window_extent()
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()

@@ -27,6 +27,7 @@ from tui.setting import Setting, of_state
 from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.workspace import images_in
 
 ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
 AT_ONCE, AT_MOST = 100, 1000
@@ -68,18 +69,18 @@ class DigitsPage(InspectPage):
 
     def wanted(self) -> list[Request]:
         """The digits first, since they appear sooner; then the evaluation of the whole split."""
-        split, _ = self.workspace.digit
-        what = self.workspace.what
+        part, _ = self.workspace.digit
+        what, images = self.workspace.what, images_in(part)
         digits = ShowDigits(
             what=what,
-            split=split,
+            **images,
             count=AT_ONCE if self.order == "random" else AT_MOST,
             order=self.order,
             digit=self.digit,
             predicted=self.predicted,
             seed=self.seed,
         )
-        return [digits, Evaluate(what=what, split=split)]
+        return [digits, Evaluate(what=what, **images)]
 
     def kept(self) -> list[Request]:
         return self.wanted()
@@ -121,7 +122,7 @@ class DigitsPage(InspectPage):
         of += f"predicted {shown.predicted}   " if shown.predicted >= 0 else ""
         here = f"{self.grid.cursor + 1} of {len(shown.digits):,}" if shown.digits else ""
         more = f", {shown.matching:,} in all" if shown.matching > len(shown.digits) else ""
-        self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
+        self.grid.show(f"{shown.part}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
 
     def _span(self) -> Span:
         """The value range of pixels: the same for all digits, and symmetric about zero in the diverging map."""
@@ -159,7 +160,7 @@ class DigitsPage(InspectPage):
             bars.show("", [], -1, -1)
             return
         at, digit = here
-        picture.show(f"{self.shown.split} {digit.index}", "", self.shown.images[at], self.view, self._span())
+        picture.show(f"{self.shown.part} {digit.index}", "", self.shown.images[at], self.view, self._span())
         words = f"actual {digit.actual}, predicted {digit.predicted}"
         bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
 

@@ -9,7 +9,7 @@ from typing import cast, get_args
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.event import Event
 from engine.figures.requests import DrawFigure
 from engine.geometry import CLASSES
@@ -27,6 +27,7 @@ from tui.setting import Setting, of_state
 from tui.widgets.bars import Bars
 from tui.widgets.pictures import Raster
 from tui.widgets.scatter import Scatter
+from tui.workspace import images_in
 
 PIXEL = Span(0.0, 1.0)
 MAPPED = 10_000
@@ -79,9 +80,14 @@ class MapPage(InspectPage):
 
     def request(self) -> Embed:
         """What is asked for."""
-        split, _ = self.workspace.digit
+        part, _ = self.workspace.digit
         return Embed(
-            what=self.workspace.what, split=split, method=self.method, layer=self.mapped, count=MAPPED, epoch=self.epoch
+            what=self.workspace.what,
+            **images_in(part),
+            method=self.method,
+            layer=self.mapped,
+            count=MAPPED,
+            epoch=self.epoch,
         )
 
     def wanted(self) -> list[Request]:
@@ -126,8 +132,8 @@ class MapPage(InspectPage):
 
     def find_digit(self) -> None:
         """Move the cursor to the current digit, if it is on the map."""
-        split, index = self.workspace.digit
-        if self.is_attached and (shown := self.shown) and shown.split == split and index < shown.count:
+        part, index = self.workspace.digit
+        if self.is_attached and (shown := self.shown) and shown.part == part and index < shown.count:
             self.scatter.event = shown
             self.scatter.go_to(index)
 
@@ -149,7 +155,7 @@ class MapPage(InspectPage):
             picture.show("digit", "", None, gray)
             bars.show("", [], -1, -1)
             return
-        picture.show(f"{shown.split} {at}", "", shown.images[at] / 255, gray, PIXEL)
+        picture.show(f"{shown.part} {at}", "", shown.images[at] / 255, gray, PIXEL)
         actual, predicted = int(shown.labels[at]), int(shown.predictions[at])
         bars.show(f"actual {actual}", shown.probabilities[at].tolist(), actual, predicted)
 
@@ -159,8 +165,8 @@ class MapPage(InspectPage):
             return ""
         at = self.scatter.cursor
         actual, predicted = int(shown.labels[at]), int(shown.predictions[at])
-        current = " (current)" if self.workspace.digit == (shown.split, at) else ""
-        words = f"{shown.split} {at}{current}: label {actual}, predicted {predicted}"
+        current = " (current)" if self.workspace.digit == (shown.part, at) else ""
+        words = f"{shown.part} {at}{current}: label {actual}, predicted {predicted}"
         if shown.same_class is not None and shown.same_class_before is not None:
             share, before = f"{100 * shown.same_class:.1f} %", f"{100 * shown.same_class_before:.1f} %"
             near = f"neighbours of the same class: {share}, in the layer {before}"
@@ -234,7 +240,7 @@ class MapPage(InspectPage):
     def action_zoom(self) -> None:
         """Make the digit the current one."""
         if shown := self.shown:
-            self.workspace.digit = (cast(SplitName, shown.split), self.scatter.cursor)
+            self.workspace.digit = (cast(PartName, shown.part), self.scatter.cursor)
 
     def action_next_mistake(self) -> None:
         self.scatter.next_mistake()
