@@ -24,6 +24,7 @@ from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
     Audit,
+    Embed,
     Evaluate,
     Predict,
     ShowActivations,
@@ -98,6 +99,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
+    Embed: Entry("analysis", "engine.inspection.embedding:embed"),
     ShowLearning: Entry("analysis", "engine.inspection.learning:show_learning"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),

@@ -41,7 +41,7 @@ PICTURES = {
     "noise": ("7", "A"),
     "robustness": ("7", "tab", "s", "s", "2", "0", "enter", "escape", "r", *["down"] * 4),
     "corruptions": ("7", "shift+tab", "r"),
-    "audit": ("3", "shift+tab"),
+    "audit": ("3", "tab", "tab"),
     "draw": ("9", *["up"] * 8, *["left"] * 5, "space", *["right"] * 10, *["down", "down", "left"] * 7, "space"),
 }
 """The name of each picture, and the keys to press for it."""

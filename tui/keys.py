@@ -123,7 +123,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
     TRAIN: ("curves", "rates", "learned"),
-    DIGITS: ("digits", "matrix", "audit"),
+    DIGITS: ("digits", "matrix", "audit", "map"),
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
@@ -137,7 +137,7 @@ ABOUT_A_RUN = ("curves", "rates", "learned")
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
-DRAWN = ("digits", "matrix", "audit", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
+DRAWN = ("digits", "matrix", "audit", "map", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
 """All pages with pictures."""
 ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack", "corruptions")
 """Pages about a digit."""
@@ -174,7 +174,7 @@ COMMANDS = (
     Command("enter", "open_layer", "filters", "show the filters of this convolution", (MODEL,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the digit", (DIGITS,), ("digits",), "look"),
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
-    Command("enter", "zoom", "current", "make this digit the current one", (DIGITS,), ("audit",), "look"),
+    Command("enter", "zoom", "current", "make this digit the current one", (DIGITS,), ("audit", "map"), "look"),
     Command("enter", "zoom", "zoom", "enlarge the filter; once more: its activations", (FILTERS,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the map", (ACTIVATIONS,), (), "look"),
     Command(
@@ -231,7 +231,7 @@ COMMANDS = (
         "go to the settings, or to the next of them",
         PAGED,
         (
-            *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
+            *("digits", "map", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
             *("corruptions", "compare", "devices", "rates", "learned"),
         ),
         "page",
@@ -262,6 +262,9 @@ COMMANDS = (
     Command("a", "another", "others", "show other random digits", (DIGITS,), ("digits",), "choose"),
     Command("w", "next_class", "class", "show only the next class", (DIGITS,), ("digits",), "choose"),
     Command("W", "previous_class", "", "show only the previous class", (DIGITS,), ("digits",), "choose"),
+    Command("m", "next_mistake", "mistake", "go to the next mistake", (DIGITS,), ("map",), "look"),
+    Command("w", "next_class", "class", "let the next class stand out", (DIGITS,), ("map",), "choose"),
+    Command("W", "previous_class", "", "let the previous class stand out", (DIGITS,), ("map",), "choose"),
     Command("p", "larger_patch", "patch", "make the patch one pixel larger", (OCCLUSION,), (), "choose"),
     Command("P", "smaller_patch", "", "make the patch one pixel smaller", (OCCLUSION,), (), "choose"),
     Command(
@@ -312,6 +315,16 @@ COMMANDS = (
         "go one epoch forward; the last one follows the run",
         (FILTERS,),
         (),
+        "look",
+    ),
+    Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (DIGITS,), ("map",), "look"),
+    Command(
+        "right_square_bracket",
+        "later",
+        "later",
+        "go one epoch forward; the last one follows the run",
+        (DIGITS,),
+        ("map",),
         "look",
     ),
     Command("left_square_bracket", "earlier", "earlier", "go one step back", (ATTACKS,), ("attack",), "look"),
@@ -423,6 +436,9 @@ COMMANDS = (
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("plus", "zoom_in", "", "show half of both axes, around the cursor", (DIGITS,), ("map",), "look"),
+    Command("minus", "zoom_out", "", "show twice as much of both axes", (DIGITS,), ("map",), "look"),
+    Command("0", "zoom_reset", "", "show the whole map", (DIGITS,), ("map",), "look"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),

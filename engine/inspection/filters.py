@@ -9,10 +9,10 @@ import numpy as np
 
 from engine.event import Event
 from engine.inspection.events import FiltersShown
+from engine.inspection.kept_weights import kept_convolutions
 from engine.inspection.kernels import kinds_of
 from engine.inspection.loaded import LoadedNetwork, open_network
 from engine.inspection.requests import ShowFilters
-from engine.network.checkpoints import load_tensors
 from engine.request import RequestError
 
 
@@ -43,20 +43,12 @@ def show_filters(request: ShowFilters, root: Path) -> Generator[Event, None, Non
 
 def _weights(request: ShowFilters, loaded: LoadedNetwork, epoch: int | None, kept: tuple[int, ...]) -> np.ndarray:
     key = f"{request.layer}.0.weight"
-    own = loaded.model.state_dict()[key]
     if request.epoch < 0 or epoch == loaded.epoch:
-        latest: np.ndarray = own.cpu().numpy().copy()
+        latest: np.ndarray = loaded.model.state_dict()[key].cpu().numpy().copy()
         return latest
     if loaded.run is None or epoch not in kept or epoch is None:
         have = f"it has {kept[0]} to {kept[-1]}" if kept else "it has only the latest"
         raise RequestError(f"{loaded.name} has no filters of epoch {request.epoch}: {have}")
-    path = loaded.run.convolutions_file(epoch)
-    tensors, _ = load_tensors(path)
-    if key not in tensors:
-        raise RequestError(f"{path} is damaged: it has no {key}")
-    kept_ones = tensors[key]
-    if kept_ones.shape != own.shape or not kept_ones.is_floating_point():
-        what = f"{tuple(kept_ones.shape)} of {str(kept_ones.dtype).removeprefix('torch.')}"
-        raise RequestError(f"{path} is damaged: its {key} is {what}, and the network's {tuple(own.shape)} of float32")
-    weights: np.ndarray = kept_ones.float().numpy()
+    (tensor,) = kept_convolutions(loaded, loaded.run, epoch, key)
+    weights: np.ndarray = tensor.float().numpy()
     return weights

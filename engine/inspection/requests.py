@@ -9,10 +9,22 @@ from msgspec import Meta
 from engine.data.requests import SplitName, part_of
 from engine.geometry import CLASSES
 from engine.network.requests import Inspect
-from engine.request import MORE, Request
+from engine.request import MORE, Request, RequestError
 
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
+MapMethod = Literal["pca", "tsne", "umap"]
+METHOD_NAMES: dict[MapMethod, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+"""How the field writes the methods."""
+MappedLayer = Literal["hidden", "block1", "block2", "pixels"]
+LAYER_WORDS: dict[MappedLayer, str] = {
+    "hidden": "last hidden layer",
+    "block1": "first convolution block",
+    "block2": "second convolution block",
+    "pixels": "pixels",
+}
+SUPPORT = 3
+"""t-SNE looks at so many times its perplexity of nearest neighbours (van der Maaten 2014, section 4.1)."""
 
 
 class Summarise(Inspect, frozen=True, tag="summarise"):
@@ -60,6 +72,46 @@ class Audit(Inspect, frozen=True, tag="audit"):
     count: Annotated[int, Meta(ge=1, le=10_000, description="number of digits with doubtful labels to list")] = 50
     bins: Annotated[int, Meta(ge=1, le=100, description="number of bins of equal mass of the calibration error")] = 15
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the bootstrap intervals")] = 0
+
+
+class Embed(InspectImages, frozen=True, tag="embed"):
+    """A map of images: what a layer computes for each of them, reduced to two dimensions."""
+
+    method: Annotated[
+        MapMethod,
+        Meta(description="pca: the two directions of largest variance; tsne and umap: neighbours, by extra packages"),
+    ] = "pca"
+    layer: Annotated[
+        MappedLayer,
+        Meta(description="what is mapped: last hidden layer, pooled maps of a convolution block, or pixels"),
+    ] = "hidden"
+    count: Annotated[int, Meta(ge=2, le=10_000, description="number of images, the first of the split")] = 10_000
+    epoch: Annotated[
+        int, Meta(ge=-1, le=100_000, description="epoch of a run whose convolution block to map (-1: the latest)")
+    ] = -1
+    perplexity: Annotated[
+        float, Meta(ge=2, le=500, description="effective number of neighbours of an image in t-SNE")
+    ] = 30.0
+    neighbours: Annotated[int, Meta(ge=2, le=200, description="number of neighbours of an image in UMAP")] = 15
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of t-SNE and UMAP")] = 0
+
+    def check_together(self) -> None:
+        """Raise RequestError where the images are too few for their neighbours."""
+        self.check_count(self.count)
+
+    def check_count(self, count: int) -> None:
+        """Raise RequestError where so many images are too few for the neighbours of each."""
+        if count < 2:
+            raise RequestError("a map needs at least two images: choose another split or data set")
+        if self.method == "tsne" and count <= (needed := int(SUPPORT * self.perplexity)):
+            raise RequestError(
+                f"perplexity {self.perplexity:g} needs more than {needed} images, not {count}: "
+                "map more images, or set a lower perplexity"
+            )
+        if self.method == "umap" and count <= self.neighbours:
+            raise RequestError(
+                f"{self.neighbours} neighbours need more images than {count}: map more, or set fewer neighbours"
+            )
 
 
 class ShowLearning(Request, frozen=True, tag="show-learning"):

@@ -9,6 +9,7 @@ from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.data.requests import KeepDrawing
 from engine.inspection.requests import (
     Audit,
+    Embed,
     Evaluate,
     Predict,
     ShowActivations,
@@ -89,7 +90,7 @@ BAD_VALUES = [
 ]
 
 QUESTIONS = (
-    *(Summarise, Evaluate, Audit, ShowDigits, Predict, ShowFilters, ShowActivations),
+    *(Summarise, Evaluate, Audit, Embed, ShowDigits, Predict, ShowFilters, ShowActivations),
     *(Occlude, Attribute, ExplainDrawing),
 )
 
@@ -141,6 +142,17 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Audit, "count", 0),
     (Audit, "bins", 101),
     (Audit, "seed", -1),
+    (Embed, "what", 2),
+    (Embed, "device", "tpu"),
+    (Embed, "split", "all"),
+    (Embed, "dataset", "svhn"),
+    (Embed, "method", "mds"),
+    (Embed, "layer", "conv1"),
+    (Embed, "count", 1),
+    (Embed, "epoch", -2),
+    (Embed, "perplexity", 1.5),
+    (Embed, "neighbours", 1),
+    (Embed, "seed", -1),
     (ShowLearning, "what", 1),
     (ShowLearning, "count", 0),
     (ShowLearning, "count", 1001),
@@ -428,6 +440,7 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         Summarise(what="pretrained:cnn"),
         Evaluate(split="val"),
         Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
+        Embed(method="tsne", layer="block1", perplexity=12.5, count=500, seed=7),
         ShowLearning(what="a", count=1000),
         FindLearningRate(batch_norm=True, lowest_rate=1e-4, highest_rate=10.0, steps=20),
         ShowDigits(order="mistakes", digit=9, count=10_000),
@@ -442,6 +455,21 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
 )
 def test_questions_survive_json(request_: Request) -> None:
     assert msgspec.json.decode(msgspec.json.encode(request_), type=type(request_)) == request_
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"method": "tsne", "count": 90}, "perplexity 30 needs more than 90 images, not 90"),
+        ({"method": "tsne", "perplexity": 2.5, "count": 7}, "perplexity 2.5 needs more than 7 images, not 7"),
+        ({"method": "umap", "count": 15}, "15 neighbours need more images than 15"),
+    ],
+)
+def test_a_map_has_more_images_than_neighbours(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        Embed(**fields)
+    assert Embed(**fields | {"count": fields["count"] + 1}).count == fields["count"] + 1
+    assert Embed(**fields | {"method": "pca"}).method == "pca"
 
 
 def test_a_randomisation_is_over_many_images() -> None:

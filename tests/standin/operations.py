@@ -53,6 +53,7 @@ from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import (
     Audit,
+    Embed,
     Evaluate,
     Predict,
     ShowActivations,
@@ -117,6 +118,8 @@ def operations(device: str) -> Iterator[Operation]:
         explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline="one", raw=what == BN)
         yield Operation(f"explain a drawing {what}", explain)
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
+    yield Operation("map", Embed(what=CNN, device=device, count=300), 1e-3)
+    yield Operation("map of a block", Embed(what=BN, device=device, layer="block2", count=300), 1e-3)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)
         yield Operation(f"occlude {baseline}", occlude)

@@ -31,12 +31,12 @@ CNN, NORMED = "pretrained:cnn", "pretrained:cnn-bn"
 async def opened(pilot: Pilot[int]) -> tuple[DigitsScreen, NetworksAudited]:
     """The page, and the audit that it shows."""
     screen = await go(pilot, "3", DigitsScreen)
-    await pilot.press("shift+tab")
+    await pilot.press("tab", "tab")
     await drawn(pilot)
     await settled(pilot, screen)
     assert screen.front == "audit"
-    assert screen.audited is not None
-    return screen, screen.audited
+    assert screen.audit.audited is not None
+    return screen, screen.audit.audited
 
 
 async def test_the_numbers_are_those_of_the_audit(still_app: MakeApp) -> None:
@@ -68,8 +68,7 @@ async def test_doubtful_digits_with_their_labels(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen, event = await opened(pilot)
-        assert screen.desk is not None
-        grid = screen.desk.grid
+        grid = screen.audit.grid
         first = event.digits[0]
         assert f"{first.actual}→{first.predicted}! {100 * first.probability:.1f} %" in words(grid)
         assert "raters doubt too: 1 of 1" in words(grid)
@@ -110,25 +109,26 @@ async def test_the_audit_is_kept_while_other_pages_are_in_front(still_app: MakeA
         await settled(pilot, screen)
         assert screen.front == "digits"
         assert screen.query_one("#digits").display
-        assert screen.query_one("#digits-desk").display
-        assert not screen.query_one("#audit").display
-        digits = screen.shown
+        assert screen.query_one("#digits-page").display
+        assert not screen.query_one("#audit-page").display
+        digits = screen.digits.shown
         await pilot.press("tab", "tab")
         await drawn(pilot)
         await settled(pilot, screen)
         assert screen.front == "audit"
-        assert (screen.audited, screen.shown) == (event, digits)
-        assert not screen.query_one("#digits-desk").display
+        assert (screen.audit.audited, screen.digits.shown) == (event, digits)
+        assert not screen.query_one("#digits-page").display
 
 
 async def test_keys_of_the_digits_do_nothing_here(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen, _ = await opened(pilot)
-        before = (screen.order, screen.digit, screen.seed, app.workspace.digit, screen.look)
+        page = screen.digits
+        before = (page.order, page.digit, page.seed, app.workspace.digit, screen.look)
         await pilot.press("m", "a", "w", "o", "comma", "full_stop", "c", "s")
         await drawn(pilot)
-        assert (screen.order, screen.digit, screen.seed, app.workspace.digit, screen.look) == before
+        assert (page.order, page.digit, page.seed, app.workspace.digit, screen.look) == before
         assert screen.front == "audit"
 
 
@@ -153,9 +153,8 @@ async def test_it_is_read_without_colour_and_in_ascii(
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen, event = await opened(pilot)
-        assert screen.desk is not None
         arrow = ">" if variable == "LC_ALL" else "→"
-        assert f"{event.digits[0].actual}{arrow}{event.digits[0].predicted}!" in words(screen.desk.grid)
+        assert f"{event.digits[0].actual}{arrow}{event.digits[0].predicted}!" in words(screen.audit.grid)
         assert f"ECE {100 * event.ece:.2f} %" in words(screen.query_one("#reliability", Chart))
         if variable == "LC_ALL":
             assert words(screen.query_one(Scores)).isascii()

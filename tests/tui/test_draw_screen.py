@@ -344,7 +344,7 @@ async def test_a_drawing_becomes_the_current_digit(still_app: MakeApp) -> None:
         assert isinstance(attack, AttackFinished)
         assert (attack.source, attack.indices, attack.actual) == ("drawings", (0,), (4,))
         assert np.array_equal(attack.original[0], shown.images[0])
-        digits = await go(pilot, "3", DigitsScreen)
+        digits = (await go(pilot, "3", DigitsScreen)).digits
         assert digits.shown is not None
         assert digits.evaluated is not None
         assert (digits.shown.matching, digits.evaluated.mistakes) == (1, 1)
@@ -356,7 +356,7 @@ async def test_a_drawing_becomes_the_current_digit(still_app: MakeApp) -> None:
         await draw(pilot, screen, "shift+left", "m")
         await answer(pilot, screen, "enter", "enter")
         await until(pilot, lambda: app.workspace.digit == ("drawings", 1))
-        digits = await go(pilot, "3", DigitsScreen)  # which has seen only the first
+        digits = (await go(pilot, "3", DigitsScreen)).digits  # which has seen only the first
         assert digits.shown is not None
         assert digits.shown.matching == 2
         activations = await go(pilot, "5", ActivationsScreen)

@@ -49,7 +49,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "digits": ("3",),
     "digits matrix": ("3", "tab", "down", "right"),
     "digits a mistake": ("3", "m", "enter"),
-    "digits audit": ("3", "shift+tab"),
+    "digits audit": ("3", "tab", "tab"),
+    "digits map": ("3", "shift+tab", "m"),
+    "digits map of a class": ("3", "shift+tab", "w", "w", "plus", "right"),
     "filters conv1": ("4",),
     "filters conv2": ("4", "tab", "down", "right"),
     "filters a kernel": ("4", "enter"),
@@ -83,6 +85,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 OTHERWISE = (
     "digits matrix",
     "digits audit",
+    "digits map",
     "filters conv1",
     "occlusion",
     "occlusion methods",

@@ -57,41 +57,41 @@ async def test_digits_by_order_and_class(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
-        first = screen.shown
+        first = screen.digits.shown
         assert first is not None
         assert first.order == "random"
-        assert app.workspace.digit == ("test", first.digits[screen.grid.cursor].index)
+        assert app.workspace.digit == ("test", first.digits[screen.digits.grid.cursor].index)
         await pilot.press("a")
         await settled(pilot, screen)
-        assert screen.shown is not None
-        assert [d.index for d in screen.shown.digits] != [d.index for d in first.digits]
+        assert screen.digits.shown is not None
+        assert [d.index for d in screen.digits.shown.digits] != [d.index for d in first.digits]
         await pilot.press("m")
         await settled(pilot, screen)
-        assert all(d.actual != d.predicted for d in screen.shown.digits)
-        certainty = [d.probability for d in screen.shown.digits]
+        assert all(d.actual != d.predicted for d in screen.digits.shown.digits)
+        certainty = [d.probability for d in screen.digits.shown.digits]
         assert certainty == sorted(certainty, reverse=True)
         await pilot.press("o", "w", "w", "w", "w")
         await settled(pilot, screen)
-        assert (screen.shown.order, screen.shown.digit) == ("least-certain", 3)
-        assert {d.actual for d in screen.shown.digits} == {3}
+        assert (screen.digits.shown.order, screen.digits.shown.digit) == ("least-certain", 3)
+        assert {d.actual for d in screen.digits.shown.digits} == {3}
         await pilot.press("W", "W", "W", "W")
         await settled(pilot, screen)
-        assert screen.shown.digit == -1
+        assert screen.digits.shown.digit == -1
 
 
 async def test_the_confusion_matrix_counts_the_whole_split(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
-        assert screen.evaluated is not None
+        assert screen.digits.evaluated is not None
         assert not screen.query_one(Confusion).display or not screen.query_one("#side").display
         await pilot.press("tab")
         await drawn(pilot)
         matrix = words(screen.query_one(Confusion))
-        assert f"{screen.evaluated.accuracy * 100:.2f} % of 1,000" in matrix
-        for row in screen.evaluated.confusion:
+        assert f"{screen.digits.evaluated.accuracy * 100:.2f} % of 1,000" in matrix
+        for row in screen.digits.evaluated.confusion:
             assert any(line.split()[1:11] == [str(c) if c else "·" for c in row] for line in matrix.splitlines()[2:])
-        assert screen.figure().subject is screen.evaluated  # type: ignore[union-attr]
+        assert screen.figure().subject is screen.digits.evaluated  # type: ignore[union-attr]
         await pilot.press("escape")
         assert screen.query_one("#digits").display
 
@@ -99,7 +99,7 @@ async def test_the_confusion_matrix_counts_the_whole_split(still_app: MakeApp) -
 async def test_the_digit_selected_is_the_current_one(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        digits = await go(pilot, "3", DigitsScreen)
+        digits = (await go(pilot, "3", DigitsScreen)).digits
         await pilot.press("right", "down", "l", "h", "j", "k")
         assert digits.shown is not None
         index = digits.shown.digits[digits.query_one("#digits", RasterGrid).cursor].index
@@ -330,7 +330,7 @@ async def test_a_weights_file_has_one_epoch_and_says_so(still_app: MakeApp, tmp_
 async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolder) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
-        digits = await go(pilot, "3", DigitsScreen)
+        digits_screen = await go(pilot, "3", DigitsScreen)
         screen = await go(pilot, "4", FiltersScreen)
         await pilot.press("left_square_bracket", "left_square_bracket")
         await settled(pilot, screen)
@@ -342,9 +342,9 @@ async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolde
         assert (screen.shown.name, screen.inquiry.problem) == (trained.name, "")
         assert screen.shown.epochs == (0, 1, 2)
         await pilot.press("3")
-        await settled(pilot, digits)
-        assert digits.evaluated is not None
-        assert digits.evaluated.name == trained.name
+        await settled(pilot, digits_screen)
+        assert digits_screen.digits.evaluated is not None
+        assert digits_screen.digits.evaluated.name == trained.name
 
 
 async def test_an_answer_that_comes_late_is_not_taken(still_app: MakeApp) -> None:
@@ -365,14 +365,14 @@ async def test_the_cursor_stays_on_its_digit_when_an_epoch_ends(still_app: MakeA
         await pilot.press("m")
         await settled(pilot, screen)
         await pilot.press("right", "right", "down")
-        assert screen.shown is not None
-        index, before = app.workspace.digit[1], screen.shown
+        assert screen.digits.shown is not None
+        index, before = app.workspace.digit[1], screen.digits.shown
         fewer = msgspec.structs.replace(before, digits=before.digits[2:], images=before.images[2:])
-        screen.take(fewer)
+        screen.digits.take(fewer)
         assert app.workspace.digit[1] == index
-        assert fewer.digits[screen.grid.cursor].index == index
-        screen.take(msgspec.structs.replace(before, digits=before.digits[:2], images=before.images[:2]))
-        assert screen.grid.cursor == 0
+        assert fewer.digits[screen.digits.grid.cursor].index == index
+        screen.digits.take(msgspec.structs.replace(before, digits=before.digits[:2], images=before.images[:2]))
+        assert screen.digits.grid.cursor == 0
 
 
 async def test_an_epoch_under_one_survey_does_not_displace_it(still_app: MakeApp, trained: RunFolder) -> None:
@@ -398,9 +398,9 @@ async def test_digits_and_their_legend_agree_in_every_map(still_app: MakeApp) ->
         screen = await go(pilot, "3", DigitsScreen)
         for name, low in (("gray", 0.0), ("viridis", 0.0), ("diverging", -1.0)):
             assert screen.view.colours == name
-            assert screen.query_one("#digit", Raster).span == screen.grid.span == screen.query_one(Legend).span
-            assert screen.grid.span is not None
-            assert (screen.grid.span.low, screen.grid.span.high) == (low, 1.0)
+            assert screen.query_one("#digit", Raster).span == screen.digits.grid.span == screen.query_one(Legend).span
+            assert screen.digits.grid.span is not None
+            assert (screen.digits.grid.span.low, screen.digits.grid.span.high) == (low, 1.0)
             await pilot.press("c")
 
 
@@ -409,25 +409,25 @@ async def test_a_cell_of_the_matrix_leads_to_its_digits(still_app: MakeApp, size
     app = still_app()
     async with app.run_test(size=size) as pilot:
         screen = await go(pilot, "3", DigitsScreen)
-        assert screen.evaluated is not None
+        assert screen.digits.evaluated is not None
         before = app.workspace.digit
-        counts = np.array(screen.evaluated.confusion)
+        counts = np.array(screen.digits.evaluated.confusion)
         actual, predicted = np.argwhere(counts * (1 - np.eye(10, dtype=int)))[0].tolist()
         await pilot.press("tab", "home", *["down"] * actual, *["right"] * predicted)
         assert app.workspace.digit == before  # the cursor is that of the matrix
         await pilot.press("enter")
         await settled(pilot, screen)
-        assert screen.shown is not None
-        assert {(d.actual, d.predicted) for d in screen.shown.digits} == {(actual, predicted)}
-        assert len(screen.shown.digits) == counts[actual, predicted]
+        assert screen.digits.shown is not None
+        assert {(d.actual, d.predicted) for d in screen.digits.shown.digits} == {(actual, predicted)}
+        assert len(screen.digits.shown.digits) == counts[actual, predicted]
         assert screen.front == "digits"
         await pilot.press("tab", "end", "enter")  # digits of class 9 that are predicted right
         await settled(pilot, screen)
-        assert {(d.actual, d.predicted) for d in screen.shown.digits} == {(9, 9)}
+        assert {(d.actual, d.predicted) for d in screen.digits.shown.digits} == {(9, 9)}
         await pilot.press("escape")
         await settled(pilot, screen)
-        assert (screen.front, screen.order) == ("matrix", "random")  # as before the first cell
-        assert (screen.shown.digit, screen.shown.predicted) == (-1, -1)
+        assert (screen.front, screen.digits.order) == ("matrix", "random")  # as before the first cell
+        assert (screen.digits.shown.digit, screen.digits.shown.predicted) == (-1, -1)
 
 
 async def test_a_filter_leads_to_its_activations(still_app: MakeApp) -> None:

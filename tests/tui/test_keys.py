@@ -194,5 +194,5 @@ async def test_the_palette_finds_actions_screens_runs_and_digits(still_app: Make
         await choose("digits mistakes", "3 Digits: mistakes")  # an action of another screen
         await until(pilot, lambda: getattr(app.screen, "mode", "") == "digits")
         screen = app.screen
-        await until(pilot, lambda: getattr(screen, "order", "") == "mistakes")
+        await until(pilot, lambda: getattr(getattr(screen, "digits", None), "order", "") == "mistakes")
         await settled(pilot, screen)  # type: ignore[arg-type]

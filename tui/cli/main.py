@@ -34,6 +34,7 @@ from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
 from engine.inspection.requests import (
     Audit,
+    Embed,
     Evaluate,
     Predict,
     ShowActivations,
@@ -107,6 +108,7 @@ COMMANDS = {
     "learned": CliCommand(ShowLearning, "show when a run learned each test digit, and how often it forgot it"),
     "digits": CliCommand(ShowDigits, "show digits with their actual and predicted class"),
     "predict": CliCommand(Predict, "recognise digits in your own PNG, JPEG or .npy images"),
+    "embed": CliCommand(Embed, "map images by what a layer computes: PCA, t-SNE or UMAP"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
     "activations": CliCommand(ShowActivations, "show the feature maps of both convolution blocks for an image"),
     "occlude": CliCommand(Occlude, "map the probability of a class with a patch at each position"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # The curves have the colours of Okabe and Ito, which colour-blind people can tell apart, each in its role in figures,
 # but lighter in the dark theme and darker in the light one. They also differ clearly in 256 colours and, as far as
-# possible, in 16 colours.
+# possible, in 16 colours. The ten classes have hues of their own, as far apart as ten can be.
 DARK = Theme(
     name="mnist-dark",
     primary="#56b4e9",
@@ -40,6 +40,16 @@ DARK = Theme(
         "curve-7": "#e8eaee",
         "curve-8": "#8c8f96",
         "curve-9": "#c2557f",
+        "class-0": "#4e9bff",
+        "class-1": "#ff9f2e",
+        "class-2": "#3ecf6b",
+        "class-3": "#ff5d6c",
+        "class-4": "#b98cff",
+        "class-5": "#b98a5c",
+        "class-6": "#ff8ad8",
+        "class-7": "#a8b0bd",
+        "class-8": "#d9d62e",
+        "class-9": "#2fd6d6",
         "quiet": "#8a919e",
         "rule": "#4b5361",
         "strong": "#ffffff",
@@ -69,6 +79,16 @@ LIGHT = Theme(
         "curve-7": "#16181c",
         "curve-8": "#7f848c",
         "curve-9": "#822255",
+        "class-0": "#1f5fd0",
+        "class-1": "#d96b00",
+        "class-2": "#1a8a3c",
+        "class-3": "#d0232f",
+        "class-4": "#7a3fd1",
+        "class-5": "#7a4a24",
+        "class-6": "#c8329b",
+        "class-7": "#6b7280",
+        "class-8": "#8f8a00",
+        "class-9": "#00899a",
         "quiet": "#5c636e",
         "rule": "#b4b9c1",
         "strong": "#000000",

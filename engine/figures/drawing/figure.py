@@ -33,6 +33,7 @@ from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
+from engine.figures.drawing.embedding import embedding_figure
 from engine.figures.drawing.explained import drawing_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
@@ -47,6 +48,7 @@ from engine.inspection.events import (
     ActivationsComputed,
     DigitsShown,
     FiltersShown,
+    ImagesEmbedded,
     ImagesPredicted,
     LearningShown,
     NetworksAudited,
@@ -86,6 +88,8 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = confusion_figure(subject, colours)
             case NetworksAudited():
                 figure = audit_figure(subject)
+            case ImagesEmbedded():
+                figure = embedding_figure(subject)
             case LearningShown():
                 figure = learning_figure(subject)
             case LearningRateFound():
@@ -148,6 +152,9 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("confusion", subject.part)
         case NetworksAudited():
             parts = ("audit", subject.dataset, subject.part)
+        case ImagesEmbedded():
+            epoch = f"epoch-{subject.epoch}" if len(subject.epochs) > 1 else ""
+            parts = ("map", subject.method, subject.layer, subject.part, epoch)
         case LearningShown():
             parts = ("learned", subject.dataset, subject.split)
         case LearningRateFound():

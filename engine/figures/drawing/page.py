@@ -37,6 +37,11 @@ ROLES = {
     "train": BLUE, "val": VERMILLION, "test": GREEN, "running": "#8C8C8C", "robust": ORANGE, "certified": PURPLE
 }  # fmt: skip
 """Colours of what is measured during training."""
+CLASS_COLOURS = (
+    *("#1F5FD0", "#D96B00", "#1A8A3C", "#D0232F", "#7A3FD1"),
+    *("#7A4A24", "#C8329B", "#6B7280", "#8F8A00", "#00899A"),
+)
+"""Colours of the ten classes, those of the light theme on the screen."""
 FAINT = "#666666"
 
 FONT = "DejaVu Sans"  # included in Matplotlib, so that figures look the same everywhere

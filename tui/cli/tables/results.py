@@ -23,6 +23,7 @@ from engine.inspection.events import (
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
+    ImagesEmbedded,
     ImagesPredicted,
     LearningShown,
     NetworksAudited,
@@ -38,6 +39,7 @@ from tui.cli.tables.audit import audit
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
+from tui.cli.tables.embedding import embedding
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, learning, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
@@ -50,6 +52,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
     NetworksAudited: audit,
+    ImagesEmbedded: embedding,
     LearningShown: learning,
     DigitsShown: digits,
     ImagesPredicted: predicted,

@@ -8,14 +8,20 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from engine.figures.requests import DrawFigure
 from engine.inspection.events import Digit, NetworksAudited, ReliabilityBin
+from engine.inspection.requests import Audit
+from engine.network.events import NetworkEvent
+from engine.request import Request
+from engine.runs.finding import other_bundled
 from engine.words import percent
 from tui.drawing.plot import Band, Curve, Plot
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
-from tui.drawing.view import View
 from tui.drawing.vocabulary import NO_NUMBERS, sure, votes
+from tui.screens.inspect import Movable
+from tui.screens.inspect_pages import InspectPage
 from tui.widgets.chart import Chart
 from tui.widgets.pictures import EMPTY, RasterGrid, Sheet
 from tui.widgets.scores import Scores
@@ -25,18 +31,35 @@ ENOUGH = 10
 """Digits in view; the others scroll."""
 
 
-class AuditDesk(Container):
+class AuditPage(InspectPage):
     """The reliability diagram and the scores, and beside or below them the digits whose labels are in doubt."""
 
-    def __init__(self) -> None:
-        super().__init__(id="audit")
-        self.shown: NetworksAudited | None = None
+    page = "audit"
+    title = "audit"
+    legend = False
+    audited: NetworksAudited | None = None
 
     def compose(self) -> ComposeResult:
         with Container(id="audit-numbers"):
             yield Chart("accuracy by confidence (%)", empty="", id="reliability")
             yield Scores(id="scores")
         yield RasterGrid(empty="no labels in doubt yet", id="doubtful")
+
+    def wanted(self) -> list[Request]:
+        """The audit, with the bundled network of the other variant: two see more wrong labels than one."""
+        workspace = self.workspace
+        other = other_bundled(workspace.variant or "cnn-bn", workspace.history.request)
+        return [Audit(what=workspace.what, others=(other,))]
+
+    def kept(self) -> list[Request]:
+        return self.wanted()
+
+    def take(self, event: NetworkEvent) -> None:
+        if isinstance(event, NetworksAudited):
+            self.audited = event
+
+    def forget(self) -> None:
+        self.audited = None
 
     @property
     def grid(self) -> RasterGrid:
@@ -46,14 +69,16 @@ class AuditDesk(Container):
     @property
     def here(self) -> Digit | None:
         """The digit under the cursor."""
-        digits = self.shown.digits if self.shown else ()
+        digits = self.audited.digits if self.audited else ()
         return digits[min(self.grid.cursor, len(digits) - 1)] if digits else None
 
-    def show(self, event: NetworksAudited | None, view: View) -> None:
-        """Show an audit, or an empty page without one."""
-        self.shown = event
+    def in_reach(self) -> Movable | None:
+        return self.grid
+
+    def draw(self) -> None:
+        event = self.audited
         self.query_one(Scores).show(event)
-        gray = replace(view, colours="gray")
+        gray = replace(self.view, colours="gray")
         chart = self.query_one(Chart)
         if event is None:
             chart.empty = ""
@@ -76,15 +101,13 @@ class AuditDesk(Container):
         sheet = Sheet(event.images, labels=labels, inks=inks, enough=ENOUGH)
         self.grid.show(f"{event.split}: labels in doubt", facts, sheet, gray, PIXEL)
 
-    def sentence(self, current: int) -> str:
-        """What is known of the label under the cursor; empty without one. `current` is the index of the current digit.
-
-        It is -1 if that is in another split.
-        """
-        event, digit = self.shown, self.here
+    def sentence(self) -> str:
+        """What is known of the label under the cursor; empty without one."""
+        event, digit = self.audited, self.here
         if event is None or digit is None:
             return ""
-        words = f"{event.split} {digit.index}{' (current)' if digit.index == current else ''}: "
+        current = self.workspace.digit == (event.split, digit.index)
+        words = f"{event.split} {digit.index}{' (current)' if current else ''}: "
         words += f"label {digit.actual} has {percent(digit.probabilities[digit.actual])}"
         if digit.predicted != digit.actual:
             words += f", {digit.predicted} has {percent(digit.probability)}"
@@ -92,6 +115,23 @@ class AuditDesk(Container):
             words += f"; raters: {votes(label)}"
         several = len(event.audits) > 1
         return f"{words}   {glyphs().dot}   mean of {len(event.audits)} networks" if several else words
+
+    def figure(self) -> DrawFigure | None:
+        return self.desk.as_drawn(self.audited)
+
+    # Keys
+
+    def on_raster_grid_moved(self) -> None:
+        self.desk.draw_status()
+
+    def on_raster_grid_opened(self, message: RasterGrid.Opened) -> None:
+        message.stop()
+        self.action_zoom()
+
+    def action_zoom(self) -> None:
+        """Make the digit the current one."""
+        if digit := self.here:
+            self.workspace.digit = ("test", digit.index)
 
 
 def _diagram(event: NetworksAudited) -> Plot:
