@@ -28,7 +28,9 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.events import DeviceFellBack
 from engine.network.requests import OpenWeights, WarmUp
@@ -99,6 +101,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
+    VisualiseUnits: Entry("analysis", "engine.inspection.visualisation:visualise_units"),
+    ShowUnit: Entry("analysis", "engine.inspection.visualisation:show_unit"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},

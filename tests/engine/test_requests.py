@@ -14,7 +14,9 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
@@ -89,7 +91,7 @@ BAD_VALUES = [
 
 QUESTIONS = (
     *(Summarise, Evaluate, Audit, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
-    *(Occlude, Attribute),
+    *(VisualiseUnits, ShowUnit, Occlude, Attribute),
 )
 
 READING: list[tuple[str, Any]] = [
@@ -123,6 +125,26 @@ EXPLAINING: list[tuple[str, Any]] = [
     ("baseline", ""),
     ("watch", "10"),
     ("watch", 8),
+    ("seed", -1),
+]
+
+FROM_NOISE: list[tuple[str, Any]] = [
+    ("what", 1),
+    ("device", "tpu"),
+    ("split", "all"),
+    ("dataset", "none"),
+    ("layer", "fc2"),
+    ("starts", 0),
+    ("starts", 11),
+    ("steps", 0),
+    ("steps", 10_001),
+    ("step size", 0),
+    ("step size", 1.5),
+    ("total variation", -0.1),
+    ("l2", float("nan")),
+    ("l2", 1001.0),
+    ("jitter", 15),
+    ("jitter", 0.5),
     ("seed", -1),
 ]
 
@@ -174,6 +196,11 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowActivations, "index", "61"),
     (ShowActivations, "layer", "fc1"),
     (ShowActivations, "survey", 1),
+    (VisualiseUnits, "units", (1.5,)),
+    (VisualiseUnits, "units", "3"),
+    (ShowUnit, "unit", -1),
+    (ShowUnit, "unit", 65_536),
+    *((kind, field, value) for kind in (VisualiseUnits, ShowUnit) for field, value in FROM_NOISE),
     *((kind, field, value) for kind in (Occlude, Attribute) for field, value in EXPLAINING),
     *((kind, field, value) for kind in QUESTIONS for field, value in READING),
     (Occlude, "average", -1),
@@ -415,6 +442,8 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
+        VisualiseUnits(layer="hidden", units=(3, 499), starts=1, steps=7, jitter=0),
+        ShowUnit(layer="conv2", unit=31, total_variation=0.5, l2=0.0),
         Occlude(patch_size=27, stride=3, baseline="noise", watch="9", average=7),
         Attribute(method="smoothgrad", noise=0.5, digits=10_000, randomise=True),
     ],

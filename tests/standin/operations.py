@@ -44,7 +44,9 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.requests import WarmUp
 from engine.operations import perform
@@ -92,6 +94,8 @@ def operations(device: str) -> Iterator[Operation]:
         yield Operation(f"activations {what}", ShowActivations(what=what, device=device, survey=True))
         yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
         yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
+    yield Operation("visualise", VisualiseUnits(what=BN, device=device, layer="conv2", units=(3, 8), steps=4), 1e-3)
+    yield Operation("unit", ShowUnit(what=CNN, device=device, layer="hidden", unit=5, steps=4), 1e-3)
     yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
     picture = str(asset("report", "figures", "09-digits-cnn.png"))
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))

@@ -32,7 +32,17 @@ from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
-from engine.inspection.requests import Audit, Evaluate, Predict, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Evaluate,
+    Predict,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    ShowUnit,
+    Summarise,
+    VisualiseUnits,
+)
 from engine.libraries import not_loaded
 from engine.paths import BUNDLED
 from engine.report.requests import Report
@@ -97,6 +107,8 @@ COMMANDS = {
     "predict": CliCommand(Predict, "recognise digits in your own PNG, JPEG or .npy images"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
     "activations": CliCommand(ShowActivations, "show the feature maps of both convolution blocks for an image"),
+    "visualise": CliCommand(VisualiseUnits, "make images from noise that excite the units of a layer"),
+    "unit": CliCommand(ShowUnit, "show what a unit looks for, and what is lost without it"),
     "occlude": CliCommand(Occlude, "map the probability of a class with a patch at each position"),
     "attribute": CliCommand(Attribute, "attribute a class to pixels, and measure how faithful that is"),
     "attack noise": CliCommand(AttackNoise, "turn noise into images predicted as a class"),

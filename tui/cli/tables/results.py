@@ -27,6 +27,8 @@ from engine.inspection.events import (
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
+    UnitShown,
+    UnitsVisualised,
 )
 from engine.network.events import NetworkEvent
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
@@ -39,6 +41,7 @@ from tui.cli.tables.corruptions import corruptions
 from tui.cli.tables.inspection import activations, digits, evaluation, filters, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
+from tui.cli.tables.units import unit, visualised
 
 TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RunsListed: runs,
@@ -52,6 +55,8 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     FiltersShown: filters,
     ActivationsComputed: activations,
     ChannelsSurveyed: survey,
+    UnitsVisualised: visualised,
+    UnitShown: unit,
     OcclusionMapReady: occlusion,
     ClassOcclusionReady: class_occlusion,
     AttributionsComputed: attributions,
