@@ -17,6 +17,7 @@ import engine.report.draft
 import engine.report.notebook
 import engine.report.report
 import engine.report.robustness
+import engine.report.units
 from engine.attacks.requests import (
     AttackApgd,
     AttackCarliniWagner,
@@ -169,6 +170,8 @@ def make_small(out: Path) -> None:
     notebook: Any = engine.report.notebook
     notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
     notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    units: Any = engine.report.units
+    units.VisualiseUnits = partial(VisualiseUnits, steps=3)
     robustness: Any = engine.report.robustness
     robustness.STEPS, robustness.EXPLAINED = 5, 1
     draft: Any = engine.report.draft
