@@ -369,9 +369,10 @@ class UnitsVisualised(PicturesMade, frozen=True):
     median_ratio: float
     """Median of how many times the activation of the digit that excites a unit most its image reaches; NaN without."""
     high_frequency: float
-    """Mean share of the power of `images` at spatial frequencies above a quarter of a cycle a pixel, 0 to 1."""
+    """Mean share of the power of `images` at spatial frequencies above a quarter of a cycle a pixel, 0 to 1; without
+    those of units that no digit excites, NaN if there is no other."""
     digits_high_frequency: float
-    """The same of `digits`; NaN without any."""
+    """The same of `digits`."""
     likeness: float
     """Mean correlation of the images of a unit from different starts, -1 to 1; NaN for one start."""
     images: Array

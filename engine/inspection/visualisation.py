@@ -186,12 +186,17 @@ def visualise_units(request: VisualiseUnits, root: Path) -> Generator[Event, Non
         starts=starts,
         units=units,
         median_ratio=float(np.median(ratios)) if ratios else math.nan,
-        high_frequency=float(high_frequencies(images).mean()),
-        digits_high_frequency=float(high_frequencies(digits[excited]).mean()) if excited.any() else math.nan,
+        high_frequency=_fineness(images[excited]),
+        digits_high_frequency=_fineness(digits[excited]),
         likeness=float(np.mean(alike)) if alike else math.nan,
         images=images,
         digits=digits,
     )
+
+
+def _fineness(images: Array) -> float:
+    """The mean share of high spatial frequencies of `images` (n, 28, 28); NaN for none."""
+    return float(high_frequencies(images).mean()) if len(images) else math.nan
 
 
 def show_unit(request: ShowUnit, root: Path) -> Generator[Event, None, None]:

@@ -42,10 +42,10 @@ def units_section(made: Draft) -> Generator[Event, None, None]:
     document.table(head, rows)
     document.words(
         "Activation maximisation (Erhan et al. 2009) of the mean over each channel's map, from three starts, with the "
-        "same regularisers for all networks. Silent channels are zero on all test images. Of the others, the median of "
-        "how many times the activation by the best test digit the image reaches; of all, the mean share of the power "
-        "of the images at spatial frequencies above a quarter of a cycle a pixel, the same of these digits, and the "
-        "mean correlation of the images of a channel from different starts."
+        "same regularisers for all networks. Silent channels are zero on all test images. Of the others: the median of "
+        "how many times the activation by the best test digit the image reaches; the mean share of the power of the "
+        "images at spatial frequencies above a quarter of a cycle a pixel, and of these digits. Of all: the mean "
+        "correlation of the images of a channel from different starts."
     )
 
 

@@ -259,6 +259,8 @@ def test_a_dead_unit_and_damaged_weights_are_told(tmp_path: Path) -> None:
     assert (dead.digit, dead.digit_activation, dead.activation) == (-1, 0.0, 0.0)
     assert math.isnan(dead.ratio)
     assert event.median_ratio == live.ratio
+    assert event.high_frequency == high_frequencies(event.images[:1])[0]
+    assert event.digits_high_frequency == high_frequencies(event.digits[:1])[0]
     assert not event.digits[1].any()
     page = shown(what=str(file), unit=2, steps=2)
     assert page.digits == ()
