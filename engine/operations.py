@@ -28,6 +28,7 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     ShowUnit,
     Summarise,
     VisualiseUnits,
@@ -54,7 +55,7 @@ from engine.runs.requests import (
 )
 from engine.runs.together import Together
 from engine.telemetry.requests import WatchDevices
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
 
 LaneName = Literal["training", "analysis", "files", "devices", "cluster"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
@@ -79,6 +80,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     TrainOnRay: Entry("cluster", "engine.cluster.sweep:train_on_ray", writes=True, computes=False),
     SearchOnRay: Entry("cluster", "engine.cluster.search:search_on_ray", writes=True, computes=False),
     Bench: Entry("training", "engine.benchmark.bench:bench"),
+    FindLearningRate: Entry("analysis", "engine.training.rate_finder:find_learning_rate"),
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     ListRuns: Entry("files", "engine.runs.catalogue:list_runs", computes=False),
@@ -96,6 +98,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
+    ShowLearning: Entry("analysis", "engine.inspection.learning:show_learning"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
     PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),

@@ -118,6 +118,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
+    TRAIN: ("curves", "rates", "learned"),
     DIGITS: ("digits", "matrix", "audit"),
     FILTERS: ("conv1", "conv2", "pictures", "unit"),
     ACTIVATIONS: ("conv1", "conv2"),
@@ -130,6 +131,8 @@ PAGED = tuple(PAGES)
 CONVOLUTIONS = ("conv1", "conv2")
 UNITS = ("pictures", "unit")
 """Pages about what units look for."""
+ABOUT_A_RUN = ("curves", "rates", "learned")
+"""Pages of the train screen with charts that can be read and enlarged."""
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
@@ -147,6 +150,15 @@ COMMANDS = (
     Command("r", "run", "run", "train the experiment in the form, in a new run folder", (TRAIN,), (), "work", "writes"),
     Command("r", "run", "run", "run or restart it", (ATTACKS,), (), "work"),
     Command("space", "pause", "pause", "pause or resume the run", (TRAIN,), (), "work"),
+    Command(
+        "f",
+        "find_rate",
+        "find",
+        "try learning rates from low to high on the experiment in the form; again: stop",
+        (TRAIN,),
+        ("rates",),
+        "work",
+    ),
     Command("space", "pause", "pause", "pause or resume the attack", (ATTACKS,), ("attack",), "work"),
     Command(
         "x", "stop", "stop", "stop the run and keep the weights of its last epoch", (TRAIN,), (), "work", "changes"
@@ -156,6 +168,8 @@ COMMANDS = (
     # What is under the cursor.
     Command("enter", "open", "open", "open this run on all screens", (RUNS,), ("list",), "look"),
     Command("space", "mark", "mark", "mark or unmark this run for comparison", (RUNS,), ("list",), "choose"),
+    Command("enter", "use_rate", "use it", "put the suggested rate into the form", (TRAIN,), ("rates",), "choose"),
+    Command("enter", "zoom", "current", "make this digit the current one", (TRAIN,), ("learned",), "look"),
     Command("enter", "open_layer", "filters", "show the filters of this convolution", (MODEL,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the digit", (DIGITS,), ("digits",), "look"),
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
@@ -189,9 +203,8 @@ COMMANDS = (
     ),
     # Pages and settings.
     Command("tab", "next_page", "page", "go to the next page", PAGED, (), "page"),
-    Command("tab,shift+tab", "next_page", "", "go to the form, and back to the table", (TRAIN,), (), "page"),
     Command("shift+tab", "previous_page", "", "go to the previous page", PAGED, (), "page"),
-    Command("s", "settings", "settings", "go to the form, or to its next field", (TRAIN,), (), "page"),
+    Command("s", "settings", "settings", "go to the form, or to its next field", (TRAIN,), ("curves",), "page"),
     Command(
         "s",
         "settings",
@@ -200,16 +213,24 @@ COMMANDS = (
         PAGED,
         (
             *("digits", *CONVOLUTIONS, *UNITS, *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
-            *("corruptions", "compare", "devices"),
+            *("corruptions", "compare", "devices", "rates", "learned"),
         ),
         "page",
     ),
-    Command("escape", "leave", "", "leave the form", (TRAIN,), (), "page"),
+    Command("escape", "leave", "", "leave the form, or go back to the curves", (TRAIN,), (), "page"),
     Command("escape", "back", "", "go back from the enlarged selection, or to the first page", PICTURES, (), "page"),
     Command("escape", "back", "", "go back to the list; there, remove the filter, then all marks", (RUNS,), (), "page"),
     Command("escape", "back", "", "lift the pen", (DRAW,), (), "page"),
     # Settings with a key of their own.
-    Command("y", "log_axis", "log loss", "switch the loss axis between logarithmic and linear", (TRAIN,), (), "choose"),
+    Command(
+        "y",
+        "log_axis",
+        "log loss",
+        "switch the loss axis between logarithmic and linear",
+        (TRAIN,),
+        ("curves",),
+        "choose",
+    ),
     Command(
         "m",
         "mistakes",
@@ -285,8 +306,8 @@ COMMANDS = (
         ("attack",),
         "look",
     ),
-    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), (), "look"),
-    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), (), "look"),
+    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (RUNS,), ("compare",), "look"),
     Command("right_square_bracket", "later", "", "read the curves one epoch later", (RUNS,), ("compare",), "look"),
     # Digits.
@@ -331,6 +352,15 @@ COMMANDS = (
     Command(
         "o", "order", "order", "sort: random, mistakes, least or most certain first", (DIGITS,), ("digits",), "choose"
     ),
+    Command(
+        "o",
+        "order",
+        "order",
+        "show digits most forgotten, last learned, or never right",
+        (TRAIN,),
+        ("learned",),
+        "choose",
+    ),
     Command("o", "order", "order", "sort by number, or the strongest first", LAYERWISE, CONVOLUTIONS, "choose"),
     Command(
         "n",
@@ -372,9 +402,9 @@ COMMANDS = (
         "choose",
     ),
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
-    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), (), "look"),
-    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), (), "look"),
-    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), (), "look"),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),
@@ -477,8 +507,8 @@ COMMANDS = (
 
 MOVES = {
     TRAIN: (
-        ("up, down, jk", "scroll the table, or move between fields"),
-        ("left, right, hl", "read the curves at another epoch, or change the field"),
+        ("up, down, jk", "scroll the table, or move between fields or digits"),
+        ("left, right, hl", "read the curves at another place, change the field, or move between digits"),
     ),
     MODEL: (("up, down, jk", "move the cursor"),),
     RUNS: (

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from engine.data.datasets import Dataset, Split, load
-from engine.data.requests import DatasetName
+from engine.data.requests import DatasetName, SplitName
 from engine.event import Event
 from engine.inspection.requests import InspectImages
 from engine.network.checkpoints import read_weights
@@ -111,5 +111,10 @@ def find_images(request: InspectImages, loaded: LoadedNetwork) -> Generator[Even
     A generator, since the data set may have to be downloaded. Raises RequestError where it is not available.
     """
     name = loaded.dataset if request.dataset == "auto" else request.dataset
-    data: Dataset = yield from load(name, loaded.device)
-    return name, {"train": data.train, "val": data.val, "test": data.test}[request.split]
+    return name, (yield from find_split(name, request.split, loaded.device))
+
+
+def find_split(dataset: DatasetName, split: SplitName, device: torch.device) -> Generator[Event, None, Split]:
+    """A split of a data set on `device`; a generator, and raises RequestError, as `find_images`."""
+    data: Dataset = yield from load(dataset, device)
+    return {"train": data.train, "val": data.val, "test": data.test}[split]

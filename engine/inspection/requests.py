@@ -10,7 +10,7 @@ from engine.adversary.names import Jitter, L2Penalty, TotalVariation
 from engine.data.requests import SplitName
 from engine.geometry import CLASSES, IMAGE_SIZE
 from engine.network.requests import Inspect
-from engine.request import MORE, RequestError
+from engine.request import MORE, Request, RequestError
 
 LayerName = Literal["conv1", "conv2"]
 UnitLayerName = Literal["conv1", "conv2", "hidden"]
@@ -54,6 +54,15 @@ class Audit(Inspect, frozen=True, tag="audit"):
     count: Annotated[int, Meta(ge=1, le=10_000, description="number of digits with doubtful labels to list")] = 50
     bins: Annotated[int, Meta(ge=1, le=100, description="number of bins of equal mass of the calibration error")] = 15
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the bootstrap intervals")] = 0
+
+
+class ShowLearning(Request, frozen=True, tag="show-learning"):
+    """When a run learned each test digit, and how often it forgot it: by the test evaluation after each epoch."""
+
+    what: Annotated[str, Meta(description="folder or name of a run (none: the most recent run)")] = ""
+    count: Annotated[
+        int, Meta(ge=1, le=1000, description="number of digits to list: of the most forgotten, and of the others each")
+    ] = 24
 
 
 class ShowDigits(InspectImages, frozen=True, tag="show-digits"):

@@ -29,7 +29,7 @@ from engine.training.events import EpochFinished
 from engine.training.requests import Train
 from engine.words import shown
 
-_NO_COLUMNS = ("epochs", "running_loss", "usage", *ROBUST_FIELDS)
+_NO_COLUMNS = ("epochs", "running_loss", "usage", "test_wrong", *ROBUST_FIELDS)
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in _NO_COLUMNS)
 """The columns of a CSV file of curves, which has a line per epoch; after them come robust and certified accuracy, where
 there are any, and what was used."""

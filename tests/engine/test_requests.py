@@ -14,13 +14,14 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     ShowUnit,
     Summarise,
     VisualiseUnits,
 )
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
-from engine.training.requests import ROBUST, ObjectiveName, Train, without_effect
+from engine.training.requests import ROBUST, FindLearningRate, ObjectiveName, Train, without_effect
 
 BAD_VALUES = [
     ("epochs", 0),
@@ -162,6 +163,15 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Audit, "count", 0),
     (Audit, "bins", 101),
     (Audit, "seed", -1),
+    (ShowLearning, "what", 1),
+    (ShowLearning, "count", 0),
+    (ShowLearning, "count", 1001),
+    (FindLearningRate, "lowest rate", 0.0),
+    (FindLearningRate, "lowest rate", float("nan")),
+    (FindLearningRate, "highest rate", 10.5),
+    (FindLearningRate, "steps", 1),
+    (FindLearningRate, "steps", 19),
+    (FindLearningRate, "steps", 5001),
     (ShowDigits, "what", 1.5),
     (ShowDigits, "device", "gpu"),
     (ShowDigits, "split", 0),
@@ -437,6 +447,8 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         Summarise(what="pretrained:cnn"),
         Evaluate(split="val"),
         Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
+        ShowLearning(what="a", count=1000),
+        FindLearningRate(batch_norm=True, lowest_rate=1e-4, highest_rate=10.0, steps=20),
         ShowDigits(order="mistakes", digit=9, count=10_000),
         Predict(what="pretrained:cnn", images=("a.png", "b c.npy"), raw=True),
         PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),

@@ -54,7 +54,7 @@ from engine.operations import perform
 from engine.paths import asset
 from engine.report.requests import Report
 from engine.request import Request
-from engine.training.requests import ObjectiveName, Train
+from engine.training.requests import FindLearningRate, ObjectiveName, Train
 
 TRAINED: tuple[ObjectiveName, ...] = ("pgd", "ibp")
 """Objectives of whole runs; the others differ from these in the steps, which are a check of their own."""
@@ -67,7 +67,7 @@ OF_THE_MACHINE = {
     *("seconds", "train_seconds", "eval_seconds", "images_per_second", "usage"),
 }
 """Fields that may differ between devices."""
-OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}
+OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch", "test_wrong"}
 """Fields that depend on which of several nearly equal values is the largest."""
 
 
@@ -88,6 +88,8 @@ def operations(device: str) -> Iterator[Operation]:
     for objective in TRAINED:
         robust = replace(small, batch_norm=False, objective=objective, train_epsilon=0.1, attack_steps=2)
         yield Operation(f"train {objective}", robust, 2e-2)  # small gradients have signs that rounding decides
+    lowest = FindLearningRate(channels=8, hidden=32, train_size=256, steps=20, highest_rate=1e-2, device=device)
+    yield Operation("learning rates", lowest, 1e-3)
     yield Operation("warm up", WarmUp(device=device))
     for what in (CNN, BN):
         yield Operation(f"summary {what}", Summarise(what=what, device=device))

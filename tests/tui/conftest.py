@@ -130,7 +130,7 @@ def call(
     """Calls `mnist-tui` in an empty folder, with 400 test images; returns its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
-    for module in ("engine.inspection.loaded", "engine.runs.recording"):
+    for module in ("engine.inspection.loaded", "engine.training.loading"):
         patch_load(monkeypatch, small, module)
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -22,7 +22,8 @@ from engine.inspection.requests import ShowUnit, VisualiseUnits
 from engine.runs.catalogue import write_note
 from engine.runs.events import RunRead
 from engine.runs.processes import Process
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
+from tests.learning import recognised, run_that_recognised
 from tests.runs import copies, made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.devices import minutes, sampled
@@ -33,6 +34,8 @@ from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.train.learned import LearnedPage
+from tui.screens.train.rates import RatesPage
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 SMALL_AND_LARGE = ((80, 24), (120, 40))
@@ -196,6 +199,47 @@ async def test_train(  # noqa: PLR0917
         keys = {"light": ("t", "y"), "ASCII": ("y",)}.get(look, ())
         await press(pilot, *keys, *(("s", "down", "down", "0", "enter") if state == "form" else ()))
         await frames(request, tmp_path, f"train {state} {look}").compare(pilot, lambda: settle(pilot))
+
+
+@pytest.mark.parametrize("look", ["dark", "no colour", "ASCII"])
+async def test_learning_rates(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    known: dict[Any, operations.Entry] = cast(Any, operations.OPERATIONS)
+    target = "tests.learning:find_learning_rate"
+    monkeypatch.setitem(known, FindLearningRate, replace(known[FindLearningRate], target=target))
+    change_look(monkeypatch, look)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "tab")
+        if look == "dark":
+            await frames(request, tmp_path, "train rates before").compare(pilot, lambda: settle(pilot))
+        await press(pilot, "f")
+        screen = app.screen
+        await until(pilot, lambda: screen.query_one(RatesPage).found is not None)
+        sizes = SIZES if look == "dark" else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"train rates {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "ASCII", "no record"])
+async def test_learned(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    change_look(monkeypatch, look)
+    app = still_app(None if look == "no record" else run_that_recognised(tmp_path / "runs", "a-run", recognised(1000)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *(["t"] if look == "light" else []), "shift+tab", "right")
+        page = app.screen.query_one(LearnedPage)
+        await until(pilot, lambda: page.shown is not None or bool(page.inquiry.problem))
+        sizes = SIZES if look in ("dark", "no record") else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"train learned {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+def change_look(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
 
 
 @pytest.mark.parametrize("page", ["list", "compare"])

@@ -29,6 +29,7 @@ from tui.opened import Opened
 from tui.palette import Palette
 from tui.screens.dialogs import HelpScreen
 from tui.screens.inspect import InspectScreen
+from tui.screens.train import TrainScreen
 from tui.settings import edit, state
 from tui.settings.file import load, settings_path, understood
 from tui.settings.state import State, copied, recall, remember, state_path
@@ -613,10 +614,11 @@ async def test_the_users_keys_in_the_app(session: Session) -> None:
         assert "F5 log loss" in words(bar)
         assert "F10 quit" in words(bar)
         screen = app.screen
+        assert isinstance(screen, TrainScreen)
         await pilot.press("y", "t")  # no longer theirs
-        assert (getattr(screen, "logarithmic", None), app.theme) == (False, "mnist-dark")
+        assert (screen.curves.logarithmic, app.theme) == (False, "mnist-dark")
         await pilot.press("f5")
-        assert getattr(screen, "logarithmic", None) is True
+        assert screen.curves.logarithmic
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         help_screen = app.screen

@@ -42,7 +42,8 @@ from tui.opened import Opened
 from tui.screens import screen_of
 from tui.screens.dialogs import QuitScreen
 from tui.screens.pages import PagedScreen
-from tui.screens.train import FORM_ROWS, TrainScreen
+from tui.screens.train import TrainScreen
+from tui.screens.train.curves import FORM_ROWS
 from tui.widgets.chart import Chart
 from tui.widgets.facts import Facts
 from tui.widgets.form import RequestForm
@@ -183,7 +184,7 @@ async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
 
 
 async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.runs.recording
+    import engine.training.loading
 
     def offline(*_: object) -> None:
         raise RequestError("no connection")
@@ -191,7 +192,7 @@ async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monke
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
         before = app.workspace.facts()
-        monkeypatch.setattr(engine.runs.recording, "load", offline)
+        monkeypatch.setattr(engine.training.loading, "load", offline)
         app.workspace.train(Train(batch_norm=True))
         await until(pilot, lambda: app.workspace.training is None)
         assert app.workspace.facts() == before
@@ -273,12 +274,12 @@ async def test_a_field_is_edited_after_enter_or_a_digit_and_left_by_enter_or_esc
         await until(pilot, lambda: app.focused is not None)
         form = train_screen(app).query_one(RequestForm)
         await pilot.press("s", "down", "down", "y")  # outside editing every key of the screen works
-        assert train_screen(app).logarithmic
+        assert train_screen(app).curves.logarithmic
         assert not form.editing
         await pilot.press("enter", "5")
         assert (form.editing, form.text) == (True, "155")
         await pilot.press("y", "q", "r", "e", "backspace", "enter")  # a number has no such letters, except the `e`
-        assert train_screen(app).logarithmic
+        assert train_screen(app).curves.logarithmic
         assert (form.editing, form.values["epochs"]) == (False, 155)
         await pilot.press("2", "0", "escape")
         assert (form.editing, form.values["epochs"]) == (False, 155)
@@ -441,7 +442,7 @@ def _handlers(screen: Screen[None], command: Command) -> list[object]:
     """The objects that handle `command`: the screen, or each of its pages."""
     if not isinstance(screen, PagedScreen) or hasattr(screen, f"action_{command.name}"):
         return [screen]
-    return [page for name, page in screen.pages.items() if not command.pages or name in command.pages]
+    return [screen.page_named(name) for name in screen.page_titles() if not command.pages or name in command.pages]
 
 
 async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
@@ -461,7 +462,7 @@ async def test_palette_and_help_know_every_command(still_app: MakeApp) -> None:
         await pilot.press("ctrl+p")
         await pilot.pause()
         await pilot.press(*"log", "enter")
-        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.logarithmic)
+        await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.curves.logarithmic)
 
 
 @pytest.mark.parametrize(
@@ -625,7 +626,7 @@ async def test_the_request_of_the_open_run_stands_above_the_form(still_app: Make
             assert known in told
         assert ("speed 8,512 img/s" in told) == (size != (100, 30))
         room = form.size.height
-        assert ("6 more" in words(form)) == (room < 26)  # it scrolls, unless all of it fits
+        assert ("7 more" in words(form)) == (room < 26)  # it scrolls, unless all of it fits
         assert ("hidden" in words(form)) == (room >= 25)
         assert room >= FORM_ROWS
 

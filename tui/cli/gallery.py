@@ -22,6 +22,7 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    LearningShown,
     NetworksAudited,
     UnitShown,
     UnitsVisualised,
@@ -74,6 +75,11 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:  # noqa: PLR0912 (
         case NetworksAudited():
             labels = [f"{d.actual}{glyphs().arrow}{d.predicted}" for d in event.digits]
             found = _Found(event.images, labels, span=Span(0.0, 1.0))
+        case LearningShown() if event.most_forgotten or event.last_learned or event.never_right:
+            shown = (*event.most_forgotten, *event.last_learned, *event.never_right)
+            places = np.searchsorted(event.indices, [digit.index for digit in shown])
+            labels = [f"{digit.index}" for digit in shown]
+            found = _Found(event.images[places], labels, span=Span(0.0, 1.0))
         case FiltersShown() if event.shape[1] == 1:
             found = _Found(event.weights[:, 0], _numbers(len(event.weights)), "diverging")
         case ActivationsComputed():

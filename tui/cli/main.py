@@ -39,6 +39,7 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     ShowUnit,
     Summarise,
     VisualiseUnits,
@@ -48,7 +49,7 @@ from engine.paths import BUNDLED
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request, RequestError
 from engine.runs.requests import CompareRuns, EditQueue, Export, Import, ListRuns, Resume
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
 from tui.cli.given import runs_folder, settings_option, warn
@@ -94,6 +95,7 @@ class CliCommand(msgspec.Struct, frozen=True):
 COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "resume a run that was stopped or whose process died"),
+    "lr-find": CliCommand(FindLearningRate, "find a learning rate in a few seconds: loss against learning rate"),
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
     "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
@@ -103,6 +105,7 @@ COMMANDS = {
     "summary": CliCommand(Summarise, "list layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "compute loss, accuracy and confusion matrix on a split"),
     "audit": CliCommand(Audit, "measure scores by class and calibration, and find labels in doubt"),
+    "learned": CliCommand(ShowLearning, "show when a run learned each test digit, and how often it forgot it"),
     "digits": CliCommand(ShowDigits, "show digits with their actual and predicted class"),
     "predict": CliCommand(Predict, "recognise digits in your own PNG, JPEG or .npy images"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
@@ -237,6 +240,10 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.train import train
 
         return train(arguments)
+    if wanted is FindLearningRate:
+        from tui.cli.train import find_learning_rate
+
+        return find_learning_rate(arguments)
     if wanted is Bench:
         from tui.cli.bench import bench
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 from textual.containers import Container
 from textual.screen import Screen
@@ -61,11 +62,30 @@ class Page(Container):
         return set()
 
 
+class LaterPage(NamedTuple):
+    """A page whose module is imported when it is first turned to, so that the first frame does not wait for it."""
+
+    page: str
+    """Its name in the registry of commands."""
+    title: str
+    """Its title above the page."""
+    target: str
+    """Its class, as `module:class`."""
+
+    def made(self, desk: PagedScreen) -> Page:
+        """The page, for its screen."""
+        module, _, name = self.target.partition(":")
+        kind: type[Page] = getattr(importlib.import_module(module), name)
+        return kind(desk)
+
+
 class PagedScreen(LabScreen):
     """The base of screens with pages: switches between them, and passes keys to the page in front."""
 
     page_types: ClassVar[tuple[type[Page], ...]]
     """The types of the pages; the first one is in front initially."""
+    later_pages: ClassVar[tuple[LaterPage, ...]] = ()
+    """The pages after these, each made when it is first turned to."""
     at: State[str] = State("")
     """The name of the page in front."""
 
@@ -95,7 +115,14 @@ class PagedScreen(LabScreen):
         return self.pages[self.at]
 
     def page_titles(self) -> dict[str, str]:
-        return {name: page.title for name, page in self.pages.items()}
+        titles = {kind.page: kind.title for kind in self.page_types}
+        return titles | {each.page: each.title for each in self.later_pages}
+
+    def page_named(self, name: str) -> Page:
+        """The page of that name, which is made if it is one of `later_pages` and has not been yet."""
+        if name not in self.pages:
+            self.pages[name] = next(each for each in self.later_pages if each.page == name).made(self)
+        return self.pages[name]
 
     def settings(self) -> Sequence[Setting]:
         return self.page.settings()
@@ -104,8 +131,8 @@ class PagedScreen(LabScreen):
         """Switch to a page."""
         if name == self.at:
             return
-        if not self.pages[name].is_attached:
-            await self.mount(self.pages[name], after=self.pages[self.first])
+        if not (page := self.page_named(name)).is_attached:
+            await self.mount(page, after=self.pages[self.first])
         self.turned(name)
         self.at = name
 

@@ -29,6 +29,7 @@ from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.layers import layers_figure
+from engine.figures.drawing.learning import learning_figure, rates_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
 from engine.figures.drawing.predictions import predictions_figure
@@ -41,6 +42,7 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    LearningShown,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
@@ -51,6 +53,7 @@ from engine.inspection.requests import LayerName
 from engine.request import RequestError
 from engine.runs.events import RunsCompared
 from engine.runs.history import RunHistory
+from engine.training.events import LearningRateFound
 
 
 def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
@@ -79,6 +82,10 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = confusion_figure(subject, colours)
             case NetworksAudited():
                 figure = audit_figure(subject)
+            case LearningShown():
+                figure = learning_figure(subject)
+            case LearningRateFound():
+                figure = rates_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
             case ImagesPredicted():
@@ -139,6 +146,10 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("confusion", subject.split)
         case NetworksAudited():
             parts = ("audit", subject.dataset, subject.split)
+        case LearningShown():
+            parts = ("learned", subject.dataset, subject.split)
+        case LearningRateFound():
+            parts = ("learning-rate", subject.variant, "" if subject.objective == "clean" else subject.objective)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
             parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
