@@ -106,6 +106,7 @@ async def test_pictures_are_drawn_while_they_are_made(still_app: MakeApp) -> Non
         screen.update()
         await drawn(pilot)
         assert "step 2 of 3" in words(grid)
+        assert "noise becomes what excites each unit most" in status(screen)
         assert np.array_equal(grid.sheet.images, event.starts[:, 0])
         assert list(grid.sheet.labels[:3]) == ["0", "1", "2"]
         assert screen.figure() is None

@@ -86,8 +86,10 @@ class PicturesDesk(Container):
     def sentence(self) -> str:
         """What is known of the unit under the cursor, and how to read the labels."""
         event = self.shown
-        if not isinstance(event, UnitsVisualised):
+        if event is None:
             return ""
+        if not isinstance(event, UnitsVisualised):
+            return "noise becomes what excites each unit most; the digits that do are found afterwards"
         at = min(self.grid.cursor, len(event.units) - 1)
         return f"{_said(event.layer, event.units[at])}   {glyphs().dot}   above each: ratio of both"
 
