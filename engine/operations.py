@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
 from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
+from engine.data.requests import KeepDrawing
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -91,6 +91,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
+    KeepDrawing: Entry("files", "engine.data.drawings:keep_drawing", writes=True, computes=False),
     EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
     WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
@@ -101,12 +102,12 @@ OPERATIONS: dict[type[Request], Entry] = {
     ShowLearning: Entry("analysis", "engine.inspection.learning:show_learning"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
-    PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
     VisualiseUnits: Entry("analysis", "engine.inspection.visualisation:visualise_units"),
     ShowUnit: Entry("analysis", "engine.inspection.visualisation:show_unit"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
+    ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing"),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
     AttackUniversal: Entry("analysis", "engine.attacks.universal:attack_universal"),

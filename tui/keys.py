@@ -84,6 +84,8 @@ _SHOWN = {
     "comma": ",",
     "full_stop": ".",
     "slash": "/",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "plus": "+",
     "minus": "-",
     "question_mark": "?",
@@ -185,13 +187,33 @@ COMMANDS = (
     Command("space", "pen", "pen", "lower the pen, so that moving it draws, or lift it", (DRAW,), (), "drawing"),
     Command("plus", "wider", "wider", "draw with a wider pen", (DRAW,), (), "drawing"),
     Command("minus", "thinner", "thinner", "draw with a thinner pen", (DRAW,), (), "drawing"),
-    Command("u", "undo", "undo", "take back the last stroke, shift or clearing", (DRAW,), (), "drawing"),
+    Command(
+        "u", "undo", "undo", "take back the last stroke, shift, rotation, scaling or clearing", (DRAW,), (), "drawing"
+    ),
     Command("delete,backspace", "delete", "clear", "clear the drawing", (DRAW,), (), "drawing"),
     Command("i", "begin", "digit", "begin with the current digit of the data set", (DRAW,), (), "drawing"),
     Command("shift+left", "shift_left", "", "shift the drawing to the left", (DRAW,), (), "drawing"),
     Command("shift+right", "shift_right", "", "shift the drawing to the right", (DRAW,), (), "drawing"),
     Command("shift+up", "shift_up", "", "shift the drawing up", (DRAW,), (), "drawing"),
     Command("shift+down", "shift_down", "", "shift the drawing down", (DRAW,), (), "drawing"),
+    Command(
+        "greater_than_sign", "rotate", "rotate", "rotate the drawing by 15 degrees, clockwise", (DRAW,), (), "drawing"
+    ),
+    Command("less_than_sign", "rotate_back", "", "rotate it by 15 degrees, anticlockwise", (DRAW,), (), "drawing"),
+    Command("z", "larger", "larger", "make the drawing a tenth larger", (DRAW,), (), "drawing"),
+    Command("Z", "smaller", "", "make the drawing a tenth smaller", (DRAW,), (), "drawing"),
+    Command(
+        "enter",
+        "make_current",
+        "current",
+        "keep the drawing, and make it the current digit of Activations, Occlusion and Attacks",
+        (DRAW,),
+        (),
+        "keep",
+        "writes",
+    ),
+    Command("w", "keep", "keep", "keep the drawing as a digit of the data set drawings", (DRAW,), (), "keep", "writes"),
+    Command("f", "next_baseline", "fill", "fill the patch with black, or with white", (DRAW,), (), "choose"),
     Command(
         "m",
         "centring",

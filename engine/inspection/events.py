@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec import Struct
 
+from engine.data.requests import part_of, source_of
 from engine.event import Progress
 from engine.network.events import NetworkEvent
 
@@ -58,6 +59,16 @@ class ImagesEvent(NetworkEvent, frozen=True):
 
     dataset: str
     split: str
+
+    @property
+    def part(self) -> str:
+        """How the split is called, a PartName."""
+        return part_of(self.dataset, self.split)
+
+    @property
+    def source(self) -> str:
+        """The data set and the split in words: `mnist test`, or `drawings`."""
+        return source_of(self.dataset, self.split)
 
 
 class SplitEvaluated(ImagesEvent, frozen=True):

@@ -152,7 +152,7 @@ def visualise_units(request: VisualiseUnits, root: Path) -> Generator[Event, Non
     """
     loaded = yield from open_network(request, root)
     count = check_units(loaded, request.layer, *request.units)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     numbers = request.units or tuple(range(count))
     about = _about(request, loaded, dataset) | {"numbers": numbers}
     pictures = _Pictures(loaded, request, request.layer, numbers)
@@ -206,7 +206,7 @@ def show_unit(request: ShowUnit, root: Path) -> Generator[Event, None, None]:
     """
     loaded = yield from open_network(request, root)
     count = check_units(loaded, request.layer, request.unit)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     pictures = _Pictures(loaded, request, request.layer, (request.unit,))
     shown = UnitAdvanced(
         **_about(request, loaded, dataset),

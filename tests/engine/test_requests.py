@@ -5,12 +5,12 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
+from engine.data.requests import KeepDrawing
 from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -91,8 +91,8 @@ BAD_VALUES = [
 ]
 
 QUESTIONS = (
-    *(Summarise, Evaluate, Audit, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
-    *(VisualiseUnits, ShowUnit, Occlude, Attribute),
+    *(Summarise, Evaluate, Audit, ShowDigits, Predict, ShowFilters, ShowActivations),
+    *(VisualiseUnits, ShowUnit, Occlude, Attribute, ExplainDrawing),
 )
 
 READING: list[tuple[str, Any]] = [
@@ -188,10 +188,13 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Predict, "device", "gpu"),
     (Predict, "images", 3),
     (Predict, "raw", "yes"),
-    (PredictDrawing, "what", 2),
-    (PredictDrawing, "device", "gpu"),
-    (PredictDrawing, "pixels", bytes(783)),
-    (PredictDrawing, "raw", 1),
+    (ExplainDrawing, "what", 2),
+    (ExplainDrawing, "device", "gpu"),
+    (ExplainDrawing, "pixels", bytes(783)),
+    (ExplainDrawing, "raw", 1),
+    (ExplainDrawing, "baseline", "mean"),
+    (KeepDrawing, "pixels", bytes(785)),
+    (KeepDrawing, "label", 10),
     (ShowFilters, "what", False),
     (ShowFilters, "device", "tpu"),
     (ShowFilters, "layer", "conv3"),
@@ -409,6 +412,11 @@ def test_questions_have_words_and_defaults_for_every_field(request_type: type[Re
     assert request_type().what == ""
 
 
+def test_each_field_of_a_drawing_that_is_kept_is_checked() -> None:
+    refused = {field for kind, field, _ in BAD_QUESTIONS if kind is KeepDrawing}
+    assert refused == {one.label for one in parameters(KeepDrawing)}
+
+
 def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
     assert [one.name for one in parameters(ShowActivations)] == [
         "index",
@@ -451,7 +459,8 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         FindLearningRate(batch_norm=True, lowest_rate=1e-4, highest_rate=10.0, steps=20),
         ShowDigits(order="mistakes", digit=9, count=10_000),
         Predict(what="pretrained:cnn", images=("a.png", "b c.npy"), raw=True),
-        PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),
+        ExplainDrawing(pixels=bytes(range(112)) * 7, raw=True, baseline="one"),
+        KeepDrawing(pixels=bytes(range(112)) * 7, label=9),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
         VisualiseUnits(layer="hidden", units=(3, 499), starts=1, steps=7, jitter=0),

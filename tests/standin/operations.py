@@ -33,7 +33,7 @@ from engine.attacks.requests import (
     MeasureTransfer,
     SweepBeta,
 )
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.certification.requests import Certify, CertifyDigit
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
@@ -41,7 +41,6 @@ from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -104,7 +103,9 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
     drawn = np.zeros((28, 28), np.uint8)
     drawn[5:20, 9:12] = 255
-    yield Operation("predict a drawing", PredictDrawing(what=CNN, device=device, pixels=drawn.tobytes()))
+    for what in (CNN, BN):
+        explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline="one", raw=what == BN)
+        yield Operation(f"explain a drawing {what}", explain)
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)

@@ -77,6 +77,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "attacks a corruption": ("7", "shift+tab", "down", "enter"),
     "draw": ("9",),
     "draw a stroke": ("9", *SEVEN),
+    "draw a white patch": ("9", *SEVEN, "space", "f", "greater_than_sign", "z", "c", "c"),
+    "draw a label": ("9", *SEVEN, "space", "w"),
     "draw a digit": ("9", "i", "shift+left", "shift+left", "shift+up", "m"),
 }
 """The keys that lead to each page, by the name of its frames."""

@@ -184,7 +184,7 @@ def activations(event: ActivationsComputed) -> list[RenderableType]:
 
 def survey(event: ChannelsSurveyed) -> list[RenderableType]:
     """The images that excite each channel most."""
-    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.dataset} {event.split}:"]
+    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.source}:"]
     for name, layer in (("conv1", event.conv1), ("conv2", event.conv2)):
         dead = f"{len(layer.dead)} dead: {', '.join(map(str, layer.dead))}" if layer.dead else "none dead"
         lines += ["", f"{name}: {len(layer.strongest)} channels, {dead}", "", _strongest(layer)]

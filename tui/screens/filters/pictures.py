@@ -78,7 +78,7 @@ class PicturesDesk(Container):
                 digit.show("no digit excites it", "", None, gray)
             else:
                 facts = f"{unit.digit_activation:.3f}"
-                digit.show(f"{event.split} {unit.digit}", facts, event.digits[at], gray, PIXEL)
+                digit.show(f"{event.part} {unit.digit}", facts, event.digits[at], gray, PIXEL)
         else:
             picture.show(f"unit {event.numbers[at]}", "", event.starts[at, 0], gray, PIXEL)
             digit.show("best digit", "", None, gray)

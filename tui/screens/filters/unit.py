@@ -53,7 +53,7 @@ class UnitDesk(Container):
         starts.show("from noise", facts, Sheet(event.starts, labels=labels), gray, PIXEL)
         labels = [f"{each.index} {each.activation:.2f}" for each in event.digits]
         digits.empty = "no digit excites it" if event.responses else "evaluating the whole split"
-        digits.show("digits that excite it most", event.split, Sheet(event.digit_images, labels=labels), gray, PIXEL)
+        digits.show("digits that excite it most", event.part, Sheet(event.digit_images, labels=labels), gray, PIXEL)
 
     def _show_weights(self, name: str, event: UnitShown | None, view: View) -> None:
         one, many = self.query_one("#unit-kernel", Raster), self.query_one("#unit-kernels", RasterGrid)
