@@ -16,6 +16,7 @@ from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustnes
 from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
+from engine.claims.requests import AnyCheck
 from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.data.requests import KeepDrawing
@@ -118,6 +119,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     MeasureCorruptions: Entry("analysis", "engine.corruptions.accuracy:measure_corruptions"),
     Certify: Entry("analysis", "engine.certification.certify:certify"),
     CertifyDigit: Entry("analysis", "engine.certification.certify:certify_digit"),
+    **{kind: Entry("analysis", "engine.claims.check:check") for kind in get_args(AnyCheck)},
     Import: Entry("analysis", "engine.runs.exchange:import_weights", writes=True, computes=False),
     Export: Entry("analysis", "engine.runs.exchange:export", writes=True, computes=False),
     Report: Entry("analysis", "engine.report.report:report", writes=True),

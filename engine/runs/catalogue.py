@@ -30,8 +30,8 @@ TRASH = ".trash"
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "audit", "digits"}
     | {"filters", "activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench", "queue"}
-    | {"lr-find", "learned", "certify", "corruptions", "predict", "serve", "settings", "completions", "visualise"}
-    | {"unit"}
+    | {"lr-find", "learned", "certify", "corruptions", "predict", "learn", "serve", "settings", "completions"}
+    | {"visualise", "unit"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")

@@ -35,6 +35,21 @@ from engine.attacks.requests import (
 )
 from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.certification.requests import Certify, CertifyDigit
+from engine.claims.requests import (
+    CheckAccuracy,
+    CheckBatchNorm,
+    CheckChannels,
+    CheckFgsm,
+    CheckKernels,
+    CheckLayers,
+    CheckMistakes,
+    CheckNoise,
+    CheckOcclusion,
+    CheckResemblance,
+    CheckSimplicity,
+    CheckTargeted,
+    CheckTraining,
+)
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import (
@@ -135,7 +150,18 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
     yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
+    yield from _claims(device)
     yield Operation("report", Report(what=(BN,), device=device, robustness=True, count=8), 1e-4)
+
+
+def _claims(device: str) -> Iterator[Operation]:
+    plain = (CheckTraining, CheckAccuracy, CheckMistakes, CheckLayers, CheckBatchNorm, CheckSimplicity, CheckKernels)
+    for kind in (*plain, CheckResemblance, CheckChannels):
+        yield Operation(f"claim {kind.claim}", kind(what=CNN, device=device), 1e-4)
+    yield Operation("claim occlusion", CheckOcclusion(what=CNN, device=device, stride=9, average=2), 1e-4)
+    yield Operation("claim noise", CheckNoise(what=CNN, device=device, classes="3", steps=3), 1e-2)
+    yield Operation("claim targeted", CheckTargeted(what=CNN, device=device, indices=(3, 2), steps=3), 1e-2)
+    yield Operation("claim fgsm", CheckFgsm(what=CNN, device=device, count=10), 1e-4)
 
 
 def _attacks(device: str) -> Iterator[Operation]:

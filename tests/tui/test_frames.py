@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from engine import operations
 from engine.attacks.requests import MeasureRobustness
@@ -27,15 +28,18 @@ from tests.learning import recognised, run_that_recognised
 from tests.runs import copies, made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.devices import minutes, sampled
-from tests.tui.driving import drawn, settled, until
+from tests.tui.driving import drawn, settled, until, words
 from tests.tui.frames import SIZES, Frames
 from tui.app import MnistTui
+from tui.lessons.file import find_lesson
 from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
+from tui.screens.lessons import LessonsScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.train.learned import LearnedPage
 from tui.screens.train.rates import RatesPage
+from tui.widgets.lesson import LessonPanel
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 SMALL_AND_LARGE = ((80, 24), (120, 40))
@@ -297,6 +301,42 @@ async def test_devices(
                 app.workspace.machines.add(each, own=each.host == "ada")
         sizes = SMALL_AND_LARGE if look == "ASCII" else SIZES
         await frames(request, tmp_path, f"runs devices {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "ASCII"])
+async def test_a_lesson(
+    still_app: MakeApp,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look: str,
+) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *(["t"] if look == "light" else []))
+        app.tutor.begin(find_lesson("occlusion"))
+        await press(pilot, "6")
+        sizes = SIZES if look == "dark" else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"lesson {look}").compare(pilot, lambda: settle(pilot), sizes)
+        await press(pilot, "m", ")")
+        await until(pilot, lambda: "100 %" in words(app.screen.query_one(LessonPanel)))
+        await frames(request, tmp_path, f"lesson answered {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+async def test_lessons(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.tutor.standing(find_lesson("training")).done = True
+        app.tutor.standing(find_lesson("layers")).step = 2
+        await press(pilot, "L")
+        await until(pilot, lambda: isinstance(app.screen, LessonsScreen) and bool(app.screen.query(OptionList)))
+        await frames(request, tmp_path, "lessons").compare(pilot, lambda: settle(pilot))
 
 
 async def test_dialogs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:

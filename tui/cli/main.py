@@ -60,6 +60,7 @@ from tui.settings.state import copied, recall, remember
 
 if TYPE_CHECKING:
     from tui.cli.arguments import Place
+    from tui.lessons.lesson import Lesson
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -137,6 +138,7 @@ COMMANDS = {
 LAST_CALL = 2.0
 """Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
 PROGRAM_COMMANDS = {
+    "learn": "walk through a lesson in the app, on the network that is open",
     "settings": "print the settings and where they are, or change them",
     "completions": "print a script that completes commands and options in bash, zsh or fish",
 }
@@ -286,10 +288,22 @@ def _open(arguments: list[str]) -> int:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None, loaded, notify)
+    return run_app(root, words[0] if words else None, loaded, notify)
 
 
-def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -> int:
+def run_app(
+    root: Path,
+    what: str | None,
+    loaded: Loaded,
+    notify: str | None = None,
+    *,
+    lesson: Lesson | None = None,
+    choose: bool = False,
+) -> int:
+    """Open the app on the run or file `what`, in a lesson or with the list of them; returns the exit code.
+
+    Raises RequestError where there is no such network, or no terminal.
+    """
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -311,7 +325,7 @@ def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
         state = recall(loaded)
         before = copied(state)
-        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
+        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify, lesson=lesson, choose_lesson=choose)
         code = app.run()
         app.ringer.finish(LAST_CALL)
         forgotten = remember(before, state, loaded.settings)
