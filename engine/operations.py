@@ -31,7 +31,9 @@ from engine.inspection.requests import (
     ShowDigits,
     ShowFilters,
     ShowLearning,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.events import DeviceFellBack
 from engine.network.requests import OpenWeights, WarmUp
@@ -105,6 +107,8 @@ OPERATIONS: dict[type[Request], Entry] = {
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
+    VisualiseUnits: Entry("analysis", "engine.inspection.visualisation:visualise_units"),
+    ShowUnit: Entry("analysis", "engine.inspection.visualisation:show_unit"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
     ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing"),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),

@@ -274,6 +274,19 @@ class MnistTui(SturdyApp):
         if isinstance(screen := self.screen, ActivationsScreen):
             screen.show_channel(layer, channel)
 
+    def show_unit(self, layer: LayerName, unit: int) -> None:
+        """Show the page of a unit on screen 4."""
+        from tui.screens.filters import FiltersScreen
+
+        self.came_from["filters"] = self.current_mode
+        self.switch_mode("filters")
+        if isinstance(screen := self.screen, FiltersScreen):
+            screen.show_unit(layer, unit)
+
+    def led_to(self, mode: str) -> bool:
+        """Whether another screen led to the screen `mode`."""
+        return mode in self.came_from
+
     def go_back(self, mode: str) -> None:
         """Return from the screen `mode` to the one that led there, once."""
         if before := self.came_from.pop(mode, None):

@@ -124,7 +124,7 @@ LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
     TRAIN: ("curves", "rates", "learned"),
     DIGITS: ("digits", "matrix", "audit", "map"),
-    FILTERS: ("conv1", "conv2"),
+    FILTERS: ("conv1", "conv2", "pictures", "unit"),
     ACTIVATIONS: ("conv1", "conv2"),
     OCCLUSION: ("occlusion", "methods", "trust"),
     ATTACKS: ("attack", "curve", "beta", "transfer", "universal", "corruptions"),
@@ -132,12 +132,18 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 """The pages of each screen that has several."""
 PAGED = tuple(PAGES)
+CONVOLUTIONS = ("conv1", "conv2")
+UNITS = ("pictures", "unit")
+"""Pages about what units look for."""
 ABOUT_A_RUN = ("curves", "rates", "learned")
 """Pages of the train screen with charts that can be read and enlarged."""
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
-DRAWN = ("digits", "matrix", "audit", "map", "conv1", "conv2", *MAPS, "attack", "universal", "corruptions")
+DRAWN = (
+    *("digits", "matrix", "audit", "map", *CONVOLUTIONS, *UNITS, *MAPS),
+    *("attack", "universal", "corruptions"),
+)
 """All pages with pictures."""
 ONE_DIGIT = ("conv1", "conv2", *EXPLAINING, "attack", "corruptions")
 """Pages about a digit."""
@@ -175,8 +181,10 @@ COMMANDS = (
     Command("enter", "zoom", "zoom", "enlarge the digit", (DIGITS,), ("digits",), "look"),
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
     Command("enter", "zoom", "current", "make this digit the current one", (DIGITS,), ("audit", "map"), "look"),
-    Command("enter", "zoom", "zoom", "enlarge the filter; once more: its activations", (FILTERS,), (), "look"),
-    Command("enter", "zoom", "zoom", "enlarge the map", (ACTIVATIONS,), (), "look"),
+    Command("enter", "zoom", "zoom", "enlarge the filter; once more: its unit", (FILTERS,), CONVOLUTIONS, "look"),
+    Command("enter", "zoom", "unit", "show what is known of this unit", (FILTERS,), ("pictures",), "look"),
+    Command("enter", "zoom", "map", "show its map for the current digit", (FILTERS,), ("unit",), "look"),
+    Command("enter", "zoom", "zoom", "enlarge the map; once more: its unit", (ACTIVATIONS,), (), "look"),
     Command(
         "enter", "zoom", "zoom", "enlarge the selection", (OCCLUSION, ATTACKS), (*MAPS, "attack", "corruptions"), "look"
     ),
@@ -231,7 +239,8 @@ COMMANDS = (
         "go to the settings, or to the next of them",
         PAGED,
         (
-            *("digits", "map", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
+            *("digits", "map", *CONVOLUTIONS, *UNITS, *EXPLAINING),
+            *("attack", "curve", "beta", "transfer", "universal"),
             *("corruptions", "compare", "devices", "rates", "learned"),
         ),
         "page",
@@ -306,15 +315,16 @@ COMMANDS = (
     Command("W", "previous_class", "", "choose the previous target class", (ATTACKS,), (), "choose"),
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), ("compare",), "choose"),
     Command("b", "beside", "beside", "show another network's filters beside these", (FILTERS,), ("conv1",), "choose"),
+    Command("b", "next_layer", "layer", "show the pictures of the next layer", (FILTERS,), ("pictures",), "choose"),
     # Time.
-    Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), (), "look"),
+    Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), CONVOLUTIONS, "look"),
     Command(
         "right_square_bracket",
         "later",
         "later",
         "go one epoch forward; the last one follows the run",
         (FILTERS,),
-        (),
+        CONVOLUTIONS,
         "look",
     ),
     Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (DIGITS,), ("map",), "look"),
@@ -392,7 +402,7 @@ COMMANDS = (
         ("learned",),
         "choose",
     ),
-    Command("o", "order", "order", "sort by number, or the strongest first", LAYERWISE, (), "choose"),
+    Command("o", "order", "order", "sort by number, or the strongest first", LAYERWISE, CONVOLUTIONS, "choose"),
     Command(
         "n",
         "range",

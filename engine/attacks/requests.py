@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from engine.adversary.names import LossName, NormName, OptimizerName
+from engine.adversary.names import Jitter, L2Penalty, LossName, NormName, OptimizerName, TotalVariation
 from engine.geometry import CLASSES
 from engine.inspection.requests import InspectImages
 from engine.network.requests import Inspect
@@ -37,18 +37,9 @@ class AttackNoise(Inspect, frozen=True, tag="attack-noise"):
         float,
         Meta(gt=0, le=1e12, description="step size: of adam in pixel values, of plain a multiple of the gradient"),
     ] = 0.01
-    total_variation: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1000,
-            description="weight of the total-variation penalty, the squared differences of neighbouring pixels",
-        ),
-    ] = 0.0
-    l2: Annotated[float, Meta(ge=0, le=1000, description="weight of the L2 penalty, the sum of squared pixels")] = 0.0
-    jitter: Annotated[
-        int, Meta(ge=0, le=14, description="maximum random shift of the image at each step, in pixels")
-    ] = 0
+    total_variation: TotalVariation = 0.0
+    l2: L2Penalty = 0.0
+    jitter: Jitter = 0
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise and of the shifts")] = 0
     exact: Annotated[bool, EXACT] = False
 

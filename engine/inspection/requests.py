@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from engine.adversary.names import Jitter, L2Penalty, TotalVariation
 from engine.data.requests import SplitName, part_of
 from engine.geometry import CLASSES
 from engine.network.requests import Inspect
 from engine.request import MORE, Request, RequestError
 
 LayerName = Literal["conv1", "conv2"]
+UnitLayerName = Literal["conv1", "conv2", "hidden"]
+"""Layers whose units, channels of a convolution or neurons, can be visualised."""
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
 MapMethod = Literal["pca", "tsne", "umap"]
 METHOD_NAMES: dict[MapMethod, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
@@ -165,3 +168,42 @@ class ShowActivations(InspectImages, frozen=True, tag="show-activations"):
         bool,
         Meta(description="survey of the whole split: dead channels, and the images that activate each channel most"),
     ] = False
+
+
+class FromNoise(InspectImages, frozen=True, tag="from-noise"):
+    """Images from noise that excite units: the base of requests that make some."""
+
+    starts: Annotated[int, Meta(ge=1, le=10, description="number of images of each unit, from noise of its own")] = 3
+    steps: Annotated[int, Meta(ge=1, le=10_000, description="number of Adam steps")] = 100
+    step_size: Annotated[float, Meta(gt=0, le=1, description="Adam step size, in pixel values")] = 0.05
+    total_variation: TotalVariation = 0.01
+    l2: L2Penalty = 0.005
+    jitter: Jitter = 1
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the noise and of the shifts")] = 0
+
+
+class VisualiseUnits(FromNoise, frozen=True, tag="visualise-units"):
+    """Images from noise that excite the units of a layer, beside the digits that do (Erhan et al. 2009)."""
+
+    layer: Annotated[
+        UnitLayerName, Meta(description="layer: channels of conv1 or conv2, or neurons of the hidden layer")
+    ] = "conv1"
+    units: Annotated[
+        tuple[int, ...], Meta(max_length=1000, description="numbers of the units to visualise (none: all)")
+    ] = ()
+
+    def check_together(self) -> None:
+        """Refuse negative numbers of units, and a unit that is named twice."""
+        if min(self.units, default=0) < 0:
+            raise RequestError(f"units must be at least 0, not {min(self.units)}")
+        if len(set(self.units)) < len(self.units):
+            raise RequestError("name each unit once")
+
+
+class ShowUnit(FromNoise, frozen=True, tag="show-unit"):
+    """What a unit looks for, which classes excite it, and what the logits lose without it."""
+
+    layer: Annotated[
+        UnitLayerName, Meta(description="layer of the unit: a channel of conv1 or conv2, or a neuron of hidden")
+    ] = "conv1"
+    unit: Annotated[int, Meta(ge=0, le=65_535, description="number of the unit in its layer, from 0")] = 0

@@ -1,4 +1,4 @@
-"""The report: the notebook on one to four networks, what training against attacks changes, and an audit."""
+"""The report: the notebook on one to four networks, what training against attacks changes, units, and an audit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from engine.report.notebook import PARTS, notebook
 from engine.report.requests import Report
 from engine.report.robustness import PARTS as ROBUSTNESS_PARTS
 from engine.report.robustness import SECTION, robustness
+from engine.report.units import PARTS as UNIT_PARTS
+from engine.report.units import units_section
 from engine.request import RequestError
 
 
@@ -28,13 +30,14 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
         raise RequestError(f"{out} is a file: choose a folder with --out")
     made = Draft(request, root)
     against_attacks = request.robustness or any(each.objective not in (None, "clean") for each in made.networks)
-    made.expect(PARTS + (ROBUSTNESS_PARTS if against_attacks else 0), once=1)
+    made.expect(PARTS + (ROBUSTNESS_PARTS if against_attacks else 0) + UNIT_PARTS, once=1)
     for network in made.networks:
         if network.loaded.foreign:
             yield WeightsRead(name=network.name, notes=network.loaded.foreign)
     yield from notebook(made)
     if against_attacks:
         yield from robustness(made)
+    yield from units_section(made)
     yield from audit_section(made)
     _contents(made)
     try:

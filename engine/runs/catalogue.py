@@ -31,6 +31,7 @@ COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "audit", "digits"}
     | {"filters", "activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench", "queue"}
     | {"lr-find", "learned", "certify", "corruptions", "predict", "embed", "learn", "serve", "settings", "completions"}
+    | {"visualise", "unit"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")

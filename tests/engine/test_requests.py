@@ -16,7 +16,9 @@ from engine.inspection.requests import (
     ShowDigits,
     ShowFilters,
     ShowLearning,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
@@ -91,7 +93,7 @@ BAD_VALUES = [
 
 QUESTIONS = (
     *(Summarise, Evaluate, Audit, Embed, ShowDigits, Predict, ShowFilters, ShowActivations),
-    *(Occlude, Attribute, ExplainDrawing),
+    *(VisualiseUnits, ShowUnit, Occlude, Attribute, ExplainDrawing),
 )
 
 READING: list[tuple[str, Any]] = [
@@ -125,6 +127,26 @@ EXPLAINING: list[tuple[str, Any]] = [
     ("baseline", ""),
     ("watch", "10"),
     ("watch", 8),
+    ("seed", -1),
+]
+
+FROM_NOISE: list[tuple[str, Any]] = [
+    ("what", 1),
+    ("device", "tpu"),
+    ("split", "all"),
+    ("dataset", "none"),
+    ("layer", "fc2"),
+    ("starts", 0),
+    ("starts", 11),
+    ("steps", 0),
+    ("steps", 10_001),
+    ("step size", 0),
+    ("step size", 1.5),
+    ("total variation", -0.1),
+    ("l2", float("nan")),
+    ("l2", 1001.0),
+    ("jitter", 15),
+    ("jitter", 0.5),
     ("seed", -1),
 ]
 
@@ -199,6 +221,11 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (ShowActivations, "index", "61"),
     (ShowActivations, "layer", "fc1"),
     (ShowActivations, "survey", 1),
+    (VisualiseUnits, "units", (1.5,)),
+    (VisualiseUnits, "units", "3"),
+    (ShowUnit, "unit", -1),
+    (ShowUnit, "unit", 65_536),
+    *((kind, field, value) for kind in (VisualiseUnits, ShowUnit) for field, value in FROM_NOISE),
     *((kind, field, value) for kind in (Occlude, Attribute) for field, value in EXPLAINING),
     *((kind, field, value) for kind in QUESTIONS for field, value in READING),
     (Occlude, "average", -1),
@@ -449,6 +476,8 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         KeepDrawing(pixels=bytes(range(112)) * 7, label=9),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
+        VisualiseUnits(layer="hidden", units=(3, 499), starts=1, steps=7, jitter=0),
+        ShowUnit(layer="conv2", unit=31, total_variation=0.5, l2=0.0),
         Occlude(patch_size=27, stride=3, baseline="noise", watch="9", average=7),
         Attribute(method="smoothgrad", noise=0.5, digits=10_000, randomise=True),
     ],

@@ -17,6 +17,7 @@ import engine.report.draft
 import engine.report.notebook
 import engine.report.report
 import engine.report.robustness
+import engine.report.units
 from engine.attacks.requests import (
     AttackApgd,
     AttackCarliniWagner,
@@ -59,7 +60,9 @@ from engine.inspection.requests import (
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.network.requests import WarmUp
 from engine.operations import perform
@@ -109,6 +112,8 @@ def operations(device: str) -> Iterator[Operation]:
         yield Operation(f"activations {what}", ShowActivations(what=what, device=device, survey=True))
         yield Operation(f"filters {what}", ShowFilters(what=what, device=device))
         yield Operation(f"digits {what}", ShowDigits(what=what, device=device, order="least-certain", count=5))
+    yield Operation("visualise", VisualiseUnits(what=BN, device=device, layer="conv2", units=(3, 8), steps=4), 1e-3)
+    yield Operation("unit", ShowUnit(what=CNN, device=device, layer="hidden", unit=5, steps=4), 1e-3)
     yield Operation("digits at random", ShowDigits(what=CNN, device=device, digit=3))
     picture = str(asset("report", "figures", "09-digits-cnn.png"))
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
@@ -197,6 +202,8 @@ def make_small(out: Path) -> None:
     notebook: Any = engine.report.notebook
     notebook.AVERAGED, notebook.AttackNoise = 1, partial(AttackNoise, steps=5)
     notebook.Occlude, notebook.AttackTargeted = partial(Occlude, stride=4), partial(AttackTargeted, steps=5)
+    units: Any = engine.report.units
+    units.VisualiseUnits = partial(VisualiseUnits, steps=3)
     robustness: Any = engine.report.robustness
     robustness.STEPS, robustness.EXPLAINED = 5, 1
     draft: Any = engine.report.draft

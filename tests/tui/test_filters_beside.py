@@ -79,7 +79,7 @@ async def test_only_conv1_has_others_beside_it_and_epochs_go_on(still_app: MakeA
         assert not screen.query_one("#filters-beside", RasterGrid).display
         assert "beside" not in words(screen.query_one(Settings))
         await pilot.press("b")  # has no effect here
-        await pilot.press("tab", "enter")
+        await pilot.press("shift+tab", "enter")
         await settled(pilot, screen)
         assert screen.comparing
         assert not screen.query_one("#filters-beside", RasterGrid).display  # a kernel from near

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from textual.widgets import OptionList
 
 from engine import operations
 from engine.attacks.requests import MeasureRobustness
+from engine.inspection.requests import ShowUnit, VisualiseUnits
 from engine.runs.catalogue import write_note
 from engine.runs.events import RunRead
 from engine.runs.processes import Process
@@ -56,6 +58,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "filters conv2": ("4", "tab", "down", "right"),
     "filters a kernel": ("4", "enter"),
     "filters beside": ("4", "b", "right"),
+    "filters pictures": ("4", "shift+tab", "shift+tab", "right"),
+    "filters pictures of neurons": ("4", "shift+tab", "shift+tab", "b", "b"),
+    "filters a unit": ("4", "right", "enter", "enter"),
+    "filters a unit of conv2": ("4", "tab", "down", "enter", "enter"),
     "activations conv1": ("5",),
     "activations a channel of conv2": ("5", "tab", "o", "enter"),
     "occlusion": ("6",),
@@ -87,6 +93,7 @@ OTHERWISE = (
     "digits audit",
     "digits map",
     "filters conv1",
+    "filters a unit of conv2",
     "occlusion",
     "occlusion methods",
     "attacks",
@@ -117,6 +124,8 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
     monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 3)
     monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
+    monkeypatch.setattr("tui.screens.filters.screen.VisualiseUnits", partial(VisualiseUnits, steps=6))
+    monkeypatch.setattr("tui.screens.filters.screen.ShowUnit", partial(ShowUnit, steps=20))
 
 
 @pytest.fixture(autouse=True)

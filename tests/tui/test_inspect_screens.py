@@ -228,8 +228,8 @@ async def test_on_a_narrow_terminal_zoom_has_two_pages(still_app: MakeApp) -> No
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await go(pilot, "5", ActivationsScreen)
         seen = []
-        for _ in range(3):
-            await pilot.press("enter")
+        for key in ("enter", "enter", "escape"):
+            await pilot.press(key)
             await drawn(pilot)
             seen.append([name for name in ("maps", "map", "strongest") if screen.query_one(f"#{name}").display])
         assert seen == [["map"], ["strongest"], ["maps"]]
@@ -430,11 +430,14 @@ async def test_a_cell_of_the_matrix_leads_to_its_digits(still_app: MakeApp, size
         assert (screen.digits.shown.digit, screen.digits.shown.predicted) == (-1, -1)
 
 
-async def test_a_filter_leads_to_its_activations(still_app: MakeApp) -> None:
+async def test_a_filter_leads_to_its_unit_and_that_to_its_activations(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         filters = await go(pilot, "4", FiltersScreen)
         await pilot.press("right", "right", "right", "enter", "enter")
+        await drawn(pilot)
+        assert (filters.front, filters.unit) == ("unit", ("conv1", 3))
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ActivationsScreen) and app.screen.is_mounted)
         screen = app.screen
         assert isinstance(screen, ActivationsScreen)
@@ -442,9 +445,13 @@ async def test_a_filter_leads_to_its_activations(still_app: MakeApp) -> None:
         assert (screen.layer, screen.grid.cursor) == ("conv1", 3)
         await pilot.press("escape")  # back to where it came from, once
         await until(pilot, lambda: app.screen is filters)
-        await pilot.press("escape", "tab")
+        assert filters.front == "unit"
+        await pilot.press("escape")
+        await drawn(pilot)
+        assert (filters.front, filters.zoomed, filters.grid.cursor) == ("conv1", False, 3)
+        await pilot.press("tab")
         await settled(pilot, filters)
-        await pilot.press("down", "down", "enter", "enter")
+        await pilot.press("down", "down", "enter", "enter", "enter")
         await until(pilot, lambda: app.screen is screen)
         assert (screen.layer, screen.grid.cursor) == ("conv2", 2)
 

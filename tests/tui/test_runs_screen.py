@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from engine.attacks.requests import AttackNoise
+from engine.inspection.requests import VisualiseUnits
 from engine.runs import catalogue
 from engine.runs.events import RunSummary
 from engine.runs.folder import RunFolder
@@ -255,6 +256,7 @@ async def test_marked_runs_are_compared(still_app: MakeApp, tmp_path: Path) -> N
 async def test_a_report_from_a_key(app: MnistTui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.report.notebook.AVERAGED", 2)
     monkeypatch.setattr("engine.report.notebook.AttackNoise", partial(AttackNoise, steps=5))
+    monkeypatch.setattr("engine.report.units.VisualiseUnits", partial(VisualiseUnits, steps=3))
     list(train_run(SMALL, tmp_path / "runs"))
     (path,) = (tmp_path / "runs").iterdir()
     async with app.run_test(size=(120, 40)) as pilot:

@@ -24,12 +24,16 @@ from engine.inspection.events import (
     ImagesPredicted,
     LearningShown,
     NetworksAudited,
+    UnitShown,
+    UnitsVisualised,
 )
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs
-from tui.drawing.vocabulary import answered
+from tui.drawing.vocabulary import answered, number_of_times
 
+MOST_UNITS = 64
+"""Units whose images are drawn: of the hidden layer's hundreds, the first."""
 MARGIN = 2
 """Cells between two images."""
 
@@ -81,6 +85,13 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:  # noqa: PLR0912 (
         case ActivationsComputed():
             maps = event.conv1 if layer == "conv1" else event.conv2
             found = _Found(maps, _numbers(len(maps)))
+        case UnitsVisualised():
+            labels = [f"{each.unit} {number_of_times(each.ratio)}" for each in event.units]
+            found = _Found(event.images[:MOST_UNITS], labels[:MOST_UNITS], span=Span(0.0, 1.0))
+        case UnitShown():
+            labels = [f"start {start}" for start in range(len(event.starts))]
+            labels += [str(digit.index) for digit in event.digits]
+            found = _Found(np.concatenate((event.starts, event.digit_images)), labels, span=Span(0.0, 1.0))
         case OcclusionMapReady():
             found = _Found(event.probabilities[None], [f"p({event.watched})"], "viridis", Span(0.0, 1.0))
         case ClassOcclusionReady():

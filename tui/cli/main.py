@@ -41,7 +41,9 @@ from engine.inspection.requests import (
     ShowDigits,
     ShowFilters,
     ShowLearning,
+    ShowUnit,
     Summarise,
+    VisualiseUnits,
 )
 from engine.libraries import not_loaded
 from engine.paths import BUNDLED
@@ -111,6 +113,8 @@ COMMANDS = {
     "embed": CliCommand(Embed, "map images by what a layer computes: PCA, t-SNE or UMAP"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
     "activations": CliCommand(ShowActivations, "show the feature maps of both convolution blocks for an image"),
+    "visualise": CliCommand(VisualiseUnits, "make images from noise that excite the units of a layer"),
+    "unit": CliCommand(ShowUnit, "show what a unit looks for, and what is lost without it"),
     "occlude": CliCommand(Occlude, "map the probability of a class with a patch at each position"),
     "attribute": CliCommand(Attribute, "attribute a class to pixels, and measure how faithful that is"),
     "attack noise": CliCommand(AttackNoise, "turn noise into images predicted as a class"),

@@ -17,6 +17,7 @@ from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertifiedPointMeasured
 from engine.data.events import DownloadAdvanced
 from engine.event import Event, Progress, WorkAdvanced, to_json
+from engine.inspection.events import PicturesAdvanced, UnitAdvanced
 from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
 from engine.operations import end, perform
 from engine.report.events import ReportWritten
@@ -292,6 +293,10 @@ class _People:
                 self._advance("occlusion", int(known.sum()), known.size, "")
             case AttackAdvanced():
                 self._advance(event.attack, event.done, event.steps, "")
+            case PicturesAdvanced():
+                self._advance(f"images of {event.layer}", event.done, event.total, "")
+            case UnitAdvanced() if event.done < event.settings["steps"]:
+                self._advance(f"images of {event.layer}", event.done, event.settings["steps"], "")
             case DownloadAdvanced():
                 self._advance(f"downloading {event.file}", event.received, event.total or None, event.dataset)
             case _:

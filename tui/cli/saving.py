@@ -33,6 +33,8 @@ from engine.inspection.events import (
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
+    UnitShown,
+    UnitsVisualised,
 )
 from engine.inspection.requests import Predict, ShowActivations, ShowFilters
 from engine.network.events import DeviceFellBack, WeightsRead
@@ -126,6 +128,19 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912, PLR0915 (
             tables = {"files": np.array([shown(file) for file in event.files])}
             tables["predictions"] = np.array(event.predictions, np.int64)
             tables["probabilities"] = np.array(event.probabilities)
+        case UnitsVisualised():
+            tables = {"unit": np.array(event.numbers, np.int64)}
+            tables["activations"] = np.array([each.activation for each in event.units])
+            tables["start_activations"] = np.array([each.activations for each in event.units])
+            tables["digit_index"] = np.array([each.digit for each in event.units], np.int64)
+            tables["digit_activation"] = np.array([each.digit_activation for each in event.units])
+        case UnitShown():
+            tables = {"activations": np.array(event.activations), "responses": np.array(event.responses)}
+            for name in ("index", "actual"):
+                tables[f"digit_{name}"] = np.array([getattr(digit, name) for digit in event.digits], np.int64)
+            tables["digit_activation"] = np.array([digit.activation for digit in event.digits])
+            if event.ablation:
+                tables["logit_changes"] = np.array(event.ablation.logits)
         case LearningShown():
             for name in ("epochs", "right", "learned", "forgotten", "by_forgetting"):
                 tables[name] = np.array(getattr(event, name), np.int64)

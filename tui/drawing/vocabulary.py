@@ -7,8 +7,9 @@ import math
 from engine.attacks.events import BetaSwept, RobustnessMeasured
 from engine.attacks.requests import ATTACK_TITLES
 from engine.certification.events import DigitCertified
-from engine.inspection.events import DisputedLabel
+from engine.inspection.events import Ablation, DisputedLabel
 from engine.runs.events import Spread
+from engine.words import percent
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted
 
@@ -87,3 +88,19 @@ def beta_answer(event: BetaSwept) -> list[str]:
         f"the notebook's beta of 1e-5 changes L2 by {100 * change:.1g} %{nothing}",
         f"{works} the image closer{fails}",
     ]
+
+
+def number_of_times(ratio: float) -> str:
+    """How many times something is another, as in `2.4x`; a dash for NaN."""
+    return "-" if math.isnan(ratio) else f"{ratio:.1f}x"
+
+
+def unit_title(layer: str, unit: int) -> str:
+    """A unit as in `conv2 unit 17`, `hidden neuron 4`."""
+    return f"{layer} {'neuron' if layer == 'hidden' else 'unit'} {unit}"
+
+
+def ablation_words(ablation: Ablation) -> str:
+    """What is lost without a unit, as a line."""
+    without, before = percent(ablation.accuracy_without), percent(ablation.accuracy)
+    return f"without it {without} accuracy, not {before}; {counted(ablation.changed, 'prediction')} changed"

@@ -196,13 +196,13 @@ class ActivationsScreen(LayerScreen):
             self._draw_channel()
 
     def action_zoom(self) -> None:
-        """Enlarge the channel beside its strongest images, on a narrow terminal one after the other; then go back."""
-        if self.zoomed and not self.has_class("-wide") and not self.second:
-            self.second = True
-        elif self.zoomed:
-            self.zoomed = self.second = False
-        else:
+        """Enlarge the channel beside its strongest images, on a narrow terminal one by one; then show its unit."""
+        if not self.zoomed or self.shown is None:
             self.zoomed = True
+        elif not self.has_class("-wide") and not self.second:
+            self.second = True
+        else:
+            self.host.show_unit(self.layer, self._order()[self.grid.cursor])
 
     async def action_back(self) -> None:
         self.second = False

@@ -37,8 +37,14 @@ class Host(Protocol):
     def go_back(self, mode: str) -> None:
         """Return from the screen `mode` to the one that led there, if one did."""
 
+    def led_to(self, mode: str) -> bool:
+        """Whether another screen led to the screen `mode`, so that `go_back` returns to it."""
+
     def show_channel(self, layer: LayerName, channel: int) -> None:
         """Show the map of a channel on screen 5."""
+
+    def show_unit(self, layer: LayerName, unit: int) -> None:
+        """Show the page of a unit on screen 4."""
 
 
 class LabScreen(Screen[None]):

@@ -317,7 +317,9 @@ class RasterGrid(CellWidget):
                 pitch, line = max(wide, label) + 1, math.ceil(high / 2) + 1
             else:
                 pitch, line = columns * zoom + 1, (rows * zoom + 1) / 2
-            across, down = max(1, (width + bool(sheet.labels)) // pitch), max(1, int(height / line))
+            # Pictures without labels have a margin on the left, also without row names, and a gap on both sides.
+            room = width + 1 if sheet.labels else width - (1 if sheet.row_names else 2)
+            across, down = max(1, room // pitch), max(1, int(height / line))
             # As few rows as possible, filled evenly.
             per_row = sheet.columns or math.ceil(len(sheet) / math.ceil(max(1, len(sheet)) / across)) or 1
             layout = _Layout(zoom, pitch, math.ceil(line), per_row, min(across, per_row), down)

@@ -43,6 +43,7 @@ from engine.figures.drawing.page import look
 from engine.figures.drawing.predictions import predictions_figure
 from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
+from engine.figures.drawing.units import unit_figure, units_figure
 from engine.figures.requests import ColourMapName
 from engine.inspection.events import (
     ActivationsComputed,
@@ -54,6 +55,8 @@ from engine.inspection.events import (
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
+    UnitShown,
+    UnitsVisualised,
 )
 from engine.inspection.requests import LayerName
 from engine.request import RequestError
@@ -104,6 +107,10 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = filters_figure(subject, colours, shared_range)
             case ActivationsComputed():
                 figure = activations_figure(subject, layer, colours, shared_range)
+            case UnitsVisualised():
+                figure = units_figure(subject)
+            case UnitShown():
+                figure = unit_figure(subject)
             case OcclusionMap():
                 figure = occlusion_figure(subject, colours, shared_range)
             case ClassOcclusionReady():
@@ -170,6 +177,10 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():
             parts = ("activations", layer, subject.part, subject.index)
+        case UnitsVisualised():
+            parts = ("units", subject.layer)
+        case UnitShown():
+            parts = ("unit", subject.layer, subject.unit)
         case OcclusionMap():
             parts = ("occlusion", subject.part, subject.index, f"patch-{subject.patch_size}")
         case ClassOcclusionReady():

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.attacks import noise as ascent
+from engine.adversary import ascent
+from engine.adversary.ascent import rolled, total_variation_gradient
 from engine.attacks.events import AttackFinished
-from engine.attacks.noise import from_noise, noise, rolled, total_variation_gradient
+from engine.attacks.noise import from_noise, noise
 from engine.attacks.requests import AttackNoise
 from engine.benchmark import notebook
 from tests.engine.attacks.samples import Networks, finished, last, of, plain_ascent

@@ -14,10 +14,12 @@ import torch
 from msgspec.structs import replace
 
 import engine.report.notebook
+import engine.report.units
 from engine.attacks.requests import AttackNoise, AttackTargeted
 from engine.attribution.events import OcclusionMapReady, StrokeShare
 from engine.attribution.requests import Occlude
 from engine.event import WorkAdvanced
+from engine.inspection.requests import VisualiseUnits
 from engine.network.model import CNN
 from engine.network.requests import Architecture
 from engine.operations import end, perform
@@ -42,7 +44,7 @@ from engine.training.requests import Train
 
 NOWHERE = Path("nowhere")
 PARTS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1", "3.2"]
-SECTIONS = [*PARTS, "Audit", "The notebook's observations"]
+SECTIONS = [*PARTS, "What units look for", "Audit", "The notebook's observations"]
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,7 @@ def quick(few_images: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """On few images, with few steps."""
     monkeypatch.setattr(engine.report.notebook, "AVERAGED", 3)
     monkeypatch.setattr(engine.report.notebook, "AttackNoise", partial(AttackNoise, steps=20))
+    monkeypatch.setattr(engine.report.units, "VisualiseUnits", partial(VisualiseUnits, steps=3))
 
 
 class Balanced(HTMLParser):
@@ -82,7 +85,7 @@ def test_the_whole_notebook(tmp_path: Path) -> None:
     headings = re.findall(r"^## (.*)$", text, re.M)
     assert [name for name, heading in zip(SECTIONS, headings, strict=True) if heading.startswith(name)] == SECTIONS
     figures = re.findall(r"!\[[^\]]*\]\((figures/[^)]*)\)", text)
-    assert len(figures) == event.figures == 22
+    assert len(figures) == event.figures == 24
     for name in figures:
         assert (Path(event.markdown).parent / name).read_bytes().startswith(b"\x89PNG")
     assert [section for section, _ in event.claims] == ["2.2", "2.3", "2.4", "3.1.2", "3.1.3", "3.1.4", "3.2.1"]
@@ -93,10 +96,13 @@ def test_the_whole_notebook(tmp_path: Path) -> None:
     audits = text.partition("## Audit")[2].partition("\n## ")[0]
     assert len(re.findall(r"^\| \d \|.* % \| .* % \| .* % \|$", audits, re.M)) == 20  # ten classes of two networks
     assert len(re.findall(r"^\| pretrained:cnn(?:-bn)? \| .*\(.* to .*\) \| \d\.\d{3} \| .*\) \|$", audits, re.M)) == 2
+    units = text.partition("## What units look for")[2].partition("\n## ")[0]
+    row = r"^\| pretrained:cnn(?:-bn)? \| \d+ \| \d+\.\d \| \d+\.\d\d % \| \d+\.\d\d % \| -?\d\.\d\d \|$"
+    assert len(re.findall(row, units, re.M)) == 2
     page = Balanced()
     page.feed(Path(event.html).read_text(encoding="utf-8"))
     assert page.open == []
-    assert len(page.images) == 22
+    assert len(page.images) == 24
     assert all(source.startswith("data:image/png;base64,") for source in page.images)  # nothing is fetched
 
 

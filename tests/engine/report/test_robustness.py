@@ -15,11 +15,13 @@ from msgspec.structs import replace
 
 import engine.report.notebook
 import engine.report.robustness
+import engine.report.units
 from engine.attacks.events import RobustnessPointMeasured
 from engine.attacks.requests import AttackNoise
 from engine.attribution.events import ClassOcclusionReady, Faithfulness, FaithfulnessCurve, FaithfulnessMeasured
 from engine.data.datasets import Dataset, Split
 from engine.inspection.events import FiltersShown, SplitEvaluated
+from engine.inspection.requests import VisualiseUnits
 from engine.network.model import CNN
 from engine.network.requests import Architecture
 from engine.operations import perform
@@ -49,6 +51,7 @@ def quick(few_images: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """On few images, with few steps."""
     monkeypatch.setattr(engine.report.notebook, "AVERAGED", 2)
     monkeypatch.setattr(engine.report.notebook, "AttackNoise", partial(AttackNoise, steps=5))
+    monkeypatch.setattr(engine.report.units, "VisualiseUnits", partial(VisualiseUnits, steps=3))
     for name, value in (("STEPS", 5), ("EXPLAINED", 3), ("REAL", 50), ("ROBUST", 0.05)):
         monkeypatch.setattr(engine.report.robustness, name, value)
 

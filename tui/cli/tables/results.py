@@ -29,6 +29,8 @@ from engine.inspection.events import (
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
+    UnitShown,
+    UnitsVisualised,
 )
 from engine.network.events import NetworkEvent
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
@@ -44,6 +46,7 @@ from tui.cli.tables.inspection import activations, digits, evaluation, filters, 
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
 from tui.cli.tables.training import learning_rates
+from tui.cli.tables.units import unit, visualised
 
 TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RunsListed: runs,
@@ -59,6 +62,8 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     FiltersShown: filters,
     ActivationsComputed: activations,
     ChannelsSurveyed: survey,
+    UnitsVisualised: visualised,
+    UnitShown: unit,
     OcclusionMapReady: occlusion,
     ClassOcclusionReady: class_occlusion,
     AttributionsComputed: attributions,
