@@ -52,6 +52,20 @@ class Adam:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def last_update(self, number: int, rate: float) -> Tensor:
+        """What the last step, of learning rate `rate`, has added to parameter `number`: a tensor of its shape.
+
+        From the moments, which are still those of that step, and with a weight decay from the parameter after it. Zero
+        before the first step.
+        """
+        mean, square, step = self.means[number], self.squares[number], self.steps[number].double()
+        first, second = ((1 - decay**step).to(mean.dtype) for decay in _DECAYS)
+        change = torch.where(step > 0, -rate * (mean / first) / ((square / second).sqrt() + _TINY), 0.0)
+        if not self.weight_decay:
+            return change
+        kept = 1 - rate * self.weight_decay
+        return change - (1 - kept) * (self.parameters[number].detach() - change) / kept
+
     def moments(self, number: int) -> dict[str, Tensor]:
         """What is kept of parameter `number`, by name; the tensors themselves."""
         return dict(zip(MOMENTS, (self.means[number], self.squares[number], self.steps[number]), strict=True))
