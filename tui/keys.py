@@ -118,7 +118,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
-    TRAIN: ("curves",),
+    TRAIN: ("curves", "insides"),
     DIGITS: ("digits", "matrix", "audit"),
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
@@ -195,7 +195,7 @@ COMMANDS = (
         PAGED,
         (
             *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
-            *("corruptions", "compare", "devices"),
+            *("corruptions", "compare", "devices", "insides"),
         ),
         "page",
     ),
@@ -266,8 +266,27 @@ COMMANDS = (
     Command("W", "previous_class", "", "choose the previous target class", (ATTACKS,), (), "choose"),
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), ("compare",), "choose"),
     Command("b", "beside", "beside", "show another network's filters beside these", (FILTERS,), ("conv1",), "choose"),
+    Command(
+        "y",
+        "measure",
+        "values",
+        "show the next of weights, gradients and activations",
+        (TRAIN,),
+        ("insides",),
+        "choose",
+    ),
     # Time.
     Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), (), "look"),
+    Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (TRAIN,), ("insides",), "look"),
+    Command(
+        "right_square_bracket",
+        "later",
+        "later",
+        "go one epoch forward; the last one follows the run",
+        (TRAIN,),
+        ("insides",),
+        "look",
+    ),
     Command(
         "right_square_bracket",
         "later",
@@ -479,8 +498,8 @@ COMMANDS = (
 
 MOVES = {
     TRAIN: (
-        ("up, down, jk", "scroll the table, or move between fields"),
-        ("left, right, hl", "read the curves at another epoch, or change the field"),
+        ("up, down, jk", "scroll the table, choose a layer, or move between fields"),
+        ("left, right, hl", "go to another epoch, or change the field"),
     ),
     MODEL: (("up, down, jk", "move the cursor"),),
     RUNS: (

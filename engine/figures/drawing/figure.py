@@ -28,6 +28,7 @@ from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.filters import filters_figure
+from engine.figures.drawing.insides import insides_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
@@ -46,7 +47,7 @@ from engine.inspection.events import (
 )
 from engine.inspection.requests import LayerName
 from engine.request import RequestError
-from engine.runs.events import RunsCompared
+from engine.runs.events import InsidesShown, RunsCompared
 from engine.runs.history import RunHistory
 
 
@@ -68,6 +69,8 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
         match subject:
             case RunHistory():
                 figure = curves_figure(subject, logarithmic=logarithmic)
+            case InsidesShown():
+                figure = insides_figure(subject)
             case RunsCompared():
                 figure = comparison_figure(subject, logarithmic=logarithmic)
             case NetworkSummarised():
@@ -124,6 +127,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
     match subject:
         case RunHistory():
             parts = ("training", subject.variant)
+        case InsidesShown():
+            parts = ("insides", subject.layer, f"epoch-{subject.epochs[-1]}" if subject.epochs else "")
         case RunsCompared():
             parts = ("comparison",)
         case NetworkSummarised():

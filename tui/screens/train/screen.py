@@ -21,7 +21,7 @@ from engine.words import percent
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import damaged_lines, duration
 from tui.keys import Command, bindings
-from tui.screens.pages import PagedScreen
+from tui.screens.pages import LaterPage, PagedScreen
 from tui.screens.train.curves import CurvesPage
 from tui.screens.train.page import TrainPage
 from tui.widgets.lines import Bar, ProgressLine
@@ -44,6 +44,7 @@ class TrainScreen(PagedScreen):
         Binding("right,l", "read(1)", show=False),
     ]
     page_types = (CurvesPage,)
+    later_pages = (LaterPage("insides", "insides", "tui.screens.train.insides:InsidesPage"),)
 
     def below(self) -> Iterable[Widget]:
         """The progress of the run."""
