@@ -79,8 +79,8 @@ class Axis(NamedTuple):
 
     def ticks(self) -> list[Tick]:
         """The powers of ten on the axis, and zero, from left to right."""
-        first = math.ceil(math.log10(math.ldexp(1, self.low // 2)) - 1e-9)
-        last = math.floor(math.log10(math.ldexp(1, (self.high + 1) // 2)) + 1e-9)
+        first = math.ceil(math.log10(edge(self.low)) - 1e-9)
+        last = math.floor(math.log10(edge(self.high + 1)) + 1e-9)
         found = [(self.place(10.0**power), _power(power)) for power in range(first, last + 1)]
         start = self.side + 1 if self.signed else 0.0
         ticks = [Tick(place, text) for place, text in found if start <= place <= self.length]
@@ -117,11 +117,11 @@ def shown(history: RunHistory, layer: str, most: int, at: int | None = None) -> 
     """
     found = looked_into(history)
     if len(found) > most:
-        step = (len(found) - 1) / max(1, most - 1)
-        places = {round(number * step) for number in range(most - 1)} | {len(found) - 1}
-        chosen = next((place for place, epoch in enumerate(found) if epoch.epoch == at), None)
-        if chosen is not None and chosen not in places:  # instead of the nearest one, but the last
-            places.remove(min(places - {len(found) - 1}, key=lambda place: abs(place - (chosen or 0))))
+        last = len(found) - 1
+        places = {round(number * last / (most - 1)) for number in range(most - 1)} | {last}
+        chosen = next((place for place, epoch in enumerate(found) if epoch.epoch == at), last)
+        if chosen not in places:  # instead of the nearest one, but of the last only where there is no other
+            places.remove(min(places - {last} or places, key=lambda place: abs(place - chosen)))
             places.add(chosen)
         found = [found[place] for place in sorted(places)]
     if not found:

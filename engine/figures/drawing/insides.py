@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from engine.figures.drawing.page import FAINT, GREEN, SERIES, TOP, joined, page, panel, shortened
 from engine.figures.drawing.training import number_epochs
@@ -104,12 +104,14 @@ def _logarithmic(axes: Axes) -> None:
     """A logarithmic vertical axis, if it has positive values."""
     values = [value for line in axes.get_lines() for value in line.get_ydata() if value > 0]  # type: ignore[union-attr]
     if values:
+        low, high = min(values) / 1.6, max(values) * 1.6
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))
+        factors = (1,) if high > 100 * low else (1, 2, 5)
+        ticks = [tick for power in powers for factor in factors if low <= (tick := factor * 10.0**power) <= high]
         axes.set_yscale("log")
-        axes.set_ylim(min(values) / 1.6, max(values) * 1.6)
-        many = max(values) > 30 * min(values)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if many else (1, 2, 5)))
+        axes.set_ylim(low, high)
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _marker(xs: Sequence[float]) -> str:

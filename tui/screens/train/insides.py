@@ -48,8 +48,7 @@ class InsidesPage(TrainPage):
                 yield RidgeLines(kind, id=kind)
         yield Rows(empty="", id="layers")
 
-    def on_resize(self, event: Resize) -> None:
-        self.query_one(Rows).display = event.size.height >= TABLE_ROWS
+    def on_resize(self, _event: Resize) -> None:
         self.desk.update()
 
     @property
@@ -74,6 +73,8 @@ class InsidesPage(TrainPage):
         return next((each for each in found if each.epoch == self.epoch), found[-1] if found else None)
 
     def settings(self) -> Sequence[Setting]:
+        if self.here is None:
+            return ()
         layer = Setting("layer", "layer", self.chosen, self._go_to, LAYERS, help="the layer whose values are shown")
         values = of_state(self, "kind", "values", KINDS, help="weights, gradients of the loss by them, or activations")
         return (layer,) if self.all_kinds else (layer, values)
@@ -83,16 +84,17 @@ class InsidesPage(TrainPage):
 
     def draw(self) -> None:
         history, here = self.workspace.history, self.here
+        self.table.display = here is not None and self.size.height >= TABLE_ROWS
         self._show_table(here)
         at = here.epoch if here and here.epoch == self.epoch else None
         for lines in self.query(RidgeLines):
-            lines.display = self.all_kinds or lines.kind == self.kind
+            lines.display = lines.kind == self.kind or (self.all_kinds and here is not None)
             lines.show(history, self.chosen, at, self._empty())
 
     def _empty(self) -> str:
         """Why there is nothing to draw."""
         if self.workspace.history.epochs:
-            return "this run has not looked into its layers"
+            return "this run did not look into its layers: new runs do, with insides on"
         waiting = self.workspace.training is not None or self.workspace.history.under_way
         return "no epoch yet" if waiting or self.workspace.looking else f"no epoch yet: press {self.key('run')}"
 
@@ -115,7 +117,9 @@ class InsidesPage(TrainPage):
         return event and DrawFigure(subject=event, folder=str(self.workspace.figures_folder))
 
     def unused(self) -> set[str]:
-        """The choice of a kind of values where all are shown."""
+        """The choice of a kind of values where all are shown, and everything where there is nothing to show."""
+        if self.here is None:
+            return {"measure", "earlier", "later", "export", "settings"}
         return {"measure"} if self.all_kinds else set()
 
     # Keys
@@ -154,5 +158,5 @@ def _short(value: float) -> str:
 def _noise(insides: Insides) -> str:
     """The gradient noise scale as text."""
     if (scale := insides.noise_scale) is None:
-        return f"noise scale: more images than {insides.images:,} would tell"
+        return f"noise scale not known: {insides.images:,} images are too few"
     return f"noise scale {scale:,.0f} images" if scale >= 1 else "noise scale < 1 image"
