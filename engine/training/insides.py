@@ -59,55 +59,81 @@ def measured(request: Train, split: Split, state: TrainingState) -> Generator[Ba
 
     with |G_small|^2 the mean over all small batches. G is the gradient by all trained parameters.
     """
-    model, device = state.model, split.labels.device
     count, size = probe(request, len(split))
-    model.eval()  # the next step begins in training mode again
-    weights = _weights(model)
-    trained = state.adam.parameters
-    total = [torch.zeros_like(each) for each in trained]
-    square = torch.zeros((), dtype=torch.float64, device=device)
-    activations = [torch.zeros(_KEYS, dtype=torch.int64, device=device) for _ in weights]
-    largest: list[Tensor | None] = [None] * (len(weights) - 1)  # of each unit with a ReLU
+    state.model.eval()  # the next step begins in training mode again
+    found = _Sums(state, split.labels.device)
     for number in range(count):
         images, labels = (each[number * size : (number + 1) * size] for each in (split.images, split.labels))
-        outputs = _outputs(model, images)
-        loss = cross_entropy(outputs[-1], labels, label_smoothing=request.label_smoothing)
-        gradients = torch.autograd.grad(loss, trained)
-        square += _square(gradients)
-        torch._foreach_add_(total, gradients, alpha=1 / count)
-        for place, output in enumerate(outputs):
-            activations[place] += _keys(output.detach())
-            if place < len(largest):
-                maxima = output.detach().amax(dim=(0, *range(2, output.dim())))
-                before = largest[place]
-                largest[place] = maxima if before is None else torch.maximum(before, maxima)
+        found.add(images, labels, request.label_smoothing)
         yield BatchEvaluated(split="probe", done=(number + 1) * size, total=count * size)
-    dead = [float((each == 0).double().mean()) for each in largest if each is not None]
-    of_small, of_big, big = float(square) / count, float(_square(total)), count * size
-    found = {id(parameter): place for place, parameter in enumerate(trained)}
-    rate = _last_rate(request, len(split), state)
-    layers = []
-    for place, (name, weight) in enumerate(weights.items()):
-        at = found[id(weight)]
-        layers.append(
-            LayerInsides(
-                layer=name,
-                weights=_histogram(_keys(weight.detach())),
-                gradients=_histogram(_keys(total[at])),
-                activations=_histogram(activations[place]),
-                weight_norm=_norm(weight.detach()),
-                gradient_norm=_norm(total[at]),
-                update_norm=_norm(state.adam.last_update(at, rate)),
-                dead=dead[place] if place < len(dead) else None,
-            )
+    return found.insides(count, size, _last_rate(request, len(split), state))
+
+
+class _Sums:
+    """What is summed over the small batches, on the device; nothing waits for it before the end."""
+
+    def __init__(self, state: TrainingState, device: torch.device) -> None:
+        self._model, self._adam = state.model, state.adam
+        self._weights = _weights(state.model)
+        self._gradients = [torch.zeros_like(each) for each in state.adam.parameters]
+        """The sum of the gradients of the batches, by each parameter."""
+        self._square = torch.zeros((), dtype=torch.float64, device=device)
+        """The sum of their squares."""
+        self._activations = [torch.zeros(_KEYS, dtype=torch.int64, device=device) for _ in self._weights]
+        """The number of outputs by key, of each layer."""
+        self._largest: list[Tensor] = []
+        """The largest output of each unit, of each layer with a ReLU."""
+
+    def add(self, images: Tensor, labels: Tensor, smoothing: float) -> None:
+        """Add a batch."""
+        outputs = _outputs(self._model, images)
+        loss = cross_entropy(outputs[-1], labels, label_smoothing=smoothing)
+        gradients = torch.autograd.grad(loss, self._adam.parameters)
+        self._square += _square(gradients)
+        torch._foreach_add_(self._gradients, gradients)
+        outputs = [output.detach() for output in outputs]
+        torch._foreach_add_(self._activations, [_keys(output) for output in outputs])
+        largest = [output.amax(dim=(0, *range(2, output.dim()))) for output in outputs[:-1]]
+        before = self._largest or largest
+        self._largest = [torch.maximum(one, other) for one, other in zip(before, largest, strict=True)]
+
+    def insides(self, count: int, size: int, rate: float) -> Insides:
+        """The result after `count` batches of `size` images, where `rate` was the learning rate of the last step."""
+        places = {id(parameter): place for place, parameter in enumerate(self._adam.parameters)}
+        torch._foreach_div_(self._gradients, float(count))
+        keys, norms = [], []
+        for weight, activations in zip(self._weights.values(), self._activations, strict=True):
+            at = places[id(weight)]
+            values = [weight.detach(), self._gradients[at], self._adam.last_update(at, rate)]
+            keys += [_keys(values[0]), _keys(values[1]), activations]
+            norms += [torch.linalg.vector_norm(each).double() for each in values]
+        dead = [(each == 0).double().mean() for each in self._largest]
+        # One transfer from the device for all counts, and one for all other numbers.
+        histograms = [_histogram(each) for each in torch.stack(keys).tolist()]
+        of_small, of_big, *numbers = torch.stack(
+            [self._square / count, _square(self._gradients), *norms, *dead]
+        ).tolist()
+        layers, big = len(self._weights), count * size
+        shares = [*numbers[3 * layers :], None]
+        return Insides(
+            images=big,
+            batch=size,
+            layers=tuple(
+                LayerInsides(
+                    layer=name,
+                    weights=histograms[3 * place],
+                    gradients=histograms[3 * place + 1],
+                    activations=histograms[3 * place + 2],
+                    weight_norm=numbers[3 * place],
+                    gradient_norm=numbers[3 * place + 1],
+                    update_norm=numbers[3 * place + 2],
+                    dead=shares[place],
+                )
+                for place, name in enumerate(self._weights)
+            ),
+            gradient_square=(big * of_big - size * of_small) / (big - size),
+            gradient_variance=max(0.0, (of_small - of_big) / (1 / size - 1 / big)),
         )
-    return Insides(
-        images=big,
-        batch=size,
-        layers=tuple(layers),
-        gradient_square=(big * of_big - size * of_small) / (big - size),
-        gradient_variance=max(0.0, (of_small - of_big) / (1 / size - 1 / big)),
-    )
 
 
 def _weights(model: CNN) -> dict[str, Tensor]:
@@ -146,21 +172,18 @@ def _square(tensors: Iterable[Tensor]) -> Tensor:
     return torch.stack(torch._foreach_norm(list(tensors))).double().square().sum()
 
 
-def _norm(values: Tensor) -> float:
-    return float(torch.linalg.vector_norm(values))
-
-
 def _keys(values: Tensor) -> Tensor:
     """How many values there are of each key, (_KEYS,): 512 for a plus sign, and the first 9 bits of the magnitude."""
     if values.dim() == 4 and values.is_contiguous(memory_format=torch.channels_last):
         values = values.permute(0, 2, 3, 1)  # flat without a copy
-    keys = values.float().reshape(-1).view(torch.int32) >> 22
-    return torch.bincount(keys.add_(_KEYS // 2), minlength=_KEYS)
+    keys = (values.float().reshape(-1).view(torch.int32) >> 22).add_(_KEYS // 2)
+    if keys.device.type == "cpu":
+        return torch.bincount(keys, minlength=_KEYS)
+    return torch.histc(keys.float(), _KEYS, 0, _KEYS).long()  # for which a GPU is not waited for
 
 
-def _histogram(keys: Tensor) -> Histogram:
+def _histogram(counts: list[int]) -> Histogram:
     """The histogram of the numbers of values by key."""
-    counts = keys.tolist()
     sides, zero = [], 0
     for side in (counts[: _KEYS // 2], counts[_KEYS // 2 :]):
         low, high = _ONE + LOWEST, _ONE + HIGHEST

@@ -50,7 +50,7 @@ def looked_into(request: Train, data: Dataset) -> tuple[TrainingState, Insides]:
 
 
 def histogram(values: Any) -> Histogram:
-    return _histogram(_keys(torch.as_tensor(values, dtype=torch.float32)))
+    return _histogram(_keys(torch.as_tensor(values, dtype=torch.float32)).tolist())
 
 
 @requests
@@ -152,7 +152,7 @@ def test_what_no_bin_holds_is_in_the_last_one() -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_layout_does_not_matter(layout: torch.memory_format) -> None:
     values = torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(1))
-    assert _histogram(_keys(values.contiguous(memory_format=layout))) == histogram(values.numpy())
+    assert _histogram(_keys(values.contiguous(memory_format=layout)).tolist()) == histogram(values.numpy())
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.05])
