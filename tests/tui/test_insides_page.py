@@ -187,7 +187,7 @@ async def test_the_figure_is_of_the_layer(still_app: MakeApp, run: RunFolder) ->
     async with app.run_test(size=(120, 40)) as pilot:
         page = await turned(pilot)
         await pilot.press("down")
-        request = page.desk.figure()  # type: ignore[attr-defined]
+        request = page.desk.figure()
         assert request is not None
         subject = request.subject
         assert isinstance(subject, InsidesShown)

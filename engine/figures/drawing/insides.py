@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -102,7 +103,8 @@ def _noise(axes: Axes, event: InsidesShown) -> None:
 
 def _logarithmic(axes: Axes) -> None:
     """A logarithmic vertical axis, if it has positive values."""
-    values = [value for line in axes.get_lines() for value in line.get_ydata() if value > 0]  # type: ignore[union-attr]
+    drawn = (np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines())
+    values = [float(value) for each in drawn for value in each if value > 0]
     if values:
         low, high = min(values) / 1.6, max(values) * 1.6
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)))

@@ -86,7 +86,7 @@ def test_norms_gradients_and_outputs_are_those_of_a_plain_copy(small: Dataset, r
     count, size = probe(request_, 640)
     assert (found.images, found.batch) == (count * size, size)
     images, labels = small.train.images[: found.images].double(), small.train.labels[: found.images]
-    cross_entropy(network(images), labels, label_smoothing=request_.label_smoothing).backward()
+    torch.autograd.backward(cross_entropy(network(images), labels, label_smoothing=request_.label_smoothing))
     layers = dict(network.named_modules())
     last = max(name for name in layers if name.startswith("fc.") and isinstance(layers[name], nn.Linear))
     for layer, name in zip(found.layers, [*list(WEIGHTS.values())[:3], last], strict=True):
@@ -257,8 +257,9 @@ def test_the_smallest_run(small: Dataset, request_: Train) -> None:
 def test_what_is_dead_is_counted(small: Dataset) -> None:
     state = TrainingState.fresh(TINY, CPU)
     with torch.no_grad():
-        state.model.conv1[0].bias[1] = -1e3  # type: ignore[index]
-        state.model.fc[1].bias[:5] = -1e3  # type: ignore[index]
+        parameters = dict(state.model.named_parameters())
+        parameters["conv1.0.bias"][1] = -1e3
+        parameters["fc.1.bias"][:5] = -1e3
     found = returned(measured(TINY, small.train, state))
     shares = {layer.layer: layer.dead for layer in found.layers}
     assert shares["conv1"] is not None

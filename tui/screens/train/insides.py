@@ -114,7 +114,7 @@ class InsidesPage(TrainPage):
     def figure(self) -> DrawFigure | None:
         """All kinds of values of the layer, and the numbers of all layers."""
         event = shown(self.workspace.history, self.chosen, DRAWN, self.epoch)
-        return event and DrawFigure(subject=event, folder=str(self.workspace.figures_folder))
+        return DrawFigure(subject=event, folder=str(self.workspace.figures_folder)) if event else None
 
     def unused(self) -> set[str]:
         """The choice of a kind of values where all are shown, and everything where there is nothing to show."""
