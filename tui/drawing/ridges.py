@@ -13,11 +13,11 @@ from tui.drawing.terminal import UNICODE, glyphs
 
 Owned = tuple[str, int]
 """A character, and the index of the ridge that it belongs to; -1 for none."""
-MOST_APART, LEAST_APART = 12, 4
+MOST_APART, LEAST_APART = 16, 4
 """Dots between two baselines; there are four of them in a cell."""
 REACH = 2.0
 """The height of the highest ridge, in distances of baselines, where there is no room to spare."""
-TALLEST = 40
+TALLEST = 60
 """Most dots of that height."""
 _UPPER = 0x1B
 """The bits of the upper half of a cell of braille dots."""
