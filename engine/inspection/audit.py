@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,15 @@ def audit(request: Audit, root: Path) -> Generator[Event, None, None]:
     """Audit a network and the others on the test split, with progress after each batch.
 
     Temperatures are fitted on the validation split. A label is in doubt where the networks give it little probability:
-    images are ranked by their self-confidence, which is its mean over the networks (confident learning, Northcutt et
-    al. 2021, arXiv:1911.00068). Raises RequestError where a network or the data set does not exist.
+    images are ranked by their self-confidence (confident learning, Northcutt et al. 2021, arXiv:1911.00068) under the
+    networks' geometric mean, normalised (the logarithmic opinion pool; Genest and Zidek 1986): one that is certain of
+    another class weighs more in it than in a mean. Raises RequestError where a network or the data set does not exist.
     """
-    networks = yield from open_networks(request, request.others, UNCLEAR, root)
+    yield from audit_of((yield from open_networks(request, request.others, UNCLEAR, root)), request)
+
+
+def audit_of(networks: Sequence[LoadedNetwork], request: Audit) -> Generator[Event, None, None]:
+    """The same of networks that have been opened, the first of which decides on the data set."""
     splits = []
     for name in ("test", "val"):
         wanted = InspectImages(dataset=request.dataset, split=name)
@@ -44,15 +49,16 @@ def audit(request: Audit, root: Path) -> Generator[Event, None, None]:
     test, val = splits
     known = disputed_labels(dataset, len(test))
     labels, audits = test.labels.cpu(), []
-    probabilities = torch.zeros((len(test), CLASSES), dtype=torch.float64)
+    pooled = torch.zeros((len(test), CLASSES), dtype=torch.float64)
     for number, loaded in enumerate(networks):
         words, each, outputs = f"audit of {loaded.name}", len(test) + len(val), _Outputs(loaded, test, val)
         for done in outputs.finish():
             yield WorkAdvanced(words=words, done=number * each + done, total=len(networks) * each)
         logits, temperature = outputs.test, fit_temperature(outputs.val, val.labels.cpu())
-        probabilities += torch.softmax(logits, dim=1) / len(networks)
+        pooled += torch.log_softmax(logits, dim=1) / len(networks)
         audits.append(_audited(request, loaded, dataset, known, logits=logits, labels=labels, temperature=temperature))
     main, *others = audits
+    probabilities = torch.softmax(pooled, dim=1)
     believed = probabilities.gather(1, labels[:, None])[:, 0].numpy()
     doubtful = np.argsort(believed, kind="stable")[: request.count]
     indices = tuple(doubtful.tolist())

@@ -178,7 +178,8 @@ class NetworksAudited(NetworkAudited, frozen=True):
     doubtful: tuple[int, ...]
     """Indices of the images whose label the networks believe least, the most doubtful first."""
     digits: tuple[Digit, ...]
-    """These images: probabilities are means over the networks, and `predicted` is the most probable class by them."""
+    """These images: probabilities are normalised geometric means over the networks, and `predicted` is the most
+    probable class by them."""
     known: tuple[DisputedLabel, ...]
     """The published list of labels that raters doubt; empty for a data set without one."""
     known_found: int | None
@@ -186,7 +187,7 @@ class NetworksAudited(NetworkAudited, frozen=True):
     seed: int
     """Of the bootstrap."""
     self_confidence: Array
-    """(N,) float64: of each image of the split, the mean probability of its label over the networks."""
+    """(N,) float64: the probability of each image's label, as the networks' normalised geometric mean."""
     images: Array
     """(n, 28, 28) float32 in [0, 1]: those of `doubtful`."""
 

@@ -26,6 +26,7 @@ from engine.report.claims import Claim
 from engine.report.document import Document
 from engine.report.requests import Report
 from engine.request import RequestError
+from engine.words import percent
 
 E = TypeVar("E", bound=Event)
 Q = TypeVar("Q", bound=Inspect)
@@ -94,9 +95,9 @@ class Draft:
             network = load_network(replace(asked, **said), self.root)
         return network
 
-    def expect(self, parts: int) -> None:
-        """Count `parts` more results for each network as work that is still to do."""
-        self.total += parts * len(self.networks)
+    def expect(self, parts: int, *, once: int) -> None:
+        """Count `parts` more results for each network, and `once` more for all, as work that is still to do."""
+        self.total += parts * len(self.networks) + once
 
     def about(self, kind: type[Q], network: Subject, **fields: Any) -> Q:
         """A request for a network."""
@@ -159,3 +160,8 @@ def _labels(names: list[str]) -> list[str]:
 def listed(names: list[str]) -> str:
     """Names as words: `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def with_interval(share: float, low: float, high: float) -> str:
+    """A share from 0 to 1 in percent with its 95 % interval: `99.17 % (98.97 to 99.33)`."""
+    return f"{percent(share)} ({100 * low:.2f} to {100 * high:.2f})"

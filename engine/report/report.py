@@ -1,4 +1,4 @@
-"""The report: the notebook on one to four networks, and what training against attacks changes."""
+"""The report: the notebook on one to four networks, what training against attacks changes, and an audit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.event import Event
 from engine.network.events import WeightsRead
+from engine.report.audit import audit_section
 from engine.report.draft import Draft
 from engine.report.events import ReportWritten
 from engine.report.notebook import PARTS, notebook
@@ -27,13 +28,14 @@ def report(request: Report, root: Path) -> Generator[Event, None, None]:
         raise RequestError(f"{out} is a file: choose a folder with --out")
     made = Draft(request, root)
     against_attacks = request.robustness or any(each.objective not in (None, "clean") for each in made.networks)
-    made.expect(PARTS + (ROBUSTNESS_PARTS if against_attacks else 0))
+    made.expect(PARTS + (ROBUSTNESS_PARTS if against_attacks else 0), once=1)
     for network in made.networks:
         if network.loaded.foreign:
             yield WeightsRead(name=network.name, notes=network.loaded.foreign)
     yield from notebook(made)
     if against_attacks:
         yield from robustness(made)
+    yield from audit_section(made)
     _contents(made)
     try:
         markdown, page = made.document.write(out)

@@ -22,7 +22,7 @@ from engine.inspection.intervals import wilson
 from engine.inspection.loaded import find_images, open_network
 from engine.inspection.requests import InspectImages
 from engine.report.claims import plane_share
-from engine.report.draft import Draft, Subject, listed
+from engine.report.draft import Draft, Subject, listed, with_interval
 from engine.report.likeness import LOW, Likeness, likeness
 from engine.report.robustness_claims import (
     Sides,
@@ -86,9 +86,9 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
             (
                 network.name,
                 _trained_with(network),
-                _with_interval(clean.accuracy, *wilson(clean.count - clean.mistakes, clean.count)),
-                *(_with_interval(point.accuracy, point.low, point.high) for point in attacked),
-                _with_interval(proved.accuracy, proved.low, proved.high),
+                with_interval(clean.accuracy, *wilson(clean.count - clean.mistakes, clean.count)),
+                *(with_interval(point.accuracy, point.low, point.high) for point in attacked),
+                with_interval(proved.accuracy, proved.low, proved.high),
             )
         )
         points.append(attacked)
@@ -136,10 +136,6 @@ def _trained_with(network: Subject) -> str:
         return "not known"
     request = network.loaded.run.read_record().request
     return request.objective + (f", epsilon {request.train_epsilon:g}" if request.objective != "clean" else "")
-
-
-def _with_interval(share: float, low: float, high: float) -> str:
-    return f"{percent(share)} ({100 * low:.2f} to {100 * high:.2f})"
 
 
 def _filters(made: Draft, sides: Sides) -> None:

@@ -46,7 +46,7 @@ def audit_figure(event: NetworksAudited) -> Figure:
         mosaic.write(axes, number, above, 5.5, above=0.03 + 0.1, colour=VERMILLION if doubted else "black")
         answer = f"{digit.predicted} ({percent(digit.probability)})"
         mosaic.write(axes, number, answer, 5.5, colour=VERMILLION if wrong else FAINT)
-    whose = f"mean answer of {len(event.audits)} networks" if len(event.audits) > 1 else "network's answer"
+    whose = f"pooled answer of {len(event.audits)} networks" if len(event.audits) > 1 else "network's answer"
     words = f"labels in doubt; above each its index and label, and the {whose}"
     if event.known_found is not None:
         words += f"; * most raters doubt it too ({event.known_found} of {len(event.known)})"

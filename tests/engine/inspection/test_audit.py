@@ -89,9 +89,9 @@ def test_two_networks(images: Dataset) -> None:
         assert each.temperature > 1
         assert sum(scores.count for scores in each.classes) == 1000
         assert len(each.bins) == len(each.bins_calibrated) == 15
-    # The least believed labels, by the mean of both networks.
-    believed = sum(own[torch.arange(1000), labels] for own in each_ones) / 2
-    assert isinstance(believed, torch.Tensor)
+    # The least believed labels, by the geometric mean of both networks, which is normalised.
+    pooled = (each_ones[0] * each_ones[1]).sqrt()
+    believed = pooled[torch.arange(1000), labels] / pooled.sum(dim=1)
     assert event.self_confidence == pytest.approx(believed.numpy(), abs=1e-5)
     assert event.doubtful == tuple(np.argsort(event.self_confidence, kind="stable")[:20].tolist())
     assert torch.equal(torch.from_numpy(event.images), images.test.images[list(event.doubtful), 0])

@@ -41,7 +41,8 @@ from engine.runs.finding import pretrained
 from engine.training.requests import Train
 
 NOWHERE = Path("nowhere")
-SECTIONS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1", "3.2", "The notebook's observations"]
+PARTS = ["1.1", "1.2", "1.3 to 1.5", "1.6", "2.1 and 2.2", "2.3", "2.4", "3.1", "3.2"]
+SECTIONS = [*PARTS, "Audit", "The notebook's observations"]
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +82,7 @@ def test_the_whole_notebook(tmp_path: Path) -> None:
     headings = re.findall(r"^## (.*)$", text, re.M)
     assert [name for name, heading in zip(SECTIONS, headings, strict=True) if heading.startswith(name)] == SECTIONS
     figures = re.findall(r"!\[[^\]]*\]\((figures/[^)]*)\)", text)
-    assert len(figures) == event.figures == 21
+    assert len(figures) == event.figures == 22
     for name in figures:
         assert (Path(event.markdown).parent / name).read_bytes().startswith(b"\x89PNG")
     assert [section for section, _ in event.claims] == ["2.2", "2.3", "2.4", "3.1.2", "3.1.3", "3.1.4", "3.2.1"]
@@ -89,10 +90,13 @@ def test_the_whole_notebook(tmp_path: Path) -> None:
     best = pretrained("cnn").history().best
     assert best is not None
     assert f"{best.val_loss:.4f}, is after epoch {best.epoch}" in text
+    audits = text.partition("## Audit")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| \d \|.* % \| .* % \| .* % \|$", audits, re.M)) == 20  # ten classes of two networks
+    assert len(re.findall(r"^\| pretrained:cnn(?:-bn)? \| .*\(.* to .*\) \| \d\.\d{3} \| .*\) \|$", audits, re.M)) == 2
     page = Balanced()
     page.feed(Path(event.html).read_text(encoding="utf-8"))
     assert page.open == []
-    assert len(page.images) == 21
+    assert len(page.images) == 22
     assert all(source.startswith("data:image/png;base64,") for source in page.images)  # nothing is fetched
 
 

@@ -21,7 +21,7 @@ def audit(event: NetworksAudited) -> list[RenderableType]:
     lines: list[RenderableType] = [f"{event.count:,} images", "", _calibration(event)]
     for each in event.audits:
         lines += ["", Text(f"{each.name}:" if several else "by class:"), "", _scores(each)]
-    doubted = "least believed by " + (f"{len(event.audits)} networks on average" if several else "the network")
+    doubted = "least believed by " + (f"{len(event.audits)} networks together" if several else "the network")
     found = ""
     if event.known_found is not None:
         found = f"; {event.known_found} of the {len(event.known)} that most raters doubt are among them"
