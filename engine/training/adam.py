@@ -58,13 +58,15 @@ class Adam:
         From the moments, which are still those of that step, and with a weight decay from the parameter after it. Zero
         before the first step.
         """
-        mean, square, step = self.means[number], self.squares[number], self.steps[number].double()
-        first, second = ((1 - decay**step).to(mean.dtype) for decay in _DECAYS)
-        change = torch.where(step > 0, -rate * (mean / first) / ((square / second).sqrt() + _TINY), 0.0)
-        if not self.weight_decay:
-            return change
-        kept = 1 - rate * self.weight_decay
-        return change - (1 - kept) * (self.parameters[number].detach() - change) / kept
+        step = self.steps[number].double()
+        first, second = ((1 - decay**step).clamp(min=_TINY) for decay in _DECAYS)  # moments are zero before a step
+        # In place: of a large layer, a copy is as large as all that a step allocates.
+        change, root = self.means[number] * (-rate / first), self.squares[number] / second
+        change.div_(root.sqrt_().add_(_TINY))
+        if self.weight_decay:
+            kept = 1 - rate * self.weight_decay
+            change.sub_((self.parameters[number].detach() - change).mul_((1 - kept) / kept))
+        return change
 
     def moments(self, number: int) -> dict[str, Tensor]:
         """What is kept of parameter `number`, by name; the tensors themselves."""

@@ -58,8 +58,9 @@ _MAPS: dict[ObjectiveName, float] = {
 which is forgotten before the training pass; the bounds of all maps; the coefficients of nine margins by all maps."""
 _PROVED = 3
 """Further copies of the weights while a network is attacked or certified: one in double precision and one in single."""
-_PROBED = 4
-"""Further copies of the weights while layers are looked into: their gradients, those of a batch, and Adam's update."""
+_PROBED = 5
+"""Further copies of the weights while layers are looked into: their gradients, those of a batch, Adam's update and its
+parts, and the values as bits."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
