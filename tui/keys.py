@@ -207,7 +207,7 @@ COMMANDS = (
     Command(
         "y",
         "log_axis",
-        "log loss",
+        "log",
         "switch the loss axis between logarithmic and linear",
         (TRAIN,),
         ("curves",),
