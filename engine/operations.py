@@ -13,21 +13,23 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.attacks.requests import AnyAttack, AttackUniversal, MeasureRobustness, MeasureTransfer, SweepBeta
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify, CertifyDigit
+from engine.claims.requests import AnyCheck
 from engine.cluster.requests import SearchOnRay, TrainOnRay
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
+from engine.data.requests import KeepDrawing
 from engine.event import Cancelled, Event
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     Summarise,
 )
 from engine.network.events import DeviceFellBack
@@ -52,7 +54,7 @@ from engine.runs.requests import (
 )
 from engine.runs.together import Together
 from engine.telemetry.requests import WatchDevices
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
 
 LaneName = Literal["training", "analysis", "files", "devices", "cluster"]
 Operation = Callable[[Request, Path], Generator[Event, None, None]]
@@ -77,6 +79,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     TrainOnRay: Entry("cluster", "engine.cluster.sweep:train_on_ray", writes=True, computes=False),
     SearchOnRay: Entry("cluster", "engine.cluster.search:search_on_ray", writes=True, computes=False),
     Bench: Entry("training", "engine.benchmark.bench:bench"),
+    FindLearningRate: Entry("analysis", "engine.training.rate_finder:find_learning_rate"),
     CompareRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     OverlayRuns: Entry("files", "engine.runs.comparison:compare_runs", computes=False),
     ListRuns: Entry("files", "engine.runs.catalogue:list_runs", computes=False),
@@ -87,6 +90,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     RenameRun: Entry("files", "engine.runs.catalogue:rename_run", writes=True, computes=False),
     DeleteRun: Entry("files", "engine.runs.catalogue:delete_run", writes=True, computes=False),
     RestoreRun: Entry("files", "engine.runs.catalogue:restore_run", writes=True, computes=False),
+    KeepDrawing: Entry("files", "engine.data.drawings:keep_drawing", writes=True, computes=False),
     EditQueue: Entry("files", "engine.runs.queue:edit_queue", writes=True, computes=False),
     WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
@@ -94,12 +98,13 @@ OPERATIONS: dict[type[Request], Entry] = {
     Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
+    ShowLearning: Entry("analysis", "engine.inspection.learning:show_learning"),
     ShowDigits: Entry("analysis", "engine.inspection.predictions:show_digits"),
     Predict: Entry("analysis", "engine.inspection.own_images:predict"),
-    PredictDrawing: Entry("analysis", "engine.inspection.own_images:predict_drawing"),
     ShowFilters: Entry("analysis", "engine.inspection.filters:show_filters"),
     ShowActivations: Entry("analysis", "engine.inspection.activations:show_activations"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
+    ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing"),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
     AttackUniversal: Entry("analysis", "engine.attacks.universal:attack_universal"),
@@ -110,6 +115,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     MeasureCorruptions: Entry("analysis", "engine.corruptions.accuracy:measure_corruptions"),
     Certify: Entry("analysis", "engine.certification.certify:certify"),
     CertifyDigit: Entry("analysis", "engine.certification.certify:certify_digit"),
+    **{kind: Entry("analysis", "engine.claims.check:check") for kind in get_args(AnyCheck)},
     Import: Entry("analysis", "engine.runs.exchange:import_weights", writes=True, computes=False),
     Export: Entry("analysis", "engine.runs.exchange:export", writes=True, computes=False),
     Report: Entry("analysis", "engine.report.report:report", writes=True),

@@ -90,7 +90,7 @@ def few_images(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     patch_load(monkeypatch, small, "engine.inspection.loaded")
 
 
-def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.runs.recording") -> None:
+def patch_load(patch: pytest.MonkeyPatch, data: Dataset, module: str = "engine.training.loading") -> None:
     """Make `module` load `data`, whichever data set it asks for."""
 
     def load(*_: object) -> Generator[Any, None, Dataset]:

@@ -25,6 +25,8 @@ from tui.drawing.terminal import ASCII, MODES_BY_NAME, glyphs
 from tui.drawing.theme import DARK, LIGHT, THEMES, no_theme
 from tui.keymap import KeyMap, key_map
 from tui.keys import SCREENS, bindings
+from tui.lessons.lesson import Lesson
+from tui.lessons.tutor import Tutor
 from tui.palette import Palette, PaletteScreen
 from tui.screens import screen_of
 from tui.screens.frame import LabScreen
@@ -85,11 +87,13 @@ class MnistTui(SturdyApp):
         state: State | None = None,
         looking: bool = False,
         notify: str | None = None,
+        lesson: Lesson | None = None,
+        choose_lesson: bool = False,
     ) -> None:
         """`loaded` are the user's settings, by default none; `state` is what is remembered, which changes.
 
         With `looking`, nothing is trained and no file is changed. `notify` is the command to run at the end of a run,
-        by default that of the settings.
+        by default that of the settings. The app begins with `lesson`, or with the list of lessons to choose from.
         """
         self.loaded, state = loaded or Loaded(Path()), state or State()
         settings = self.loaded.settings
@@ -101,6 +105,10 @@ class MnistTui(SturdyApp):
         self.workspace = Workspace(root, run, weights, wake=self._wake, looking=looking)
         self.workspace.key_map = self._keys(settings)
         self.workspace.key_map.rebind(self)
+        self.tutor = Tutor(self.workspace)
+        self._choose_lesson = choose_lesson
+        if lesson:
+            self.tutor.take(lesson)
         self.ringer = Ringer(
             Ways.of(settings, notify), self._write, lambda words: self.post_message(self.AlertFailed(words))
         )
@@ -161,6 +169,8 @@ class MnistTui(SturdyApp):
         self.set_interval(FOLLOW_INTERVAL, self.workspace.look_around)
         self.set_interval(DEVICES_INTERVAL, self._look_at_devices)
         self.workspace.look_for_unfinished()
+        if self._choose_lesson:
+            self.action_lessons()
 
     def on_unmount(self) -> None:
         """Keep for the next session what this one has ended with."""
@@ -274,6 +284,21 @@ class MnistTui(SturdyApp):
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, PaletteScreen):
             self.push_screen(PaletteScreen())
+
+    def action_lessons(self) -> None:
+        """Leave the lesson under way, or choose one."""
+        from tui.screens.lessons import LessonsScreen
+
+        if self.tutor.lesson:
+            self.tutor.leave()
+        elif isinstance(self.screen, LabScreen):
+            self.push_screen(LessonsScreen(self.tutor), lambda chosen: self.tutor.begin(chosen) if chosen else None)
+
+    def action_next_step(self) -> None:
+        self.tutor.next()
+
+    def action_previous_step(self) -> None:
+        self.tutor.back()
 
     def action_theme(self) -> None:
         """Switch to our light theme from a dark one, and to our dark one from a light one."""

@@ -17,8 +17,10 @@ from tui.workspace import Workspace
 AN_ESTIMATE = 1.0
 """Seconds of work before the remaining time can be estimated."""
 
-Key = tuple[Request, int]
-"""A request, and the network's number of finished epochs when it was submitted."""
+Version = tuple[int, int]
+"""The network's number of finished epochs; and, for a request about the drawings, how often these have changed."""
+Key = tuple[Request, Version]
+"""A request, and the version that it was submitted for."""
 
 
 class _Pace:
@@ -71,7 +73,7 @@ class Inquiry:
             self._forget()
         self.refusal = ""
         self._now = now = wanted()
-        epochs, at_hand = workspace.history.epoch, kept()
+        at_hand = kept()
         for (request, _), unwanted in self.jobs.items():
             if request not in now and not (request in at_hand and unwanted.state == "done"):
                 unwanted.cancel()
@@ -79,16 +81,18 @@ class Inquiry:
         self.jobs = {
             (request, at): job
             for (request, at), job in self.jobs.items()
-            if request in (*now, *at_hand) and not job.cancelled and (at == epochs or job.state != "done")
+            if request in (*now, *at_hand)
+            and not job.cancelled
+            and (at == self._version(request) or job.state != "done")
         }
-        if any(at != epochs for _, at in self.jobs):
+        if any(at != self._version(request) for request, at in self.jobs):
             return  # with short epochs, no answer would arrive unless those about earlier epochs may finish
         for request in now:
-            asked = self.jobs.get((request, epochs))
+            asked = self.jobs.get((request, self._version(request)))
             if asked is None:
                 self._work_over()
                 self._problems.pop(request, None)
-                self.jobs[request, epochs] = workspace.ask(request, self._listen)
+                self.jobs[request, self._version(request)] = workspace.ask(request, self._listen)
                 return
             if asked.state != "done":
                 return
@@ -99,8 +103,13 @@ class Inquiry:
 
     def answered(self, request: Request) -> bool:
         """Whether `request` was answered for the network as it is now, and the answer has been handled."""
-        job = self.jobs.get((request, self._workspace.history.epoch))
+        job = self.jobs.get((request, self._version(request)))
         return job is not None and job.state == "done" and not job.cancelled and not self._workspace.listens_to(job)
+
+    def _version(self, request: Request) -> Version:
+        workspace = self._workspace
+        about_drawings = getattr(request, "dataset", "") == "drawings"
+        return workspace.history.epoch, workspace.drawings_changed if about_drawings else 0
 
     @property
     def job(self) -> Job | None:

@@ -73,7 +73,7 @@ def key_map(changes: Mapping[str, Sequence[str]]) -> KeyMap:
         return KeyMap()
     registry: list[Command] = list(COMMANDS)
     for name in sorted(changes, key=lambda each: each.count(".")):
-        if name not in _all_names():
+        if name not in all_names():
             raise RequestError(_unknown(name))
         key = ",".join(map(key_name, changes[name]))
         registry = [part for command in registry for part in _changed(command, name.split("."), key)]
@@ -93,7 +93,8 @@ def names(command: Command) -> Iterator[str]:
 
 
 @cache
-def _all_names() -> frozenset[str]:
+def all_names() -> frozenset[str]:
+    """The names of all commands, in every form that `names` has."""
     return frozenset(each for command in COMMANDS for each in names(command))
 
 
@@ -124,7 +125,7 @@ def _changed(command: Command, path: Sequence[str], key: str) -> Iterator[Comman
 def _unknown(name: str) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, _all_names(), 1)
+    near = get_close_matches(name, all_names(), 1)
     return f"there is no command {shortened(name)!r}" + (f": is it {near[0]}?" if near else "")
 
 

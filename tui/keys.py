@@ -84,9 +84,13 @@ _SHOWN = {
     "comma": ",",
     "full_stop": ".",
     "slash": "/",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
     "plus": "+",
     "minus": "-",
     "question_mark": "?",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
     "escape": "esc",
     "shift+tab": "shift-tab",
     "shift+down": "shift-down",
@@ -118,7 +122,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
-    TRAIN: ("curves", "insides"),
+    TRAIN: ("curves", "rates", "insides", "learned"),
     DIGITS: ("digits", "matrix", "audit"),
     FILTERS: ("conv1", "conv2"),
     ACTIVATIONS: ("conv1", "conv2"),
@@ -128,6 +132,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 """The pages of each screen that has several."""
 PAGED = tuple(PAGES)
+ABOUT_A_RUN = ("curves", "rates", "learned")
+"""Pages of the train screen with charts that can be read and enlarged."""
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
 """Pages with maps; all pages of the occlusion screen."""
@@ -145,6 +151,15 @@ COMMANDS = (
     Command("r", "run", "run", "train the experiment in the form, in a new run folder", (TRAIN,), (), "work", "writes"),
     Command("r", "run", "run", "run or restart it", (ATTACKS,), (), "work"),
     Command("space", "pause", "pause", "pause or resume the run", (TRAIN,), (), "work"),
+    Command(
+        "f",
+        "find_rate",
+        "find",
+        "try learning rates from low to high on the experiment in the form; again: stop",
+        (TRAIN,),
+        ("rates",),
+        "work",
+    ),
     Command("space", "pause", "pause", "pause or resume the attack", (ATTACKS,), ("attack",), "work"),
     Command(
         "x", "stop", "stop", "stop the run and keep the weights of its last epoch", (TRAIN,), (), "work", "changes"
@@ -154,6 +169,8 @@ COMMANDS = (
     # What is under the cursor.
     Command("enter", "open", "open", "open this run on all screens", (RUNS,), ("list",), "look"),
     Command("space", "mark", "mark", "mark or unmark this run for comparison", (RUNS,), ("list",), "choose"),
+    Command("enter", "use_rate", "use it", "put the suggested rate into the form", (TRAIN,), ("rates",), "choose"),
+    Command("enter", "zoom", "current", "make this digit the current one", (TRAIN,), ("learned",), "look"),
     Command("enter", "open_layer", "filters", "show the filters of this convolution", (MODEL,), (), "look"),
     Command("enter", "zoom", "zoom", "enlarge the digit", (DIGITS,), ("digits",), "look"),
     Command("enter", "zoom", "show", "show the digits that are counted here", (DIGITS,), ("matrix",), "look"),
@@ -167,13 +184,33 @@ COMMANDS = (
     Command("space", "pen", "pen", "lower the pen, so that moving it draws, or lift it", (DRAW,), (), "drawing"),
     Command("plus", "wider", "wider", "draw with a wider pen", (DRAW,), (), "drawing"),
     Command("minus", "thinner", "thinner", "draw with a thinner pen", (DRAW,), (), "drawing"),
-    Command("u", "undo", "undo", "take back the last stroke, shift or clearing", (DRAW,), (), "drawing"),
+    Command(
+        "u", "undo", "undo", "take back the last stroke, shift, rotation, scaling or clearing", (DRAW,), (), "drawing"
+    ),
     Command("delete,backspace", "delete", "clear", "clear the drawing", (DRAW,), (), "drawing"),
     Command("i", "begin", "digit", "begin with the current digit of the data set", (DRAW,), (), "drawing"),
     Command("shift+left", "shift_left", "", "shift the drawing to the left", (DRAW,), (), "drawing"),
     Command("shift+right", "shift_right", "", "shift the drawing to the right", (DRAW,), (), "drawing"),
     Command("shift+up", "shift_up", "", "shift the drawing up", (DRAW,), (), "drawing"),
     Command("shift+down", "shift_down", "", "shift the drawing down", (DRAW,), (), "drawing"),
+    Command(
+        "greater_than_sign", "rotate", "rotate", "rotate the drawing by 15 degrees, clockwise", (DRAW,), (), "drawing"
+    ),
+    Command("less_than_sign", "rotate_back", "", "rotate it by 15 degrees, anticlockwise", (DRAW,), (), "drawing"),
+    Command("z", "larger", "larger", "make the drawing a tenth larger", (DRAW,), (), "drawing"),
+    Command("Z", "smaller", "", "make the drawing a tenth smaller", (DRAW,), (), "drawing"),
+    Command(
+        "enter",
+        "make_current",
+        "current",
+        "keep the drawing, and make it the current digit of Activations, Occlusion and Attacks",
+        (DRAW,),
+        (),
+        "keep",
+        "writes",
+    ),
+    Command("w", "keep", "keep", "keep the drawing as a digit of the data set drawings", (DRAW,), (), "keep", "writes"),
+    Command("f", "next_baseline", "fill", "fill the patch with black, or with white", (DRAW,), (), "choose"),
     Command(
         "m",
         "centring",
@@ -195,7 +232,7 @@ COMMANDS = (
         PAGED,
         (
             *("digits", "conv1", "conv2", *EXPLAINING, "attack", "curve", "beta", "transfer", "universal"),
-            *("corruptions", "compare", "devices", "insides"),
+            *("corruptions", "compare", "devices", "rates", "insides", "learned"),
         ),
         "page",
     ),
@@ -306,8 +343,8 @@ COMMANDS = (
         ("attack",),
         "look",
     ),
-    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), ("curves",), "look"),
-    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), ("curves",), "look"),
+    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (RUNS,), ("compare",), "look"),
     Command("right_square_bracket", "later", "", "read the curves one epoch later", (RUNS,), ("compare",), "look"),
     # Digits.
@@ -352,6 +389,15 @@ COMMANDS = (
     Command(
         "o", "order", "order", "sort: random, mistakes, least or most certain first", (DIGITS,), ("digits",), "choose"
     ),
+    Command(
+        "o",
+        "order",
+        "order",
+        "show digits most forgotten, last learned, or never right",
+        (TRAIN,),
+        ("learned",),
+        "choose",
+    ),
     Command("o", "order", "order", "sort by number, or the strongest first", LAYERWISE, (), "choose"),
     Command(
         "n",
@@ -393,9 +439,9 @@ COMMANDS = (
         "choose",
     ),
     Command("v", "view", "details", "show or hide the details of this run", (RUNS,), ("list",), "choose"),
-    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), ("curves",), "look"),
-    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), ("curves",), "look"),
-    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), ("curves",), "look"),
+    Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("0", "zoom_reset", "", "show the whole curves, and their latest values", (TRAIN,), ABOUT_A_RUN, "look"),
     Command("plus", "zoom_in", "", "halve the horizontal axis, around the cursor", CHARTED, CHARTS, "look"),
     Command("minus", "zoom_out", "", "show twice as much of the horizontal axis", CHARTED, CHARTS, "look"),
     Command("0", "zoom_reset", "", "show the whole horizontal axis", CHARTED, CHARTS, "look"),
@@ -490,6 +536,9 @@ COMMANDS = (
         group="keep",
         effect="saves",
     ),
+    Command("L", "lessons", "", "walk through a lesson; in a lesson: leave it", group="program"),
+    Command("right_parenthesis", "next_step", "", "go to the next step of the lesson", group="program"),
+    Command("left_parenthesis", "previous_step", "", "go to the previous step of the lesson", group="program"),
     Command("t", "theme", "", "switch between the light and the dark theme", group="program"),
     Command("ctrl+p", "command_palette", "palette", "find an action, a screen, a run or a digit", group="program"),
     Command("q", "quit", "quit", "quit (asks while a run is under way)", group="program"),
@@ -498,8 +547,8 @@ COMMANDS = (
 
 MOVES = {
     TRAIN: (
-        ("up, down, jk", "scroll the table, choose a layer, or move between fields"),
-        ("left, right, hl", "go to another epoch, or change the field"),
+        ("up, down, jk", "scroll the table, choose a layer, or move between fields or digits"),
+        ("left, right, hl", "read the curves at another place, change the field, or move between digits"),
     ),
     MODEL: (("up, down, jk", "move the cursor"),),
     RUNS: (

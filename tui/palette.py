@@ -13,7 +13,7 @@ import msgspec
 from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.event import Event
 from engine.lab import Job
 from engine.request import RequestError
@@ -26,11 +26,11 @@ from tui.keys import ACTIVATIONS, DIGITWISE, ONE_DIGIT, SCREENS, Command
 from tui.opened import short_name
 from tui.workspace import Notice, Workspace
 
-DIGIT = re.compile(r"(?:digit\s+)?(?:(train|val|test)\s+)?(\d{1,9})")
+DIGIT = re.compile(r"(?:digit\s+)?(?:(train|val|test|drawings)\s+)?(\d{1,9})")
 """What a search for a digit looks like: `2130`, `digit 2130`, `train 61`."""
 PATIENCE = 2.0
 """Seconds to wait for the list of runs: a file server may not answer."""
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+SPLITS: tuple[PartName, ...] = get_args(PartName)
 
 
 class Stage(Protocol):
@@ -53,7 +53,7 @@ class Stage(Protocol):
 class Digitwise(Protocol):
     """A screen about the current digit."""
 
-    def go_to(self, digit: tuple[SplitName, int]) -> None:
+    def go_to(self, digit: tuple[PartName, int]) -> None:
         """Make the digit at this split and index the current one."""
 
     def digits_in_split(self) -> int:
@@ -175,7 +175,7 @@ class Palette(Provider):
         folder = pretrained(name) if run.state == "bundled" else RunFolder(workspace.root / run.name)
         workspace.attempt(lambda: workspace.open(folder))
 
-    async def _go_to(self, split: SplitName, index: int) -> None:
+    async def _go_to(self, split: PartName, index: int) -> None:
         if self._mode not in DIGITWISE:
             await self.app.switch_mode(ACTIVATIONS)
         stage = cast(Stage, self.app.screen)
@@ -185,7 +185,8 @@ class Palette(Provider):
         if isinstance(screen, Digitwise):
             count = screen.digits_in_split() if split == self._workspace.digit[0] else 0
             if count and index >= count:
-                self._workspace.tell(Notice(f"the {split} split has digits 0 to {count - 1}", severity="warning"))
+                has = "there are drawings" if split == "drawings" else f"the {split} split has digits"
+                self._workspace.tell(Notice(f"{has} 0 to {count - 1}", severity="warning"))
             else:
                 screen.go_to((split, index))
 

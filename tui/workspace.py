@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import msgspec
 from msgspec.structs import replace
 
 from engine.cluster.requests import TrainOnRay
-from engine.data.events import DownloadAdvanced
-from engine.data.requests import SplitName
+from engine.data.events import DownloadAdvanced, DrawingKept
+from engine.data.requests import KeepDrawing, PartName, SplitName
 from engine.event import Event, JobFailed
 from engine.figures.events import FigureDrawn, FigureSaved
 from engine.figures.requests import DrawFigure
+from engine.inspection.requests import DatasetOfNetwork
 from engine.lab import LOOKING, Job, Lab
 from engine.network.events import DeviceFellBack, EngineLoaded, WeightsOpened, WeightsRead
 from engine.network.requests import OpenWeights, WarmUp
@@ -54,13 +55,25 @@ from tui.queue import Queue
 from tui.settings.state import State
 from tui.sweeps import Sweeps
 
-NOTEBOOKS_DIGIT: tuple[SplitName, int] = ("test", 61)
+NOTEBOOKS_DIGIT: tuple[PartName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
 
 INSISTS = 10.0
 """Seconds within which repeating a request confirms it."""
 
 Listener = Callable[[Job, Event], None]
+
+
+class Images(TypedDict):
+    """The fields of a request that say which images it is about."""
+
+    dataset: DatasetOfNetwork
+    split: SplitName
+
+
+def images_in(part: PartName) -> Images:
+    """The fields of a request about the images of `part`."""
+    return {"dataset": "drawings", "split": "test"} if part == "drawings" else {"dataset": "auto", "split": part}
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -126,6 +139,8 @@ class Workspace:
         """What was open before the latest run was requested; restored if that run cannot start. None once it has."""
         self._digit, self._prepared = NOTEBOOKS_DIGIT, False
         self._listeners: dict[Job, Listener] = {}
+        self.drawings_changed = 0
+        """How often the drawings have changed, so that what was asked about them before is asked again."""
         self._figure: Job | None = None
         """The job of the most recently requested figure."""
         self._doubtful: tuple[Path, float] | None = None
@@ -166,12 +181,12 @@ class Workspace:
                 self.on_change(routine)
 
     @property
-    def digit(self) -> tuple[SplitName, int]:
-        """Split and index of the current digit."""
+    def digit(self) -> tuple[PartName, int]:
+        """The current digit: its split, or `drawings`, and its index there."""
         return self._digit
 
     @digit.setter
-    def digit(self, digit: tuple[SplitName, int]) -> None:
+    def digit(self, digit: tuple[PartName, int]) -> None:
         if digit != self._digit:
             with self.changing():
                 self._digit = digit
@@ -339,6 +354,19 @@ class Workspace:
             self.tell(Notice(f"{picture}{also}", f"{what} downloaded, and saved on the server"))
         else:
             self.tell(Notice(f"{picture}{also}", f"{what} saved, its path copied", copy=str(picture)))
+
+    def keep(self, drawing: KeepDrawing, then: Callable[[DrawingKept], None]) -> None:
+        """Keep a drawing in the folder of runs, and then call `then`; the user is told why where it cannot be kept."""
+        if not self.refuses():
+            self.ask(drawing, partial(self._hear_kept, then))
+
+    def _hear_kept(self, then: Callable[[DrawingKept], None], _job: Job, event: Event) -> None:
+        if isinstance(event, DrawingKept):
+            with self.changing():
+                self.drawings_changed += 1
+                then(event)
+        elif isinstance(event, JobFailed):
+            self.tell(Notice(event.reason, "not kept", "error", 10))
 
     @property
     def exporting(self) -> Job | None:

@@ -40,6 +40,7 @@ from engine.attacks.requests import (
     AttackTargeted,
 )
 from engine.attacks.targeted import from_digits
+from engine.data.requests import source_of
 from engine.event import Cancelled, Event
 from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.predictions import check_index
@@ -175,8 +176,8 @@ def most_steps(request: AnyAttack) -> int:
 class _Case:
     """A network, the images to attack, and the objective."""
 
-    def __init__(self, request: AnyAttack, loaded: LoadedNetwork) -> None:
-        self.request, self.loaded = request, loaded
+    def __init__(self, request: AnyAttack, loaded: LoadedNetwork, root: Path) -> None:
+        self.request, self.loaded, self._root = request, loaded, root
         self.network = attacked(loaded, precision(loaded, exact=request.exact))
         self.source, self.count = "noise", 0
         self.indices: list[int] = []
@@ -197,15 +198,15 @@ class _Case:
         self.objective = Misclassification(torch.tensor(actual, device=device), torch.tensor(targets, device=device))
 
     def _digits(self, request: AttackDigits) -> Generator[Event, None, tuple[list[int], list[int]]]:
-        dataset, split = yield from find_images(request, self.loaded)
-        check_index(max(request.indices), split, f"the {request.split} split")
+        dataset, split = yield from find_images(request, self.loaded, self._root)
+        check_index(max(request.indices), split, request.images_name)
         target: int = getattr(request, "target", ANY)
         labels = {index: int(split.labels[index]) for index in request.indices}
         # As in the notebook, images that are of the target class already are left out.
         self.indices = [index for index in request.indices if labels[index] != target]
         if not self.indices:
             raise RequestError(f"there is nothing to attack: all of these images are of class {target} already")
-        self.source, self.count = f"{dataset} {request.split}", len(split)
+        self.source, self.count = source_of(dataset, request.split), len(split)
         self.originals = split.images[self.indices]
         return [labels[index] for index in self.indices], [target] * len(self.indices)
 
@@ -267,7 +268,7 @@ def attack(request: AnyAttack, root: Path) -> Generator[Event, None, None]:
     Raises RequestError where the network, data set or image does not exist, or where no image can be attacked.
     """
     loaded = yield from open_network(request, root)
-    case = _Case(request, loaded)
+    case = _Case(request, loaded, root)
     yield from case.prepare()
     record, stopped, seconds = Record(len(case.indices)), False, 0.0
     began = told = perf_counter()

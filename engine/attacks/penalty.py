@@ -31,11 +31,11 @@ def sweep_beta(request: SweepBeta, root: Path) -> Generator[Event, None, None]:
     Raises RequestError where the network or data set does not exist, or fewer than two digits are of another class.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     chosen = (split.labels != request.target).nonzero()[: request.count, 0]
     if len(chosen) < 2:
         raise RequestError(
-            f"too few images in the {request.split} split are not of class {request.target}: choose another target"
+            f"too few images in {request.images_name} are not of class {request.target}: choose another target"
         )
     network = attacked(loaded, precision(loaded, exact=request.exact))
     originals = split.images[chosen].to(network.dtype)

@@ -213,7 +213,7 @@ def measure_robustness(request: MeasureRobustness, root: Path) -> Generator[Even
     Raises RequestError where a network or the data set does not exist.
     """
     networks = yield from open_networks(request, request.others, "curves with the same name cannot be told apart", root)
-    dataset, split = yield from find_images(request, networks[0])
+    dataset, split = yield from find_images(request, networks[0], root)
     work = _Measurement(request, networks, dataset, split)
     proved = "proved and " if request.certified else ""
     words = f"{work.count:,} digits {proved}under {', '.join(request.attack)}"

@@ -30,11 +30,11 @@ def measure_transfer(request: MeasureTransfer, root: Path) -> Generator[Event, N
     main = load_network(request, root)
     others = request.others or (other_bundled(main.variant, main.run.read_record().request if main.run else None),)
     networks = yield from open_networks(request, others, "transfer is measured between different networks", root)
-    dataset, split = yield from find_images(request, main)
+    dataset, split = yield from find_images(request, main, root)
     chosen = _right(networks, split)[: request.count]
     if not len(chosen):
         raise RequestError(
-            f"no image in the {request.split} split is classified correctly by all of these networks: choose others"
+            f"no image in {request.images_name} is classified correctly by all of these networks: choose others"
         )
     steps = request.steps if request.attack == "pgd" else 0
     setting = Setting(request.attack, request.norm, request.epsilon, steps, 1, request.seed)

@@ -96,8 +96,8 @@ def attack_universal(request: AttackUniversal, root: Path) -> Generator[Event, N
     """
     loaded = yield from open_network(request, root)
     training = InspectImages(what=request.what, split="train", dataset=request.dataset)
-    _, made_of = yield from find_images(training, loaded)
-    dataset, split = yield from find_images(request, loaded)
+    _, made_of = yield from find_images(training, loaded, root)
+    dataset, split = yield from find_images(request, loaded, root)
     images, labels = _others(made_of.images, made_of.labels, request.target, request.made_of)
     held_out, actual = _others(split.images, split.labels, request.target, request.count)
     if not len(images) or not len(held_out):

@@ -208,9 +208,10 @@ def verdicts_of(loaded: LoadedNetwork, split: Split, dataset: str, part: str, se
     """The results of `setting` on the first images of `split`, which is the `part` of a data set; cached.
 
     Those of a run are also kept in its folder, under a name for its weights and everything else that they depend on.
+    Those on drawings are not: the user changes these.
     """
     file = None
-    if loaded.run is not None and not loaded.run.bundled:
+    if loaded.run is not None and not loaded.run.bundled and dataset != "drawings":
         parts = (VERSION, fingerprint(loaded), dataset, part, setting)
         name = f"{setting.label}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.npz"
         file = loaded.run.path / "robustness" / name

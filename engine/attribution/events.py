@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from msgspec import Struct
 
 from engine.event import Progress
-from engine.inspection.events import ImagesEvent
+from engine.inspection.events import ImagesEvent, ImagesPredicted
 
 if TYPE_CHECKING:
     from engine.event import Array
@@ -211,3 +211,29 @@ class FaithfulnessMeasured(ImagesEvent, frozen=True):
     """The layers that are randomised, one after the other."""
     shares: tuple[float, ...]
     faithfulness: tuple[Faithfulness, ...]
+
+
+class DrawingExplained(ImagesPredicted, frozen=True):
+    """What a network takes a drawing for, and why.
+
+    The channels are those with the largest mean activation in each block, the strongest first.
+    """
+
+    conv1_channels: tuple[int, ...]
+    """Their numbers."""
+    conv2_channels: tuple[int, ...]
+    conv1_strengths: tuple[float, ...]
+    """The mean over each map."""
+    conv2_strengths: tuple[float, ...]
+    conv1: Array
+    """(k, side, side) float32: the maps, after pooling and ReLU."""
+    conv2: Array
+    baseline: str
+    """What the patch shows: zero or one."""
+    patch_size: int
+    """Pixels."""
+    stride: int
+    occluded: Array
+    """(rows, columns) float32: the probability of the predicted class with the patch at each position."""
+    drop: Array
+    """(28, 28) float32: how far that falls, the mean over the patches that cover a pixel; negative where it rises."""

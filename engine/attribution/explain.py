@@ -87,8 +87,8 @@ def attribute(request: Attribute, root: Path) -> Generator[Event, None, None]:
     Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
-    check_index(request.index, split, f"the {request.split} split")
+    dataset, split = yield from find_images(request, loaded, root)
+    check_index(request.index, split, request.images_name)
     bench = _Bench(loaded, request)
     chosen = slice(request.index, request.index + 1)
     image, labels = split.images[chosen], split.labels[chosen]

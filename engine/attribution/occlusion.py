@@ -71,8 +71,8 @@ def occlude(request: Occlude, root: Path) -> Generator[Event, None, None]:
     Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
-    check_index(request.index, split, f"the {request.split} split")
+    dataset, split = yield from find_images(request, loaded, root)
+    check_index(request.index, split, request.images_name)
     network, began = network_of(loaded), perf_counter()
     image, actual = split.images[request.index], int(split.labels[request.index])
     covers = cover(image, request.baseline, request.seed)

@@ -96,6 +96,15 @@ class PatchedImage:
         self.probabilities: Tensor = network.head(x.flatten(1))[0]
         """(10,) for the unoccluded image."""
 
+    def maps(self) -> list[Tensor]:
+        """The maps (C, side, side) of each block for the unoccluded image, after pooling and ReLU."""
+        found = []
+        for side, (padded, width) in zip(self._sides, self._maps[1:], strict=True):
+            edge = (width - side) // 2
+            inside = slice(edge, edge + side)
+            found.append(padded.view(width, width, -1)[inside, inside].permute(2, 0, 1))
+        return found
+
     def elements(self, patch_size: int) -> int:
         """Number of elements in the largest map for one patch of this side, which determines the memory needed."""
         sides = zip(self._network.blocks, self._reached(patch_size), strict=True)

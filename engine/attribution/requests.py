@@ -7,12 +7,14 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from msgspec import Meta
 
+from engine.data.requests import Pixels
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.requests import InspectImages
-from engine.network.requests import Reading
+from engine.network.requests import Inspect, Reading
 from engine.request import RequestError
 
 BaselineName = Literal["zero", "mean", "one", "noise"]
+DrawingBaseline = Literal["zero", "one"]
 WatchedClass = Literal["true", "predicted", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 MethodName = Literal[
     "occlusion",
@@ -104,6 +106,16 @@ class Attribute(Explain, frozen=True, tag="attribute"):
         Explain.check_together(self)
         if self.randomise and not self.digits:
             raise RequestError("randomise is measured over many images: set digits too, for example to 16")
+
+
+class ExplainDrawing(Inspect, frozen=True, tag="explain-drawing"):
+    """What a network takes a drawing for, and why: probabilities, the strongest channels, and a patch that moves."""
+
+    pixels: Pixels = bytes(IMAGE_SIZE**2)
+    raw: Annotated[bool, Meta(description="leave the drawing as it is: no scaling to 20x20, no centring by mass")] = (
+        False
+    )
+    baseline: Annotated[DrawingBaseline, Meta(description="what the patch shows: zero (black) or one (white)")] = "zero"
 
 
 class MethodTitle(NamedTuple):

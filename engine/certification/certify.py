@@ -57,7 +57,7 @@ def certify(request: Certify, root: Path) -> Generator[Event, None, None]:
         yield from certify_digit(CertifyDigit(**given, index=request.digit), root)
         return
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     work = _Measurement(request, loaded, dataset, split)
     words = f"{work.asked:,} digits, {len(request.sizes)} epsilons"
     for done, total, more in work.finish():
@@ -143,8 +143,8 @@ def certify_digit(request: CertifyDigit, root: Path) -> Generator[Event, None, N
     image does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
-    check_index(request.index, split, f"the {request.split} split")
+    dataset, split = yield from find_images(request, loaded, root)
+    check_index(request.index, split, request.images_name)
     image, label = split.images[request.index : request.index + 1], split.labels[request.index : request.index + 1]
     began, actual = perf_counter(), int(label)
     predicted = int(answers(loaded, image))

@@ -29,7 +29,7 @@ def show_corruptions(request: ShowCorruptions, root: Path) -> Generator[Event, N
     Raises RequestError where a network, the data set or the digit does not exist.
     """
     networks = yield from open_networks(request, request.others, UNCLEAR, root)
-    dataset, split = yield from find_images(request, networks[0])
+    dataset, split = yield from find_images(request, networks[0], root)
     check_index(request.index, split, f"{dataset} {request.split}")
     yield DigitCorrupted(**_digit(request, networks, dataset, split))
 
@@ -41,7 +41,7 @@ def measure_corruptions(request: MeasureCorruptions, root: Path) -> Generator[Ev
     data set or the digit does not exist.
     """
     networks = yield from open_networks(request, request.others, UNCLEAR, root)
-    dataset, split = yield from find_images(request, networks[0])
+    dataset, split = yield from find_images(request, networks[0], root)
     check_index(request.index, split, f"{dataset} {request.split}")
     work = _Measurement(request, networks, split)
     digit = _digit(request, networks, dataset, split)

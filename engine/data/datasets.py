@@ -7,18 +7,20 @@ import gzip
 import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from engine.data.drawings import read_drawings
 from engine.data.events import DownloadAdvanced
 from engine.data.idx import Raw, parse_idx
 from engine.data.integrity import intact
-from engine.data.requests import DatasetName
+from engine.data.requests import DRAWINGS, DatasetName
 from engine.geometry import CLASSES, IMAGE_SIZE
-from engine.paths import asset, cache_folder, write_whole
+from engine.paths import asset, cache_folder, stamp, write_whole
 from engine.request import RequestError
 
 VALIDATION_SIZE = 10_000
@@ -130,17 +132,36 @@ def load_mnist() -> Raw:
 def arrange(name: str, raw: Raw, device: torch.device) -> Dataset:
     """Split `raw` and move it to `device`, with pixels as from the notebook's ToTensor (a byte divided by 255)."""
 
-    def split(images: np.ndarray, labels: np.ndarray, chosen: Tensor | None = None) -> Split:
-        pixels, classes = torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))
-        if chosen is not None:
-            pixels, classes = pixels[chosen], classes[chosen]
-        # Divided on the CPU: a GPU multiplies by 1 / 255, which changes the last bit of half of the gray levels.
-        pixels = pixels.to(torch.float32).div_(255).view(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
-        return Split(pixels.to(device), classes.to(device))
-
     images, labels, test_images, test_labels = raw
     train, val = split_indices(len(labels))
-    return Dataset(name, split(images, labels, train), split(images, labels, val), split(test_images, test_labels))
+    return Dataset(
+        name,
+        _split(images, labels, device, train),
+        _split(images, labels, device, val),
+        _split(test_images, test_labels, device),
+    )
+
+
+def _split(images: np.ndarray, labels: np.ndarray, device: torch.device, chosen: Tensor | None = None) -> Split:
+    pixels, classes = torch.from_numpy(images.copy()), torch.from_numpy(labels.astype(np.int64))
+    if chosen is not None:
+        pixels, classes = pixels[chosen], classes[chosen]
+    # Divided on the CPU: a GPU multiplies by 1 / 255, which changes the last bit of half of the gray levels.
+    pixels = pixels.to(torch.float32).div_(255).view(-1, 1, IMAGE_SIZE, IMAGE_SIZE)
+    return Split(pixels.to(device), classes.to(device))
+
+
+def load_drawings(root: Path, device: torch.device) -> Split:
+    """All drawings that the user kept in `root`, the folder of all runs.
+
+    Returns the same object until their file changes. Raises RequestError where there are none, or the file is damaged.
+    """
+    return _drawings(root, device, stamp(root / DRAWINGS))
+
+
+@lru_cache(maxsize=2)
+def _drawings(root: Path, device: torch.device, _version: tuple[int, ...]) -> Split:
+    return _split(*read_drawings(root), device)
 
 
 KEPT = 2

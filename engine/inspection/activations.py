@@ -22,8 +22,8 @@ def show_activations(request: ShowActivations, root: Path) -> Generator[Event, N
     Raises RequestError where the network, data set or image does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
-    check_index(request.index, split, f"the {request.split} split")
+    dataset, split = yield from find_images(request, loaded, root)
+    check_index(request.index, split, request.images_name)
     (digit,) = describe(loaded, split, torch.tensor([request.index], device=loaded.device))
     with torch.inference_mode():
         image = split.images[request.index : request.index + 1]  # (1, 1, 28, 28)

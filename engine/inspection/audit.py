@@ -36,15 +36,15 @@ def audit(request: Audit, root: Path) -> Generator[Event, None, None]:
     networks' geometric mean, normalised (the logarithmic opinion pool; Genest and Zidek 1986): one that is certain of
     another class weighs more in it than in a mean. Raises RequestError where a network or the data set does not exist.
     """
-    yield from audit_of((yield from open_networks(request, request.others, UNCLEAR, root)), request)
+    yield from audit_of((yield from open_networks(request, request.others, UNCLEAR, root)), request, root)
 
 
-def audit_of(networks: Sequence[LoadedNetwork], request: Audit) -> Generator[Event, None, None]:
+def audit_of(networks: Sequence[LoadedNetwork], request: Audit, root: Path) -> Generator[Event, None, None]:
     """The same of networks that have been opened, the first of which decides on the data set."""
     splits = []
     for name in ("test", "val"):
         wanted = InspectImages(dataset=request.dataset, split=name)
-        dataset, split = yield from find_images(wanted, networks[0])
+        dataset, split = yield from find_images(wanted, networks[0], root)
         splits.append(split)
     test, val = splits
     known = disputed_labels(dataset, len(test))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from engine.data.datasets import Dataset, Split, load
-from engine.data.requests import DatasetName
+from engine.data.datasets import Dataset, Split, load, load_drawings
+from engine.data.requests import DatasetName, SplitName
 from engine.event import Event
 from engine.inspection.requests import InspectImages
 from engine.network.checkpoints import read_weights
@@ -105,11 +105,21 @@ def open_networks(
     return networks
 
 
-def find_images(request: InspectImages, loaded: LoadedNetwork) -> Generator[Event, None, tuple[str, Split]]:
+def find_images(request: InspectImages, loaded: LoadedNetwork, root: Path) -> Generator[Event, None, tuple[str, Split]]:
     """The name of the data set and its split that `request` asks for, on the device of the network.
 
-    A generator, since the data set may have to be downloaded. Raises RequestError where it is not available.
+    A generator, since the data set may have to be downloaded. The drawings, which have one split, are in `root`, the
+    folder of all runs. Raises RequestError where the data set or the split is not available.
     """
+    if request.dataset == "drawings":
+        if request.split != "test":
+            raise RequestError(f"the drawings have no {request.split} split: all of them are in test")
+        return "drawings", load_drawings(root, loaded.device)
     name = loaded.dataset if request.dataset == "auto" else request.dataset
-    data: Dataset = yield from load(name, loaded.device)
-    return name, {"train": data.train, "val": data.val, "test": data.test}[request.split]
+    return name, (yield from find_split(name, request.split, loaded.device))
+
+
+def find_split(dataset: DatasetName, split: SplitName, device: torch.device) -> Generator[Event, None, Split]:
+    """A split of a data set on `device`; a generator, and raises RequestError, as `find_images`."""
+    data: Dataset = yield from load(dataset, device)
+    return {"train": data.train, "val": data.val, "test": data.test}[split]

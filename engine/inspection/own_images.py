@@ -1,4 +1,4 @@
-"""Predictions for images that are not of a data set: the user's files, and drawings."""
+"""Predictions for the user's image files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from engine.event import Event
-from engine.geometry import IMAGE_SIZE
 from engine.inspection.events import ImagesPredicted
 from engine.inspection.image_files import read_image
 from engine.inspection.loaded import LoadedNetwork, open_network
-from engine.inspection.prepared import centred, dark_on_light, placed, resized
-from engine.inspection.requests import Predict, PredictDrawing
+from engine.inspection.prepared import centred, dark_on_light, resized
+from engine.inspection.requests import Predict
 from engine.network.batches import evaluation_batch
 from engine.request import RequestError
 
@@ -38,19 +37,6 @@ def predict(request: Predict, root: Path) -> Generator[Event, None, None]:
         inverted.append(not request.raw and dark_on_light(image))
     loaded = yield from open_network(request, root)
     yield _predicted(loaded, request.images, np.stack(images), inverted, centred=not request.raw)
-
-
-def predict_drawing(request: PredictDrawing, root: Path) -> Generator[Event, None, None]:
-    """The class of a drawing, which is prepared as MNIST was, or left as it is.
-
-    Raises RequestError where nothing is drawn, or the network does not exist.
-    """
-    drawn = np.frombuffer(request.pixels, np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE).astype(np.float32) / 255
-    if not drawn.any():
-        raise RequestError("nothing is drawn: draw a digit first")
-    loaded = yield from open_network(request, root)
-    image = drawn if request.raw else placed(drawn)
-    yield _predicted(loaded, ("drawing",), image[None], [False], centred=not request.raw)
 
 
 def _predicted(

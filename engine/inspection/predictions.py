@@ -32,7 +32,7 @@ def evaluate_split(request: Evaluate, root: Path) -> Generator[Event, None, None
     Raises RequestError where the network or data set does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     if loaded.foreign is not None and (hint := standardised_hint(loaded.model, split)):
         yield WeightsRead(name=loaded.name, notes=(hint,))
     survey = survey_of(loaded, split)
@@ -63,7 +63,7 @@ def show_digits(request: ShowDigits, root: Path) -> Generator[Event, None, None]
     first, with progress after each batch. Raises RequestError where the network or data set does not exist.
     """
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     if request.order == "random" and request.predicted < 0:
         order = torch.randperm(len(split), generator=torch.Generator().manual_seed(request.seed)).to(loaded.device)
     else:

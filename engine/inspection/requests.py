@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.data.requests import SplitName
-from engine.geometry import CLASSES, IMAGE_SIZE
+from engine.data.requests import SplitName, part_of
+from engine.geometry import CLASSES
 from engine.network.requests import Inspect
-from engine.request import MORE
+from engine.request import MORE, Request
 
 LayerName = Literal["conv1", "conv2"]
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
@@ -20,8 +20,11 @@ class Summarise(Inspect, frozen=True, tag="summarise"):
 
 
 DatasetOfNetwork = Annotated[
-    Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist"],
-    Meta(description="data set; auto takes the one that the run was trained on, or mnist for a weights file"),
+    Literal["auto", "mnist", "fashion-mnist", "kmnist", "emnist-digits", "qmnist", "drawings"],
+    Meta(
+        description="data set; auto takes the one that the run was trained on, or mnist for a weights file; "
+        "drawings are those that you kept on screen 9"
+    ),
 ]
 
 
@@ -30,6 +33,12 @@ class InspectImages(Inspect, frozen=True, tag="inspect-images"):
 
     split: Annotated[SplitName, Meta(description="split of the data set; test was not used for any choice")] = "test"
     dataset: DatasetOfNetwork = "auto"
+
+    @property
+    def images_name(self) -> str:
+        """How messages call the images: `the test split`, or `the drawings`."""
+        part = part_of(self.dataset, self.split)
+        return f"the {part}" if part == self.dataset else f"the {part} split"
 
 
 class Evaluate(InspectImages, frozen=True, tag="evaluate"):
@@ -51,6 +60,15 @@ class Audit(Inspect, frozen=True, tag="audit"):
     count: Annotated[int, Meta(ge=1, le=10_000, description="number of digits with doubtful labels to list")] = 50
     bins: Annotated[int, Meta(ge=1, le=100, description="number of bins of equal mass of the calibration error")] = 15
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the bootstrap intervals")] = 0
+
+
+class ShowLearning(Request, frozen=True, tag="show-learning"):
+    """When a run learned each test digit, and how often it forgot it: by the test evaluation after each epoch."""
+
+    what: Annotated[str, Meta(description="folder or name of a run (none: the most recent run)")] = ""
+    count: Annotated[
+        int, Meta(ge=1, le=1000, description="number of digits to list: of the most forgotten, and of the others each")
+    ] = 24
 
 
 class ShowDigits(InspectImages, frozen=True, tag="show-digits"):
@@ -77,23 +95,6 @@ class Predict(Inspect, frozen=True, tag="predict"):
     raw: Annotated[
         bool, Meta(description="only resize the images to 28x28: no centring, and no inverting of dark on light")
     ] = False
-
-
-class PredictDrawing(Inspect, frozen=True, tag="predict-drawing"):
-    """The class and the probabilities of a drawing, prepared as MNIST was."""
-
-    pixels: Annotated[
-        bytes,
-        Meta(
-            title=f"{IMAGE_SIZE**2} gray levels, a byte each",
-            description="gray levels of 28x28 pixels, row by row: 0 for black, on which is drawn, to 255 for white",
-            min_length=IMAGE_SIZE**2,
-            max_length=IMAGE_SIZE**2,
-        ),
-    ] = bytes(IMAGE_SIZE**2)
-    raw: Annotated[bool, Meta(description="leave the drawing as it is: no scaling to 20x20, no centring by mass")] = (
-        False
-    )
 
 
 class ShowFilters(Inspect, frozen=True, tag="show-filters"):

@@ -19,8 +19,8 @@ TITLE = "Audit"
 def audit_section(made: Draft) -> Generator[Event, None, None]:
     """Scores by class, calibration and doubtful labels of all networks of the report, on the test images."""
 
-    def work(request: Audit, _: Path) -> Generator[Event, None, None]:
-        yield from audit_of([network.loaded for network in made.networks], request)
+    def work(request: Audit, root: Path) -> Generator[Event, None, None]:
+        yield from audit_of([network.loaded for network in made.networks], request, root)
 
     request = Audit(device=made.request.device)
     event = yield from made.ask(NetworksAudited, work, request, "audit of the networks")

@@ -223,7 +223,7 @@ def _faithfulness(made: Draft, sides: Sides) -> Generator[Event, None, None]:
 def _explain(request: Attribute, root: Path) -> Generator[Event, None, None]:
     """As `attribute`, for METHODS together: so that random order, which takes the longest, is measured once."""
     loaded = yield from open_network(request, root)
-    dataset, split = yield from find_images(request, loaded)
+    dataset, split = yield from find_images(request, loaded, root)
     work = Measurement(loaded, split, request, METHODS)
     for done in work.finish():
         yield WorkAdvanced(words=work.words, done=done, total=work.total)
@@ -238,9 +238,11 @@ def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     found, real = [], []
     references: dict[str, tuple[Likeness, Likeness]] = {}
     for network, event in zip(made.networks, events, strict=True):
-        data, train = yield from find_images(made.about(InspectImages, network, split="train"), network.loaded)
+        data, train = yield from find_images(
+            made.about(InspectImages, network, split="train"), network.loaded, made.root
+        )
         if data not in references:
-            _, test = yield from find_images(made.about(InspectImages, network), network.loaded)
+            _, test = yield from find_images(made.about(InspectImages, network), network.loaded, made.root)
             references[data] = _references(test, train)
             yield made.advanced("images from noise beside digits")
         found.append(likeness(torch.from_numpy(event.adversarial), torch.tensor(event.targets), train))

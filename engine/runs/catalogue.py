@@ -30,7 +30,7 @@ TRASH = ".trash"
 COMMAND_WORDS = frozenset(
     {"train", "resume", "runs", "compare", "report", "import", "export", "summary", "evaluate", "audit", "digits"}
     | {"filters", "activations", "occlude", "attribute", "attack", "beta", "robustness", "transfer", "bench", "queue"}
-    | {"certify", "corruptions", "predict", "serve", "settings", "completions"}
+    | {"lr-find", "learned", "certify", "corruptions", "predict", "learn", "serve", "settings", "completions"}
 )
 """The commands of the command line, which cannot be names of runs."""
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors", ".ckpt", ".tar")

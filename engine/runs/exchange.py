@@ -33,7 +33,7 @@ from engine.words import shown
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
-_NO_COLUMNS = ("epochs", "running_loss", "usage", "insides", *ROBUST_FIELDS)
+_NO_COLUMNS = ("epochs", "running_loss", "usage", "insides", "test_wrong", *ROBUST_FIELDS)
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in _NO_COLUMNS)
 """The columns of a CSV file of curves, which has a line per epoch; after them come robust and certified accuracy, where
 there are any, what was measured of the layers, and what was used."""

@@ -14,8 +14,7 @@ import torch
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.allocator import give_back_freed_memory
-from engine.data.datasets import Dataset, is_loaded, load
+from engine.data.datasets import Dataset
 from engine.event import Cancelled, Event, PauseAsked
 from engine.libraries import not_loaded
 from engine.network.checkpoints import load_tensors, save_convolutions, save_tensors, save_weights
@@ -43,8 +42,8 @@ from engine.training.events import (
     RunPaused,
     RunStarted,
 )
+from engine.training.loading import load_for
 from engine.training.loop import TrainingFailed, prepared, train
-from engine.training.memory import check_fits, free_memory, training_need
 from engine.training.requests import Train
 from engine.training.state import Sums, TrainingState, steps_an_epoch
 
@@ -61,7 +60,7 @@ def train_run(request: Train, root: Path) -> Generator[Event, None, None]:
     """
     device = choose_device(request.device)
     check_precision(request.precision, device)
-    data = yield from _load(request, device)
+    data = yield from load_for(request, device)
     folder = RunFolder.create(root, request.variant)
     run: _Run | None = None
     try:
@@ -100,7 +99,7 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
             )
         before = replace(record.request, threads=record.threads)
         device = choose_device(before.device if request.device == "auto" else request.device)
-        data = yield from _load(before, device)
+        data = yield from load_for(before, device)
         run = _Run(folder, before, data, device, record)
         run.restore(history)
         with (
@@ -109,32 +108,6 @@ def resume_run(request: Resume, root: Path) -> Generator[Event, None, None]:
             metered(device_uuid(device)) as run.meter,
         ):
             yield from _recorded(run, asked)
-
-
-def _check_memory(request: Train, device: torch.device) -> None:
-    """Raise RequestError where the run does not fit in memory; data that is loaded already is not counted again."""
-    need = training_need(request, device.type)
-    loaded = need.data if is_loaded(request.dataset, device) else 0
-    give_back_freed_memory()
-    if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
-            device
-        )  # reserved by PyTorch and reusable
-        free = torch.cuda.mem_get_info(device)[0] + kept
-        check_fits(need.on_gpu - loaded, free, request, f"on {device}", ", or use --device cpu")
-    else:
-        check_fits(need.peak - loaded, free_memory(), request)
-
-
-def _load(request: Train, device: torch.device) -> Generator[Event, None, Dataset]:
-    _check_memory(request, device)
-    try:
-        data = yield from load(request.dataset, device)
-    except MemoryError:
-        raise RequestError(f"{request.dataset} does not fit in the memory of {device}: free some memory") from None
-    if request.batch_size > (size := min(request.train_size, len(data.train))):
-        raise RequestError(f"batch size {request.batch_size} is larger than the {size} training images: lower it")
-    return data
 
 
 def _recorded(run: _Run, asked: threading.Event) -> Generator[Event, None, None]:

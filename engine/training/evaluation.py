@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from engine.data.datasets import Split
@@ -13,17 +15,28 @@ from engine.network.model import CNN, inference_network
 from engine.training.events import BatchEvaluated
 
 
-def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, tuple[float, float]]:
-    """Mean cross-entropy (nats) and accuracy (0 to 1) of `model` over the images of `split`, in evaluation mode."""
+class Evaluation(NamedTuple):
+    """What a network does with a split."""
+
+    loss: float
+    """Mean cross-entropy over its images, in nats."""
+    accuracy: float
+    """0 to 1."""
+    right: Tensor
+    """(N,) bool on the split's device: whether the predicted class of each image is its label."""
+
+
+def evaluate(model: CNN, split: Split, name: str) -> Generator[BatchEvaluated, None, Evaluation]:
+    """Loss, accuracy and recognised images of `model` over the images of `split`, in evaluation mode."""
     network = inference_network(model)
     size = evaluation_batch(split.labels.device.type, model.architecture.channels)
     loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
-    correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
+    right = torch.zeros(len(split), dtype=torch.bool, device=split.labels.device)
     for start in range(0, len(split), size):
         with torch.inference_mode():
             labels = split.labels[start : start + size]
             logits = network(split.images[start : start + size])  # (B, 10)
             loss += cross_entropy(logits, labels, reduction="sum")
-            correct += (logits.argmax(dim=1) == labels).sum()
+            right[start : start + size] = logits.argmax(dim=1) == labels
         yield BatchEvaluated(split=name, done=min(start + size, len(split)), total=len(split))
-    return loss.item() / len(split), correct.item() / len(split)
+    return Evaluation(loss.item() / len(split), right.sum().item() / len(split), right)

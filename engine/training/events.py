@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -227,6 +227,9 @@ class EpochFinished(Event, frozen=True):
     objective without bounds."""
     insides: Insides | None = None
     """Weights, gradients and activations of each layer; null where the run does not measure them."""
+    test_wrong: Annotated[bytes, Meta(max_length=10_000)] = b""
+    """Which test images were not recognised, as `engine.training.answers.packed` has it, of the network that
+    `test_accuracy` is of; in JSON in base 64. Empty in runs of older versions, which did not record it."""
 
     @property
     def merit(self) -> tuple[float, float]:
@@ -295,6 +298,85 @@ class RunFailed(Event, frozen=True):
     run: Name
     reason: Words
     """One line: what happened and what to do."""
+
+
+class LearningRatesTried(Progress, frozen=True):
+    """The losses so far of a learning-rate range test."""
+
+    at_once: ClassVar[bool] = True
+    rates: tuple[float, ...]
+    """The learning rates of the steps so far, ascending."""
+    losses: tuple[float, ...]
+    """The loss of the batch of each of these steps, before the step, in nats."""
+    smoothed: tuple[float, ...]
+    """The same, smoothed over neighbouring steps."""
+    lowest: float
+    """The first of all rates to try."""
+    highest: float
+    """The last of them."""
+
+
+class LearningRateFound(Event, frozen=True):
+    """A learning-rate range test (Smith 2017, arXiv:1506.01186) is over: a step at each of many rates that rise."""
+
+    variant: str
+    """`cnn` or `cnn-bn`."""
+    dataset: str
+    objective: str
+    batch_size: int
+    seed: int
+    device: str
+    device_name: str
+    lowest: float
+    """The lowest rate asked for."""
+    highest: float
+    """The highest rate asked for."""
+    steps: int
+    """The number of steps asked for."""
+    rates: tuple[float, ...]
+    """The learning rates of the steps that were taken and had a finite loss, ascending."""
+    losses: tuple[float, ...]
+    """The loss of the batch of each of these steps, before the step, in nats."""
+    smoothed: tuple[float, ...]
+    """The same, smoothed over neighbouring steps."""
+    diverged: bool
+    """Whether it ended before the highest rate because the loss diverged."""
+    stopped: bool
+    """Whether the user ended it before the highest rate."""
+    steepest: float | None
+    """The rate at which the smoothed loss falls fastest; null where it hardly falls."""
+    rises_from: float | None
+    """The rate with the lowest smoothed loss; null where it hardly falls, or is lowest at the last rate."""
+    suggested: float | None
+    """A tenth of `rises_from`, to two digits; null where that is."""
+
+    @property
+    def words(self) -> str:
+        """What the losses say, and why, in one sentence."""
+        if self.steepest is None:
+            return f"no suggestion: {self._no_fall}"
+        falls = f"steepest fall at {self.steepest:.1e}"
+        if self.rises_from is None or self.suggested is None:
+            last = f"{self.rates[-1]:.1e}"
+            advice = "let it go on to higher rates" if self.stopped else "try a higher rate as the highest"
+            return f"{falls}; the loss still falls at {last}, the last rate tried, so no suggestion: {advice}"
+        return f"{falls}; the loss rises from {self.rises_from:.1e}; suggested {self.suggested:g}, a tenth of that"
+
+    @property
+    def _no_fall(self) -> str:
+        if not self.losses:
+            return "the loss is not a finite number at the lowest rate"
+        where = f"from {self.rates[0]:.1e} to {self.rates[-1]:.1e}"
+        advice = "a lower rate as the lowest" if self.diverged else "more steps, or a higher rate as the highest"
+        return f"the loss does not fall by a tenth at the rates {where}: try {advice}"
+
+    @property
+    def ending(self) -> str:
+        """How it ended, if before the highest rate: a few words; else empty."""
+        if not (self.diverged or self.stopped):
+            return ""
+        at = f" at {self.rates[-1]:.1e}" if self.rates else ""
+        return f"the loss diverged{at}" if self.diverged else f"stopped{at}"
 
 
 def merit(certified: float | None, robust: float | None, loss: float) -> tuple[float, float]:

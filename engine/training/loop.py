@@ -12,6 +12,7 @@ import torch
 from engine.allocator import keep_freed_memory
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.network.devices import set_threads
+from engine.training.answers import packed
 from engine.training.augmentation import Augmentation
 from engine.training.chunks import Chunks, Diverged
 from engine.training.evaluation import evaluate
@@ -100,9 +101,9 @@ def _epoch(
     except Diverged as error:
         raise TrainingFailed(_diverged(request, epoch, f"around step {error.step} of {steps}")) from None
     sums, evaluation = state.sums, _Watch()
-    val_loss, val_accuracy = yield from evaluation.over(evaluate(state.result, data.val, "val"))
-    _, test_accuracy = yield from evaluation.over(evaluate(state.result, data.test, "test"))
-    if not math.isfinite(val_loss):
+    val = yield from evaluation.over(evaluate(state.result, data.val, "val"))
+    test = yield from evaluation.over(evaluate(state.result, data.test, "test"))
+    if not math.isfinite(val.loss):
         raise TrainingFailed(_diverged(request, epoch, "on the validation images"))
     robust, certified = None, None
     if request.objective != "clean":
@@ -115,9 +116,9 @@ def _epoch(
         epoch=epoch,
         epochs=request.epochs,
         train_loss=sums.seen / steps,
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        test_accuracy=test_accuracy,
+        val_loss=val.loss,
+        val_accuracy=val.accuracy,
+        test_accuracy=test.accuracy,
         train_seconds=sums.seconds,
         eval_seconds=evaluation.seconds,
         images_per_second=sums.images / sums.seconds,
@@ -125,6 +126,7 @@ def _epoch(
         robust_accuracy=robust,
         certified_accuracy=certified,
         insides=insides,
+        test_wrong=packed(test.right.cpu().numpy()),
     )
 
 

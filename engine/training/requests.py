@@ -165,3 +165,24 @@ class Train(Architecture, frozen=True, tag="train"):
         augmented = self.shift or self.rotate or self.scale or self.elastic
         notes = ["augmented"] * bool(augmented) + ["smoothed labels"] * bool(self.label_smoothing)
         return ", ".join(notes + [self.objective] * (self.objective != "clean"))
+
+
+class FindLearningRate(Train, frozen=True, tag="find-learning-rate"):
+    """Find a learning rate: train a few steps at rates from low to high, and see where the loss falls and rises.
+
+    Nothing is written. The learning rate, its schedule, the epochs and the average of a run are not used.
+    """
+
+    lowest_rate: Annotated[float, Meta(gt=0, le=10, description="learning rate of the first step")] = 1e-6
+    highest_rate: Annotated[float, Meta(gt=0, le=10, description="learning rate of the last step")] = 1.0
+    steps: Annotated[
+        int, Meta(ge=20, le=5000, description="number of steps, each at a rate by the same factor higher than the last")
+    ] = 200
+
+    def check_together(self) -> None:
+        """As for training; and refuse rates that do not rise."""
+        Train.check_together(self)
+        if self.lowest_rate >= self.highest_rate:
+            raise RequestError(
+                f"the lowest rate {self.lowest_rate:g} is not below the highest rate {self.highest_rate:g}: lower it"
+            )

@@ -100,7 +100,7 @@ def _rows(received: bytes) -> set[int]:
     return {int(row) for row in re.findall(rb"\x1b\[(\d+);\d+H", received)} - {1}
 
 
-def _until(app: PtyApp, arrived: Callable[[bytes], bool], patience: float = 5.0) -> float:
+def until(app: PtyApp, arrived: Callable[[bytes], bool], patience: float = 5.0) -> float:
     """Seconds until what has arrived does; the screen is not emulated, since that takes much of a core from the app."""
     began = time.perf_counter()
     received = b""
@@ -140,7 +140,7 @@ def _press(app: PtyApp, presses: int, key: str, back: str, arrived: Callable[[by
     for press in range(presses):
         app.read(0.15 + press % 7 * 0.02, emulate=False)
         app.send(key)
-        delays.append(_until(app, arrived) * 1000)
+        delays.append(until(app, arrived) * 1000)
         app.read(0.1, emulate=False)
         app.send(back)
     return sorted(delays)

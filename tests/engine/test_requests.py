@@ -5,20 +5,21 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
+from engine.data.requests import KeepDrawing
 from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
+    ShowLearning,
     Summarise,
 )
 from engine.network.requests import Architecture, Inspect, Reading
 from engine.request import Parameter, Request, RequestError, parameters
-from engine.training.requests import ROBUST, ObjectiveName, Train, without_effect
+from engine.training.requests import ROBUST, FindLearningRate, ObjectiveName, Train, without_effect
 
 BAD_VALUES = [
     ("epochs", 0),
@@ -89,8 +90,8 @@ BAD_VALUES = [
 ]
 
 QUESTIONS = (
-    *(Summarise, Evaluate, Audit, ShowDigits, Predict, PredictDrawing, ShowFilters, ShowActivations),
-    *(Occlude, Attribute),
+    *(Summarise, Evaluate, Audit, ShowDigits, Predict, ShowFilters, ShowActivations),
+    *(Occlude, Attribute, ExplainDrawing),
 )
 
 READING: list[tuple[str, Any]] = [
@@ -141,6 +142,15 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Audit, "count", 0),
     (Audit, "bins", 101),
     (Audit, "seed", -1),
+    (ShowLearning, "what", 1),
+    (ShowLearning, "count", 0),
+    (ShowLearning, "count", 1001),
+    (FindLearningRate, "lowest rate", 0.0),
+    (FindLearningRate, "lowest rate", float("nan")),
+    (FindLearningRate, "highest rate", 10.5),
+    (FindLearningRate, "steps", 1),
+    (FindLearningRate, "steps", 19),
+    (FindLearningRate, "steps", 5001),
     (ShowDigits, "what", 1.5),
     (ShowDigits, "device", "gpu"),
     (ShowDigits, "split", 0),
@@ -157,10 +167,13 @@ BAD_QUESTIONS: list[tuple[type[Request], str, Any]] = [
     (Predict, "device", "gpu"),
     (Predict, "images", 3),
     (Predict, "raw", "yes"),
-    (PredictDrawing, "what", 2),
-    (PredictDrawing, "device", "gpu"),
-    (PredictDrawing, "pixels", bytes(783)),
-    (PredictDrawing, "raw", 1),
+    (ExplainDrawing, "what", 2),
+    (ExplainDrawing, "device", "gpu"),
+    (ExplainDrawing, "pixels", bytes(783)),
+    (ExplainDrawing, "raw", 1),
+    (ExplainDrawing, "baseline", "mean"),
+    (KeepDrawing, "pixels", bytes(785)),
+    (KeepDrawing, "label", 10),
     (ShowFilters, "what", False),
     (ShowFilters, "device", "tpu"),
     (ShowFilters, "layer", "conv3"),
@@ -373,6 +386,11 @@ def test_questions_have_words_and_defaults_for_every_field(request_type: type[Re
     assert request_type().what == ""
 
 
+def test_each_field_of_a_drawing_that_is_kept_is_checked() -> None:
+    refused = {field for kind, field, _ in BAD_QUESTIONS if kind is KeepDrawing}
+    assert refused == {one.label for one in parameters(KeepDrawing)}
+
+
 def test_a_question_meets_a_person_with_its_own_fields_first() -> None:
     assert [one.name for one in parameters(ShowActivations)] == [
         "index",
@@ -411,9 +429,12 @@ def test_the_stride_of_an_explanation_is_the_patchs() -> None:
         Summarise(what="pretrained:cnn"),
         Evaluate(split="val"),
         Audit(others=("pretrained:cnn", "a"), count=10_000, bins=100),
+        ShowLearning(what="a", count=1000),
+        FindLearningRate(batch_norm=True, lowest_rate=1e-4, highest_rate=10.0, steps=20),
         ShowDigits(order="mistakes", digit=9, count=10_000),
         Predict(what="pretrained:cnn", images=("a.png", "b c.npy"), raw=True),
-        PredictDrawing(pixels=bytes(range(112)) * 7, raw=True),
+        ExplainDrawing(pixels=bytes(range(112)) * 7, raw=True, baseline="one"),
+        KeepDrawing(pixels=bytes(range(112)) * 7, label=9),
         ShowFilters(layer="conv2", epoch=0),
         ShowActivations(index=9_999, survey=True),
         Occlude(patch_size=27, stride=3, baseline="noise", watch="9", average=7),

@@ -32,15 +32,29 @@ from engine.attacks.requests import (
     MeasureTransfer,
     SweepBeta,
 )
-from engine.attribution.requests import Attribute, Occlude
+from engine.attribution.requests import Attribute, ExplainDrawing, Occlude
 from engine.certification.requests import Certify, CertifyDigit
+from engine.claims.requests import (
+    CheckAccuracy,
+    CheckBatchNorm,
+    CheckChannels,
+    CheckFgsm,
+    CheckKernels,
+    CheckLayers,
+    CheckMistakes,
+    CheckNoise,
+    CheckOcclusion,
+    CheckResemblance,
+    CheckSimplicity,
+    CheckTargeted,
+    CheckTraining,
+)
 from engine.corruptions.requests import MeasureCorruptions, ShowCorruptions
 from engine.event import Event, Progress
 from engine.inspection.requests import (
     Audit,
     Evaluate,
     Predict,
-    PredictDrawing,
     ShowActivations,
     ShowDigits,
     ShowFilters,
@@ -52,7 +66,7 @@ from engine.paths import asset
 from engine.report.requests import Report
 from engine.request import Request
 from engine.training.events import Histogram
-from engine.training.requests import ObjectiveName, Train
+from engine.training.requests import FindLearningRate, ObjectiveName, Train
 
 TRAINED: tuple[ObjectiveName, ...] = ("pgd", "ibp")
 """Objectives of whole runs; the others differ from these in the steps, which are a check of their own."""
@@ -67,7 +81,7 @@ OF_THE_MACHINE = {
 """Fields that may differ between devices."""
 MOVED = 0.01
 """Largest share of values that rounding may put into another bin of a histogram."""
-OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch"}
+OF_ROUNDING = {"index", "row", "column", "indices", "images", "best_epoch", "test_wrong"}
 """Fields that depend on which of several nearly equal values is the largest."""
 
 
@@ -92,6 +106,8 @@ def operations(device: str) -> Iterator[Operation]:
     for objective in TRAINED:
         robust = replace(small, batch_norm=False, objective=objective, train_epsilon=0.1, attack_steps=2)
         yield Operation(f"train {objective}", robust, 2e-2)  # small gradients have signs that rounding decides
+    lowest = FindLearningRate(channels=8, hidden=32, train_size=256, steps=20, highest_rate=1e-2, device=device)
+    yield Operation("learning rates", lowest, 1e-3)
     yield Operation("warm up", WarmUp(device=device))
     for what in (CNN, BN):
         yield Operation(f"summary {what}", Summarise(what=what, device=device))
@@ -104,7 +120,9 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("predict", Predict(what=BN, device=device, images=(picture, picture)))
     drawn = np.zeros((28, 28), np.uint8)
     drawn[5:20, 9:12] = 255
-    yield Operation("predict a drawing", PredictDrawing(what=CNN, device=device, pixels=drawn.tobytes()))
+    for what in (CNN, BN):
+        explain = ExplainDrawing(what=what, device=device, pixels=drawn.tobytes(), baseline="one", raw=what == BN)
+        yield Operation(f"explain a drawing {what}", explain)
     yield Operation("audit", Audit(what=CNN, others=(BN,), device=device, count=5), 1e-4)
     for what, baseline in ((CNN, "zero"), (BN, "mean"), (CNN, "one"), (BN, "noise")):
         occlude = Occlude(what=what, device=device, baseline=baseline, stride=2, average=2 if baseline == "zero" else 0)
@@ -134,7 +152,18 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
     yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
     yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
+    yield from _claims(device)
     yield Operation("report", Report(what=(BN,), device=device, robustness=True, count=8), 1e-4)
+
+
+def _claims(device: str) -> Iterator[Operation]:
+    plain = (CheckTraining, CheckAccuracy, CheckMistakes, CheckLayers, CheckBatchNorm, CheckSimplicity, CheckKernels)
+    for kind in (*plain, CheckResemblance, CheckChannels):
+        yield Operation(f"claim {kind.claim}", kind(what=CNN, device=device), 1e-4)
+    yield Operation("claim occlusion", CheckOcclusion(what=CNN, device=device, stride=9, average=2), 1e-4)
+    yield Operation("claim noise", CheckNoise(what=CNN, device=device, classes="3", steps=3), 1e-2)
+    yield Operation("claim targeted", CheckTargeted(what=CNN, device=device, indices=(3, 2), steps=3), 1e-2)
+    yield Operation("claim fgsm", CheckFgsm(what=CNN, device=device, count=10), 1e-4)
 
 
 def _attacks(device: str) -> Iterator[Operation]:

@@ -28,6 +28,8 @@ from tui.app import MnistTui
 from tui.cli import main as cli
 
 if TYPE_CHECKING:
+    import torch
+
     from engine.data.datasets import Dataset
     from engine.training.requests import Train
 
@@ -130,7 +132,7 @@ def call(
     """Calls `mnist-tui` in an empty folder, with 400 test images; returns its exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
 
-    for module in ("engine.inspection.loaded", "engine.runs.recording"):
+    for module in ("engine.inspection.loaded", "engine.training.loading"):
         patch_load(monkeypatch, small, module)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -247,6 +249,7 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
 
     A request that uses only bundled networks and writes no files is computed once, because many tests repeat it.
     """
+    from engine.data.datasets import Split, load_drawings
     from engine.inspection import loaded
     from engine.network.checkpoints import Weights, read_weights
     from engine.network.requests import Reading
@@ -256,7 +259,10 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
     def again(request: Request, root: Path) -> Generator[Event, None, None]:
         what = getattr(request, "what", "")
         names = (*(what if isinstance(what, tuple) else (what,)), *getattr(request, "others", ()))
-        if operations.OPERATIONS[type(request)].writes or not all(name.startswith("pretrained:") for name in names):
+        bundled = (
+            all(name.startswith("pretrained:") for name in names) and getattr(request, "dataset", "") != "drawings"
+        )
+        if operations.OPERATIONS[type(request)].writes or not bundled:
             return perform(request, root)
         if request in answers:
             return (copy(event) for event in answers[request])
@@ -269,7 +275,12 @@ def exact_engine(exact_dataset: Dataset, answers: Answers, monkeypatch: pytest.M
         weights.model.double()
         return weights
 
+    def drawings(root: Path, device: torch.device) -> Split:
+        split = load_drawings(root, device)
+        return Split(split.images.double(), split.labels)
+
     patch_load(monkeypatch, exact_dataset, "engine.inspection.loaded")
+    monkeypatch.setattr("engine.inspection.loaded.load_drawings", drawings)
     monkeypatch.setattr("engine.inspection.loaded.read_weights", double)
     monkeypatch.setattr("engine.attribution.occlusion.perf_counter", lambda: 0.0)  # the screen shows times
     loaded._read.cache_clear()

@@ -21,7 +21,7 @@ from engine.runs.finding import pretrained
 from engine.runs.history import RunHistory
 from tests.tui.driving import words
 from tui.drawing import theme
-from tui.drawing.axis import DOWN, LABEL_WIDTH, Across, Scale, labels, marks, scale, ticks
+from tui.drawing.axis import DOWN, LABEL_WIDTH, Across, Scale, labels, marks, power, scale, ticks
 from tui.drawing.braille import BLANK, line
 from tui.drawing.plot import Band, Curve, Mote, Plot, decimate, drawing
 from tui.drawing.theme import DARK, THEMES
@@ -480,6 +480,42 @@ async def test_only_the_rows_that_changed_are_sent(monkeypatch: pytest.MonkeyPat
         chart.show(changed_plot(plot, curves=[changed_plot(VAL, latest="0.3000")]))
         ((region,),) = sent
         assert region == (34, 0, 1, 1)  # only the digit that changed
+
+
+async def test_powers_are_read_at_the_cursor() -> None:
+    app = ChartApp()
+    exponents = [-6.0, -4.5, -3.0]
+    losses = Curve("loss", "curve-train", exponents, [3.0, 2.0, 1.0])
+    mark = Curve("suggested", "curve-test", [-4.5], [2.0], latest="3.2e-5")
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart = app.query_one(Chart)
+        await pilot.pause()
+        chart.show(Plot([losses, mark], (-6.0, -3.0), whole=False, powers=True, unit="rate {}", stops=exponents))
+        assert "loss 1 " in words(chart)
+        assert "rate 1e-3" in words(chart)
+        chart.move_cursor(-3)
+        assert "rate 1e-6" in words(chart)
+        assert "loss 3 " in words(chart)
+        assert "suggested 3.2e-5" in words(chart)  # a single point is nowhere else
+
+
+def test_an_exponent_is_told_as_a_power_of_ten() -> None:
+    for exponent, text in (
+        (-6.0, "1e-6"),
+        (0.0, "1e0"),
+        (-2.5, "3.2e-3"),
+        (-2.00001, "1e-2"),
+        (math.log10(0.96), "9.6e-1"),
+    ):
+        assert power(exponent) == text
+        assert float(text) == pytest.approx(10**exponent, rel=0.05)
+    across = Across(-6.0, 0.0, 100)
+    assert [mark.text for mark in marks(across, "rate {}", powers=True)] == [
+        *("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1", "rate 1e0")
+    ]
+    near = [mark.text for mark in marks(Across(-3.0, -2.0, 100), powers=True)]
+    assert len(near) > 2
+    assert near[-1] == "1e-2"
 
 
 @pytest.mark.parametrize("width", [24, 40, 80, 120])

@@ -14,23 +14,30 @@ from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from engine import operations
 from engine.attacks.requests import MeasureRobustness
 from engine.runs.catalogue import write_note
 from engine.runs.events import RunRead
 from engine.runs.processes import Process
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
+from tests.learning import recognised, run_that_recognised
 from tests.runs import copies, made
 from tests.tui.conftest import MakeApp, under_way
 from tests.tui.devices import minutes, sampled
-from tests.tui.driving import drawn, settled, until
+from tests.tui.driving import drawn, settled, until, words
 from tests.tui.frames import SIZES, Frames
 from tui.app import MnistTui
+from tui.lessons.file import find_lesson
 from tui.screens.dialogs import HelpScreen, QuitScreen
 from tui.screens.frame import LabScreen
 from tui.screens.inspect import InspectScreen
+from tui.screens.lessons import LessonsScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.train.learned import LearnedPage
+from tui.screens.train.rates import RatesPage
+from tui.widgets.lesson import LessonPanel
 
 pytestmark = pytest.mark.usefixtures("exact_engine", "quick_keys")
 SMALL_AND_LARGE = ((80, 24), (120, 40))
@@ -68,6 +75,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "attacks a corruption": ("7", "shift+tab", "down", "enter"),
     "draw": ("9",),
     "draw a stroke": ("9", *SEVEN),
+    "draw a white patch": ("9", *SEVEN, "space", "f", "greater_than_sign", "z", "c", "c"),
+    "draw a label": ("9", *SEVEN, "space", "w"),
     "draw a digit": ("9", "i", "shift+left", "shift+left", "shift+up", "m"),
 }
 """The keys that lead to each page, by the name of its frames."""
@@ -204,7 +213,7 @@ async def test_insides(
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
         keys = {"light": ("t",), "ASCII": ("down", "y"), "no colour": ("[", "[", "[")}.get(look, ())
-        await press(pilot, "tab", *keys)
+        await press(pilot, "tab", "tab", *keys)
         sizes = SIZES if look in ("dark", "ASCII") else SMALL_AND_LARGE
         await frames(request, tmp_path, f"train insides {look}").compare(pilot, lambda: settle(pilot), sizes)
 
@@ -213,8 +222,49 @@ async def test_insides_that_are_not_known(still_app: MakeApp, request: pytest.Fi
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
-        await press(pilot, "tab")
+        await press(pilot, "tab", "tab")
         await frames(request, tmp_path, "train insides unknown").compare(pilot, lambda: settle(pilot), SMALL_AND_LARGE)
+
+
+@pytest.mark.parametrize("look", ["dark", "no colour", "ASCII"])
+async def test_learning_rates(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    known: dict[Any, operations.Entry] = cast(Any, operations.OPERATIONS)
+    target = "tests.learning:find_learning_rate"
+    monkeypatch.setitem(known, FindLearningRate, replace(known[FindLearningRate], target=target))
+    change_look(monkeypatch, look)
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, "tab")
+        if look == "dark":
+            await frames(request, tmp_path, "train rates before").compare(pilot, lambda: settle(pilot))
+        await press(pilot, "f")
+        screen = app.screen
+        await until(pilot, lambda: screen.query_one(RatesPage).found is not None)
+        sizes = SIZES if look == "dark" else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"train rates {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "ASCII", "no record"])
+async def test_learned(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    change_look(monkeypatch, look)
+    app = still_app(None if look == "no record" else run_that_recognised(tmp_path / "runs", "a-run", recognised(1000)))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await press(pilot, *(["t"] if look == "light" else []), "shift+tab", "right")
+        page = app.screen.query_one(LearnedPage)
+        await until(pilot, lambda: page.shown is not None or bool(page.inquiry.problem))
+        sizes = SIZES if look in ("dark", "no record") else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"train learned {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+def change_look(monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
 
 
 @pytest.mark.parametrize("page", ["list", "compare"])
@@ -270,6 +320,42 @@ async def test_devices(
                 app.workspace.machines.add(each, own=each.host == "ada")
         sizes = SMALL_AND_LARGE if look == "ASCII" else SIZES
         await frames(request, tmp_path, f"runs devices {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "ASCII"])
+async def test_a_lesson(
+    still_app: MakeApp,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    look: str,
+) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, *(["t"] if look == "light" else []))
+        app.tutor.begin(find_lesson("occlusion"))
+        await press(pilot, "6")
+        sizes = SIZES if look == "dark" else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"lesson {look}").compare(pilot, lambda: settle(pilot), sizes)
+        await press(pilot, "m", ")")
+        await until(pilot, lambda: "100 %" in words(app.screen.query_one(LessonPanel)))
+        await frames(request, tmp_path, f"lesson answered {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+async def test_lessons(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.tutor.standing(find_lesson("training")).done = True
+        app.tutor.standing(find_lesson("layers")).step = 2
+        await press(pilot, "L")
+        await until(pilot, lambda: isinstance(app.screen, LessonsScreen) and bool(app.screen.query(OptionList)))
+        await frames(request, tmp_path, "lessons").compare(pilot, lambda: settle(pilot))
 
 
 async def test_dialogs(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:

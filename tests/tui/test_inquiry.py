@@ -135,3 +135,20 @@ def test_another_network_is_asked_anew_and_hears_nothing_of_the_one_before(asked
     assert len(asked.jobs) == 2
     asked.listeners[before](before, ANSWER)
     assert asked.heard == []
+
+
+def test_what_was_asked_about_the_drawings_is_asked_again_once_they_change(asked: Asked) -> None:
+    about = Evaluate(what="pretrained:cnn", dataset="drawings")
+    asked.wanted = [ONE, about]
+    for _ in range(2):
+        asked.ask()
+        asked.say(ANSWER, done=True)
+    asked.ask()
+    assert [job.request for job in asked.jobs] == [ONE, about]
+    asked.workspace.drawings_changed += 1
+    assert asked.inquiry.answered(ONE)
+    assert not asked.inquiry.answered(about)
+    asked.ask()
+    assert [job.request for job in asked.jobs] == [ONE, about, about]
+    asked.say(ANSWER, done=True)
+    assert asked.inquiry.answered(about)

@@ -142,7 +142,7 @@ async def test_the_queue(still_app: MakeApp) -> None:
 
 async def test_a_queue_is_worked_off(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
     """It skips a run that does not fit into memory and creates no folder for it."""
-    monkeypatch.setattr("engine.runs.recording.free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr("engine.training.loading.free_memory", lambda: 2 * 10**9)
     large = replace(SMALL, batch_size=640, channels=1024)
     async with app.run_test(size=(120, 40)) as pilot:
         app.workspace.enqueue(

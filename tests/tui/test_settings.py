@@ -606,7 +606,7 @@ def test_two_pages_may_use_a_key_differently() -> None:
 
 
 async def test_the_users_keys_in_the_app(session: Session) -> None:
-    put('[keys]\nlog_axis = "f5"\ntheme = ""\nquit = ["f10", "Z"]\nruns = "g"\n')
+    put('[keys]\nlog_axis = "f5"\ntheme = ""\nquit = ["f10", "Y"]\nruns = "g"\n')
     async with session() as (app, pilot):
         bar = app.screen.query_one(KeyBar)
         await pilot.resize_terminal(200, 40)
@@ -623,12 +623,12 @@ async def test_the_users_keys_in_the_app(session: Session) -> None:
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         help_screen = app.screen
         assert isinstance(help_screen, HelpScreen)
-        assert {(each.all_keys, each.name) for each in help_screen.here} >= {("F5", "log_axis"), ("F10, Z", "quit")}
+        assert {(each.all_keys, each.name) for each in help_screen.here} >= {("F5", "log_axis"), ("F10, Y", "quit")}
         await pilot.press("escape", "g")
         await until(pilot, lambda: app.current_mode == "runs")
         await pilot.press("q")
         assert app.is_running
-        await pilot.press("Z")
+        await pilot.press("Y")
         assert app.return_code == 0
 
 

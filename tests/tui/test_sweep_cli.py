@@ -18,6 +18,7 @@ from engine.request import RequestError
 from engine.runs import recording
 from engine.runs.folder import RunFolder
 from engine.runs.together import Together
+from engine.training import loading
 from engine.training.loop import TrainingFailed, train
 from engine.training.memory import free_memory
 from engine.training.recipes import RECIPES, with_recipe
@@ -41,7 +42,7 @@ def troubles(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError("division by zero")
         return train(request, *rest)
 
-    monkeypatch.setattr(recording, "free_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(loading, "free_memory", lambda: 2 * 10**9)
     monkeypatch.setattr(recording, "train", troubled)
 
 

@@ -184,7 +184,7 @@ async def test_quitting_asks_while_a_run_is_under_way(app: MnistTui) -> None:
 
 
 async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.runs.recording
+    import engine.training.loading
 
     def offline(*_: object) -> None:
         raise RequestError("no connection")
@@ -192,7 +192,7 @@ async def test_a_run_that_cannot_begin_leaves_what_was_open(app: MnistTui, monke
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.workspace.engine is not None)
         before = app.workspace.facts()
-        monkeypatch.setattr(engine.runs.recording, "load", offline)
+        monkeypatch.setattr(engine.training.loading, "load", offline)
         app.workspace.train(Train(batch_norm=True))
         await until(pilot, lambda: app.workspace.training is None)
         assert app.workspace.facts() == before

@@ -17,7 +17,14 @@ from engine.certification.events import DigitCertified
 from engine.corruptions.events import DigitCorrupted
 from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
-from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, ImagesPredicted, NetworksAudited
+from engine.inspection.events import (
+    ActivationsComputed,
+    DigitsShown,
+    FiltersShown,
+    ImagesPredicted,
+    LearningShown,
+    NetworksAudited,
+)
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs
@@ -52,7 +59,7 @@ class _Found:
     """Value range of all images; None for the range of `images`."""
 
 
-def _found(event: NetworkEvent, layer: str) -> _Found | None:
+def _found(event: NetworkEvent, layer: str) -> _Found | None:  # noqa: PLR0912 (a case for each event)
     found = None
     match event:
         case DigitsShown() if event.digits:
@@ -64,6 +71,11 @@ def _found(event: NetworkEvent, layer: str) -> _Found | None:
         case NetworksAudited():
             labels = [f"{d.actual}{glyphs().arrow}{d.predicted}" for d in event.digits]
             found = _Found(event.images, labels, span=Span(0.0, 1.0))
+        case LearningShown() if event.most_forgotten or event.last_learned or event.never_right:
+            shown = (*event.most_forgotten, *event.last_learned, *event.never_right)
+            places = np.searchsorted(event.indices, [digit.index for digit in shown])
+            labels = [f"{digit.index}" for digit in shown]
+            found = _Found(event.images[places], labels, span=Span(0.0, 1.0))
         case FiltersShown() if event.shape[1] == 1:
             found = _Found(event.weights[:, 0], _numbers(len(event.weights)), "diverging")
         case ActivationsComputed():

@@ -32,13 +32,22 @@ from engine.benchmark.requests import Bench
 from engine.certification.requests import Certify
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event
-from engine.inspection.requests import Audit, Evaluate, Predict, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.inspection.requests import (
+    Audit,
+    Evaluate,
+    Predict,
+    ShowActivations,
+    ShowDigits,
+    ShowFilters,
+    ShowLearning,
+    Summarise,
+)
 from engine.libraries import not_loaded
 from engine.paths import BUNDLED
 from engine.report.requests import Report
 from engine.request import DeviceFailed, Request, RequestError
 from engine.runs.requests import CompareRuns, EditQueue, Export, Import, ListRuns, Resume
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
 from engine.words import shown, shown_lines
 from tui.cli.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED
 from tui.cli.given import runs_folder, settings_option, warn
@@ -49,6 +58,7 @@ from tui.settings.state import copied, recall, remember
 
 if TYPE_CHECKING:
     from tui.cli.arguments import Place
+    from tui.lessons.lesson import Lesson
 
 USAGE = """\
 usage: mnist-tui [WHAT] [--runs FOLDER]      open the app
@@ -84,6 +94,7 @@ class CliCommand(msgspec.Struct, frozen=True):
 COMMANDS = {
     "train": CliCommand(Train, "train the network and write a run folder"),
     "resume": CliCommand(Resume, "resume a run that was stopped or whose process died"),
+    "lr-find": CliCommand(FindLearningRate, "find a learning rate in a few seconds: loss against learning rate"),
     "runs": CliCommand(ListRuns, "list all runs with their state, best loss, accuracy and note"),
     "queue": CliCommand(EditQueue, "list the experiments that wait to be trained; add, remove or move some"),
     "compare": CliCommand(CompareRuns, "compare runs, with confidence intervals over random seeds"),
@@ -93,6 +104,7 @@ COMMANDS = {
     "summary": CliCommand(Summarise, "list layers, shapes, parameters and neurons"),
     "evaluate": CliCommand(Evaluate, "compute loss, accuracy and confusion matrix on a split"),
     "audit": CliCommand(Audit, "measure scores by class and calibration, and find labels in doubt"),
+    "learned": CliCommand(ShowLearning, "show when a run learned each test digit, and how often it forgot it"),
     "digits": CliCommand(ShowDigits, "show digits with their actual and predicted class"),
     "predict": CliCommand(Predict, "recognise digits in your own PNG, JPEG or .npy images"),
     "filters": CliCommand(ShowFilters, "show the kernels of a convolution, at any epoch of a run"),
@@ -122,6 +134,7 @@ COMMANDS = {
 LAST_CALL = 2.0
 """Seconds for which the app stays for a webhook that is being called when it ends; a command goes on by itself."""
 PROGRAM_COMMANDS = {
+    "learn": "walk through a lesson in the app, on the network that is open",
     "settings": "print the settings and where they are, or change them",
     "completions": "print a script that completes commands and options in bash, zsh or fish",
 }
@@ -225,6 +238,10 @@ def _command(word: str, arguments: list[str]) -> int:
         from tui.cli.train import train
 
         return train(arguments)
+    if wanted is FindLearningRate:
+        from tui.cli.train import find_learning_rate
+
+        return find_learning_rate(arguments)
     if wanted is Bench:
         from tui.cli.bench import bench
 
@@ -267,10 +284,22 @@ def _open(arguments: list[str]) -> int:
             words.append(word)
     if len(words) > 1:
         raise RequestError(f"the app opens one run or file, not {' '.join(words)}: see mnist-tui --help")
-    return _run_app(root, words[0] if words else None, loaded, notify)
+    return run_app(root, words[0] if words else None, loaded, notify)
 
 
-def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -> int:
+def run_app(
+    root: Path,
+    what: str | None,
+    loaded: Loaded,
+    notify: str | None = None,
+    *,
+    lesson: Lesson | None = None,
+    choose: bool = False,
+) -> int:
+    """Open the app on the run or file `what`, in a lesson or with the list of them; returns the exit code.
+
+    Raises RequestError where there is no such network, or no terminal.
+    """
     from engine.runs.finding import find_network
     from engine.runs.folder import RunFolder
 
@@ -292,7 +321,7 @@ def _run_app(root: Path, what: str | None, loaded: Loaded, notify: str | None) -
         run, file = (found, None) if isinstance(found, RunFolder) else (None, found)
         state = recall(loaded)
         before = copied(state)
-        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify)
+        app = MnistTui(root, run, file, loaded=loaded, state=state, notify=notify, lesson=lesson, choose_lesson=choose)
         code = app.run()
         app.ringer.finish(LAST_CALL)
         forgotten = remember(before, state, loaded.settings)

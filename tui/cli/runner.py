@@ -26,6 +26,7 @@ from engine.training.events import (
     BatchEvaluated,
     BatchTrained,
     EpochFinished,
+    LearningRateFound,
     RobustnessCollapsed,
     RunCancelled,
     RunFailed,
@@ -232,7 +233,7 @@ class _People:
                     self.console.print(f"{event.name}: {note}", markup=False, soft_wrap=True)
             case RobustnessPointMeasured() | CertifiedPointMeasured():
                 pass  # one table shows them all in the end
-            case RunsListed() | QueueListed() | RunsCompared() | BenchFinished():
+            case RunsListed() | QueueListed() | RunsCompared() | LearningRateFound() | BenchFinished():
                 from tui.cli.tables.results import results
 
                 self.console.print(results(event))

@@ -26,7 +26,14 @@ from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import DigitsShown, ImagesPredicted, NetworksAudited, NetworkSummarised, SplitEvaluated
+from engine.inspection.events import (
+    DigitsShown,
+    ImagesPredicted,
+    LearningShown,
+    NetworksAudited,
+    NetworkSummarised,
+    SplitEvaluated,
+)
 from engine.inspection.requests import Predict, ShowActivations, ShowFilters
 from engine.network.events import DeviceFellBack, WeightsRead
 from engine.operations import perform
@@ -35,8 +42,8 @@ from engine.request import Request, RequestError
 from engine.runs.finding import find_run
 from engine.runs.history import RunHistory
 from engine.runs.requests import Resume
-from engine.training.events import RunStarted
-from engine.training.requests import Train
+from engine.training.events import LearningRateFound, RunStarted
+from engine.training.requests import FindLearningRate, Train
 from engine.words import shown
 from tui.cli.arguments import ArrayOutput, FigureOutput, Output
 
@@ -119,6 +126,18 @@ def result_arrays(event: Event) -> dict[str, Array]:  # noqa: PLR0912, PLR0915 (
             tables = {"files": np.array([shown(file) for file in event.files])}
             tables["predictions"] = np.array(event.predictions, np.int64)
             tables["probabilities"] = np.array(event.probabilities)
+        case LearningShown():
+            for name in ("epochs", "right", "learned", "forgotten", "by_forgetting"):
+                tables[name] = np.array(getattr(event, name), np.int64)
+            for name in ("most_forgotten", "last_learned", "never_right"):
+                tables[name] = np.array([digit.index for digit in getattr(event, name)], np.int64)
+            tables["recognised"] = np.unpackbits(own.pop("right_bits"), axis=1, count=event.count).astype(np.bool_)
+        case LearningRateFound():
+            for name in ("rates", "losses", "smoothed"):
+                tables[name] = np.array(getattr(event, name))
+            for name in ("steepest", "rises_from", "suggested"):
+                value = getattr(event, name)
+                tables[name] = np.array(np.nan if value is None else value)
         case OcclusionMap():
             tables = {"unoccluded_probability": np.array(event.unoccluded_probability)}
         case ClassOcclusionReady():
@@ -194,6 +213,8 @@ def save_figure(path: Path, request: Request, events: Sequence[Event], root: Pat
     result = next(event for event in events if not isinstance(event, DeviceFellBack | WeightsRead))
     drawing = DrawFigure(subject=result, path=str(path))
     match request:
+        case FindLearningRate():
+            pass
         case Train():
             drawing = replace(drawing, subject=RunHistory.of("", events))
         case Resume():

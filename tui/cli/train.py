@@ -1,10 +1,11 @@
-"""`mnist-tui train`: one run or several, in this process, in a separate one, or on Ray."""
+"""`mnist-tui train`: one run or several, in this process, in a separate one, or on Ray; and `mnist-tui lr-find`."""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from engine.request import DeviceFailed, RequestError
 from engine.runs.sweeps import expand, parse_axis
 from engine.training.events import RunCancelled, RunFailed, RunStarted
 from engine.training.recipes import NAMES, with_recipe
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, RecipeName, Train
 from engine.words import shown
 from tui.alerts.alert import of_failure, of_sweep
 from tui.alerts.ringer import Ringer
-from tui.cli.arguments import Output, TrainOutput, parse
+from tui.cli.arguments import ArrayOutput, Output, TrainOutput, parse
 from tui.cli.detach import Detached
 from tui.cli.exit_codes import DONE, FAILED, INTERRUPTED
 from tui.cli.given import key
@@ -41,8 +42,7 @@ def train(arguments: Sequence[str]) -> int:
         del words[at : at + 2]
         axes["batch_norm"] = [False, True]
     given = _given(words)
-    recipe = next((name for name in NAMES if name == given.get("recipe")), NAMES[0])  # the parser refuses others
-    request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), recipe))
+    request, output = parse(Train, TrainOutput, "mnist-tui train", words, with_recipe(Train(), _recipe(given)))
     axes |= dict(map(parse_axis, output.sweep))
     requests = expand(request, output.seeds, axes, given)
     _check(output, len(requests), axes)
@@ -62,6 +62,22 @@ def train(arguments: Sequence[str]) -> int:
         code = report(requests[0], output, events)
         ring_for(ringer, events)
         return code
+
+
+def find_learning_rate(arguments: Sequence[str]) -> int:
+    """Run the command line `mnist-tui lr-find ARGUMENTS`; returns the exit code.
+
+    Raises RequestError for invalid arguments, or if it cannot start.
+    """
+    recipe = _recipe(_given(arguments))
+    defaults = with_recipe(FindLearningRate(), recipe)
+    request, output = parse(FindLearningRate, ArrayOutput, "mnist-tui lr-find", arguments, defaults)
+    return report(request, output)
+
+
+def _recipe(given: Mapping[str, str]) -> RecipeName:
+    """The recipe among the options, or the notebook's; the parser refuses others."""
+    return next((name for name in NAMES if name == given.get("recipe")), NAMES[0])
 
 
 def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
@@ -89,7 +105,7 @@ def _check(output: TrainOutput, runs: int, axes: Collection[str]) -> None:
 def _given(words: Sequence[str]) -> dict[str, str]:
     """The options on a command line by the names of their fields, with the word after them; the last one counts."""
     found = {}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in pairwise([*words, ""]):
         if word.startswith("--"):
             name, equals, value = word.removeprefix("--").removeprefix("no-").partition("=")
             found[name.replace("-", "_")] = value if equals else following

@@ -251,13 +251,26 @@ class Mark(msgspec.Struct, frozen=True):
     value: float
 
 
+def power(exponent: float) -> str:
+    """Ten to the power of `exponent` as text: `1e-3`, or `3.2e-4` for one that is not whole."""
+    factor, _, whole = f"{10**exponent:.1e}".partition("e")
+    return f"{factor.removesuffix('.0')}e{int(whole)}"
+
+
 def marks(
-    axis: Across, unit: str = "{}", *, whole: bool = False, names: Sequence[str] = (), before: int = 0
+    axis: Across,
+    unit: str = "{}",
+    *,
+    whole: bool = False,
+    names: Sequence[str] = (),
+    powers: bool = False,
+    before: int = 0,
 ) -> list[Mark]:
     """The ticks of a horizontal axis; the last one says the unit: it is `unit` with the number in it.
 
     `whole` is for an axis that counts: only whole numbers, and the last one is always there. `names` replace the
-    numbers 0, 1, 2 and so on. `before` is the number of cells left of the axis that a label may use.
+    numbers 0, 1, 2 and so on; with `powers` the numbers are exponents of ten. `before` is the number of cells left of
+    the axis that a label may use.
     """
     room = max(1, min(15, axis.cells // 8))
     if names:
@@ -265,12 +278,14 @@ def marks(
         texts = [names[int(value)] for value in values]
     else:
         values = ticks(axis.low, axis.high, room)
+        if powers and axis.high - axis.low >= 2:
+            values = [value for value in values if value == int(value)]
         if whole:
             values = [value for value in values if value == int(value)]
             end = float(math.floor(axis.high))
             if end >= axis.low and end not in values:
                 values.append(end)
-        texts = [text.strip() for text in labels(values, 0)]
+        texts = [power(value) for value in values] if powers else [text.strip() for text in labels(values, 0)]
     found: list[Mark] = []
     for number in reversed(range(len(values))):  # the last one takes its room first
         text = unit.format(texts[number]) if number == len(values) - 1 else texts[number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -65,9 +66,12 @@ def cut_between_words(text: str, most: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """`text`, made safe to print, in lines of at most `width` cells, broken between words where that is possible."""
+    """`text`, made safe to print, in lines of at most `width` cells, broken between words where that is possible.
+
+    A per cent sign stays with its number.
+    """
     lines = [""]
-    for word in shown(text).split():
+    for word in re.findall(r"\S+(?: %\S*)?", shown(text)):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
         if cell_len(longer) <= width:
             lines[-1] = longer

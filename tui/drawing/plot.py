@@ -60,8 +60,11 @@ class Curve(msgspec.Struct, frozen=True):
         return replace(self, xs=[x for x, _ in kept], ys=[y for _, y in kept])
 
     def reading(self, at: float | None) -> str:
-        """Its value at a place, or the last one before it; without a place, its latest value."""
-        if at is None:
+        """Its value at a place, or the last one before it; without a place, its latest value.
+
+        Of a single point with a text of its own, that text.
+        """
+        if at is None or (self.latest and len(self.xs) == 1):
             return self.latest or (self.form.format(self.ys[-1]) if self.ys else "")
         place = bisect_right(self.xs, at)
         beyond = place == len(self.xs) and self.layer != "back" and not (self.xs and self.xs[-1] == at)
@@ -131,6 +134,8 @@ class Plot(msgspec.Struct, frozen=True, dict=True):
     """A number of the horizontal axis with its unit, as a format: `epoch {}`."""
     names: Sequence[str] = ()
     """Names that replace the numbers 0, 1, 2 and so on of the horizontal axis."""
+    powers: bool = False
+    """Whether the numbers of the horizontal axis are exponents of ten, as of values on a logarithmic axis."""
     stops: Sequence[float] = ()
     """Where the cursor stops; empty for the points of the curves that are not in the back."""
 
@@ -245,7 +250,7 @@ def drawing(
         tick = beside.get(number)
         axis = (tick or " " * left) + (g.tick if tick else g.wall)
         found.append([*_plain(axis), *row])
-    ticks = marks(across, plot.unit, whole=plot.whole, names=plot.names, before=left)
+    ticks = marks(across, plot.unit, whole=plot.whole, names=plot.names, powers=plot.powers, before=left)
     return [*found, *_below(ticks, left, across.cells)]
 
 

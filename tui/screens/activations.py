@@ -24,6 +24,7 @@ from tui.screens.state import State
 from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.workspace import images_in
 
 ENOUGH = 20
 """Maps in view; with room for more, they are drawn larger instead."""
@@ -63,8 +64,8 @@ class ActivationsScreen(LayerScreen):
 
     def wanted(self) -> list[Request]:
         """The maps, then a survey of the channels over the whole split."""
-        split, index = self.workspace.digit
-        return [ShowActivations(what=self.workspace.what, split=split, index=index, survey=True)]
+        part, index = self.workspace.digit
+        return [ShowActivations(what=self.workspace.what, **images_in(part), index=index, survey=True)]
 
     def take(self, event: NetworkEvent) -> None:
         match event:
@@ -112,7 +113,7 @@ class ActivationsScreen(LayerScreen):
             return
         maps, mean, strengths = self._of_layer()
         gray = replace(self.view, colours="gray")
-        self.query_one("#image", Raster).show(f"{shown.split} {shown.index}", "", shown.image, gray, Span(0.0, 1.0))
+        self.query_one("#image", Raster).show(f"{shown.part} {shown.index}", "", shown.image, gray, Span(0.0, 1.0))
         order, survey = self._order(), self._survey()
         dead = set(survey.dead) if survey else set()
         labels = [f"{c:<3}{'dead' if c in dead else f'{strengths[c]:.2f}'}" for c in order]

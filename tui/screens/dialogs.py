@@ -14,7 +14,8 @@ from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
+from engine.geometry import CLASSES
 from engine.words import shown
 from tui.drawing.theme import ink
 from tui.keys import MOVES, PAGES, Command, grouped
@@ -135,13 +136,13 @@ class QuitScreen(Dialog[bool]):
         self.dismiss(quit)
 
 
-class DigitScreen(Dialog[tuple[SplitName, int] | None]):
+class DigitScreen(Dialog[tuple[PartName, int] | None]):
     """Asks which digit to go to."""
 
     BINDINGS = [("escape", "dismiss", "cancel")]
-    SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+    SPLITS: tuple[PartName, ...] = get_args(PartName)
 
-    def __init__(self, split: SplitName, index: int) -> None:
+    def __init__(self, split: PartName, index: int) -> None:
         super().__init__()
         self.split, self.index = split, index
 
@@ -151,7 +152,8 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
             field = Input(placeholder=f"{self.split} {self.index}", compact=True)
             field.cursor_blink = False  # each blink would be sent over a remote connection
             yield field
-            hint = f"its number in the {self.split} split, such as 61, or with a split: train 61"
+            among = "among the drawings" if self.split == "drawings" else f"in the {self.split} split"
+            hint = f"its number {among}, such as 61, or with a split: train 61, drawings 0"
             yield Static(hint, id="digit-hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -164,9 +166,34 @@ class DigitScreen(Dialog[tuple[SplitName, int] | None]):
         elif len(before) > 1 or known is None or not (last.isascii() and last.isdecimal() and len(last) < 10):
             hint = self.query_one("#digit-hint", Static)
             hint.set_class(True, "wrong")
-            hint.update("give a number from 0 up, or a split and a number: train, val or test")
+            hint.update("give a number from 0 up, or a split and a number: train, val, test or drawings")
         else:
             self.dismiss((known, int(last)))
+
+
+class LabelScreen(Dialog[int | None]):
+    """Asks which digit a drawing shows."""
+
+    BINDINGS = [
+        *((str(digit), f"answer({digit})", str(digit)) for digit in range(CLASSES)),
+        ("enter", "answer(-1)", "as proposed"),
+        ("escape", "dismiss", "cancel"),
+    ]
+
+    def __init__(self, proposed: int, why: str) -> None:
+        """`proposed` is the answer to `enter`, and `why` says where it comes from."""
+        super().__init__()
+        self.proposed, self.why = proposed, why
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "which digit is it?"
+            yield Static(
+                f"[b]0[/b] to [b]9[/b] its digit    [b]enter[/b] {self.proposed}, {self.why}    [b]esc[/b] cancel"
+            )
+
+    def action_answer(self, digit: int) -> None:
+        self.dismiss(self.proposed if digit < 0 else digit)
 
 
 class LineScreen(Dialog[str | None]):

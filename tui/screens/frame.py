@@ -13,8 +13,10 @@ from engine.figures.requests import DrawFigure
 from engine.inspection.requests import LayerName
 from engine.paths import asset
 from tui.keys import PAGED, Command
+from tui.lessons.tutor import Tutor
 from tui.screens.state import draw_on_change
 from tui.setting import Setting
+from tui.widgets.lesson import LessonPanel
 from tui.widgets.lines import Header, KeyBar, Tabs
 from tui.widgets.settings import Settings
 from tui.workspace import Notice, Workspace
@@ -24,6 +26,8 @@ class Host(Protocol):
     """The part of the app that screens use."""
 
     workspace: Workspace
+    tutor: Tutor
+    """The lesson under way."""
     leaving: bool
     """Whether the app has been asked to exit."""
 
@@ -73,6 +77,7 @@ class LabScreen(Screen[None]):
         if self.mode in PAGED:
             yield Settings()
         yield from self.body()
+        yield LessonPanel()
         yield KeyBar()
 
     def body(self) -> Iterable[Widget]:
@@ -144,6 +149,16 @@ class LabScreen(Screen[None]):
             titles = self.page_titles()
             for row in self.query(Settings):  # after the drawing, which forgets what belongs to another network
                 row.show(list(titles.values()), list(titles).index(self.front), self.settings())
+            self._draw_lesson()
+
+    def _draw_lesson(self) -> None:
+        """Draw the lesson under way, whose step may end here; after the screen, whose work comes first."""
+        tutor = self.host.tutor
+        tutor.came_to(self.mode, self.front)
+        card = tutor.card()
+        self.set_class(card is not None, "-lesson")
+        self.query_one(LessonPanel).show(card)
+        tutor.look()
 
     def draw(self) -> None:
         """Draw the widgets between the settings and the key bar."""
@@ -194,7 +209,9 @@ class LabScreen(Screen[None]):
     async def action_act(self, name: str) -> None:
         """Carry out a command of the page in front."""
         if self.offers(name):
+            page = self.front
             await self.app.run_action(name, self.handler(name))
+            self.host.tutor.carried_out(self.mode, page, name)
         else:
             self._only_looked_at(name)
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 
 from engine.data.events import DownloadAdvanced
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.event import Event, WorkAdvanced
 from engine.figures.requests import ColourMapName, DrawFigure
 from engine.inspection.requests import LayerName
@@ -221,7 +221,7 @@ class InspectScreen(LabScreen):
 
         self.app.push_screen(DigitScreen(*self.workspace.digit), lambda digit: self.go_to(digit) if digit else None)
 
-    def go_to(self, digit: tuple[SplitName, int]) -> None:
+    def go_to(self, digit: tuple[PartName, int]) -> None:
         """Make the digit at this split and index the current one."""
         self.workspace.digit = digit
 
@@ -249,7 +249,7 @@ class InspectScreen(LabScreen):
         split, index = self.workspace.digit
         last = max(0, self.digits_in_split() - 1)
         return Setting(
-            "digit", f"{split} digit", index, lambda to: self.go_to((split, to)),
+            "digit", "drawing" if split == "drawings" else f"{split} digit", index, lambda to: self.go_to((split, to)),
             step=lambda now, by: min(max(now + by, 0), last), parse=self._index_of,
             help="index of the digit in its split",
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import ClassVar, cast
 
 from textual.widget import Widget
 
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.event import Event
 from engine.lab import Job
 from engine.network.events import NetworkEvent
@@ -78,7 +78,7 @@ class InspectPage(Page):
         """Make the digit `by` indices further the current one."""
         InspectScreen.step_digit(self.desk, by)
 
-    def go_to(self, digit: tuple[SplitName, int]) -> None:
+    def go_to(self, digit: tuple[PartName, int]) -> None:
         """Make the digit at this split and index the current one."""
         InspectScreen.go_to(self.desk, digit)
 
@@ -158,7 +158,7 @@ class InspectPages(PagedScreen, InspectScreen):
     def step_digit(self, by: int) -> None:
         self.page.step_digit(by)
 
-    def go_to(self, digit: tuple[SplitName, int]) -> None:
+    def go_to(self, digit: tuple[PartName, int]) -> None:
         self.page.go_to(digit)
 
     # Keys

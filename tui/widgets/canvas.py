@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 from textual.events import MouseDown, MouseMove, MouseUp
 from textual.geometry import Offset
@@ -9,17 +11,33 @@ from textual.message import Message
 
 from engine.geometry import IMAGE_SIZE
 from tui.drawing.raster import Levels, Palette, Span, frame
-from tui.drawing.strokes import Point, blank, shifted, stroked
+from tui.drawing.strokes import Point, blank, shifted, stroked, transformed
 from tui.widgets.pictures import LARGEST, Raster
 
 THINNEST, USUAL, WIDEST = 1.0, 2.5, 6.0
 """Widths of the pen, in pixels. Strokes of MNIST are mostly two to three pixels wide."""
 STEP = 0.5
 """By how much a key changes the width, in pixels."""
+TURN = 15
+"""By how much a key rotates the drawing, in degrees."""
+GROWTH = 1.1
+"""By which factor a key scales it."""
+LEAST, MOST = -12, 12
+"""The smallest and the largest scale of a drawing, in such steps: about a third and three times its size."""
 REMEMBERED = 100
 """Number of changes that can be taken back."""
 FAR = IMAGE_SIZE // 4
 """Pixels that a page moves the pen by."""
+
+
+@dataclass(frozen=True)
+class _Pose:
+    """A drawing that was rotated and scaled, always from the same pixels: going back and forth does not blur it."""
+
+    source: np.ndarray
+    result: np.ndarray
+    turns: int = 0
+    sizes: int = 0
 
 
 class Canvas(Raster):
@@ -39,6 +57,7 @@ class Canvas(Raster):
         self.pen_width = USUAL
         """Of the pen, in pixels."""
         self._before: list[np.ndarray] = []
+        self._pose: _Pose | None = None
         self._at: Point | None = None
         """Where the mouse is while its button is held."""
 
@@ -98,7 +117,7 @@ class Canvas(Raster):
         self._changed()
 
     def undo(self) -> None:
-        """Take back the last stroke, shift, clearing or beginning."""
+        """Take back the last stroke, shift, rotation, scaling, clearing or beginning."""
         if self._before:
             self.pixels, self.lowered, self._at = self._before.pop(), False, None
             self._changed()
@@ -112,6 +131,31 @@ class Canvas(Raster):
         """Move the drawing by this many pixels; what leaves the canvas comes back only with `undo`."""
         if not self.empty:
             self.begin(shifted(self.pixels, across, down))
+
+    def turn(self, steps: int) -> None:
+        """Rotate the drawing by this many times 15 degrees, clockwise, about its centre of mass."""
+        if not self.empty:
+            pose = self._posed()
+            self._pose_as(replace(pose, turns=(pose.turns + steps) % (360 // TURN)))
+
+    def scale(self, steps: int) -> None:
+        """Make the drawing this many times 10 % larger about its centre of mass, or smaller where it is negative."""
+        if not self.empty:
+            pose = self._posed()
+            sizes = min(max(pose.sizes + steps, LEAST), MOST)
+            if sizes != pose.sizes:
+                self._pose_as(replace(pose, sizes=sizes))
+
+    def _posed(self) -> _Pose:
+        """What the drawing was rotated and scaled from; itself where it has been drawn on since."""
+        pose = self._pose
+        return pose if pose and pose.result is self.pixels else _Pose(self.pixels, self.pixels)
+
+    def _pose_as(self, pose: _Pose) -> None:
+        still = not pose.turns and not pose.sizes
+        made = pose.source if still else transformed(pose.source, pose.turns * TURN, GROWTH**pose.sizes)
+        self.begin(made)
+        self._pose = replace(pose, result=self.pixels)
 
     def begin(self, image: np.ndarray) -> None:
         """Go on from `image` (28, 28) in [0, 1], with the pen lifted."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.style import Style
 from textual.color import Color
 
+from tui.drawing.axis import power
 from tui.drawing.cells import Cell, cells, clipped, spread
 from tui.drawing.plot import Curve, Plot, drawing
 from tui.drawing.terminal import UNICODE, glyphs
@@ -154,7 +155,8 @@ class Chart(CellWidget):
         colour = not self.app.no_color and glyphs() is UNICODE
         text, quiet = ink(self.app, "foreground"), ink(self.app, "quiet")
         if self.cursor is not None:
-            yield cells((f" {self.plot.unit.format(f'{self.cursor:.4g}')} ", ink(self.app, "primary", bold=True)))
+            place = power(self.cursor) if self.plot.powers else f"{self.cursor:.4g}"
+            yield cells((f" {self.plot.unit.format(place)} ", ink(self.app, "primary", bold=True)))
         told = set()
         for curve in self.plot.curves:
             if curve.name not in told:

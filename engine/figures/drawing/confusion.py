@@ -21,7 +21,8 @@ def confusion_figure(event: SplitEvaluated, colours: ColourMapName) -> Figure:
     counts = np.array(event.confusion)
     classes = len(counts)
     side = 5.2  # inches
-    title = f"Accuracy {percent(event.accuracy)}, loss {event.loss:.4f} on the {event.split} split"
+    images = f"the {event.part}" if event.part == event.dataset else f"the {event.split} split"
+    title = f"Accuracy {percent(event.accuracy)}, loss {event.loss:.4f} on {images}"
     notes = (f"{event.count:,} images", "loss: cross-entropy in nats", "colour: logarithm of the count")
     figure = page(side + 0.62, title, small_print(event, *notes))
     axes = panel(figure, (WIDTH - side) / 2 - 0.2, 0.22, side, side)

@@ -49,7 +49,7 @@ def corruptions_figure(event: DigitCorrupted) -> Figure:
             mosaic.write(axes, number, text, 5.5, above=0.03 + (rows - 1 - row) * _LINE, colour=colour)
     names = [shortened(network, 24) for network in event.networks]
     whose = f"answer of {', then of '.join(names)}" if len(names) < 3 else f"answers of {len(names)} networks, in order"
-    words = f"{event.split} image {event.index}, actual {event.actual}; above each picture the {whose}"
+    words = f"{event.part} image {event.index}, actual {event.actual}; above each picture the {whose}"
     figure.text(0.5, 1 - (0.45 + 0.02) / (height + 0.75), words, fontsize=6, color=FAINT, ha="center")
     if isinstance(event, CorruptionsMeasured):
         _accuracies(figure, event, chart, bands)

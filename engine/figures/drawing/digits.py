@@ -35,7 +35,7 @@ def digits_figure(event: DigitsShown, colours: ColourMapName) -> Figure:
     notes = [f"seed {event.seed}" if event.order == "random" else f"{event.matching:,} in total"]
     if len(digits) < len(event.digits):
         notes.append(f"first {len(digits)} of {len(event.digits):,}")
-    title = _TITLES.get(event.order, "{} images").format(event.split)
+    title = _TITLES.get(event.order, "{} images").format(event.part)
     title += f", class {event.digit}" if event.digit >= 0 else ""
     title += f", predicted as {event.predicted}" if event.predicted >= 0 else ""
     figure = page(label + mosaic.height + 0.12, title, small_print(event, *notes))

@@ -7,7 +7,13 @@ import re
 from matplotlib.figure import Figure
 
 from engine.attacks.events import AttackFinished, BetaSwept, RobustnessMeasured, TransferMeasured, UniversalMade
-from engine.attribution.events import AttributionsComputed, ClassOcclusionReady, FaithfulnessMeasured, OcclusionMap
+from engine.attribution.events import (
+    AttributionsComputed,
+    ClassOcclusionReady,
+    DrawingExplained,
+    FaithfulnessMeasured,
+    OcclusionMap,
+)
 from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertificationMeasured, DigitCertified
 from engine.corruptions.events import DigitCorrupted
@@ -27,9 +33,11 @@ from engine.figures.drawing.comparison import comparison_figure
 from engine.figures.drawing.confusion import confusion_figure
 from engine.figures.drawing.corruptions import corruptions_figure
 from engine.figures.drawing.digits import digits_figure
+from engine.figures.drawing.explained import drawing_figure
 from engine.figures.drawing.filters import filters_figure
 from engine.figures.drawing.insides import insides_figure
 from engine.figures.drawing.layers import layers_figure
+from engine.figures.drawing.learning import learning_figure, rates_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
 from engine.figures.drawing.page import look
 from engine.figures.drawing.predictions import predictions_figure
@@ -41,6 +49,7 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    LearningShown,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
@@ -49,6 +58,7 @@ from engine.inspection.requests import LayerName
 from engine.request import RequestError
 from engine.runs.events import InsidesShown, RunsCompared
 from engine.runs.history import RunHistory
+from engine.training.events import LearningRateFound
 
 
 def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
@@ -79,8 +89,14 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
                 figure = confusion_figure(subject, colours)
             case NetworksAudited():
                 figure = audit_figure(subject)
+            case LearningShown():
+                figure = learning_figure(subject)
+            case LearningRateFound():
+                figure = rates_figure(subject)
             case DigitsShown():
                 figure = digits_figure(subject, colours)
+            case DrawingExplained():
+                figure = drawing_figure(subject, colours, shared_range)
             case ImagesPredicted():
                 figure = predictions_figure(subject, colours)
             case FiltersShown():
@@ -134,27 +150,33 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case NetworkSummarised():
             parts = ("model", subject.variant)
         case SplitEvaluated():
-            parts = ("confusion", subject.split)
+            parts = ("confusion", subject.part)
         case NetworksAudited():
-            parts = ("audit", subject.dataset, subject.split)
+            parts = ("audit", subject.dataset, subject.part)
+        case LearningShown():
+            parts = ("learned", subject.dataset, subject.split)
+        case LearningRateFound():
+            parts = ("learning-rate", subject.variant, "" if subject.objective == "clean" else subject.objective)
         case DigitsShown():
             taken_for = f"as-{subject.predicted}" if subject.predicted >= 0 else ""
-            parts = ("digits", subject.split, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+            parts = ("digits", subject.part, subject.order, subject.digit if subject.digit >= 0 else "", taken_for)
+        case DrawingExplained():
+            parts = ("drawing", f"as-{subject.predictions[0]}")
         case ImagesPredicted():
             parts = ("predictions", len(subject.files))
         case FiltersShown():
             parts = ("filters", subject.layer, f"epoch-{subject.epoch}" if subject.epoch is not None else "")
         case ActivationsComputed():
-            parts = ("activations", layer, subject.split, subject.index)
+            parts = ("activations", layer, subject.part, subject.index)
         case OcclusionMap():
-            parts = ("occlusion", subject.split, subject.index, f"patch-{subject.patch_size}")
+            parts = ("occlusion", subject.part, subject.index, f"patch-{subject.patch_size}")
         case ClassOcclusionReady():
-            parts = ("occlusion", subject.split, f"class-{subject.digit}", f"patch-{subject.patch_size}")
+            parts = ("occlusion", subject.part, f"class-{subject.digit}", f"patch-{subject.patch_size}")
         case AttributionsComputed():
             method = subject.methods[0] if len(subject.methods) == 1 else ""
-            parts = ("attributions", method, subject.split, subject.index)
+            parts = ("attributions", method, subject.part, subject.index)
         case FaithfulnessMeasured():
-            parts = ("faithfulness", subject.split, subject.averaged)
+            parts = ("faithfulness", subject.part, subject.averaged)
         case AttackFinished():
             parts = ("attack", subject.attack, subject.source if subject.count else "")
         case RobustnessMeasured():
@@ -166,11 +188,11 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
         case UniversalMade():
             parts = ("universal", subject.made_of, f"towards-{subject.target}" if subject.target >= 0 else "")
         case DigitCorrupted():
-            parts = ("corruptions", subject.split, subject.index)
+            parts = ("corruptions", subject.part, subject.index)
         case CertificationMeasured():
             parts = ("certified", subject.bound, subject.points[0].count)
         case DigitCertified():
-            parts = ("certified", subject.bound, subject.split, subject.index)
+            parts = ("certified", subject.bound, subject.part, subject.index)
         case tuple():
             parts = (stem_of(subject[0], layer), "side-by-side")
         case BenchFinished():

@@ -100,7 +100,7 @@ def small_print(event: NetworkEvent, *notes: str) -> str:
     if event.epoch is not None:
         parts.append(f"epoch {event.epoch}")
     if isinstance(event, ImagesEvent):
-        parts.append(f"{event.dataset} {event.split}")
+        parts.append(event.source)
     return joined(*parts, *notes)
 
 

@@ -105,7 +105,7 @@ def occlusions_beside(events: Sequence[ClassOcclusionReady], colours: ColourMapN
     side, lefts = _widths(len(events) + 1, 1.75)
     patch = patch_words(first.patch_size, first.stride, first.baseline)
     notes = (
-        f"{first.dataset} {first.split}",
+        first.source,
         f"{first.averaged} of the {first.matching:,} images of {first.digit}",
         patch,
     )
@@ -137,7 +137,7 @@ def faithfulness_beside(events: Sequence[FaithfulnessMeasured]) -> Figure:
     names, top = _names(events, width)
     high, between, legend = min(1.5, width), 0.22, 0.75
     notes = (
-        f"{first.dataset} {first.split}",
+        first.source,
         f"the first {first.averaged:,} images",
         "bands (best method, random order): standard deviation over images",
     )

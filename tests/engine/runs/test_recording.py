@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 import engine.runs.recording
 import engine.runs.writing
+import engine.training.loading
 from engine.data.datasets import Dataset
 from engine.event import Cancelled, Event, Progress
 from engine.network.checkpoints import load_tensors, load_weights
@@ -266,7 +267,7 @@ def test_stopping_before_the_run_began_leaves_no_folder(
         yield BatchTrained(epoch=1, epochs=1, step=1, steps=1, images_per_second=1, running_loss=())
         return small
 
-    monkeypatch.setattr(engine.runs.recording, "load", slow_load)
+    monkeypatch.setattr(engine.training.loading, "load", slow_load)
     run = train_run(SHORT, tmp_path)
     next(run)
     with pytest.raises(Cancelled):
@@ -469,6 +470,6 @@ def test_data_that_does_not_fit_is_one_line(tmp_path: Path, monkeypatch: pytest.
         raise MemoryError
         yield
 
-    monkeypatch.setattr(engine.runs.recording, "load", load)
+    monkeypatch.setattr(engine.training.loading, "load", load)
     with pytest.raises(RequestError, match="mnist does not fit in the memory of cpu"):
         list(train_run(SHORT, tmp_path))

@@ -13,8 +13,8 @@ import pytest
 from engine.network.model import CNN, count_parameters
 from engine.network.requests import Architecture
 from engine.request import RequestError
-from engine.runs import recording
 from engine.runs.recording import train_run
+from engine.training import loading
 from engine.training.memory import check_fits, free_memory, parameter_count, training_need
 from engine.training.requests import Train
 
@@ -181,8 +181,8 @@ def test_where_the_system_does_not_say_nothing_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("small_runs")
 def test_a_run_that_cannot_fit_is_refused_with_the_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "free_memory", lambda: 2 * GB)
-    monkeypatch.setattr(recording, "is_loaded", lambda *_: False)  # other tests have it in memory
+    monkeypatch.setattr(loading, "free_memory", lambda: 2 * GB)
+    monkeypatch.setattr(loading, "is_loaded", lambda *_: False)  # other tests have it in memory
     request = Train(batch_size=2000, channels=1024, train_size=2000, device="cpu")
     with pytest.raises(RequestError) as caught:
         next(train_run(request, tmp_path))

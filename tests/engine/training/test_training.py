@@ -110,18 +110,19 @@ def test_evaluation_is_the_mean_over_the_images(mnist: Dataset, batch_norm: bool
     events = evaluate(model, split, "val")
     first = next(events)
     assert first == BatchEvaluated(split="val", done=EVALUATION_BATCH, total=1234)
-    loss, accuracy = returned(events)
+    loss, accuracy, recognised = returned(events)
 
     theirs = notebook.network(batch_norm).eval()
     theirs.load_state_dict(model.state_dict())
-    total, right = 0.0, 0
+    total, right = 0.0, list[bool]()
     with torch.no_grad():
         for images, labels in batches(split, 100):
             softmax = theirs(images)[1].double()
             total -= float(softmax[range(len(labels)), labels].log().sum())
-            right += int((softmax.argmax(1) == labels).sum())
+            right += (softmax.argmax(1) == labels).tolist()
     assert loss == pytest.approx(total / 1234, rel=1e-5)
-    assert accuracy == right / 1234
+    assert accuracy == sum(right) / 1234
+    assert recognised.tolist() == right
 
 
 @both_variants

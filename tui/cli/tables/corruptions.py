@@ -14,7 +14,7 @@ from tui.cli.tables.layout import table_of
 def corruptions(event: CorruptionsMeasured) -> list[RenderableType]:
     """Accuracy by network and corruption, and what the network takes one digit for."""
     several = len(event.networks) > 1
-    digit = f"{event.split} {event.index}"
+    digit = f"{event.part} {event.index}"
     table = table_of(
         *(("network",) if several else ()), "corruption", "accuracy", "95 % interval", digit, left=1 + several
     )

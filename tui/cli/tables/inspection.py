@@ -17,6 +17,8 @@ from engine.inspection.events import (
     FiltersShown,
     ImagesPredicted,
     LayerSurvey,
+    LearnedDigit,
+    LearningShown,
     NetworkSummarised,
     SplitEvaluated,
     with_batch,
@@ -25,6 +27,8 @@ from engine.words import percent
 from tui.cli.tables.layout import NOTHING, ends, ranking, table_of
 from tui.drawing.words import counted
 
+MOST_LINES = 30
+"""Epochs in a table, evenly spaced, at most one more."""
 ORDERS = {
     "random": "in random order",
     "mistakes": "mistakes, the most confident first",
@@ -89,6 +93,51 @@ def digits(event: DigitsShown) -> list[RenderableType]:
     return [count, "", rows]
 
 
+def learning(event: LearningShown) -> list[RenderableType]:
+    """How many digits each epoch recognised, learned and forgot, and the digits at the ends."""
+    table = table_of("epoch", "right", "accuracy", "learned", "forgotten")
+    rows = list(zip(event.epochs, event.right, event.learned, event.forgotten, strict=True))
+    every = -(-len(rows) // MOST_LINES) or 1
+    for number, (epoch, right, learned, forgotten) in enumerate(rows):
+        if number % every == 0 or number == len(rows) - 1:
+            counts = (f"{count:,}" if number else NOTHING for count in (learned, forgotten))
+            table.add_row(str(epoch), f"{right:,}", percent(right / event.count), *counts)
+    missing = f"; {counted(event.missing, 'epoch')} without a record left out" if event.missing else ""
+    lines: list[RenderableType] = [
+        f"{event.count:,} {event.split} digits, which no weight is trained on, after each of "
+        f"{counted(len(event.epochs), 'epoch')}{missing}",
+        "",
+        table,
+        "",
+        f"never forgotten: {event.by_forgetting[0]:,}; forgotten "
+        + (", ".join(_times(number, count) for number, count in enumerate(event.by_forgetting) if number) or "none")
+        + f"; never recognised: {event.never:,}",
+    ]
+    for title, digits in (
+        ("most forgotten", event.most_forgotten),
+        ("last learned for good", event.last_learned),
+        ("never recognised", event.never_right),
+    ):
+        if digits:
+            lines += ["", f"{title}:", "", _learned(digits, len(event.epochs))]
+    return lines
+
+
+def _times(number: int, count: int) -> str:
+    return f"{'once' if number == 1 else 'twice' if number == 2 else f'{number} times'}: {count:,}"
+
+
+def _learned(digits: tuple[LearnedDigit, ...], epochs: int) -> Table:
+    table = table_of("index", "label", "first right", "learned", "forgotten", "epochs right")
+    for digit in digits:
+        table.add_row(
+            *map(str, (digit.index, digit.label, digit.first or NOTHING, digit.learned or NOTHING)),
+            str(digit.forgotten or NOTHING),
+            f"{digit.right} of {epochs}",
+        )
+    return table
+
+
 def predicted(event: ImagesPredicted) -> list[RenderableType]:
     """The predicted class of each image, and the probabilities of all classes in per cent."""
     table = table_of("image", "class", *map(str, range(CLASSES)), left=1, gap=1)
@@ -135,7 +184,7 @@ def activations(event: ActivationsComputed) -> list[RenderableType]:
 
 def survey(event: ChannelsSurveyed) -> list[RenderableType]:
     """The images that excite each channel most."""
-    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.dataset} {event.split}:"]
+    lines: list[RenderableType] = [f"over the {event.count:,} images of {event.source}:"]
     for name, layer in (("conv1", event.conv1), ("conv2", event.conv2)):
         dead = f"{len(layer.dead)} dead: {', '.join(map(str, layer.dead))}" if layer.dead else "none dead"
         lines += ["", f"{name}: {len(layer.strongest)} channels, {dead}", "", _strongest(layer)]

@@ -26,7 +26,7 @@ def heading(event: NetworkEvent) -> Text:
     if event.epoch is not None:
         heading.append(f", epoch {event.epoch}", "not bold")
     if isinstance(event, ImagesEvent):
-        heading.append(f", {event.dataset} {event.split}", "not bold")
+        heading.append(f", {event.source}", "not bold")
     return heading
 
 

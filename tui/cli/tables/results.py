@@ -24,21 +24,24 @@ from engine.inspection.events import (
     DigitsShown,
     FiltersShown,
     ImagesPredicted,
+    LearningShown,
     NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
 )
 from engine.network.events import NetworkEvent
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
+from engine.training.events import LearningRateFound
 from tui.cli.tables.attacks import attack, beta, robustness, transfer, universal
 from tui.cli.tables.attribution import attributions, class_occlusion, faithfulness, occlusion
 from tui.cli.tables.audit import audit
 from tui.cli.tables.bench import bench
 from tui.cli.tables.certification import certification, digit
 from tui.cli.tables.corruptions import corruptions
-from tui.cli.tables.inspection import activations, digits, evaluation, filters, predicted, summary, survey
+from tui.cli.tables.inspection import activations, digits, evaluation, filters, learning, predicted, summary, survey
 from tui.cli.tables.layout import heading
 from tui.cli.tables.runs import compared, queue, runs
+from tui.cli.tables.training import learning_rates
 
 TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     RunsListed: runs,
@@ -47,6 +50,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     NetworkSummarised: summary,
     SplitEvaluated: evaluation,
     NetworksAudited: audit,
+    LearningShown: learning,
     DigitsShown: digits,
     ImagesPredicted: predicted,
     FiltersShown: filters,
@@ -64,6 +68,7 @@ TABLES: dict[type[Event], Callable[[Any], list[RenderableType]]] = {
     CorruptionsMeasured: corruptions,
     CertificationMeasured: certification,
     DigitCertified: digit,
+    LearningRateFound: learning_rates,
     BenchFinished: bench,
 }
 """The table of each kind of event."""
@@ -71,7 +76,9 @@ BELOW = (ChannelsSurveyed, ClassOcclusionReady, FaithfulnessMeasured)
 """Events printed below those of a single image, without a heading of their own."""
 
 
-def results(event: NetworkEvent | RunsListed | QueueListed | RunsCompared | BenchFinished) -> RenderableType:
+def results(
+    event: NetworkEvent | RunsListed | QueueListed | RunsCompared | LearningRateFound | BenchFinished,
+) -> RenderableType:
     """`event` as text and tables."""
     lines = next((table(event) for kind, table in TABLES.items() if isinstance(event, kind)), [])
     if not isinstance(event, NetworkEvent):

@@ -16,7 +16,7 @@ from engine.attacks.requests import ATTACK_TITLES, GALLERY, AnyAttack, AttackDig
 from engine.certification.events import DigitCertificationAdvanced, DigitCertified
 from engine.certification.requests import CertifyDigit
 from engine.data.events import DownloadAdvanced
-from engine.data.requests import SplitName
+from engine.data.requests import PartName
 from engine.event import Event, JobFailed
 from engine.figures.requests import DrawFigure
 from engine.lab import Job
@@ -39,7 +39,7 @@ from tui.widgets.chart import Chart
 from tui.widgets.lines import Bar, ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 from tui.widgets.proof import ProofLine
-from tui.workspace import Notice
+from tui.workspace import Notice, images_in
 
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
 PIXEL = Span(0.0, 1.0)
@@ -116,8 +116,8 @@ class AttackPage(OptionsPage, ChartedPage):
     def request(self, chosen: Mapping[str, Any]) -> Request:
         settings = {"what": self.workspace.what, **chosen}
         if self.attack_name != "noise":
-            split, index = self.workspace.digit
-            settings |= {"split": split if self.alone else "test", "indices": (index,) if self.alone else GALLERY}
+            part, index = self.workspace.digit
+            settings |= {**images_in(part if self.alone else "test"), "indices": (index,) if self.alone else GALLERY}
         return self.kind(**settings)
 
     @property
@@ -137,7 +137,7 @@ class AttackPage(OptionsPage, ChartedPage):
         if self._moving or not isinstance(shown, AttackFinished) or not isinstance(last, AttackDigits):
             return []
         index = shown.indices[min(max(self.grid.cursor, 0), len(shown.indices) - 1)]
-        self._proving = CertifyDigit(what=last.what, split=last.split, index=index)
+        self._proving = CertifyDigit(what=last.what, dataset=last.dataset, split=last.split, index=index)
         return [self._proving]
 
     def hear(self, job: Job, event: Event) -> None:
@@ -257,7 +257,7 @@ class AttackPage(OptionsPage, ChartedPage):
         line, proof = self.query_one(ProofLine), self.proof
         line.display = shown.attack != "noise"
         place = f"{shown.source.split()[-1]} {shown.indices[at]}"
-        if proof is None or (proof.split, proof.index) != (shown.source.split()[-1], shown.indices[at]):
+        if proof is None or (proof.part, proof.index) != (shown.source.split()[-1], shown.indices[at]):
             line.show("", None)
         elif isinstance(proof, DigitCertificationAdvanced) and proof.broken_from is None:
             line.show(f"{place}, L-inf: proved to {proof.proved:.4f} so far", None)
@@ -410,7 +410,7 @@ class AttackPage(OptionsPage, ChartedPage):
         if self.attack_name != "noise":
             self.desk.action_digit()
 
-    def go_to(self, digit: tuple[SplitName, int]) -> None:
+    def go_to(self, digit: tuple[PartName, int]) -> None:
         self.anew()
         before = self.workspace.digit, self.alone
         self.set_reactive(AttackPage.alone, True)

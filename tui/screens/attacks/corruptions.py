@@ -27,6 +27,7 @@ from tui.screens.pages import PagedScreen
 from tui.widgets.bars import Bars
 from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
+from tui.workspace import images_in
 
 PIXEL = Span(0.0, 1.0)
 FULL = 119
@@ -67,9 +68,9 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         return super().fields(chosen) | {"others": self.others}
 
     def _digit(self) -> Request:
-        split, index = self.workspace.digit
+        part, index = self.workspace.digit
         seed = self.chosen.get("seed", 0)
-        return ShowCorruptions(what=self.workspace.what, others=self.others, split=split, index=index, seed=seed)
+        return ShowCorruptions(what=self.workspace.what, others=self.others, **images_in(part), index=index, seed=seed)
 
     def wanted(self) -> list[Request]:
         """The measurement comes first: a request for another digit would stop it."""
@@ -112,7 +113,7 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
         # On a small screen, one row scrolls along with the table.
         columns, enough = (len(labels), 1) if strip else (0, 0)
         sheet = Sheet(shown.images, labels=labels, inks=inks, columns=columns, enough=enough)
-        title = f"{shown.dataset} {shown.split} {shown.index}, actual {shown.actual}"
+        title = f"{shown.source} {shown.index}, actual {shown.actual}"
         facts = f"{glyphs().arrow} wrong: {shown.wrong(0)} of {len(answers) - 1}"
         grid.cursor = at = self.table.cursor
         grid.show(title, facts, sheet, gray, PIXEL)
@@ -142,7 +143,7 @@ class CorruptionsPage(MeasurementPage[CorruptionsMeasured]):
                 text += f"{own:<{size}}"
             lines.append(Row(text.rstrip()))
         over = f", accuracy over {found.points[0].count:,} of {found.asked:,} digits, 95 % interval" if found else ""
-        self.table.show(f"answer to {shown.split} {shown.index}{over}", head, lines)
+        self.table.show(f"answer to {shown.part} {shown.index}{over}", head, lines)
 
     def sentence(self) -> str:
         """What the networks take the digit under the cursor for."""

@@ -50,7 +50,7 @@ class UniversalPage(MeasurementPage[UniversalMade]):
         shown = len(found.adversarial)
         inks = ["warning" if fooled else "quiet" for fooled in found.fooled[:shown]]
         sheet = Sheet(found.adversarial, labels=answers[:shown], inks=inks)
-        grid.show(f"{found.dataset} {found.split}, with it", "", sheet, gray, PIXEL)
+        grid.show(f"{found.source}, with it", "", sheet, gray, PIXEL)
         wanted = "fooled" if found.target < 0 else f"predicted {found.target}"
         interval = f"{100 * found.low:6.2f} to {100 * found.high:6.2f} %"
         lines = [

@@ -30,6 +30,7 @@ from tui.widgets.bars import Bars
 from tui.widgets.confusion import Confusion
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
+from tui.workspace import images_in
 
 ORDERS: tuple[DigitOrder, ...] = get_args(DigitOrder)
 AT_ONCE, AT_MOST = 100, 1000
@@ -96,18 +97,18 @@ class DigitsScreen(InspectScreen):
 
     def _about_digits(self) -> list[Request]:
         """The digits first, since they appear sooner; then the evaluation of the whole split."""
-        split, _ = self.workspace.digit
-        what = self.workspace.what
+        part, _ = self.workspace.digit
+        what, images = self.workspace.what, images_in(part)
         digits = ShowDigits(
             what=what,
-            split=split,
+            **images,
             count=AT_ONCE if self.order == "random" else AT_MOST,
             order=self.order,
             digit=self.digit,
             predicted=self.predicted,
             seed=self.seed,
         )
-        return [digits, Evaluate(what=what, split=split)]
+        return [digits, Evaluate(what=what, **images)]
 
     def take(self, event: NetworkEvent) -> None:
         match event:
@@ -152,7 +153,7 @@ class DigitsScreen(InspectScreen):
         of += f"predicted {shown.predicted}   " if shown.predicted >= 0 else ""
         here = f"{self.grid.cursor + 1} of {len(shown.digits):,}" if shown.digits else ""
         more = f", {shown.matching:,} in all" if shown.matching > len(shown.digits) else ""
-        self.grid.show(f"{shown.split}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
+        self.grid.show(f"{shown.part}: {title}", f"{of}{here}{more}", self._sheet(shown), self.view, self._span())
 
     def _span(self) -> Span:
         """The value range of pixels: the same for all digits, and symmetric about zero in the diverging map."""
@@ -190,15 +191,15 @@ class DigitsScreen(InspectScreen):
             bars.show("", [], -1, -1)
             return
         at, digit = here
-        picture.show(f"{self.shown.split} {digit.index}", "", self.shown.images[at], self.view, self._span())
+        picture.show(f"{self.shown.part} {digit.index}", "", self.shown.images[at], self.view, self._span())
         words = f"actual {digit.actual}, predicted {digit.predicted}"
         bars.show(words, list(digit.probabilities), digit.actual, digit.predicted)
 
     def sentence(self) -> str:
         """The accuracy and loss of the network, and what the labels mean; of the audit, what its digit is."""
         if self.auditing and self.desk:
-            split, index = self.workspace.digit
-            return self.desk.sentence(index if split == "test" else -1)
+            part, index = self.workspace.digit
+            return self.desk.sentence(index if part == "test" else -1)
         how = f"actual {glyphs().arrow} predicted, ! if wrong"
         if self.evaluated is None:
             return how

@@ -79,7 +79,7 @@ class MethodsPage(PatchPage):
             return
         shown = self._numbers(here)
         images = np.concatenate((here.image[None], here.maps[shown]))
-        labels = [f"{here.split} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
+        labels = [f"{here.part} {here.index}", *(METHOD_TITLES[here.methods[number]].short for number in shown)]
         probability = f"p({here.watched}) {percent(here.unoccluded_probability)}"
         facts = f"actual {here.actual}, predicted {here.predicted}, {probability}"
         notes = ["", *(_silence(here, number) for number in shown)]
@@ -96,7 +96,7 @@ class MethodsPage(PatchPage):
         picture, method = here.maps[number], here.methods[number]
         span = self.grid.span or Span.of(picture, self.view.colours)
         digit = self.query_one("#method-digit", Raster)
-        digit.show(f"{here.split} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
+        digit.show(f"{here.part} {here.index}", f"actual {here.actual}", here.image, gray, PROBABILITY)
         measured = here.faithfulness[number]
         facts = f"deletion {measured.deletion.area:.3f}  insertion {measured.insertion.area:.3f}"
         title = METHOD_TITLES[method].full

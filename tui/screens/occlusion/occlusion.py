@@ -176,7 +176,7 @@ class OcclusionPage(PatchPage):
         gray = replace(self.view, colours="gray")
         if self.maps.cursor is not None:
             image[top : top + size, left : left + size] = here.covers[top : top + size, left : left + size]
-        title = f"mean {mean.digit}" if mean else f"{here.split} {here.index}"
+        title = f"mean {mean.digit}" if mean else f"{here.part} {here.index}"
         facts = "" if mean else f"actual {here.actual}"
         box = (top, left, size) if self.maps.cursor else None
         self.query_one(Raster).show(title, facts, image, gray, PROBABILITY, box)
@@ -184,7 +184,7 @@ class OcclusionPage(PatchPage):
         if not np.isfinite(found).all():
             bars.show("with the patch", [], -1, -1)
         else:
-            words = f"{here.split} {here.index}, with the patch" if mean else f"with the patch: {int(found.argmax())}"
+            words = f"{here.part} {here.index}, with the patch" if mean else f"with the patch: {int(found.argmax())}"
             bars.show(words, found.tolist(), here.actual, int(found.argmax()))
 
     def sentence(self) -> str:

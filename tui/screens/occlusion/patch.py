@@ -18,6 +18,7 @@ from tui.drawing.view import View
 from tui.screens.inspect_pages import InspectPage, InspectPages
 from tui.screens.state import State
 from tui.setting import Setting, of_parameter, of_state
+from tui.workspace import images_in
 
 BASELINES: tuple[str, ...] = (*get_args(BaselineName), "0.15", "0.25", "0.5", "0.75")
 """What a key fills the patch with, in turn: the named baselines, then grays."""
@@ -54,9 +55,9 @@ class PatchScreen(InspectPages):
 
     def about(self) -> dict[str, Any]:
         """The fields of a request about the current digit and the patch."""
-        split, index = self.workspace.digit
+        part, index = self.workspace.digit
         patch = {name: getattr(self.patch, name) for name in Patch.__dataclass_fields__}
-        return {"what": self.workspace.what, "split": split, "index": index, **patch}
+        return {"what": self.workspace.what, **images_in(part), "index": index, **patch}
 
     def patch_settings(self) -> list[Setting]:
         """The settings of the patch."""

@@ -84,7 +84,7 @@ class TrustPage(PatchPage):
             facts = f"random weights: {many.randomised} digits"
             self.table.show(f"{QUESTION}  {words}", facts, many.faithfulness, many.stages)
         else:
-            words = f"{here.split} {here.index}, p({here.watched})" if here else ""
+            words = f"{here.part} {here.index}, p({here.watched})" if here else ""
             self.table.show(f"{QUESTION}  {words}", "", here.faithfulness if here else ())
         self._draw_curves()
 

@@ -44,7 +44,11 @@ class TrainScreen(PagedScreen):
         Binding("right,l", "read(1)", show=False),
     ]
     page_types = (CurvesPage,)
-    later_pages = (LaterPage("insides", "insides", "tui.screens.train.insides:InsidesPage"),)
+    later_pages = (
+        LaterPage("rates", "learning rate", "tui.screens.train.rates:RatesPage"),
+        LaterPage("insides", "insides", "tui.screens.train.insides:InsidesPage"),
+        LaterPage("learned", "learned", "tui.screens.train.learned:LearnedPage"),
+    )
 
     def below(self) -> Iterable[Widget]:
         """The progress of the run."""
@@ -186,12 +190,12 @@ class TrainScreen(PagedScreen):
         if self.workspace.training:
             self.notify(f"a run is under way: {self.key('stop')} stops it", severity="warning")
             return
-        if request := self._experiment():
+        if request := self.experiment():
             if self.page is self.curves:
                 self.curves.action_leave()
             self.workspace.train(request)
 
-    def _experiment(self) -> Train | None:
+    def experiment(self) -> Train | None:
         """The experiment in the form; None, after a notification, if it is invalid."""
         self._take_draft()  # in a burst, the screen has not been drawn since the experiment was copied
         try:
@@ -208,7 +212,7 @@ class TrainScreen(PagedScreen):
         """Ask what to sweep over, and add the experiments to the queue."""
         from tui.screens.dialogs import LineScreen
 
-        request = self._experiment()
+        request = self.experiment()
         if request is None:
             return
 

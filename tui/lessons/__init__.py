@@ -1,0 +1,1 @@
+"""Lessons: short walks through the program's own screens, with claims that are measured on the open network."""
