@@ -13,6 +13,7 @@ from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder, RunRecord
 from engine.training.events import BatchTrained, EpochFinished, RunStarted
 from engine.training.requests import Train
+from tests.insides import insides
 
 SHORT = Train(train_size=640, epochs=3, device="cpu", channels=4, hidden=16)
 GOOD = b'{"type":"RunCancelled","run":"x","epoch":1}\n'
@@ -81,8 +82,13 @@ def made(  # noqa: PLR0917
     seconds: float = 2.0,
     robust: Sequence[float] = (),
     certified: Sequence[float] = (),
+    *,
+    looked_into: bool = False,
 ) -> RunFolder:
-    """A run with these test accuracies per epoch; the epoch in the middle has the lowest validation loss."""
+    """A run with these test accuracies per epoch; the epoch in the middle has the lowest validation loss.
+
+    With `looked_into`, each epoch has made-up measurements of its layers.
+    """
     (root / name / "resume").mkdir(parents=True)
     folder = RunFolder(root / name)
     folder.write_record(RunRecord(request, {}, "cpu", "2 threads", 2))
@@ -102,6 +108,7 @@ def made(  # noqa: PLR0917
                 running_loss=(1.0, 0.5),
                 robust_accuracy=robust[number] if robust else None,
                 certified_accuracy=certified[number] if certified else None,
+                insides=insides(number + 1) if looked_into else None,
             )
         )
     return folder

@@ -16,6 +16,7 @@ SHORT = {
     "telemetry": ("0.1 0.01", ["while a run trains", "and the page is watched", "a sample"]),
     "attacks": ("1 cnn", ["PGD-40"]),
     "autoattack": ("2 quick pretrained:cnn", ["torchattacks", "ours", "theirs over ours"]),
+    "insides": ("640 1 1", ["cnn    alone", "cnn-bn with over without", "cnn-bn bytes an epoch"]),
     "objectives": ("2 16 1", ["clean ", "fgsm ", "pgd ", "crown-ibp ", "PGD-10", "interval bounds"]),
     "bounds": ("400 pretrained:cnn", ["epsilon 0.002 ", "epsilon 0.3 "]),
     "interaction": ("640 1 1 0", ["key to screen", "throughput in the app over headless", "bytes a second"]),

@@ -122,7 +122,7 @@ DIGITWISE = (ACTIVATIONS, OCCLUSION, ATTACKS)
 """Screens about one digit."""
 LAYERWISE = (FILTERS, ACTIVATIONS)
 PAGES: dict[str, tuple[str, ...]] = {
-    TRAIN: ("curves", "rates", "learned"),
+    TRAIN: ("curves", "rates", "insides", "learned"),
     DIGITS: ("digits", "matrix", "audit", "map"),
     FILTERS: ("conv1", "conv2", "pictures", "unit"),
     ACTIVATIONS: ("conv1", "conv2"),
@@ -241,7 +241,7 @@ COMMANDS = (
         (
             *("digits", "map", *CONVOLUTIONS, *UNITS, *EXPLAINING),
             *("attack", "curve", "beta", "transfer", "universal"),
-            *("corruptions", "compare", "devices", "rates", "learned"),
+            *("corruptions", "compare", "devices", "rates", "insides", "learned"),
         ),
         "page",
     ),
@@ -253,7 +253,7 @@ COMMANDS = (
     Command(
         "y",
         "log_axis",
-        "log loss",
+        "log",
         "switch the loss axis between logarithmic and linear",
         (TRAIN,),
         ("curves",),
@@ -316,8 +316,27 @@ COMMANDS = (
     Command("y", "measure", "curve", "compare another curve: losses, accuracies", (RUNS,), ("compare",), "choose"),
     Command("b", "beside", "beside", "show another network's filters beside these", (FILTERS,), ("conv1",), "choose"),
     Command("b", "next_layer", "layer", "show the pictures of the next layer", (FILTERS,), ("pictures",), "choose"),
+    Command(
+        "y",
+        "measure",
+        "values",
+        "show the next of weights, gradients and activations",
+        (TRAIN,),
+        ("insides",),
+        "choose",
+    ),
     # Time.
     Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (FILTERS,), CONVOLUTIONS, "look"),
+    Command("left_square_bracket", "earlier", "earlier", "go one epoch back", (TRAIN,), ("insides",), "look"),
+    Command(
+        "right_square_bracket",
+        "later",
+        "later",
+        "go one epoch forward; the last one follows the run",
+        (TRAIN,),
+        ("insides",),
+        "look",
+    ),
     Command(
         "right_square_bracket",
         "later",
@@ -554,7 +573,7 @@ COMMANDS = (
 
 MOVES = {
     TRAIN: (
-        ("up, down, jk", "scroll the table, or move between fields or digits"),
+        ("up, down, jk", "scroll the table, choose a layer, or move between fields or digits"),
         ("left, right, hl", "read the curves at another place, change the field, or move between digits"),
     ),
     MODEL: (("up, down, jk", "move the cursor"),),

@@ -111,6 +111,7 @@ def our_epoch(data: Dataset, batch_norm: bool, images: int, precision: Precision
         batch_size=BATCH,
         threads=threads,
         train_size=images,
+        insides=False,  # the notebook does not look at them
     )
     sizes = {"train": images, "val": images // 5, "test": images // 5}
     part = dataclasses.replace(data, **{name: getattr(data, name).first(size) for name, size in sizes.items()})

@@ -96,7 +96,7 @@ def compare(folders: Sequence[RunFolder]) -> RunsCompared:
         asked, history = folder.read_record().request, folder.history()
         if not history.epochs:
             raise RequestError(f"run {folder.name} has no finished epoch to compare yet: leave it out")
-        group = members.setdefault(replace(asked, seed=0), {})
+        group = members.setdefault(replace(asked, seed=0, insides=True), {})  # the latter changes no result
         # The same seed again is not an independent sample: of two such runs, the longer one counts.
         if asked.seed not in group or group[asked.seed][1].epoch < history.epoch:
             group[asked.seed] = (folder, history)

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from engine.event import Event
 from engine.telemetry.events import Usage
-from engine.training.events import EpochFinished, Robustness, RobustnessCollapsed
+from engine.training.events import EpochFinished, Insides, Robustness, RobustnessCollapsed
 from engine.training.requests import Train
 
 
@@ -89,6 +89,20 @@ class RunRead(Event, frozen=True):
     """What all epochs together used of the devices; None where that is not known."""
     collapsed: RobustnessCollapsed | None = None
     """The latest collapse of its robust accuracy."""
+
+
+class InsidesShown(Event, frozen=True):
+    """A layer of the network after several epochs of a run."""
+
+    run: str
+    layer: str
+    """conv1, conv2, hidden or output."""
+    epochs: tuple[int, ...]
+    """Of many, some at equal intervals, and the last."""
+    total: int
+    """Number of requested epochs."""
+    insides: tuple[Insides, ...]
+    """What was measured of all layers after each of these epochs."""
 
 
 class Spread(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,14 +26,17 @@ from engine.runs.folder import RunFolder, RunRecord
 from engine.runs.history import ROBUST_FIELDS, RunHistory
 from engine.runs.requests import Export, Import
 from engine.telemetry.usage import columns
-from engine.training.events import EpochFinished
+from engine.training.events import KINDS, EpochFinished, Insides
 from engine.training.requests import Train
 from engine.words import shown
 
-_NO_COLUMNS = ("epochs", "running_loss", "usage", "test_wrong", *ROBUST_FIELDS)
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+_NO_COLUMNS = ("epochs", "running_loss", "usage", "insides", "test_wrong", *ROBUST_FIELDS)
 COLUMNS = tuple(name for name in EpochFinished.__struct_fields__ if name not in _NO_COLUMNS)
 """The columns of a CSV file of curves, which has a line per epoch; after them come robust and certified accuracy, where
-there are any, and what was used."""
+there are any, what was measured of the layers, and what was used."""
 _CURVES = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "images_per_second")
 _BOARD_FILE = "events.out.tfevents."
 """The prefix of the names of TensorBoard's files."""
@@ -120,7 +124,7 @@ def _history(found: RunFolder | Path) -> RunHistory:
 def _csv(history: RunHistory, to: Path) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    used = [_robust(epoch) | (columns(epoch.usage) if epoch.usage else {}) for epoch in history.epochs]
+    used = [_scalars(epoch) | (columns(epoch.usage) if epoch.usage else {}) for epoch in history.epochs]
     known = list(dict.fromkeys(name for each in used for name in each))
     writer.writerow([*COLUMNS, *known])
     for epoch, each in zip(history.epochs, used, strict=True):
@@ -132,6 +136,45 @@ def _csv(history: RunHistory, to: Path) -> str:
 def _robust(epoch: EpochFinished) -> dict[str, float]:
     """Robust and certified accuracy of an epoch, as far as it has them."""
     return {name: value for name in ROBUST_FIELDS if (value := getattr(epoch, name)) is not None}
+
+
+def _scalars(epoch: EpochFinished) -> dict[str, float]:
+    """All numbers that only some epochs have: accuracies of robust objectives, and what was measured of the layers."""
+    return _robust(epoch) | {name.replace("/", "_"): value for name, value in _insides(epoch.insides).items()}
+
+
+def _insides(insides: Insides | None) -> dict[str, float]:
+    """The numbers about the layers, without their histograms, by TensorBoard's tags, as far as there are any."""
+    if insides is None:
+        return {}
+    found: dict[str, float | None] = {}
+    for layer in insides.layers:
+        for name in ("weight_norm", "gradient_norm", "update_norm", "update_ratio", "dead"):
+            found[f"{layer.layer}/{name}"] = getattr(layer, name)
+    for name in ("gradient_square", "gradient_variance", "noise_scale"):
+        found[name] = getattr(insides, name)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _write_histograms(writer: SummaryWriter, insides: Insides, epoch: int, at: float) -> None:
+    """Write the histograms of all layers; means and squares are those of the middles of the bins."""
+    for layer in insides.layers:
+        for kind in KINDS:
+            bins = layer.histogram(kind).bins()
+            middles = [((low + high) / 2, count) for low, high, count in bins]
+            filled = [(low, high) for low, high, count in bins if count] or [(0.0, 0.0)]
+            writer.add_histogram_raw(
+                f"{layer.layer}/{kind}",
+                filled[0][0],
+                filled[-1][1],
+                sum(count for _, count in middles),
+                sum(middle * count for middle, count in middles),
+                sum(middle * middle * count for middle, count in middles),
+                [high for _, high, _ in bins],
+                [count for _, _, count in bins],
+                epoch,
+                at,
+            )
 
 
 def _names_a_folder(to: str) -> bool:
@@ -175,6 +218,10 @@ def _tensorboard(run: RunFolder, to: Path) -> tuple[Path, str]:
                 kind, _, measure = name.partition("_")
                 tag = f"{measure}/{kind}" if measure in ("loss", "accuracy") else name
                 writer.add_scalar(tag, getattr(epoch, name), epoch.epoch, begun)
+            for tag, value in _insides(epoch.insides).items():
+                writer.add_scalar(tag, value, epoch.epoch, begun)
+            if epoch.insides:
+                _write_histograms(writer, epoch.insides, epoch.epoch, begun)
     for file in before:
         file.unlink()
     return to, f"{len(history.epochs)} epochs of {history.name} for TensorBoard"

@@ -52,6 +52,22 @@ class Adam:
         for parameter in self.parameters:
             parameter.grad = None
 
+    def last_update(self, number: int, rate: float) -> Tensor:
+        """What the last step, of learning rate `rate`, has added to parameter `number`: a tensor of its shape.
+
+        From the moments, which are still those of that step, and with a weight decay from the parameter after it. Zero
+        before the first step.
+        """
+        step = self.steps[number].double()
+        first, second = ((1 - decay**step).clamp(min=_TINY) for decay in _DECAYS)  # moments are zero before a step
+        # In place: of a large layer, a copy is as large as all that a step allocates.
+        change, root = self.means[number] * (-rate / first), self.squares[number] / second
+        change.div_(root.sqrt_().add_(_TINY))
+        if self.weight_decay:
+            kept = 1 - rate * self.weight_decay
+            change.sub_((self.parameters[number].detach() - change).mul_((1 - kept) / kept))
+        return change
+
     def moments(self, number: int) -> dict[str, Tensor]:
         """What is kept of parameter `number`, by name; the tensors themselves."""
         return dict(zip(MOMENTS, (self.means[number], self.squares[number], self.steps[number]), strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import math
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -92,10 +93,105 @@ class BatchEvaluated(Progress, frozen=True):
     """A batch of an evaluation was done."""
 
     split: str
-    """The split, or `attacked` or `certified` for its first images in these trials."""
+    """The split, or `attacked` or `certified` for its first images in these trials, or `probe`."""
     done: int
     """Number of images so far."""
     total: int
+
+
+Counts = Annotated[tuple[Count, ...], Meta(max_length=1000)]
+Kind = Literal["weights", "gradients", "activations"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""What there are histograms of."""
+
+
+class Histogram(Struct, frozen=True, kw_only=True):
+    """How many values are of which sign and magnitude, in bins that are the same everywhere: two for each power of two.
+
+    Bin 2e is from 2^e to 1.5 * 2^e, bin 2e + 1 from there to 2^(e+1). There are bins from -64 (2^-32) to 39 (up to
+    2^20); the last one also has all that is larger.
+    """
+
+    first: Annotated[int, Meta(ge=-1000, le=1000)]
+    """The number of the first bin of both tuples."""
+    negative: Counts
+    """The numbers of negative values, from the smallest magnitude to the largest; empty where there are none."""
+    zero: Count
+    """The number of values below 2^-32."""
+    positive: Counts
+    """The numbers of positive values, likewise."""
+
+    @property
+    def total(self) -> int:
+        """The number of all values."""
+        return sum(self.negative) + self.zero + sum(self.positive)
+
+    def bins(self) -> list[tuple[float, float, int]]:
+        """Lower edge, upper edge and number of values of each bin, ascending; those near zero are one bin."""
+        below, above = (
+            [(edge(self.first + place), edge(self.first + place + 1)) for place in range(len(side))]
+            for side in (self.negative, self.positive)
+        )
+        near = edge(self.first)
+        negative = [(-high, -low, count) for (low, high), count in zip(below, self.negative, strict=True)]
+        positive = [(low, high, count) for (low, high), count in zip(above, self.positive, strict=True)]
+        return [*reversed(negative), (-near, near, self.zero), *positive]
+
+
+def edge(number: int) -> float:
+    """The lower edge of a bin of `Histogram`, without its sign."""
+    return math.ldexp(1.5 if number % 2 else 1.0, number // 2)
+
+
+class LayerInsides(Struct, frozen=True, kw_only=True):
+    """A layer after an epoch; norms are Euclidean, of all of its weights without the biases."""
+
+    layer: Name
+    """conv1, conv2, hidden or output."""
+    weights: Histogram
+    gradients: Histogram
+    """Of the mean loss over the probe, by each weight."""
+    activations: Histogram
+    """Its outputs for the whole probe: after pooling and ReLU, for the output layer the logits."""
+    weight_norm: Amount
+    gradient_norm: Amount
+    update_norm: Amount
+    """Of what the last training step has added to the weights."""
+    dead: Share | None = None
+    """The share of its units whose output is zero for all of the probe, 0 to 1: of the channels of a convolution, at
+    all places, or of the hidden units. Null for the output layer, which has no ReLU."""
+
+    @property
+    def update_ratio(self) -> float | None:
+        """The norm of the last update, divided by that of the weights; None where all weights are zero."""
+        return self.update_norm / self.weight_norm if self.weight_norm else None
+
+    def histogram(self, kind: Kind) -> Histogram:
+        """One of its histograms."""
+        found: Histogram = getattr(self, kind)
+        return found
+
+
+class Insides(Struct, frozen=True, kw_only=True):
+    """The layers after an epoch, on a probe of fixed training images."""
+
+    images: Count
+    """Number of images of the probe, the first of the training split."""
+    batch: Count
+    """Number of images of each of the small batches that it consists of."""
+    layers: Annotated[tuple[LayerInsides, ...], Meta(max_length=100)]
+    """From the first to the last."""
+    gradient_square: Annotated[float, Meta(ge=-1e39, le=1e39)]
+    """An unbiased estimate of |G|^2, the square of the true gradient's norm; below zero where noise outweighs it."""
+    gradient_variance: Amount
+    """An unbiased estimate of tr(S), the sum of the variances of the gradient of one image."""
+
+    @property
+    def noise_scale(self) -> float | None:
+        """The simple gradient noise scale tr(S) / |G|^2 (McCandlish et al. 2018, equation 2.9), in images: up to about
+        this batch size, larger batches save steps. None where the probe is too small to tell the gradient from noise.
+        """
+        return self.gradient_variance / self.gradient_square if self.gradient_square > 0 else None
 
 
 class EpochFinished(Event, frozen=True):
@@ -129,6 +225,8 @@ class EpochFinished(Event, frozen=True):
     certified_accuracy: Share | None = None
     """The share of the same images whose class interval bounds prove at the training epsilon, 0 to 1. Null for an
     objective without bounds."""
+    insides: Insides | None = None
+    """Weights, gradients and activations of each layer; null where the run does not measure them."""
     test_wrong: Annotated[bytes, Meta(max_length=10_000)] = b""
     """Which test images were not recognised, as `engine.training.answers.packed` has it, of the network that
     `test_accuracy` is of; in JSON in base 64. Empty in runs of older versions, which did not record it."""

@@ -14,6 +14,7 @@ from engine.network.cgroups import MOUNTED, groups
 from engine.network.requests import Architecture
 from engine.request import RequestError
 from engine.training.augmentation import Augmentation
+from engine.training.insides import BATCH
 from engine.training.requests import ObjectiveName, Train
 
 IMAGES: dict[DatasetName, int] = {
@@ -57,6 +58,9 @@ _MAPS: dict[ObjectiveName, float] = {
 which is forgotten before the training pass; the bounds of all maps; the coefficients of nine margins by all maps."""
 _PROVED = 3
 """Further copies of the weights while a network is attacked or certified: one in double precision and one in single."""
+_PROBED = 5
+"""Further copies of the weights while layers are looked into: their gradients, those of a batch, Adam's update and its
+parts, and the values as bits."""
 _HOLES = 1.35
 """Factor for fragmentation: an allocator that keeps freed memory cannot reuse all of it (measured over a few steps)."""
 
@@ -127,13 +131,14 @@ def training_need(request: Train, device: str = "cpu") -> Need:
     one = max(forward + backward + robust + (image if augmentation else 0), changing)
     halves = maps1 // 2 + maps1 // 4  # an evaluation pools rows first, then columns
     evaluated = evaluation_batch(device, a.channels) * (image + maps1 + max(halves, maps2) + connected)
+    probed = a.insides * (int(_HOLES * min(batch, BATCH) * (forward + backward)) + _PROBED * weights)
     on_gpu = device != "cpu"
     return Need(
         data=IMAGES[a.dataset] * (IMAGE_SIZE**2 * _FLOAT + _INDEX),
         weights=(_COPIES + _AVERAGES * averaged + _WARM_UP * on_gpu) * weights,
         # While the numbers are drawn, there are two copies of them.
         step=order + numbers + max(int(_HOLES * batch * one) + weights, numbers) + _LIBRARIES * on_gpu,
-        evaluation=int(_HOLES * evaluated) + _PROVED * (a.objective != "clean") * weights,
+        evaluation=max(int(_HOLES * evaluated) + _PROVED * (a.objective != "clean") * weights, probed),
         saving=(_SAVED + averaged) * weights,
     )
 

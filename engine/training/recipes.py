@@ -50,11 +50,12 @@ RECIPES: dict[RecipeName, dict[str, Any]] = {
 
 BEYOND = (
     "recipe", "schedule", "weight_decay", "label_smoothing", "shift", "rotate", "scale", "elastic", "average",
-    "objective", *ROBUST,
+    "objective", *ROBUST, "insides",
 )  # fmt: skip
-"""Fields that the notebook's loop does not have: where they have their defaults, what is told of a run omits them."""
+"""Fields that the notebook's loop does not have: where they have their defaults, what is told of a run omits them. The
+first is not filled by a recipe, nor is the last, which does not change results."""
 
-_OF_ANY = {"batch_norm", "epochs", "batch_size", "learning_rate", "precision", *BEYOND[1:]}.union(*RECIPES.values())
+_OF_ANY = {"batch_norm", "epochs", "batch_size", "learning_rate", "precision", *BEYOND[1:-1]}.union(*RECIPES.values())
 FIELDS = tuple(parameter.name for parameter in parameters(Train) if parameter.name in _OF_ANY)
 """The fields that recipes fill, in the order of the form."""
 

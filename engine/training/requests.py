@@ -107,6 +107,9 @@ class Train(Architecture, frozen=True, tag="train"):
     kappa: Annotated[
         float, Meta(ge=0, le=1, description="final weight of the loss of clean images, of ibp and crown-ibp")
     ] = 0.5
+    insides: Annotated[
+        bool, Meta(description="after each epoch, measure weights, gradients and activations of all layers")
+    ] = True
     threads: Annotated[int, Meta(ge=0, le=1024, description="number of CPU threads (0: all that are available)")] = 0
 
     def check_together(self) -> None:

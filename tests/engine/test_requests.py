@@ -71,6 +71,7 @@ BAD_VALUES = [
     ("kappa", 2.0),
     ("threads", -1),
     ("threads", 1025),
+    ("insides", "yes"),
     ("batch_norm", "yes"),
     ("batch_norm", 1),
     ("channels", 0),

@@ -210,6 +210,34 @@ async def test_train(  # noqa: PLR0917
         await frames(request, tmp_path, f"train {state} {look}").compare(pilot, lambda: settle(pilot))
 
 
+@pytest.mark.parametrize("look", ["dark", "light", "no colour", "256 colours", "ASCII"])
+async def test_insides(
+    still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    if look == "no colour":
+        monkeypatch.setenv("NO_COLOR", "1")
+    elif look == "256 colours":
+        monkeypatch.setenv("COLORTERM", "")
+    elif look == "ASCII":
+        monkeypatch.setenv("LC_ALL", "C")
+    accuracies = [0.9 + 0.005 * number for number in range(12)]
+    app = still_app(made(tmp_path / "runs", "mine", Train(epochs=12), accuracies, looked_into=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        keys = {"light": ("t",), "ASCII": ("down", "y"), "no colour": ("[", "[", "[")}.get(look, ())
+        await press(pilot, "tab", "tab", *keys)
+        sizes = SIZES if look in ("dark", "ASCII") else SMALL_AND_LARGE
+        await frames(request, tmp_path, f"train insides {look}").compare(pilot, lambda: settle(pilot), sizes)
+
+
+async def test_insides_that_are_not_known(still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await press(pilot, "tab", "tab")
+        await frames(request, tmp_path, "train insides unknown").compare(pilot, lambda: settle(pilot), SMALL_AND_LARGE)
+
+
 @pytest.mark.parametrize("look", ["dark", "no colour", "ASCII"])
 async def test_learning_rates(
     still_app: MakeApp, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str

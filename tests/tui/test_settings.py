@@ -611,7 +611,7 @@ async def test_the_users_keys_in_the_app(session: Session) -> None:
         bar = app.screen.query_one(KeyBar)
         await pilot.resize_terminal(200, 40)
         await drawn(pilot)
-        assert "F5 log loss" in words(bar)
+        assert "F5 log" in words(bar)
         assert "F10 quit" in words(bar)
         screen = app.screen
         assert isinstance(screen, TrainScreen)

@@ -34,7 +34,7 @@ class Known(msgspec.Struct, frozen=True):
     """Whether it may be cut to one line: it stands elsewhere in full."""
 
 
-_TOLD = ("batch_norm", "seed", "epochs", "device", "threads")
+_TOLD = ("batch_norm", "seed", "epochs", "device", "threads", "insides")
 
 Group = list[Known]
 """Values that belong together."""

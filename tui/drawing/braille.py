@@ -14,7 +14,7 @@ Dots = dict[Spot, int]
 Point = tuple[int, int]
 """A dot: its column and its row, from the top left."""
 
-_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot in Unicode's braille, by row and column."""
 LEFT_DOTS = 0x47
 """The bits of the left one of the two columns of dots."""
@@ -29,7 +29,7 @@ def character(bits: int) -> str:
 def blot(row: int) -> int:
     """The bits of a thick dot that contains a row of dots, as the marker of a point."""
     upper = max(0, row % DOWN - 1)  # the row and the one above it, within one cell
-    return sum(bit for pair in _BITS[upper : upper + 2] for bit in pair)
+    return sum(bit for pair in BITS[upper : upper + 2] for bit in pair)
 
 
 def line(points: Iterable[Point], columns: int, rows: int) -> Dots:
@@ -50,7 +50,7 @@ def line(points: Iterable[Point], columns: int, rows: int) -> Dots:
             column = x0 + (2 * step * across + steps) // (2 * steps) if steps else x0
             row = y0 + (2 * step * down + steps) // (2 * steps) if steps else y0
             spot = column // ACROSS, row // DOWN
-            found[spot] = found.get(spot, 0) | _BITS[row % DOWN][column % ACROSS]
+            found[spot] = found.get(spot, 0) | BITS[row % DOWN][column % ACROSS]
         end = x1, y1
     return found
 

@@ -36,6 +36,7 @@ from engine.figures.drawing.digits import digits_figure
 from engine.figures.drawing.embedding import embedding_figure
 from engine.figures.drawing.explained import drawing_figure
 from engine.figures.drawing.filters import filters_figure
+from engine.figures.drawing.insides import insides_figure
 from engine.figures.drawing.layers import layers_figure
 from engine.figures.drawing.learning import learning_figure, rates_figure
 from engine.figures.drawing.occlusion import class_occlusion_figure, occlusion_figure
@@ -60,7 +61,7 @@ from engine.inspection.events import (
 )
 from engine.inspection.requests import LayerName
 from engine.request import RequestError
-from engine.runs.events import RunsCompared
+from engine.runs.events import InsidesShown, RunsCompared
 from engine.runs.history import RunHistory
 from engine.training.events import LearningRateFound
 
@@ -83,6 +84,8 @@ def figure_of(  # noqa: PLR0912, PLR0915 (a case for each event)
         match subject:
             case RunHistory():
                 figure = curves_figure(subject, logarithmic=logarithmic)
+            case InsidesShown():
+                figure = insides_figure(subject)
             case RunsCompared():
                 figure = comparison_figure(subject, logarithmic=logarithmic)
             case NetworkSummarised():
@@ -151,6 +154,8 @@ def stem_of(subject: object, layer: LayerName = "conv1") -> str:  # noqa: PLR091
     match subject:
         case RunHistory():
             parts = ("training", subject.variant)
+        case InsidesShown():
+            parts = ("insides", subject.layer, f"epoch-{subject.epochs[-1]}" if subject.epochs else "")
         case RunsCompared():
             parts = ("comparison",)
         case NetworkSummarised():

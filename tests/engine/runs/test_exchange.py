@@ -25,6 +25,7 @@ from engine.request import RequestError
 from engine.runs.catalogue import summaries
 from engine.runs.events import Exported
 from engine.runs.finding import pretrained
+from engine.runs.folder import RunFolder
 from engine.runs.requests import CompareRuns, Export, Import, Resume
 from engine.training.requests import Train
 from tests.runs import made
@@ -111,6 +112,41 @@ def test_tensorboard(tmp_path: Path) -> None:
     points = board.Scalars("loss/val")
     assert [point.step for point in points] == [epoch.epoch for epoch in epochs]
     assert [point.value for point in points] == pytest.approx([epoch.val_loss for epoch in epochs])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_measured_of_the_layers(trained: RunFolder, tmp_path: Path) -> None:
+    exported(str(trained.path), tmp_path / "board")
+    exported(str(trained.path), tmp_path / "curves.csv")
+    board = EventAccumulator(str(tmp_path / "board"), size_guidance={"histograms": 0})
+    board.Reload()
+    with (tmp_path / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    epochs = trained.history().epochs
+    assert {tag for tag in board.Tags()["histograms"] if tag.startswith("conv1/")} == {
+        "conv1/weights",
+        "conv1/gradients",
+        "conv1/activations",
+    }
+    assert len(board.Tags()["histograms"]) == 12
+    for number, epoch in enumerate(epochs):
+        assert epoch.insides is not None
+        for layer in epoch.insides.layers:
+            point = board.Histograms(f"{layer.layer}/weights")[number]
+            found, bins = point.histogram_value, layer.weights.bins()
+            assert point.step == epoch.epoch
+            assert found.bucket_limit == [high for _, high, _ in bins]
+            assert found.bucket == [count for _, _, count in bins]
+            assert found.num == layer.weights.total
+            assert math.sqrt(found.sum_squares) == pytest.approx(layer.weight_norm, rel=0.05)  # known by bins
+            for name in ("weight_norm", "gradient_norm", "update_norm", "update_ratio", "dead"):
+                value = getattr(layer, name)
+                if value is None:
+                    assert f"{layer.layer}_{name}" not in rows[number]
+                else:
+                    assert float(rows[number][f"{layer.layer}_{name}"]) == value
+                    assert board.Scalars(f"{layer.layer}/{name}")[number].value == pytest.approx(value)
+        assert float(rows[number]["gradient_variance"]) == epoch.insides.gradient_variance
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -233,9 +233,10 @@ def test_events_of_an_epoch(small: Dataset) -> None:
     events = list(train(request, small, TrainingState.fresh(request, CPU)))
     kinds = [type(event).__name__ for event in events]
     val, test = (["BatchEvaluated"] * math.ceil(size / EVALUATION_BATCH) for size in (500, 400))
-    one = ["BatchTrained", "BatchTrained", *val, *test, "EpochFinished"]
+    probe = ["BatchEvaluated"] * 2
+    one = ["BatchTrained", "BatchTrained", *val, *test, *probe, "EpochFinished"]
     assert kinds == one * 2
-    splits = ["val"] * len(val) + ["test"] * len(test)
+    splits = ["val"] * len(val) + ["test"] * len(test) + ["probe"] * len(probe)
     assert [event.split for event in events if isinstance(event, BatchEvaluated)] == splits * 2
     assert [event.epoch for event in events if isinstance(event, EpochFinished)] == [1, 2]
 

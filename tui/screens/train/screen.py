@@ -46,6 +46,7 @@ class TrainScreen(PagedScreen):
     page_types = (CurvesPage,)
     later_pages = (
         LaterPage("rates", "learning rate", "tui.screens.train.rates:RatesPage"),
+        LaterPage("insides", "insides", "tui.screens.train.insides:InsidesPage"),
         LaterPage("learned", "learned", "tui.screens.train.learned:LearnedPage"),
     )
 
