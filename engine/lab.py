@@ -34,6 +34,7 @@ from engine.training.events import (
     RunFailed,
     RunStarted,
 )
+from engine.training.requests import Train
 
 JobState = Literal["waiting", "running", "paused", "done"]
 
@@ -234,7 +235,8 @@ def _only_looks(request: Request, entry: Entry) -> bool:
     """Whether a request neither trains nor writes files."""
     if isinstance(request, DrawFigure):
         return not (request.path or request.folder)
-    return not entry.writes and not (entry.lane == "training" and entry.computes)
+    trains = isinstance(request, Train) or (entry.lane == "training" and entry.computes)
+    return not entry.writes and not trains
 
 
 class _Lane:

@@ -20,7 +20,7 @@ SHORT = {
     "objectives": ("2 16 1", ["clean ", "fgsm ", "pgd ", "crown-ibp ", "PGD-10", "interval bounds"]),
     "bounds": ("400 pretrained:cnn", ["epsilon 0.002 ", "epsilon 0.3 "]),
     "interaction": ("640 1 1 0", ["key to screen", "throughput in the app over headless", "bytes a second"]),
-    "draw": ("2 1", ["alone", "while a run trains", "at their size", "at half their size"]),
+    "draw": ("2", ["alone", "while a run trains"]),
     "pixels": ("500 1 kitty", ["kitty"]),
     "visitors": ("2 1 0.1", ["of 2 at once", "to another screen", "on Digits", "all 28 of 2 visitors", "memory"]),
     "screens": ("1 120 40 1", ["first: Model", "again: Digits, others", "first: Occlusion, whole", "again: a map"]),

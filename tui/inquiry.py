@@ -12,13 +12,11 @@ from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.training.events import BatchEvaluated
 from tui.drawing.words import duration
-from tui.workspace import Workspace
+from tui.workspace import Version, Workspace
 
 AN_ESTIMATE = 1.0
 """Seconds of work before the remaining time can be estimated."""
 
-Version = tuple[int, int]
-"""The network's number of finished epochs; and, for a request about the drawings, how often these have changed."""
 Key = tuple[Request, Version]
 """A request, and the version that it was submitted for."""
 
@@ -83,16 +81,16 @@ class Inquiry:
             for (request, at), job in self.jobs.items()
             if request in (*now, *at_hand)
             and not job.cancelled
-            and (at == self._version(request) or job.state != "done")
+            and (at == self._workspace.version_of(request) or job.state != "done")
         }
-        if any(at != self._version(request) for request, at in self.jobs):
+        if any(at != self._workspace.version_of(request) for request, at in self.jobs):
             return  # with short epochs, no answer would arrive unless those about earlier epochs may finish
         for request in now:
-            asked = self.jobs.get((request, self._version(request)))
+            asked = self.jobs.get((request, self._workspace.version_of(request)))
             if asked is None:
                 self._work_over()
                 self._problems.pop(request, None)
-                self.jobs[request, self._version(request)] = workspace.ask(request, self._listen)
+                self.jobs[request, self._workspace.version_of(request)] = workspace.ask(request, self._listen)
                 return
             if asked.state != "done":
                 return
@@ -103,13 +101,8 @@ class Inquiry:
 
     def answered(self, request: Request) -> bool:
         """Whether `request` was answered for the network as it is now, and the answer has been handled."""
-        job = self.jobs.get((request, self._version(request)))
+        job = self.jobs.get((request, self._workspace.version_of(request)))
         return job is not None and job.state == "done" and not job.cancelled and not self._workspace.listens_to(job)
-
-    def _version(self, request: Request) -> Version:
-        workspace = self._workspace
-        about_drawings = getattr(request, "dataset", "") == "drawings"
-        return workspace.history.epoch, workspace.drawings_changed if about_drawings else 0
 
     @property
     def job(self) -> Job | None:

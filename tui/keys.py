@@ -21,7 +21,7 @@ GROUPS: dict[Group, str] = {
     "program": "the program",
 }
 Effect = Literal["", "saves", "writes", "changes"]
-"""What a command does to files: nothing, it saves a picture, it writes others, or it changes or removes a run's."""
+"""What a command does: look, save a picture, train or write other files, or change or remove those of a run."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -135,7 +135,8 @@ PAGED = tuple(PAGES)
 CONVOLUTIONS = ("conv1", "conv2")
 UNITS = ("pictures", "unit")
 """Pages about what units look for."""
-ABOUT_A_RUN = ("curves", "rates", "learned")
+BY_EPOCH = ("curves", "learned")
+ABOUT_A_RUN = (*BY_EPOCH, "rates")
 """Pages of the train screen with charts that can be read and enlarged."""
 MAPS = ("occlusion", "methods")
 EXPLAINING = (*MAPS, "trust")
@@ -165,6 +166,7 @@ COMMANDS = (
         (TRAIN,),
         ("rates",),
         "work",
+        "writes",
     ),
     Command("space", "pause", "pause", "pause or resume the attack", (ATTACKS,), ("attack",), "work"),
     Command(
@@ -366,8 +368,10 @@ COMMANDS = (
         ("attack",),
         "look",
     ),
-    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), ABOUT_A_RUN, "look"),
-    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), ABOUT_A_RUN, "look"),
+    Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (TRAIN,), BY_EPOCH, "look"),
+    Command("right_square_bracket", "later", "", "read the curves one epoch later", (TRAIN,), BY_EPOCH, "look"),
+    Command("left_square_bracket", "earlier", "", "read the loss at the next lower rate", (TRAIN,), ("rates",), "look"),
+    Command("right_square_bracket", "later", "", "read the loss at the next higher rate", (TRAIN,), ("rates",), "look"),
     Command("left_square_bracket", "earlier", "", "read the curves one epoch earlier", (RUNS,), ("compare",), "look"),
     Command("right_square_bracket", "later", "", "read the curves one epoch later", (RUNS,), ("compare",), "look"),
     # Digits.

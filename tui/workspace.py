@@ -58,6 +58,8 @@ from tui.sweeps import Sweeps
 NOTEBOOKS_DIGIT: tuple[PartName, int] = ("test", 61)
 """The 8 that the notebook occludes: the initial current digit."""
 
+Version = tuple[int, int]
+"""The network's number of finished epochs; and, for a request about the drawings, how often these have changed."""
 INSISTS = 10.0
 """Seconds within which repeating a request confirms it."""
 
@@ -179,6 +181,11 @@ class Workspace:
             if not self._depth:
                 routine, self._routine = self._routine, True
                 self.on_change(routine)
+
+    def version_of(self, request: Request) -> Version:
+        """The version that an answer to `request` is of, if it is asked now."""
+        about_drawings = getattr(request, "dataset", "") == "drawings"
+        return self.history.epoch, self.drawings_changed if about_drawings else 0
 
     @property
     def digit(self) -> tuple[PartName, int]:

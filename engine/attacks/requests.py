@@ -249,7 +249,9 @@ class AttackUniversal(InspectImages, frozen=True, tag="attack-universal"):
     ] = 0
 
     def check_together(self) -> None:
-        """Refuse to test it on the images it was fitted to."""
+        """Refuse to test it on the images it was fitted to, and drawings, none of which are training images."""
+        if self.dataset == "drawings":
+            raise RequestError("the perturbation is fitted to training images, which the drawings do not have")
         if self.split == "train":
             raise RequestError(
                 "the perturbation is fitted to training images and must be tested on others: use split test or val"

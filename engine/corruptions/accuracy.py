@@ -30,7 +30,7 @@ def show_corruptions(request: ShowCorruptions, root: Path) -> Generator[Event, N
     """
     networks = yield from open_networks(request, request.others, UNCLEAR, root)
     dataset, split = yield from find_images(request, networks[0], root)
-    check_index(request.index, split, f"{dataset} {request.split}")
+    check_index(request.index, split, request.images_name)
     yield DigitCorrupted(**_digit(request, networks, dataset, split))
 
 
@@ -42,7 +42,7 @@ def measure_corruptions(request: MeasureCorruptions, root: Path) -> Generator[Ev
     """
     networks = yield from open_networks(request, request.others, UNCLEAR, root)
     dataset, split = yield from find_images(request, networks[0], root)
-    check_index(request.index, split, f"{dataset} {request.split}")
+    check_index(request.index, split, request.images_name)
     work = _Measurement(request, networks, split)
     digit = _digit(request, networks, dataset, split)
     words = f"{work.asked:,} digits, {len(request.names)} of {len(CORRUPTIONS)} corruptions"

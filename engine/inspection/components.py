@@ -24,7 +24,7 @@ def principal_components(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     eigenvector has no sign of its own: the image that is furthest out is on the positive side.
     """
     centred = values - values.mean(dim=0)
-    total = centred.square().sum(dtype=torch.float64)
+    total = torch.stack([rows.square().sum(dtype=torch.float64) for rows in torch.split(centred, _CHUNK)]).sum()
     n, d = centred.shape
     k = min(count, n, d)
     if min(n, d) > EXACT:

@@ -13,7 +13,6 @@ from engine.event import Event, WorkAdvanced
 from engine.inspection.events import LearnedDigit, LearningShown
 from engine.inspection.loaded import find_split
 from engine.inspection.requests import ShowLearning
-from engine.network.devices import choose_device
 from engine.request import RequestError
 from engine.runs.finding import find_network
 from engine.runs.folder import RunFolder
@@ -101,7 +100,7 @@ def show_learning(request: ShowLearning, root: Path) -> Generator[Event, None, N
             f"run {name} did not keep which test digits it recognised after each epoch, as older versions did not: "
             "train it again to see when it learns them"
         )
-    split = yield from find_split(trained.dataset, "test", choose_device("auto"))
+    split = yield from find_split(trained.dataset, "test", torch.device("cpu"))
     learning, rows = Learning(len(split)), []
     for number, epoch in enumerate(kept):
         try:

@@ -76,6 +76,13 @@ class Audit(Inspect, frozen=True, tag="audit"):
     bins: Annotated[int, Meta(ge=1, le=100, description="number of bins of equal mass of the calibration error")] = 15
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="random seed of the bootstrap intervals")] = 0
 
+    def check_together(self) -> None:
+        """Refuse drawings, which have no validation split."""
+        if self.dataset == "drawings":
+            raise RequestError(
+                "an audit fits its temperature on validation images, which the drawings do not have: evaluate them"
+            )
+
 
 class Embed(InspectImages, frozen=True, tag="embed"):
     """A map of images: what a layer computes for each of them, reduced to two dimensions."""

@@ -12,9 +12,9 @@ from engine.reading import open_regular
 from engine.runs.codec import DamagedLine, RunEvent, read_json_lines
 
 PIECE = 1 << 20
-"""Bytes read at a time: several hundred epochs, in a hundredth of a second."""
+"""Bytes read at a time: about two hundred epochs."""
 MOST_BYTES = 512 << 20
-"""Maximum size of a file that is read: three times that of the longest run."""
+"""Maximum size of a file that is read: more than that of the longest run."""
 END = 1 << 14
 """Bytes at the beginning and at the end of a long file that are enough for the state of a run."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import cast
 
+import msgspec
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, max_pool2d
@@ -37,6 +38,8 @@ _KEYS = 1024
 """Number of values of a float32's sign, exponent and first digit after the binary point."""
 _ONE = 254
 """The key of 1.0, without its sign."""
+EPOCHS = 1000
+"""Maximum number of epochs of a run after which its layers are looked into, so that its events stay small."""
 LOWEST, HIGHEST = -64, 39
 """The bins of a histogram, as `Histogram` numbers them: from 2^-32 up to 2^20. What is smaller counts as zero, what is
 larger as in the last bin."""
@@ -48,11 +51,17 @@ def probe(request: Train, images: int) -> tuple[int, int]:
     return min(max(images // SHARE // size, FEWEST), MOST), size
 
 
-def measured(request: Train, split: Split, state: TrainingState) -> Generator[BatchEvaluated, None, Insides]:
+def is_due(request: Train, epoch: int) -> bool:
+    """Whether the layers are looked into after `epoch`: in a run of more than EPOCHS after as many, and the last."""
+    return request.insides and (epoch == request.epochs or epoch % -(-request.epochs // EPOCHS) == 0)
+
+
+def measured(request: Train, split: Split, state: TrainingState) -> Generator[BatchEvaluated, None, Insides | None]:
     """Look into the network that `state` trains after an epoch on `split`, with an event for each small batch.
 
     The gradient's square and variance are unbiased estimates from batches of two sizes, B_small and B_big, of all
-    images (McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1):
+    images (McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1). None where a number is
+    not finite, or so large that the event could not be read again: the loss may still be finite then.
 
         |G|^2   = (B_big |G_big|^2 - B_small |G_small|^2) / (B_big - B_small)
         tr(S)   = (|G_small|^2 - |G_big|^2) / (1 / B_small - 1 / B_big)
@@ -66,7 +75,11 @@ def measured(request: Train, split: Split, state: TrainingState) -> Generator[Ba
         images, labels = (each[number * size : (number + 1) * size] for each in (split.images, split.labels))
         found.add(images, labels, request.label_smoothing)
         yield BatchEvaluated(split="probe", done=(number + 1) * size, total=count * size)
-    return found.insides(count, size, _last_rate(request, len(split), state))
+    insides = found.insides(count, size, _last_rate(request, len(split), state))
+    try:
+        return msgspec.json.decode(msgspec.json.encode(insides), type=Insides)
+    except msgspec.ValidationError:
+        return None
 
 
 class _Sums:

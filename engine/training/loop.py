@@ -17,7 +17,7 @@ from engine.training.augmentation import Augmentation
 from engine.training.chunks import Chunks, Diverged
 from engine.training.evaluation import evaluate
 from engine.training.events import DIVERGED, BatchEvaluated, BatchTrained, EpochFinished
-from engine.training.insides import measured
+from engine.training.insides import is_due, measured
 from engine.training.requests import Train
 from engine.training.robustness import certified_accuracy, robust_accuracy
 from engine.training.schedule import share_of_epsilon, share_of_rate
@@ -110,7 +110,7 @@ def _epoch(
         robust = yield from evaluation.over(robust_accuracy(state.result, data.val, request))
     if request.certifies:
         certified = yield from evaluation.over(certified_accuracy(state.result, data.val, request))
-    insides = (yield from evaluation.over(measured(request, split, state))) if request.insides else None
+    insides = (yield from evaluation.over(measured(request, split, state))) if is_due(request, epoch) else None
     state.epoch, state.sums, state.loss_sum = epoch, Sums(), None
     yield EpochFinished(
         epoch=epoch,

@@ -6,11 +6,12 @@ import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import torch
 from msgspec.structs import replace
 from torch import Tensor
 
 from engine.allocator import keep_freed_memory
-from engine.data.datasets import Split, epoch_permutation
+from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.event import Cancelled, Event, WorkAdvanced
 from engine.network.devices import choose_device, device_name, set_threads
 from engine.network.gpu import check_precision
@@ -37,7 +38,15 @@ def find_learning_rate(request: FindLearningRate, _root: Path) -> Generator[Even
     check_precision(request.precision, device)
     data = yield from load_for(request, device)
     keep_freed_memory()
+    before = torch.get_num_threads()
     set_threads(request.threads)
+    try:
+        yield from _found(request, data, device)
+    finally:  # the thread goes on to other work
+        torch.set_num_threads(before)
+
+
+def _found(request: FindLearningRate, data: Dataset, device: torch.device) -> Generator[Event, None, None]:
     split = data.train.first(request.train_size)
     state = TrainingState.fresh(replace(request, average=0.0), device)
     take, batches = Step(request, state, device), _batches(request, split)

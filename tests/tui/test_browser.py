@@ -26,7 +26,7 @@ from engine.request import RequestError, parameters
 from engine.runs.finding import pretrained
 from engine.runs.folder import RunFolder
 from engine.runs.requests import DeleteRun, ListRuns, NoteRun, Resume
-from engine.training.requests import Train
+from engine.training.requests import FindLearningRate, Train
 from tests.pty_app import NOT_TEXT
 from tests.tui.driving import Call, drawn, until
 from tui.app import MnistTui
@@ -299,7 +299,14 @@ def test_without_the_extra_one_line_says_how_to_install_it(call: Call, monkeypat
 
 def test_a_lab_that_looks_refuses_to_train_and_to_write(tmp_path: Path) -> None:
     lab = Lab(tmp_path, looks=True)
-    refused = (Train(), Resume(what="x"), DeleteRun(run="x"), NoteRun(run="x", text=""), DrawFigure())
+    refused = (
+        Train(),
+        FindLearningRate(),
+        Resume(what="x"),
+        DeleteRun(run="x"),
+        NoteRun(run="x", text=""),
+        DrawFigure(),
+    )
     for request in (*refused, DrawFigure(folder="", path="x.png")):
         with pytest.raises(RequestError, match=LOOKING):
             lab.submit(request)

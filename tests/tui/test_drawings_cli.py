@@ -54,7 +54,7 @@ def test_other_commands_take_them_too(call: Call, arguments: tuple[str, ...]) ->
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("audit", CNN), "the drawings have no val split: all of them are in test"),
+        (("audit", CNN), "on validation images, which the drawings do not have: evaluate them"),
         (("evaluate", CNN, "--split", "train"), "the drawings have no train split: all of them are in test"),
         (("activations", CNN, "--index", "3"), "index 3 is beyond the 3 images of the drawings: the last is 2"),
     ],

@@ -242,8 +242,7 @@ class Tutor:
         if not (step and step.check and workspace.engine and workspace.what) or workspace.reading:
             return None
         request = step.check.request(workspace.what, workspace.digit)
-        about_drawings = getattr(request, "dataset", "") == "drawings"
-        return request, workspace.history.epoch, workspace.drawings_changed if about_drawings else 0
+        return request, *workspace.version_of(request)
 
     def look(self) -> None:
         """Submit what the step needs and nobody has measured, unless a screen has work to do."""

@@ -148,5 +148,7 @@ def test_it_can_be_watched_kept_and_drawn() -> None:
 
 
 def test_training_images_are_not_what_it_is_tried_on() -> None:
+    with pytest.raises(RequestError, match="fitted to training images, which the drawings do not have"):
+        AttackUniversal(dataset="drawings").check_together()
     with pytest.raises(RequestError, match="must be tested on others: use split test or val"):
         AttackUniversal(split="train")

@@ -173,5 +173,7 @@ def test_a_network_without_numbers(images: Dataset, tmp_path: Path) -> None:
 
 
 def test_the_same_network_twice_is_refused(images: Dataset) -> None:
+    with pytest.raises(RequestError, match="validation images, which the drawings do not have: evaluate them"):
+        Audit(dataset="drawings").check_together()
     with pytest.raises(RequestError, match="name each network once: audits with the same name"):
         audited(Audit(what=CNN, others=(CNN,), device="cpu"))

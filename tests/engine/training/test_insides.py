@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from engine.data.datasets import Dataset
 from engine.training.adam import Adam
 from engine.training.events import KINDS, EpochFinished, Histogram, Insides, LayerInsides, edge
-from engine.training.insides import HIGHEST, LOWEST, MOST, _histogram, _keys, measured, probe
+from engine.training.insides import HIGHEST, LOWEST, MOST, _histogram, _keys, is_due, measured, probe
 from engine.training.loop import train
 from engine.training.requests import Train
 from engine.training.state import TrainingState
@@ -203,6 +203,7 @@ def test_the_noise_scale_is_that_of_the_gradients_of_single_images(small: Datase
     state = TrainingState.fresh(request, CPU)
     list(train(replace(request, epochs=1), small, state))
     found = returned(measured(request, small.train.first(640), state))
+    assert found is not None
     network = copy.deepcopy(state.model).double().eval()
     trained = [each for each in network.parameters() if each.requires_grad]
     each_image = []
@@ -261,6 +262,7 @@ def test_what_is_dead_is_counted(small: Dataset) -> None:
         parameters["conv1.0.bias"][1] = -1e3
         parameters["fc.1.bias"][:5] = -1e3
     found = returned(measured(TINY, small.train, state))
+    assert found is not None
     shares = {layer.layer: layer.dead for layer in found.layers}
     assert shares["conv1"] is not None
     assert shares["conv1"] >= 1 / 3
@@ -277,6 +279,24 @@ def test_it_can_be_stopped_within(small: Dataset) -> None:
     assert (next(work).split, all(each.grad is None for each in state.model.parameters())) == ("probe", True)
     work.close()
     assert all(torch.equal(before[key], value) for key, value in state.tensors().items())
+
+
+@pytest.mark.parametrize("size", [1e15, 1e38])
+def test_what_could_not_be_read_again_is_left_out(small: Dataset, size: float) -> None:
+    """Gradients that overflow: the event of such an epoch still has its losses."""
+    state = TrainingState.fresh(TINY, CPU)
+    with torch.no_grad():
+        for parameter in state.model.parameters():
+            parameter.mul_(size)
+    assert returned(measured(TINY, small.train, state)) is None
+
+
+def test_of_a_long_run_not_every_epoch_is_looked_into() -> None:
+    every = [epoch for epoch in range(1, 1001) if is_due(replace(TINY, epochs=1000), epoch)]
+    assert every == list(range(1, 1001))
+    some = [epoch for epoch in range(1, 2502) if is_due(replace(TINY, epochs=2501), epoch)]
+    assert some == [*range(3, 2500, 3), 2501]
+    assert not is_due(replace(TINY, insides=False), TINY.epochs)
 
 
 def test_an_event_is_read_as_it_was_written(small: Dataset) -> None:

@@ -234,3 +234,13 @@ def test_a_batch_larger_than_the_data_is_refused(small: Dataset, monkeypatch: py
     patch_load(monkeypatch, few)
     with pytest.raises(RequestError, match="batch size 64 is larger than the 30 training images"):
         list(find_learning_rate(FindLearningRate(device="cpu"), Path()))
+
+
+def test_its_threads_are_not_those_of_other_work() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        found(FindLearningRate(**TINY, threads=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -114,7 +114,7 @@ class AuditPage(InspectPage):
         if label := event.disputed.get(digit.index):
             words += f"; raters: {votes(label)}"
         several = len(event.audits) > 1
-        return f"{words}   {glyphs().dot}   mean of {len(event.audits)} networks" if several else words
+        return f"{words}   {glyphs().dot}   pool of {len(event.audits)} networks" if several else words
 
     def figure(self) -> DrawFigure | None:
         return self.desk.as_drawn(self.audited)

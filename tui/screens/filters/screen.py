@@ -112,6 +112,8 @@ class FiltersScreen(LayerScreen):
                 self.other = event
             case FiltersShown():
                 self.shown = event
+            case PicturesAdvanced() if isinstance(self.pictures.get(_layer(event.layer)), UnitsVisualised):
+                pass  # those of the epoch before stay until these are finished
             case UnitsVisualised() | PicturesAdvanced():
                 self.pictures[_layer(event.layer)] = event
             case UnitShown():
