@@ -1,6 +1,6 @@
 """Make the pictures of the README from the real app: `python -m tests.pictures`.
 
-With a folder of runs as its argument, makes only the pictures of screen 8. Those in the README are from
+With a folder of runs as its argument, makes only the pictures of runs. Those in the README are from
 `mnist-tui train --seeds 5 --batch-norm both --epochs 4 --train-size 10000`. With `browser`, makes only that of the page
 of `mnist-tui serve`, in Chromium.
 """
@@ -42,12 +42,20 @@ PICTURES = {
     "robustness": ("7", "tab", "s", "s", "2", "0", "enter", "escape", "r", *["down"] * 4),
     "corruptions": ("7", "shift+tab", "r"),
     "audit": ("3", "tab", "tab"),
+    "map": ("3", "shift+tab", "s", "right", "escape"),
+    "pictures": ("4", "tab", "tab", "b"),
+    "unit": ("4", "tab", "tab", "b", *["right"] * 5, "enter"),
     "draw": ("9", *["up"] * 8, *["left"] * 5, "space", *["right"] * 10, *["down", "down", "left"] * 7, "space"),
 }
 """The name of each picture, and the keys to press for it."""
-OPENED = {"filters-beside": "cnn", "robustness": "cnn", "corruptions": "cnn-robust"}
+OPENED = {"filters-beside": "cnn", "robustness": "cnn", "corruptions": "cnn-robust", "map": "cnn"}
 """The bundled networks that are open, where it is not cnn-bn."""
-OF_RUNS = {"runs": ("8", "down"), "compare": ("8", "tab", "y")}
+OF_RUNS = {
+    "runs": ("8", "down"),
+    "compare": ("8", "tab", "y"),
+    "insides": ("8", "enter", "1", "tab", "tab"),
+    "learned": ("8", "enter", "1", "shift+tab"),
+}
 
 
 SETTLED = 1.5
