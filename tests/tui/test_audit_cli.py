@@ -56,7 +56,7 @@ def test_one_object_with_the_first_network_and_the_others(call: Call, tmp_path: 
     rows = [line.split() for line in out.splitlines()]
     for digit in found["digits"]:
         assert any(row[:3] == [str(digit[name]) for name in ("index", "actual", "predicted")] for row in rows)
-    assert "12 labels in doubt, least believed by 2 networks on average" in out
+    assert "12 labels in doubt, least believed by 2 networks together" in out
 
 
 def test_help(call: Call) -> None:

@@ -53,6 +53,7 @@ def test_what_deletes_or_renames_says_so() -> None:
         "export_second",
         "keep",
         "make_current",
+        "find_rate",
     }
     assert {command.name for command in COMMANDS if command.effect == "saves"} == {
         "export",
