@@ -237,6 +237,7 @@ def test_the_wait_after_an_escape_is_short_unless_the_user_says_otherwise(said: 
         os.close(master)
         os.close(terminal)
     assert environment["ESCDELAY"] == str(delay)
+    assert environment["TEXTUAL_FPS"] == "120"
 
 
 def test_escape_closes_the_help_and_a_sequence_is_a_key(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def prepare(terminal: int, environment: MutableMapping[str, str] = os.environ) -
     """Set up `environment` for an app on the file descriptor `terminal`; call this before Textual is imported."""
     environment.setdefault("TEXTUAL_COLOR_SYSTEM", colour_system(environment))
     environment["ESCDELAY"] = str(escape_delay(environment))
+    # Textual waits for the next frame after each change: at its 60 a second, for longer than a network takes to answer.
+    environment.setdefault("TEXTUAL_FPS", "120")
     if all(os.get_terminal_size(terminal)):
         # If a shell exported them, the app would not notice when the terminal is resized.
         for name in ("COLUMNS", "LINES"):

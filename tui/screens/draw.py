@@ -87,6 +87,8 @@ class DrawScreen(InspectScreen):
         self.strongest: dict[LayerName, RasterGrid] = {
             layer: RasterGrid(empty="nothing yet", cursor=False, id=f"strongest-{layer}") for layer in LAYERS
         }
+        self._drawn_drawing: tuple[object, ...] = ()
+        """What the canvas, the pen and the legend show; empty before they were first drawn."""
         self._drawn: DrawingExplained | None = None
         """The answer that the panels show."""
         self._drawn_how: tuple[object, ...] = ()
@@ -153,15 +155,27 @@ class DrawScreen(InspectScreen):
             self.shown = None
         span = Span.of(np.array([0.0, 1.0]), view.colours)
         shown = self.shown
-        changes = f"{canvas.changes} to undo" if canvas.changes else ""
-        canvas.show("drawing", changes, canvas.pixels, view, span)
-        self.pen.show(
-            "lowered" if canvas.lowered else "lifted",
-            ("width", f"{canvas.pen_width:g} px"),
-            ("place", f"row {canvas.pen.y}, column {canvas.pen.x}"),
-            ("digit", f"{part} {index}, with {self.key('begin')}"),
+        drawn = (
+            canvas.levels.tobytes(),
+            canvas.changes,
+            canvas.lowered,
+            canvas.pen,
+            canvas.pen_width,
+            view,
+            part,
+            index,
         )
-        self.query_one(Legend).show(view, span, "pixel")
+        if drawn != self._drawn_drawing:  # an answer changes none of these
+            self._drawn_drawing = drawn
+            changes = f"{canvas.changes} to undo" if canvas.changes else ""
+            canvas.show("drawing", changes, canvas.pixels, view, span)
+            self.pen.show(
+                "lowered" if canvas.lowered else "lifted",
+                ("width", f"{canvas.pen_width:g} px"),
+                ("place", f"row {canvas.pen.y}, column {canvas.pen.x}"),
+                ("digit", f"{part} {index}, with {self.key('begin')}"),
+            )
+            self.query_one(Legend).show(view, span, "pixel")
         # While a stroke waits for its answer, the one before it is in view: to draw that again would delay the next.
         how = (view, self.centring, self.baseline)
         if shown is not self._drawn or how != self._drawn_how:
