@@ -103,6 +103,9 @@ async def test_pictures_are_drawn_while_they_are_made(still_app: MakeApp) -> Non
         grid = screen.query_one("#pictures-all", RasterGrid)
         half = {name: getattr(event, name) for name in PicturesAdvanced.__struct_fields__}
         screen.take(PicturesAdvanced(**half | {"done": 2}))
+        assert screen.pictures["conv1"] is event  # what is finished stays in view while it is made anew
+        screen.pictures.clear()
+        screen.take(PicturesAdvanced(**half | {"done": 2}))
         screen.update()
         await drawn(pilot)
         assert "step 2 of 3" in words(grid)

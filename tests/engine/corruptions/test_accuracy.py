@@ -98,7 +98,7 @@ def test_the_digit_is_what_the_networks_see(small: Dataset) -> None:
     ("fields", "words"),
     [
         ({"what": "pretrained:x"}, "there is no pretrained:x"),
-        ({"index": 400}, "index 400 is beyond the 400 images of mnist test"),
+        ({"index": 400}, "index 400 is beyond the 400 images of the test split"),
         ({"others": (CNN,)}, "name each network once"),
         ({"others": ("nothing.pth",)}, "nothing.pth"),
     ],
