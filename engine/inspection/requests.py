@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -15,6 +15,8 @@ from engine.request import MORE, Request, RequestError
 LayerName = Literal["conv1", "conv2"]
 UnitLayerName = Literal["conv1", "conv2", "hidden"]
 """Layers whose units, channels of a convolution or neurons, can be visualised."""
+UNIT_LAYERS: tuple[UnitLayerName, ...] = get_args(UnitLayerName)
+"""The layers with a ReLU, in their order."""
 DigitOrder = Literal["random", "mistakes", "least-certain", "most-certain"]
 MapMethod = Literal["pca", "tsne", "umap"]
 METHOD_NAMES: dict[MapMethod, str] = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}

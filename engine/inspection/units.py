@@ -14,15 +14,12 @@ from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.events import Ablation, UnitDigit
 from engine.inspection.loaded import LoadedNetwork
-from engine.inspection.requests import UnitLayerName
+from engine.inspection.requests import UNIT_LAYERS, UnitLayerName
 from engine.inspection.survey import STRONGEST
 from engine.network.batches import evaluation_batch
 from engine.network.model import inference_network
 from engine.request import RequestError
 from engine.training.events import BatchEvaluated
-
-UNIT_LAYERS: tuple[UnitLayerName, ...] = ("conv1", "conv2", "hidden")
-"""The layers with a ReLU, in their order."""
 
 
 def parts(network: nn.Sequential, layer: UnitLayerName) -> tuple[nn.Sequential, nn.Sequential]:

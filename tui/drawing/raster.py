@@ -226,6 +226,10 @@ class Span:
         return cls(low, high)
 
 
+PIXEL = Span(0.0, 1.0)
+"""The value range of an image's pixels."""
+
+
 def quantise(values: np.ndarray, span: Span, count: int) -> Levels:
     """`values` (any shape) as steps from 0 to `count` - 1 of `span`. Values outside are clipped; NaN becomes BLANK."""
     width = np.asarray(span.high - span.low, np.float64)

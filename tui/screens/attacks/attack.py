@@ -24,7 +24,7 @@ from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
 from engine.words import percent
 from tui.drawing.plot import Curve, Plot
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL, Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import digit_answer
 from tui.drawing.words import counted
@@ -42,7 +42,6 @@ from tui.widgets.proof import ProofLine
 from tui.workspace import Notice, images_in
 
 KINDS: dict[AttackName, type[AnyAttack]] = {kind.attack: kind for kind in get_args(AnyAttack)}
-PIXEL = Span(0.0, 1.0)
 AT_REST = 0.3
 """Seconds for which the cursor must stay on a digit before proving how far it is safe, which takes seconds."""
 

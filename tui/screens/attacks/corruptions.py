@@ -18,7 +18,7 @@ from engine.figures.requests import DrawFigure
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from engine.words import percent
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
 from tui.drawing.vocabulary import answered
 from tui.drawing.words import brief, cut, padded
@@ -29,7 +29,6 @@ from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
 from tui.workspace import images_in
 
-PIXEL = Span(0.0, 1.0)
 FULL = 119
 """Columns from which two rows hold all pictures, and the probabilities stand beside the table."""
 SHORT = CORRUPTION_TITLES | {"impulse-noise": "impulse"}

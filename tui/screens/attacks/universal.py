@@ -11,13 +11,11 @@ from textual.containers import Horizontal
 from engine.attacks.events import UniversalMade
 from engine.attacks.requests import AttackUniversal
 from engine.words import percent
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL, Span
 from tui.drawing.terminal import glyphs
 from tui.screens.attacks.measurement import MeasurementPage
 from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.rows import Row, Rows
-
-PIXEL = Span(0.0, 1.0)
 
 
 class UniversalPage(MeasurementPage[UniversalMade]):

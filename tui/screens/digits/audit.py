@@ -16,7 +16,7 @@ from engine.request import Request
 from engine.runs.finding import other_bundled
 from engine.words import percent
 from tui.drawing.plot import Band, Curve, Plot
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.vocabulary import NO_NUMBERS, sure, votes
@@ -26,7 +26,6 @@ from tui.widgets.chart import Chart
 from tui.widgets.pictures import EMPTY, RasterGrid, Sheet
 from tui.widgets.scores import Scores
 
-PIXEL = Span(0.0, 1.0)
 ENOUGH = 10
 """Digits in view; the others scroll."""
 

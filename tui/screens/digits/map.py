@@ -17,7 +17,7 @@ from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, Embed, MapMethod, MappedLayer
 from engine.lab import Job
 from engine.request import Request, RequestError
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
 from tui.screens.inspect import Movable
 from tui.screens.inspect_pages import InspectPage
@@ -29,7 +29,6 @@ from tui.widgets.pictures import Raster
 from tui.widgets.scatter import Scatter
 from tui.workspace import images_in
 
-PIXEL = Span(0.0, 1.0)
 MAPPED = 10_000
 """Number of images of the map: all test digits."""
 KEPT = 4

@@ -8,14 +8,13 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from engine.inspection.events import PicturesAdvanced, UnitPicture, UnitsVisualised
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
 from tui.drawing.view import View
 from tui.drawing.vocabulary import number_of_times, unit_title
 from tui.drawing.words import counted
 from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 
-PIXEL = Span(0.0, 1.0)
 ENOUGH = 32
 """Images in view, as many as the notebook's convolutions have channels; the others scroll."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 from textual.containers import Horizontal
@@ -12,7 +11,7 @@ from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
 from engine.inspection.events import FiltersShown, PicturesAdvanced, UnitShown, UnitsVisualised
-from engine.inspection.requests import LayerName, ShowFilters, ShowUnit, UnitLayerName, VisualiseUnits
+from engine.inspection.requests import UNIT_LAYERS, LayerName, ShowFilters, ShowUnit, UnitLayerName, VisualiseUnits
 from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
 from engine.runs.finding import compared_bundled
@@ -28,7 +27,6 @@ from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
 
-UNIT_LAYERS: tuple[UnitLayerName, ...] = get_args(UnitLayerName)
 IN_A_ROW = 8
 """Filters in a row where two networks stand side by side."""
 

@@ -9,14 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from engine.inspection.events import UnitShown
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL, Span
 from tui.drawing.view import View
 from tui.drawing.vocabulary import ablation_words, unit_title
 from tui.drawing.words import counted
 from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.role import Role
-
-PIXEL = Span(0.0, 1.0)
 
 
 class UnitDesk(Container):

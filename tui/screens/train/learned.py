@@ -17,7 +17,7 @@ from engine.inspection.requests import ShowLearning
 from engine.lab import Job
 from engine.request import Request
 from tui.drawing.plot import Curve, Plot
-from tui.drawing.raster import Span
+from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import UNICODE, glyphs
 from tui.drawing.theme import SERIES
 from tui.drawing.view import View, mode_now, modes
@@ -34,7 +34,6 @@ from tui.widgets.pictures import EMPTY, RasterGrid, Sheet
 
 Group = Literal["most forgotten", "last learned", "never right"]
 GROUPS: tuple[Group, ...] = ("most forgotten", "last learned", "never right")
-PIXEL = Span(0.0, 1.0)
 COUNT = 60
 """Digits of each group that are asked for."""
 ENOUGH = 8
