@@ -83,6 +83,12 @@ class Stream:
             self._woken, self._woken_at = True, time.monotonic()
         self._wake()
 
+    @property
+    def empty(self) -> bool:
+        """Whether no event waits; then the reader may have been woken because a job has ended."""
+        with self._lock:
+            return not self._waiting
+
     def drain(self) -> list[tuple[Job, Event]]:
         """Take all waiting events; called by the reader, at any time."""
         with self._lock:
@@ -321,6 +327,11 @@ class Lab:
     def drain(self) -> list[tuple[Job, Event]]:
         """The events since the last call, each with its job."""
         return self._stream.drain()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to drain; a job may have ended."""
+        return self._stream.empty
 
     def unfinished(self, lane: LaneName) -> list[Job]:
         """The running and waiting jobs of a lane."""

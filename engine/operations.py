@@ -73,7 +73,10 @@ class Entry:
     writes: bool = False
     """Whether it writes to disk: it must finish before the process ends, and newer requests do not replace it."""
     computes: bool = True
-    """Whether its steps keep the cores busy; if so, they take turns with those of the other lane."""
+    """Whether its steps keep the cores busy; if so, they take turns with those of the other lane.
+
+    A few milliseconds of one thread do not, and should not wait for a step of training, which takes longer.
+    """
 
 
 OPERATIONS: dict[type[Request], Entry] = {
@@ -110,7 +113,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     VisualiseUnits: Entry("analysis", "engine.inspection.visualisation:visualise_units"),
     ShowUnit: Entry("analysis", "engine.inspection.visualisation:show_unit"),
     Occlude: Entry("analysis", "engine.attribution.occlusion:occlude"),
-    ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing"),
+    ExplainDrawing: Entry("analysis", "engine.attribution.drawing:explain_drawing", computes=False),
     Attribute: Entry("analysis", "engine.attribution.explain:attribute"),
     **{kind: Entry("analysis", "engine.attacks.attack:attack") for kind in get_args(AnyAttack)},
     AttackUniversal: Entry("analysis", "engine.attacks.universal:attack_universal"),

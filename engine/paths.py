@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 PRETRAINED = ("cnn", "cnn-bn", "cnn-robust", "cnn-certified")
@@ -30,6 +31,7 @@ _refused: dict[int, set[str]] = {}
 _PACKAGE = Path(__file__).resolve().parent
 
 
+@cache
 def asset(*parts: str) -> Path:
     """A file or folder that ships with the program, in the installed package or in the checkout."""
     installed = _PACKAGE / "assets"

@@ -195,6 +195,12 @@ class MnistTui(SturdyApp):
         self.post_message(self.LabSpoke())
 
     def on_mnist_tui_lab_spoke(self) -> None:
+        if self.workspace.lab.quiet:  # at most a job has ended: first show what it has said
+            self.call_after_refresh(self._take_in)
+        else:
+            self._take_in()
+
+    def _take_in(self) -> None:
         self.workspace.take_in()
         if self.workspace.engine or self.workspace.problem:
             garbage.collect_again()

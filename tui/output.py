@@ -6,11 +6,15 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
 
+from rich.color import ColorSystem
 from rich.console import Console
 from textual._compositor import ChopsUpdate, CompositorUpdate
 from textual.strip import Strip
+
+from tui.drawing.cells import width
 
 _SGR = re.compile(r"\x1b\[([\d;]*)m")
 """The control sequence that selects a style, with its parameters."""
@@ -53,17 +57,20 @@ class SparingUpdate(CompositorUpdate):
 
 def _changed(update: ChopsUpdate, console: Console) -> Iterator[str]:
     """The texts that the regions of an update touch, and the moves to those that do not follow another one."""
-    for y, row in groupby(update.spans, key=lambda span: span[0]):
+    colours = console._color_system or ColorSystem.TRUECOLOR  # as Textual renders strips
+    for y, row in groupby(update.spans, key=itemgetter(0)):
         spans, cursor = [(left, right) for _, left, right in row], -1
         for start, strip in update.chops[y].items():
             x = start
-            for segment in strip or ():
-                end = x + segment.cell_length
-                if any(left < end and x < right for left, right in spans):
-                    if cursor != x:
-                        yield f"\x1b[{x - cursor}C" if cursor >= 0 else f"\x1b[{y + 1};{x + 1}H"
-                    yield Strip([segment], end - x).render(console)
-                    cursor = end
+            for text, style, _ in strip or ():
+                end = x + width(text)
+                for left, right in spans:
+                    if left < end and x < right:
+                        if cursor != x:
+                            yield f"\x1b[{x - cursor}C" if cursor >= 0 else f"\x1b[{y + 1};{x + 1}H"
+                        yield text if style is None else Strip.render_style(style, text, colours)
+                        cursor = end
+                        break
                 x = end
 
 
@@ -81,12 +88,13 @@ def sparing(text: str) -> str:
                 return text
             wanted = after
         elif piece:
-            if not _MOVES.fullmatch(piece):
+            if piece[0] not in "\x1b\r\n" or not _MOVES.fullmatch(piece):
                 look = wanted
                 if not piece.strip(" ") and _ON_BLANKS.isdisjoint(sent.attributes | wanted.attributes):
                     look = sent._replace(ground=wanted.ground)
-                pieces.append(_change(sent, look))
-                sent = look
+                if look is not sent:
+                    pieces.append(_change(sent, look))
+                    sent = look
             pieces.append(piece)
     pieces.append(_change(sent, wanted))
     return "".join(pieces)

@@ -20,6 +20,7 @@ from engine.event import Event
 from engine.geometry import IMAGE_SIZE
 from engine.inspection.loaded import open_network
 from engine.inspection.prepared import placed
+from engine.network.devices import threads_set
 from engine.request import RequestError
 
 PATCH_SIZE, STRIDE = 7, 3
@@ -45,13 +46,13 @@ def explain_drawing(request: ExplainDrawing, root: Path) -> Generator[Event, Non
     image = levels.astype(np.float32) / 255
     pixels = torch.from_numpy(image).to(loaded.device, loaded.dtype)[None]  # (1, 28, 28)
     network = network_of(loaded)
-    with torch.inference_mode():
+    with threads_set(1), torch.inference_mode():
         whole = PatchedImage(network.quick or network.exact, pixels)
         answer = int(whole.probabilities.argmax())
         occluded = _occluded(whole, pixels, request.baseline)[:, answer].view(_SIDE, _SIDE)
         drops = whole.probabilities[answer] - occluded
         conv1, conv2 = whole.maps()
-        yield DrawingExplained(
+        explained = DrawingExplained(
             name=loaded.name,
             variant=loaded.variant,
             epoch=loaded.epoch,
@@ -69,6 +70,7 @@ def explain_drawing(request: ExplainDrawing, root: Path) -> Generator[Event, Non
             occluded=occluded.float().cpu().numpy(),
             drop=drop_by_pixel(drops[None], PATCH_SIZE, STRIDE)[0].float().cpu().numpy(),
         )
+    yield explained
 
 
 _SIDE = (IMAGE_SIZE - PATCH_SIZE) // STRIDE + 1

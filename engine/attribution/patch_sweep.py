@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv_transpose2d, max_pool2d, pad
+from torch.nn.functional import max_pool2d
 
 from engine.attribution.patched_forward import PatchedImage, PatchedNetwork
 from engine.geometry import CLASSES, IMAGE_SIZE
@@ -136,11 +136,8 @@ def drop_by_pixel(drops: Tensor, patch_size: int, stride: int) -> Tensor:
 
     0 for pixels that no patch covers. Equal to Captum's `Occlusion` where the patches cover all pixels.
     """
-    ones = drops.new_ones(1, 1, patch_size, patch_size)
-    size = drops.shape[-1]
-    reached = IMAGE_SIZE - (size - 1) * stride - patch_size
-    total, count = (
-        pad(conv_transpose2d(maps[:, None], ones, stride=stride)[:, 0], (0, reached, 0, reached))
-        for maps in (drops, torch.ones_like(drops))
-    )
-    return total / count.clamp(min=1)
+    pixels = torch.arange(IMAGE_SIZE, device=drops.device)[:, None]
+    starts = torch.arange(drops.shape[-1], device=drops.device) * stride
+    covered = ((starts <= pixels) & (pixels < starts + patch_size)).to(drops.dtype)  # (28, positions), for each axis
+    count = covered.sum(1)
+    return covered @ drops @ covered.T / (count[:, None] * count).clamp(min=1)

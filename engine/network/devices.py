@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -91,6 +93,21 @@ def set_threads(threads: int) -> int:
         _check_startable(threads)
     torch.set_num_threads(threads or _default_threads[0])
     return torch.get_num_threads()
+
+
+@contextmanager
+def threads_set(threads: int) -> Iterator[None]:
+    """`set_threads` within the context: the calling thread goes on to other work with as many as it had before.
+
+    A single one suits work of a few milliseconds: to wake another takes as long, and a run that trains at the same time
+    is not kept waiting at each of its barriers.
+    """
+    before = torch.get_num_threads()
+    set_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def share_cores(threads: int) -> None:

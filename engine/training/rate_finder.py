@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.allocator import keep_freed_memory
 from engine.data.datasets import Dataset, Split, epoch_permutation
 from engine.event import Cancelled, Event, WorkAdvanced
-from engine.network.devices import choose_device, device_name, set_threads
+from engine.network.devices import choose_device, device_name, threads_set
 from engine.network.gpu import check_precision
 from engine.training.augmentation import Augmentation
 from engine.training.events import LearningRateFound, LearningRatesTried
@@ -38,12 +38,8 @@ def find_learning_rate(request: FindLearningRate, _root: Path) -> Generator[Even
     check_precision(request.precision, device)
     data = yield from load_for(request, device)
     keep_freed_memory()
-    before = torch.get_num_threads()
-    set_threads(request.threads)
-    try:
+    with threads_set(request.threads):
         yield from _found(request, data, device)
-    finally:  # the thread goes on to other work
-        torch.set_num_threads(before)
 
 
 def _found(request: FindLearningRate, data: Dataset, device: torch.device) -> Generator[Event, None, None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rich.cells import cell_len
 from rich.style import Style
 
@@ -12,13 +14,22 @@ Cell = tuple[str, Style]
 """A character and its style. A wide character is followed by an empty one."""
 
 
+@lru_cache(4096)
+def width(text: str) -> int:
+    """The number of cells that a short text takes."""
+    return cell_len(text)
+
+
 def cells(*parts: tuple[str, Style]) -> list[Cell]:
     """A row of cells from pairs of text and style."""
     row: list[Cell] = []
     for text, style in parts:
+        if text.isascii() and text.isprintable():  # fast path: all are shown, and one cell wide
+            row += [(character, style) for character in text]
+            continue
         for character in shown(text):
             row.append((character, style))
-            row.extend([("", style)] * (cell_len(character) - 1))
+            row.extend([("", style)] * (width(character) - 1))
     return row
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -110,6 +111,12 @@ def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = Fals
     """The style for `name`, a colour or variable of the current theme; unknown names have the foreground colour."""
     colour = app.theme_variables.get(name) or app.theme_variables["foreground"]
     colour = colour.removeprefix("ansi_")  # what Textual calls the terminal's own colours, of which two themes are made
+    return _style(colour, bold, reverse)
+
+
+@lru_cache(1024)
+def _style(colour: str, bold: bool, reverse: bool) -> Style:
+    """One object for equal styles, like the blanks of widgets."""
     return Style(color=colour, bold=bold or None, reverse=reverse or None)
 
 

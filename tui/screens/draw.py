@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 from textual.containers import Container, Horizontal, Vertical
+from textual.timer import Timer
 from textual.widget import Widget
 
 from engine.attribution.events import DrawingExplained
@@ -26,6 +27,7 @@ from tui.drawing.cells import Cell, cells
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
+from tui.drawing.view import View
 from tui.drawing.words import counted
 from tui.keys import DIGITWISE, bindings
 from tui.screens.dialogs import LabelScreen
@@ -41,6 +43,8 @@ from tui.workspace import Notice, images_in
 LAYERS: tuple[LayerName, ...] = get_args(LayerName)
 ENOUGH = 4
 """Channels of each block in view where there is room; with more room, first they are drawn larger."""
+PATIENCE = 0.015
+"""Seconds that a stroke waits for its answer, so that both are one frame."""
 TURNING = ("rotate", "rotate_back", "larger", "smaller")
 """The commands that rotate and scale."""
 
@@ -75,6 +79,8 @@ class DrawScreen(InspectScreen):
     baseline: State[DrawingBaseline] = State("zero")
     """What the patch shows that moves over the drawing."""
     shown: DrawingExplained | None = None
+    _patience: Timer | None = None
+    """Runs while a stroke that is not drawn yet waits for its answer."""
     _kept: tuple[bytes, DrawingKept] | None = None
     """The drawing that was kept last, as the network receives it."""
     _beginning: ShowActivations | None = None
@@ -82,13 +88,13 @@ class DrawScreen(InspectScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.canvas, self.pen = Canvas(id="canvas"), Pen(id="pen")
+        self.canvas, self.pen = Canvas(self.stroke_drawn, id="canvas"), Pen(id="pen")
         self.received, self.drop, self.bars = Raster(id="received"), Raster(id="drop"), Bars(id="drawn-answers")
         self.strongest: dict[LayerName, RasterGrid] = {
             layer: RasterGrid(empty="nothing yet", cursor=False, id=f"strongest-{layer}") for layer in LAYERS
         }
         self._drawn_drawing: tuple[object, ...] = ()
-        """What the canvas, the pen and the legend show; empty before they were first drawn."""
+        """What the canvas and the pen show; empty before they were first drawn."""
         self._drawn: DrawingExplained | None = None
         """The answer that the panels show."""
         self._drawn_how: tuple[object, ...] = ()
@@ -175,43 +181,44 @@ class DrawScreen(InspectScreen):
                 ("place", f"row {canvas.pen.y}, column {canvas.pen.x}"),
                 ("digit", f"{part} {index}, with {self.key('begin')}"),
             )
-            self.query_one(Legend).show(view, span, "pixel")
         # While a stroke waits for its answer, the one before it is in view: to draw that again would delay the next.
         how = (view, self.centring, self.baseline)
+        if how != self._drawn_how:
+            self.query_one(Legend).show(view, span, "pixel")
         if shown is not self._drawn or how != self._drawn_how:
             self._drawn, self._drawn_how = shown, how
-            self._draw_answer(span)
+            self._draw_answer(view, span)
 
-    def _draw_answer(self, span: Span) -> None:
+    def _draw_answer(self, view: View, span: Span) -> None:
         """What the network received, and what it says."""
         shown = self.shown
         how = "centred" if (shown.centred if shown else self.centring) else "as drawn"
         received = shown.images[0] if shown else np.zeros_like(self.canvas.pixels)
         note = "" if shown else "nothing yet"
-        self.received.show("received", how, received, self.view, span, note=note)
-        self._draw_drop(note)
+        self.received.show("received", how, received, view, span, note=note)
+        self._draw_drop(view, note)
         for layer in LAYERS:
-            self._draw_channels(layer)
+            self._draw_channels(layer, view)
         if shown:
             answer = shown.predictions[0]
             self.bars.show("probabilities", list(shown.probabilities[0]), answer, answer, "predicted")
         else:
             self.bars.show("probabilities", [], -1, -1)
 
-    def _draw_drop(self, note: str) -> None:
+    def _draw_drop(self, view: View, note: str) -> None:
         """How far the probability of the answer falls while a patch covers each pixel."""
-        shown, colours = self.shown, self.view.colours
+        shown = self.shown
         drop = shown.drop if shown else np.zeros_like(self.canvas.pixels)
         fill = "black" if (shown.baseline if shown else self.baseline) == "zero" else "white"
         facts = f"lowest {100 * shown.occluded.min():.1f} %" if shown else ""
-        span = Span.of(drop, colours) if shown else Span(0.0, 1.0)
-        self.drop.show(f"{fill} patch", facts, drop, self.view, span, note=note)
+        span = Span.of(drop, view.colours) if shown else Span(0.0, 1.0)
+        self.drop.show(f"{fill} patch", facts, drop, view, span, note=note)
 
-    def _draw_channels(self, layer: LayerName) -> None:
+    def _draw_channels(self, layer: LayerName, view: View) -> None:
         """The channels of a block with the largest mean activation."""
         grid, shown = self.strongest[layer], self.shown
         if shown is None:
-            grid.show(f"{layer}, strongest", "", EMPTY, self.view)
+            grid.show(f"{layer}, strongest", "", EMPTY, view)
             return
         maps, channels, strengths = (
             (shown.conv1, shown.conv1_channels, shown.conv1_strengths)
@@ -219,7 +226,7 @@ class DrawScreen(InspectScreen):
             else (shown.conv2, shown.conv2_channels, shown.conv2_strengths)
         )
         labels = [f"{channel:<3}{mean:.2f}" for channel, mean in zip(channels, strengths, strict=True)]
-        grid.show(f"{layer}, strongest", "", Sheet(maps, labels=labels, enough=ENOUGH), self.view)
+        grid.show(f"{layer}, strongest", "", Sheet(maps, labels=labels, enough=ENOUGH), view)
 
     def sentence(self) -> str:
         """The two likeliest classes; or how to draw, where nothing is drawn."""
@@ -244,8 +251,23 @@ class DrawScreen(InspectScreen):
         nothing = {"delete", "export", "keep", "make_current", *TURNING} if canvas.empty else set()
         return nothing | (set() if canvas.changes else {"undo"})
 
-    def on_canvas_changed(self) -> None:
-        self.update()
+    def stroke_drawn(self) -> None:
+        """Ask what the network makes of it; then draw both at once, unless the answer takes longer than PATIENCE.
+
+        To draw first would delay the answer by more than the stroke gains: the network's thread would wait for this
+        one wherever it runs Python, and then the frame of the answer for that of the stroke.
+        """
+        self.inquiry.ask(self.wanted, self.kept)
+        if self.inquiry.job is None:
+            self.update()
+        elif self._patience is None:
+            self._patience = self.set_timer(PATIENCE, self.update)
+
+    def update(self) -> None:
+        if self._patience:
+            self._patience.stop()
+            self._patience = None
+        super().update()
 
     def action_pen(self) -> None:
         if self.canvas.lowered:

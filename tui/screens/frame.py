@@ -58,6 +58,12 @@ class LabScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-short"), (18, "-tall"), (30, "-high")]
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Held here, because a search for them takes longer than to draw them.
+        self._header, self._key_bar, self._lesson = Header(), KeyBar(), LessonPanel()
+        self._settings_row = Settings() if self.mode in PAGED else None
+
     @property
     def host(self) -> Host:
         """The app."""
@@ -71,20 +77,20 @@ class LabScreen(Screen[None]):
     @property
     def ready(self) -> bool:
         """Whether its widgets exist: not before it is mounted, and not while the app is exiting."""
-        return self.is_mounted and bool(self.query(Header)) and bool(self.query(KeyBar))
+        return self.is_mounted and self._header.is_attached and self._key_bar.is_attached
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Ignore keys while the widgets do not exist: right after a switch to this screen, or while the app exits."""
         return self.ready and not self.host.leaving and super().check_action(action, parameters)
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        yield self._header
         yield Tabs(self.mode)
-        if self.mode in PAGED:
-            yield Settings()
+        if self._settings_row:
+            yield self._settings_row
         yield from self.body()
-        yield LessonPanel()
-        yield KeyBar()
+        yield self._lesson
+        yield self._key_bar
 
     def body(self) -> Iterable[Widget]:
         """The widgets between the settings and the key bar."""
@@ -129,7 +135,7 @@ class LabScreen(Screen[None]):
         self.workspace.key_map.rebind(self, self.mode)
         self.watch(self.app, "revision", self.update, init=False)
         draw_on_change(self, self.update)
-        for row in self.query(Settings):
+        if row := self._settings_row:
             row.leave, row.warn, row.turn = self.leave_settings, self._warn, self._turn_to_place
             row.said, row.next_key = self.draw_status, self.key("settings")
         self.update()
@@ -149,11 +155,11 @@ class LabScreen(Screen[None]):
         While another numbered screen is in front, this waits until the screen is in front again.
         """
         if self.ready and self in self.app.screen_stack:
-            self.query_one(Header).show(self.workspace.facts(), self.workspace.place())
-            self.query_one(KeyBar).show(self.live_commands())
+            self._header.show(self.workspace.facts(), self.workspace.place())
+            self._key_bar.show(self.live_commands())
             self.draw()
-            titles = self.page_titles()
-            for row in self.query(Settings):  # after the drawing, which forgets what belongs to another network
+            if row := self._settings_row:  # after the drawing, which forgets what belongs to another network
+                titles = self.page_titles()
                 row.show(list(titles.values()), list(titles).index(self.front), self.settings())
             self._draw_lesson()
 
@@ -163,7 +169,7 @@ class LabScreen(Screen[None]):
         tutor.came_to(self.mode, self.front)
         card = tutor.card()
         self.set_class(card is not None, "-lesson")
-        self.query_one(LessonPanel).show(card)
+        self._lesson.show(card)
         tutor.look()
 
     def draw(self) -> None:
@@ -235,11 +241,12 @@ class LabScreen(Screen[None]):
     def action_settings(self) -> None:
         """Go to the settings of the page, or to the next of them."""
         if self.settings():
-            self.query_one(Settings).step_in()
+            assert self._settings_row, "only pages have settings"
+            self._settings_row.step_in()
 
     def settings_words(self) -> str:
         """What the selected setting is and how to change it; empty unless the settings have the keys."""
-        return next((row.words() for row in self.query(Settings)), "")
+        return self._settings_row.words() if self._settings_row else ""
 
     def draw_status(self) -> None:
         """Draw the status line; called also when another setting is selected or edited."""

@@ -75,14 +75,14 @@ class Bars(CellWidget):
         text = f"{share * 100:.{decimals}f} %".rjust(7 + decimals if decimals else 6)
         room = max(0, width - 5 - len(text) - 1)
         full = round(share * room) if math.isfinite(share) else 0  # NaN weights give NaN probabilities
-        thick = pitch > 2
-        piece = glyphs().block if thick else glyphs().bar_full
-        mark = glyphs().true if number == self.actual else " "
+        thick, g = pitch > 2, glyphs()
+        piece = g.block if thick else g.bar_full
+        mark = g.true if number == self.actual else " "
         first = cells(
             (f" {number} ", ink(self.app, name, bold=number in highlighted)),
             (f"{mark} ", ink(self.app, "success")),
             (piece * full, ink(self.app, name)),
-            (glyphs().bar_empty * (room - full), ink(self.app, "rule")),
+            (g.bar_empty * (room - full), ink(self.app, "rule")),
             (text, ink(self.app, "foreground" if share >= 0.005 else "quiet")),
         )
         more = cells(("     ", ink(self.app, name)), (piece * full, ink(self.app, name))) if thick else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from textual.events import MouseDown, MouseMove, MouseUp
 from textual.geometry import Offset
-from textual.message import Message
 
 from engine.geometry import IMAGE_SIZE
 from tui.drawing.raster import Levels, Palette, Span, frame
@@ -43,11 +43,10 @@ class _Pose:
 class Canvas(Raster):
     """What is drawn, the pen, and what can be taken back."""
 
-    class Changed(Message):
-        """The drawing or the pen has changed."""
-
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, changed: Callable[[], None] = lambda: None, *, id: str | None = None) -> None:
+        """`changed` is called whenever the drawing or the pen has changed: sooner than a message would arrive."""
         super().__init__(id=id)
+        self._changed = changed
         self.pixels = blank()
         """(28, 28) float32 from 0, the background, to 1. Replaced at each change, never changed in place."""
         self.pen = Offset(IMAGE_SIZE // 2, IMAGE_SIZE // 2)
@@ -165,9 +164,6 @@ class Canvas(Raster):
 
     def _remember(self) -> None:
         self._before = [*self._before[1 - REMEMBERED :], self.pixels]
-
-    def _changed(self) -> None:
-        self.post_message(self.Changed())
 
     # What the mouse does
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from itertools import groupby
+from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
+from textual._styles_cache import StylesCache
+from textual.color import Color
 from textual.events import Resize
+from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -27,12 +30,73 @@ def _over(base: Style, style: Style) -> Style:
     return style if style.color and style.bgcolor else base + style
 
 
+@lru_cache(64)
+def _blank(style: Style) -> Cell:
+    """One object for equal styles: cells of two frames are then equal at once, without a comparison by values."""
+    return " ", style
+
+
 def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list[Cell]:
     """A rule across the widget, with its title on the left and `facts` on the right."""
-    rule = ink(widget.app, "rule")
+    rule, line = ink(widget.app, "rule"), glyphs().rule
     bold = ink(widget.app, "foreground", bold=True)
-    left = cells((glyphs().rule + " ", rule), (title, bold), (" ", rule)) if title else []
-    return spread(left, [*facts, *cells((glyphs().rule, rule))] if facts else [], width, (glyphs().rule, rule))
+    left = cells((f"{line} ", rule), (title, bold), (" ", rule)) if title else []
+    return spread(left, [*facts, (line, rule)] if facts else [], width, (line, rule))
+
+
+class _Strips(StylesCache):
+    """The rows of a cell widget as strips of Textual's.
+
+    One without borders and padding has no need of what Textual does for these at each row, which takes longer than to
+    make the row.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bare: bool | None = None
+        """Whether the widget has no borders and no padding; None while unknown."""
+        self._base: Style | None = None
+        self._background: Color | None = None
+
+    def base(self, widget: Widget) -> Style:
+        """The style of the widget's background. To look it up takes longer than to make a row."""
+        if self._base is None:
+            self._base = widget.rich_style
+        return self._base
+
+    def clear(self) -> None:
+        """Forget everything; Textual calls this also when a style has changed."""
+        super().clear()
+        self._bare = self._base = self._background = None
+
+    def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
+        """The rows of the region `crop` of the widget."""
+        if self._bare is None:
+            self._bare = not any(widget.styles.gutter)
+        if not self._bare:
+            return super().render_widget(widget, crop)
+        width = widget.size.width
+        if width != self._width:
+            self._cache.clear()
+            self._width = width
+        filters = widget.get_line_filters()
+        strips = [self._row(widget, y, filters) for y in crop.line_range]
+        self._dirty_lines.difference_update(crop.line_range)
+        if crop.column_span == (0, width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]
+
+    def _row(self, widget: Widget, y: int, filters: Sequence[LineFilter]) -> Strip:
+        strip = None if y in self._dirty_lines else self._cache.get(y)
+        if strip is None:
+            if self._background is None:
+                self._background = widget.background_colors[1]
+            strip = widget.render_line(y)
+            strip = strip.adjust_cell_length(self._width, self.base(widget))  # a resized widget is drawn anew later
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, self._background)
+            self._cache[y] = strip
+        return strip
 
 
 class CellWidget(Widget):
@@ -46,7 +110,7 @@ class CellWidget(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._rows: list[list[Cell]] = []
-        self._base = Style()
+        self._styles_cache: _Strips = _Strips()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """Rows of cells for this size. Missing cells are filled with blanks, extra ones are cut off."""
@@ -64,12 +128,12 @@ class CellWidget(Widget):
         if len(old) != len(rows) or (rows and old and len(old[0]) != len(rows[0])):
             self.refresh()
             return
-        changed = [region for y, row in enumerate(rows) for region in self._difference(old[y], row, y)]
+        changed = [r for y, row in enumerate(rows) if row != old[y] for r in self._difference(old[y], row, y)]
         if changed:
             self.refresh(*changed)
 
     def _fitted(self, rows: Iterable[list[Cell]], width: int, height: int) -> list[list[Cell]]:
-        blank = (" ", self.rich_style)
+        blank = _blank(self._styles_cache.base(self))
         fitted = [row[:width] + [blank] * (width - len(row)) for row in rows][:height]
         return fitted + [[blank] * width for _ in range(height - len(fitted))]
 
@@ -83,18 +147,21 @@ class CellWidget(Widget):
                 yield Region(changed[start], y, x + 1 - changed[start], 1)
                 start = number
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """The rows of a region as strips of Textual's."""
-        self._base = self.rich_style  # the theme's background, which takes longer to look up than a row to render
-        return super().render_lines(crop)
-
     def render_line(self, y: int) -> Strip:
         """Row `y` as a strip of Textual's."""
-        base = self._base
+        base = self._styles_cache.base(self)
         if y >= len(self._rows):
             return Strip.blank(self.size.width, base)
-        runs = groupby(self._rows[y], key=lambda cell: cell[1])
-        return Strip([Segment("".join(c for c, _ in run), _over(base, style)) for style, run in runs])
+        row = self._rows[y]
+        segments: list[Segment] = []
+        text, last = "", row[0][1] if row else base
+        for character, style in row:
+            if style is not last:  # equal ones are mostly one object, and to compare others takes longer than it saves
+                segments.append(Segment(text, _over(base, last)))
+                text, last = "", style
+            text += character
+        segments.append(Segment(text, _over(base, last)))
+        return Strip(segments, len(row))
 
     def on_resize(self, _event: Resize) -> None:
         self.redraw()
@@ -104,4 +171,8 @@ class CellWidget(Widget):
             pixels.forget(self)
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.redraw))
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self._draw_anew))
+
+    def _draw_anew(self) -> None:
+        self._styles_cache.clear()
+        self.redraw()

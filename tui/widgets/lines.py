@@ -30,8 +30,9 @@ class Header(CellWidget):
 
     def show(self, facts: tuple[Fact, ...], place: tuple[Fact, ...]) -> None:
         """Show `facts` about what is open on the left; on the right `place`, the device and the throughput."""
-        self.facts, self.place = facts, place
-        self.redraw()
+        if (facts, place) != (self.facts, self.place):
+            self.facts, self.place = facts, place
+            self.redraw()
 
     def draw(self, width: int, height: int) -> list[list[Cell]]:
         """One row. Where it is too narrow, facts are shortened and left out by their ranks, never cut within a word."""
