@@ -9,6 +9,8 @@ from typing import ClassVar
 import pytest
 
 import engine.lab
+from engine.attribution.events import DrawingExplained
+from engine.attribution.requests import ExplainDrawing
 from engine.event import Event, JobFailed, Progress
 from engine.lab import Job, Lab, Stream, Turns
 from engine.network.events import WeightsOpened
@@ -344,6 +346,12 @@ def test_turns_are_taken_one_at_a_time_in_the_order_asked() -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert order == list(range(8))
+
+
+def test_the_answer_to_a_stroke_does_not_wait_for_a_turn(reader: Reader) -> None:
+    stroke = ExplainDrawing(what="pretrained:cnn", device="cpu", pixels=bytes([0, 255]) * 392)
+    with reader.lab._lanes["training"]._turns.taken():
+        assert isinstance(reader.finish(reader.lab.submit(stroke))[-1], DrawingExplained)
 
 
 def test_a_step_that_fails_gives_its_turn_back(reader: Reader, operations: None) -> None:

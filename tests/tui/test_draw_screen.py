@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -11,12 +13,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.attacks.events import AttackFinished
+from engine.attribution.drawing import explain_drawing
 from engine.attribution.events import DrawingExplained, OcclusionMapReady
 from engine.attribution.requests import ExplainDrawing
 from engine.data.drawings import read_drawings
-from engine.operations import perform
+from engine.operations import OPERATIONS, Entry, perform
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import CNN, drawn, go, settled, status, until, words
+from tests.tui.driving import CNN, drawn, go, settled, status, tap, until, words
 from tui.keys import SCREENS, SHORT_TITLES
 from tui.screens.activations import ActivationsScreen
 from tui.screens.attacks.screen import AttacksScreen
@@ -61,6 +64,42 @@ async def test_the_keys_draw_and_the_answer_follows(still_app: MakeApp) -> None:
         figure = screen.figure()
         assert figure is not None
         assert figure.subject is shown
+
+
+GO_ON = Event()
+
+
+def when_told(request: ExplainDrawing, root: Path) -> Iterator[object]:
+    """As the engine does it, once that is allowed."""
+    assert GO_ON.wait(60)
+    yield from explain_drawing(request, root)
+
+
+@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.parametrize("patience", [0.01, 1000.0])
+async def test_a_stroke_is_drawn_with_its_answer_unless_that_takes_long(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    slowly: dict[type, Entry] = {ExplainDrawing: Entry("analysis", f"{__name__}:when_told", computes=False)}
+    monkeypatch.setattr("engine.operations.OPERATIONS", OPERATIONS | slowly)
+    monkeypatch.setattr("tui.screens.draw.PATIENCE", patience)
+    GO_ON.clear()
+    app = still_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await go(pilot, "9", DrawScreen)
+        await settled(pilot, screen)
+        blank = words(screen.canvas)
+        await tap(pilot, "space")
+        if patience < 1:
+            await until(pilot, lambda: words(screen.canvas) != blank)
+        else:
+            await pilot.pause(0.05)
+            assert words(screen.canvas) == blank
+        assert screen.shown is None
+        GO_ON.set()
+        await settled(pilot, screen)
+        assert words(screen.canvas) != blank
+        assert screen.shown
 
 
 async def test_moving_the_lifted_pen_draws_nothing(still_app: MakeApp) -> None:

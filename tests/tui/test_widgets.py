@@ -8,18 +8,22 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 from rich.style import Style
+from textual._styles_cache import StylesCache
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from engine.inspection.events import LayerSummary, NetworkSummarised
 from engine.inspection.requests import Summarise
 from tests.tui.conftest import MakeApp
-from tests.tui.driving import drawn, go, until, words
-from tui.drawing.cells import cells
+from tests.tui.driving import drawn, go, settled, until, words
+from tui.drawing.cells import Cell, cells
 from tui.drawing.raster import Span
 from tui.drawing.view import View
 from tui.screens.filters import FiltersScreen
 from tui.screens.model import ModelScreen
 from tui.widgets.bars import Bars
+from tui.widgets.cells import CellWidget
 from tui.widgets.layers import LayerTable, explained
 from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet, write_over
 
@@ -42,6 +46,37 @@ async def showing(make: MakeApp, widget: Widget, width: int, height: int) -> Asy
 
 def lines(widget: Bars | LayerTable | Legend | Raster | RasterGrid, width: int, height: int) -> list[str]:
     return ["".join(character for character, _ in row) for row in widget.draw(width, height)]
+
+
+# Rows of cells
+
+
+@pytest.mark.parametrize("colour", [True, False])
+async def test_rows_look_as_textual_renders_them(
+    still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, exact_engine: None, *, colour: bool
+) -> None:
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+
+    def looks(strips: Sequence[Strip]) -> list[list[Cell]]:
+        return [[(c, style or Style.null()) for text, style, _ in strip for c in text] for strip in strips]
+
+    app, crop = still_app(), Region(3, 0, 20, 2)
+    async with app.run_test(size=(120, 40)) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        await settled(pilot, screen)
+        for bordered in (False, True):
+            if bordered:
+                screen.query_one(Legend).styles.border_left = ("solid", "red")
+                await drawn(pilot)
+            widgets = [widget for widget in screen.query(CellWidget) if widget.size]
+            assert len(widgets) > 5
+            for widget in widgets:
+                for region in (widget.size.region, crop.intersection(widget.size.region)):
+                    ours, usual = (
+                        looks(cache.render_widget(widget, region)) for cache in (widget._styles_cache, StylesCache())
+                    )
+                    assert ours == usual
 
 
 # Bars

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attribution import drawing
 from engine.attribution.events import DrawingExplained, OcclusionMapReady
 from engine.attribution.requests import DrawingBaseline, ExplainDrawing, Occlude
 from engine.data.datasets import Dataset, load_drawings
@@ -122,3 +123,21 @@ def test_a_network_of_few_channels_with_another_geometry(tmp_path: Path, mnist: 
 def test_an_empty_drawing_is_refused() -> None:
     with pytest.raises(RequestError, match="nothing is drawn: draw a digit first"):
         list(perform(ExplainDrawing(what=CNN), NOWHERE))
+
+
+def test_it_works_alone_and_leaves_the_threads_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, before = list[int](), torch.get_num_threads()
+
+    def watched(*given: object) -> dict[str, object]:
+        seen.append(torch.get_num_threads())
+        return strongest(*given)  # type: ignore[arg-type]
+
+    strongest = drawing._strongest
+    monkeypatch.setattr(drawing, "_strongest", watched)
+    try:
+        torch.set_num_threads(2)
+        explained(np.eye(28))
+        assert seen == [1, 1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
