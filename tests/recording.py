@@ -37,6 +37,13 @@ SESSION = (
     ("tab", 3.0),
     ("7", 5.0),
     ("right", 1.5),
+    ("9", 1.0),
+    *(("up", 0.1) for _ in range(8)),
+    *(("left", 0.1) for _ in range(5)),
+    ("space", 0.4),
+    *(("right", 0.15) for _ in range(10)),
+    *((key, 0.15) for _ in range(7) for key in ("down", "down", "left")),
+    ("space", 2.5),
     ("8", 2.0),
     ("1", 4.0),
 )
