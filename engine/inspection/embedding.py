@@ -23,7 +23,7 @@ from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.neighbour_maps import Moved, check_installed, tsne, umap
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, SUPPORT, Embed, MappedLayer
 from engine.network.batches import evaluation_batch
-from engine.network.model import CNN, inference_network
+from engine.network.model import CNN, inference_network, layer_outputs
 from engine.request import RequestError
 from engine.training.events import BatchEvaluated
 
@@ -111,14 +111,9 @@ def reduced_of(
 
 def _outputs(network: nn.Sequential, layer: MappedLayer, images: Tensor) -> tuple[Tensor, Tensor]:
     """What a layer computes for images (B, 1, 28, 28), as (B, d), and the logits (B, 10)."""
-    x, activations = images, []
-    for each in network:
-        x = each(x)
-        if isinstance(each, nn.ReLU):
-            activations.append(x)
-    block1, block2, hidden = activations
+    block1, block2, hidden, logits = layer_outputs(network, images)
     values = {"pixels": images, "block1": block1, "block2": block2, "hidden": hidden}[layer]
-    return values.flatten(1), x
+    return values.flatten(1), logits
 
 
 def _epochs(request: Embed, loaded: LoadedNetwork) -> tuple[int, ...]:
