@@ -17,9 +17,9 @@ from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.components import nearest_neighbours, principal_components, rotated_onto
-from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.kept_weights import kept_convolutions
 from engine.inspection.loaded import LoadedNetwork, find_images, open_network
+from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.neighbour_maps import Moved, check_installed, tsne, umap
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, SUPPORT, Embed, MappedLayer
 from engine.network.batches import evaluation_batch

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
-from engine.inspection.events import Ablation, UnitDigit
 from engine.inspection.loaded import LoadedNetwork
 from engine.inspection.requests import UNIT_LAYERS, UnitLayerName
 from engine.inspection.survey import STRONGEST
+from engine.inspection.unit_events import Ablation, UnitDigit
 from engine.network.batches import evaluation_batch
 from engine.network.model import inference_network, layer_outputs
 from engine.request import RequestError

@@ -6,8 +6,8 @@ import math
 from collections.abc import Generator
 
 from engine.event import Event
-from engine.inspection.events import UnitsVisualised
 from engine.inspection.requests import VisualiseUnits
+from engine.inspection.unit_events import UnitsVisualised
 from engine.inspection.visualisation import visualise_units
 from engine.report.draft import Draft
 from engine.words import percent
