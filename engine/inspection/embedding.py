@@ -195,10 +195,10 @@ def embed(request: Embed, root: Path) -> Generator[Event, None, None]:
     )
     if request.method == "pca":
         yield EmbeddingAdvanced(embedding=made)
-        near, _ = yield from _neighbours(reduced.scores, made.nearest, "neighbours in the layer")
+        near, _ = yield from nearest_neighbours(reduced.scores, made.nearest, "neighbours in the layer")
     else:
         made, near = yield from _by_neighbours(request, reduced.scores, made)
-    there, _ = yield from _neighbours(torch.from_numpy(made.points), made.nearest, "neighbours in the map")
+    there, _ = yield from nearest_neighbours(torch.from_numpy(made.points), made.nearest, "neighbours in the map")
     labels = split.labels[:count].cpu()
     shares = _same(labels, there)
     yield replace(
@@ -217,7 +217,7 @@ def _by_neighbours(
 ) -> Generator[Event, None, tuple[ImagesEmbedded, Tensor]]:
     """The map by t-SNE or UMAP, and the indices of the nearest neighbours that it is made of."""
     wanted = int(SUPPORT * request.perplexity) if request.method == "tsne" else request.neighbours - 1
-    near, far = yield from _neighbours(scores, max(wanted, made.nearest), "neighbours in the layer")
+    near, far = yield from nearest_neighbours(scores, max(wanted, made.nearest), "neighbours in the layer")
     indices, distances = near[:, :wanted].cpu().numpy(), far[:, :wanted].cpu().numpy()
     moves: Generator[Moved, None, tuple[Array, float | None]]
     if request.method == "tsne":
@@ -240,17 +240,6 @@ def _by_neighbours(
     finally:
         moves.close()
     return replace(made, points=points.astype("float32"), divergence=divergence), near
-
-
-def _neighbours(values: Tensor, count: int, words: str) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    """As `nearest_neighbours`, with progress under `words`."""
-    search = nearest_neighbours(values, count)
-    try:
-        while True:
-            yield WorkAdvanced(words=words, done=next(search), total=len(values))
-    except StopIteration as stop:
-        found: tuple[Tensor, Tensor] = stop.value
-        return found
 
 
 def _same(labels: Tensor, near: Tensor) -> Tensor:
