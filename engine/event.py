@@ -2,7 +2,7 @@
 
 Events carry plain values and NumPy arrays, never tensors, so showing an event does not need torch. The plain values of
 an event are one line of JSON, both on standard output and in `events.jsonl`; its arrays go into an `.npz` file. Each
-wing of the engine defines its events in its `events.py`.
+wing of the engine defines its events in its `events.py`; inspection, which has many, also in files of their own.
 """
 
 from __future__ import annotations

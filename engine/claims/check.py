@@ -16,7 +16,7 @@ from engine.attacks.requests import AttackNoise, AttackTargeted, MeasureRobustne
 from engine.attacks.robustness import measure_robustness
 from engine.attribution.events import ClassOcclusionReady, OcclusionMapReady
 from engine.attribution.occlusion import occlude
-from engine.attribution.requests import Explain, Occlude
+from engine.attribution.requests import Occlude
 from engine.claims.events import ClaimChecked
 from engine.claims.requests import (
     AnyCheck,
@@ -35,7 +35,7 @@ from engine.claims.requests import (
     CheckTraining,
 )
 from engine.data.events import DownloadAdvanced
-from engine.event import Event, Progress, WorkAdvanced
+from engine.event import Event, WorkAdvanced
 from engine.inspection.activations import show_activations
 from engine.inspection.events import (
     ActivationsComputed,
@@ -48,8 +48,9 @@ from engine.inspection.filters import show_filters
 from engine.inspection.layers import summarise
 from engine.inspection.loaded import LoadedNetwork, load_network, open_network
 from engine.inspection.predictions import answers, evaluate_split
-from engine.inspection.requests import Evaluate, InspectImages, LayerName, ShowActivations, ShowFilters, Summarise
+from engine.inspection.requests import Evaluate, LayerName, ShowActivations, ShowFilters, Summarise
 from engine.network.requests import Inspect
+from engine.report.asking import about, answered
 from engine.report.claims import plane_share, resemblance
 from engine.request import RequestError
 from engine.runs.finding import compared_bundled, other_bundled
@@ -57,7 +58,6 @@ from engine.training.events import BatchEvaluated
 from engine.training.requests import Train
 
 E = TypeVar("E", bound=Event)
-Q = TypeVar("Q", bound=Inspect)
 
 
 class Measured(NamedTuple):
@@ -87,37 +87,19 @@ def check(request: AnyCheck, root: Path) -> Generator[Event, None, None]:
     )
 
 
-def _about(kind: type[Q], request: Inspect, **fields: Any) -> Q:
-    """A request for the network of `request`, and its images where it takes some.
-
-    The stride of a request that slides a patch is that of the patch.
-    """
-    reading = request.reading
-    shared: dict[str, Any] = {"what": request.what, "device": request.device, "mean": reading.mean, "std": reading.std}
-    shared["padding"] = reading.padding
-    if not issubclass(kind, Explain):
-        shared["stride"] = reading.stride
-    if isinstance(request, InspectImages) and issubclass(kind, InspectImages):
-        shared |= {"split": request.split, "dataset": request.dataset}
-    return kind(**shared | fields)
-
-
 def _asked(kind: type[E], events: Generator[Event, None, None], words: str) -> Generator[Event, None, E]:
-    """The event of type `kind` among `events`; the others become progress, of a task called `words` unless they say."""
-    found: E | None = None
+    """The event of type `kind` among `events`, with their progress, of a task called `words` unless they say."""
     now: Event = WorkAdvanced(words=words, done=0, total=1)
-    for event in events:
-        if isinstance(event, kind) and not isinstance(event, Progress):
-            found = event
-            continue
+
+    def told(event: Event) -> Event:
+        nonlocal now
         if isinstance(event, WorkAdvanced | BatchEvaluated | DownloadAdvanced):
             now = event
         elif isinstance(event, AttackAdvanced):
             now = WorkAdvanced(words=words, done=event.done, total=event.steps)
-        yield now  # after each step, so that the work can be stopped there
-    if found is None:
-        raise RequestError(f"{words} gave no result")
-    return found
+        return now
+
+    return (yield from answered(kind, events, words, told))
 
 
 def _training(request: CheckTraining, _root: Path, loaded: LoadedNetwork) -> Finding:
@@ -141,7 +123,7 @@ def _training(request: CheckTraining, _root: Path, loaded: LoadedNetwork) -> Fin
 
 
 def _evaluated(request: Inspect, root: Path, **fields: Any) -> Generator[Event, None, SplitEvaluated]:
-    asked = _about(Evaluate, request, **fields)
+    asked = about(Evaluate, request, **fields)
     return (yield from _asked(SplitEvaluated, evaluate_split(asked, root), "evaluating"))
 
 
@@ -175,7 +157,7 @@ def _mistakes(request: CheckMistakes, root: Path, _loaded: LoadedNetwork) -> Fin
 
 
 def _layers(request: CheckLayers, root: Path, _loaded: LoadedNetwork) -> Finding:
-    asked = _about(Summarise, request)
+    asked = about(Summarise, request)
     event = yield from _asked(NetworkSummarised, summarise(asked, root), "layers")
     convolutions = sum(layer.multiply_adds for layer in event.layers if layer.name.startswith("conv"))
     return Measured(
@@ -210,7 +192,7 @@ def _batch_norm(request: CheckBatchNorm, root: Path, loaded: LoadedNetwork) -> F
 
 
 def _kernels_of(request: Inspect, root: Path, layer: LayerName) -> Generator[Event, None, FiltersShown]:
-    asked = _about(ShowFilters, request, layer=layer)
+    asked = about(ShowFilters, request, layer=layer)
     return (yield from _asked(FiltersShown, show_filters(asked, root), f"kernels of {layer}"))
 
 
@@ -231,14 +213,14 @@ def _kernels(request: CheckKernels, root: Path, _loaded: LoadedNetwork) -> Findi
 
 
 def _resemblance(request: CheckResemblance, root: Path, _loaded: LoadedNetwork) -> Finding:
-    asked = _about(ShowActivations, request, index=request.index)
+    asked = about(ShowActivations, request, index=request.index)
     event = yield from _asked(ActivationsComputed, show_activations(asked, root), "maps")
     first, second = (resemblance(event.image, maps) for maps in (event.conv1, event.conv2))
     return Measured({"value": first, "second": second, "actual": event.actual, "predicted": event.predicted})
 
 
 def _channels(request: CheckChannels, root: Path, _loaded: LoadedNetwork) -> Finding:
-    asked = _about(ShowActivations, request, survey=True, index=0)
+    asked = about(ShowActivations, request, survey=True, index=0)
     event = yield from _asked(ChannelsSurveyed, show_activations(asked, root), "all images")
     first, second = len(event.conv1.dead), len(event.conv2.dead)
     channels = len(event.conv1.strongest) + len(event.conv2.strongest)
@@ -247,7 +229,7 @@ def _channels(request: CheckChannels, root: Path, _loaded: LoadedNetwork) -> Fin
 
 def _occlusion(request: CheckOcclusion, root: Path, _loaded: LoadedNetwork) -> Finding:
     own = {name: getattr(request, name) for name in ("index", "patch_size", "stride", "baseline", "watch", "seed")}
-    asked = _about(Occlude, request, **own, average=request.average)
+    asked = about(Occlude, request, **own, average=request.average)
     single: OcclusionMapReady | None = None
     many: ClassOcclusionReady | None = None
     for event in occlude(asked, root):
@@ -276,7 +258,7 @@ def _occlusion(request: CheckOcclusion, root: Path, _loaded: LoadedNetwork) -> F
 
 
 def _noise(request: CheckNoise, root: Path, loaded: LoadedNetwork) -> Finding:
-    asked = _about(AttackNoise, request, classes=request.classes, steps=request.steps, seed=request.seed)
+    asked = about(AttackNoise, request, classes=request.classes, steps=request.steps, seed=request.seed)
     event = yield from _asked(AttackFinished, attack(asked, root), "images from noise")
     other = _another(request, root, other_bundled(loaded.variant, _trained_with(loaded)))
     images = torch.from_numpy(event.adversarial)[:, None].to(other.device, other.dtype)
@@ -297,7 +279,7 @@ def _noise(request: CheckNoise, root: Path, loaded: LoadedNetwork) -> Finding:
 def _targeted(request: CheckTargeted, root: Path, _loaded: LoadedNetwork) -> Finding:
     found = []
     for beta in (request.beta, 0.0):
-        asked = _about(
+        asked = about(
             AttackTargeted,
             request,
             indices=request.indices,
@@ -332,7 +314,7 @@ def _fooled(points: Sequence[tuple[float, int]], epsilon: float) -> float:
 def _fgsm(request: CheckFgsm, root: Path, loaded: LoadedNetwork) -> Finding:
     other = compared_bundled(loaded.variant, _trained_with(loaded))
     others = () if other == loaded.name else (other,)
-    asked = _about(
+    asked = about(
         MeasureRobustness,
         request,
         others=others,

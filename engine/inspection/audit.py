@@ -15,8 +15,9 @@ from torch.nn.functional import cross_entropy
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
+from engine.inspection.audit_events import ClassScores, DisputedLabel, NetworkAudited, NetworksAudited
 from engine.inspection.calibration import calibration_error, error_interval, fit_temperature, reliability
-from engine.inspection.events import ClassScores, Digit, DisputedLabel, NetworkAudited, NetworksAudited
+from engine.inspection.events import Digit
 from engine.inspection.label_errors import disputed_labels
 from engine.inspection.loaded import LoadedNetwork, find_images, open_networks
 from engine.inspection.predictions import confusion_matrix

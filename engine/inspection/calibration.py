@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.inspection.events import ReliabilityBin
+from engine.inspection.audit_events import ReliabilityBin
 from engine.inspection.intervals import wilson
 
 if TYPE_CHECKING:

@@ -17,13 +17,13 @@ from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
 from engine.inspection.components import nearest_neighbours, principal_components, rotated_onto
-from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.kept_weights import kept_convolutions
 from engine.inspection.loaded import LoadedNetwork, find_images, open_network
+from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.neighbour_maps import Moved, check_installed, tsne, umap
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, SUPPORT, Embed, MappedLayer
 from engine.network.batches import evaluation_batch
-from engine.network.model import CNN, inference_network
+from engine.network.model import CNN, inference_network, layer_outputs
 from engine.request import RequestError
 from engine.training.events import BatchEvaluated
 
@@ -111,14 +111,9 @@ def reduced_of(
 
 def _outputs(network: nn.Sequential, layer: MappedLayer, images: Tensor) -> tuple[Tensor, Tensor]:
     """What a layer computes for images (B, 1, 28, 28), as (B, d), and the logits (B, 10)."""
-    x, activations = images, []
-    for each in network:
-        x = each(x)
-        if isinstance(each, nn.ReLU):
-            activations.append(x)
-    block1, block2, hidden = activations
+    block1, block2, hidden, logits = layer_outputs(network, images)
     values = {"pixels": images, "block1": block1, "block2": block2, "hidden": hidden}[layer]
-    return values.flatten(1), x
+    return values.flatten(1), logits
 
 
 def _epochs(request: Embed, loaded: LoadedNetwork) -> tuple[int, ...]:
@@ -200,10 +195,10 @@ def embed(request: Embed, root: Path) -> Generator[Event, None, None]:
     )
     if request.method == "pca":
         yield EmbeddingAdvanced(embedding=made)
-        near, _ = yield from _neighbours(reduced.scores, made.nearest, "neighbours in the layer")
+        near, _ = yield from nearest_neighbours(reduced.scores, made.nearest, "neighbours in the layer")
     else:
         made, near = yield from _by_neighbours(request, reduced.scores, made)
-    there, _ = yield from _neighbours(torch.from_numpy(made.points), made.nearest, "neighbours in the map")
+    there, _ = yield from nearest_neighbours(torch.from_numpy(made.points), made.nearest, "neighbours in the map")
     labels = split.labels[:count].cpu()
     shares = _same(labels, there)
     yield replace(
@@ -222,7 +217,7 @@ def _by_neighbours(
 ) -> Generator[Event, None, tuple[ImagesEmbedded, Tensor]]:
     """The map by t-SNE or UMAP, and the indices of the nearest neighbours that it is made of."""
     wanted = int(SUPPORT * request.perplexity) if request.method == "tsne" else request.neighbours - 1
-    near, far = yield from _neighbours(scores, max(wanted, made.nearest), "neighbours in the layer")
+    near, far = yield from nearest_neighbours(scores, max(wanted, made.nearest), "neighbours in the layer")
     indices, distances = near[:, :wanted].cpu().numpy(), far[:, :wanted].cpu().numpy()
     moves: Generator[Moved, None, tuple[Array, float | None]]
     if request.method == "tsne":
@@ -245,17 +240,6 @@ def _by_neighbours(
     finally:
         moves.close()
     return replace(made, points=points.astype("float32"), divergence=divergence), near
-
-
-def _neighbours(values: Tensor, count: int, words: str) -> Generator[Event, None, tuple[Tensor, Tensor]]:
-    """As `nearest_neighbours`, with progress under `words`."""
-    search = nearest_neighbours(values, count)
-    try:
-        while True:
-            yield WorkAdvanced(words=words, done=next(search), total=len(values))
-    except StopIteration as stop:
-        found: tuple[Tensor, Tensor] = stop.value
-        return found
 
 
 def _same(labels: Tensor, near: Tensor) -> Tensor:

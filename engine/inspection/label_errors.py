@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.inspection.events import DisputedLabel
+from engine.inspection.audit_events import DisputedLabel
 from engine.paths import asset
 from engine.request import RequestError
 

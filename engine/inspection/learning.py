@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engine.event import Event, WorkAdvanced
-from engine.inspection.events import LearnedDigit, LearningShown
+from engine.inspection.learning_events import LearnedDigit, LearningShown
 from engine.inspection.loaded import find_split
 from engine.inspection.requests import ShowLearning
 from engine.request import RequestError

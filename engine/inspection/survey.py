@@ -6,7 +6,7 @@ from collections.abc import Generator
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from engine.data.datasets import Split
@@ -14,7 +14,7 @@ from engine.geometry import CLASSES, Field, block_fields
 from engine.inspection.events import Excitation, LayerSurvey
 from engine.inspection.loaded import LoadedNetwork
 from engine.network.batches import evaluation_batch
-from engine.network.model import inference_network
+from engine.network.model import inference_network, layer_outputs
 from engine.training.events import BatchEvaluated
 
 STRONGEST = 9
@@ -80,14 +80,9 @@ class Survey:
 
     def _advance(self) -> None:
         start, end = self.done, min(self.done + self._size, len(self._split))
-        maps = []
         with torch.inference_mode():
-            x = self._split.images[start:end]
-            for layer in self._network:
-                x = layer(x)
-                if isinstance(layer, nn.ReLU) and x.dim() == 4:
-                    maps.append(x)
-            self.logits[start:end] = x
+            *maps, _hidden, logits = layer_outputs(self._network, self._split.images[start:end])
+            self.logits[start:end] = logits
             for block, found in zip(self._blocks, maps, strict=True):
                 block.add(found, start)
         self.done = end

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from engine.data.datasets import Split
 from engine.event import Event, WorkAdvanced
 from engine.geometry import CLASSES
-from engine.inspection.events import Ablation, UnitDigit
 from engine.inspection.loaded import LoadedNetwork
 from engine.inspection.requests import UNIT_LAYERS, UnitLayerName
 from engine.inspection.survey import STRONGEST
+from engine.inspection.unit_events import Ablation, UnitDigit
 from engine.network.batches import evaluation_batch
-from engine.network.model import inference_network
+from engine.network.model import inference_network, layer_outputs
 from engine.request import RequestError
 from engine.training.events import BatchEvaluated
 
@@ -94,14 +94,11 @@ class UnitSurvey:
 
     def _advance(self) -> None:
         start, end = self.done, min(self.done + self._size, len(self._split))
-        labels, found = self._split.labels[start:end], iter(self._layers.values())
         with torch.inference_mode():
-            x = self._split.images[start:end]
-            for layer in self._network:
-                x = layer(x)
-                if isinstance(layer, nn.ReLU):
-                    next(found).add(per_unit(x), labels, start)
-            self.logits[start:end] = x
+            *outputs, logits = layer_outputs(self._network, self._split.images[start:end])
+            for layer, found in zip(self._layers.values(), outputs, strict=True):
+                layer.add(per_unit(found), self._split.labels[start:end], start)
+            self.logits[start:end] = logits
         self.done = end
 
     def strongest(self, layer: UnitLayerName) -> tuple[Tensor, Tensor]:

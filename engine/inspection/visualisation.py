@@ -23,16 +23,10 @@ from torch.nn.functional import leaky_relu
 from engine.adversary.ascent import ascend, noise_image
 from engine.adversary.network import AT_ONCE
 from engine.event import Event
-from engine.inspection.events import (
-    PicturesAdvanced,
-    UnitAdvanced,
-    UnitPicture,
-    UnitShown,
-    UnitsVisualised,
-)
 from engine.inspection.loaded import LoadedNetwork, find_images, open_network
 from engine.inspection.requests import FromNoise, ShowUnit, UnitLayerName, VisualiseUnits
 from engine.inspection.spectrum import high_frequencies, likeness
+from engine.inspection.unit_events import PicturesAdvanced, UnitAdvanced, UnitPicture, UnitShown, UnitsVisualised
 from engine.inspection.units import ablate, check_units, parts, per_unit, unit_survey_of, unit_weights
 from engine.network.model import inference_network
 from engine.network.seeds import generator

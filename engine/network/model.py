@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import cast
 
@@ -108,6 +109,20 @@ def inference_network(model: CNN) -> nn.Sequential:
             case _:
                 layers.append(layer)
     return nn.Sequential(*layers)
+
+
+def layer_outputs(layers: Iterable[nn.Module], images: Tensor) -> list[Tensor]:
+    """What the network of `layers`, as in `inference_network`, computes for images (B, 1, 28, 28), layer by layer.
+
+    The maps of both blocks after pooling and ReLU (B, C, h, w), the hidden layer after ReLU (B, hidden), and the logits
+    (B, 10).
+    """
+    outputs, now = [], images
+    for layer in layers:
+        now = layer(now)
+        if isinstance(layer, nn.ReLU):
+            outputs.append(now)
+    return [*outputs, now]
 
 
 def seeded_cnn(architecture: Architecture, seed: int) -> CNN:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.event import Event
 from engine.inspection.audit import audit_of
-from engine.inspection.events import NetworkAudited, NetworksAudited
+from engine.inspection.audit_events import NetworkAudited, NetworksAudited
 from engine.inspection.requests import Audit
 from engine.report.draft import Draft, listed, with_interval
 from engine.words import percent

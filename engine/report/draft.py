@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from engine.attacks.events import AttackFinished
 from engine.attribution.events import ClassOcclusionReady
-from engine.attribution.requests import Explain
 from engine.event import Event, WorkAdvanced
 from engine.figures.drawing.figure import figure_of
 from engine.figures.drawing.page import png_of
@@ -22,6 +21,7 @@ from engine.inspection.events import FiltersShown, SplitEvaluated
 from engine.inspection.loaded import LoadedNetwork, load_network
 from engine.inspection.requests import LayerName
 from engine.network.requests import Inspect, Reading
+from engine.report.asking import answered
 from engine.report.claims import Claim
 from engine.report.document import Document
 from engine.report.requests import Report
@@ -30,7 +30,6 @@ from engine.words import percent
 
 E = TypeVar("E", bound=Event)
 Q = TypeVar("Q", bound=Inspect)
-X = TypeVar("X", bound=Explain)
 Operation = Callable[[Q, Path], Generator[Event, None, None]]
 
 
@@ -38,8 +37,8 @@ class Subject(NamedTuple):
     """A network of the report."""
 
     name: str
-    what: str
-    """Its name in the request."""
+    request: Inspect
+    """A request for it, with the settings for reading its weights file if it is of third parties."""
     label: str
     """Its name in the names of files."""
     loaded: LoadedNetwork
@@ -71,54 +70,38 @@ class Draft:
     def __init__(self, request: Report, root: Path) -> None:
         """Raises RequestError where a network does not exist, or two have the same name."""
         self.root, self.request = root, request
-        self._readings: dict[str, dict[str, Any]] = {}
-        """The settings for reading third-party weights files, by the networks' names in the request."""
-        loaded = [self._load(what) for what in request.what]
-        self.names = [network.name for network in loaded]
+        opened = [self._load(what) for what in request.what]
+        self.names = [loaded.name for _, loaded in opened]
         if twice := [name for name in self.names if self.names.count(name) > 1]:
             raise RequestError(f"{twice[0]} is given twice: name different networks")
         labels = _labels(self.names)
-        self.networks = [Subject(*each) for each in zip(self.names, request.what, labels, loaded, strict=True)]
+        self.networks = [
+            Subject(loaded.name, asked, label, loaded) for (asked, loaded), label in zip(opened, labels, strict=True)
+        ]
         self.document = Document(f"A convolutional network on MNIST: {listed(self.names)}")
         self.claims: list[Claim] = []
         self.kept = Kept()
         self.done = self.total = 0
 
-    def _load(self, what: str) -> LoadedNetwork:
+    def _load(self, what: str) -> tuple[Inspect, LoadedNetwork]:
         asked = Inspect(what=what, device=self.request.device)
-        said = {name: getattr(self.request, name) for name in Reading.__struct_fields__}
         network = None
         with contextlib.suppress(RequestError):  # some files can only be read with these settings
             network = load_network(asked, self.root)
         if network is None or network.foreign is not None:
-            self._readings[what] = said
-            network = load_network(replace(asked, **said), self.root)
-        return network
+            said = {name: getattr(self.request, name) for name in Reading.__struct_fields__}
+            asked = replace(asked, **said)
+            network = load_network(asked, self.root)
+        return asked, network
 
     def expect(self, parts: int, *, once: int) -> None:
         """Count `parts` more results for each network, and `once` more for all, as work that is still to do."""
         self.total += parts * len(self.networks) + once
 
-    def about(self, kind: type[Q], network: Subject, **fields: Any) -> Q:
-        """A request for a network."""
-        what = network.what
-        return kind(what=what, device=self.request.device, **self._readings.get(what, {}), **fields)
-
-    def explaining(self, kind: type[X], network: Subject, **fields: Any) -> X:
-        """A request for a network that slides a patch over images, so that its stride is that of the patch."""
-        reading = {name: value for name, value in self._readings.get(network.what, {}).items() if name != "stride"}
-        return kind(what=network.what, device=self.request.device, **reading, **fields)
-
     def ask(self, kind: type[E], work: Operation[Q], request: Q, words: str) -> Generator[Event, None, E]:
         """The event of type `kind` that `work` yields for `request`; reports progress after each of its steps."""
-        found: E | None = None
-        for event in work(request, self.root):
-            if isinstance(event, kind):
-                found = event
-            yield self.advanced(words)
+        found = yield from answered(kind, work(request, self.root), words, lambda _: self.advanced(words))
         self.done += 1
-        if found is None:
-            raise RequestError(f"{words} gave no result")
         return found
 
     def advanced(self, words: str) -> WorkAdvanced:

@@ -29,6 +29,7 @@ from engine.inspection.layers import summarise
 from engine.inspection.loaded import LoadedNetwork
 from engine.inspection.predictions import evaluate_split, show_digits
 from engine.inspection.requests import Evaluate, ShowActivations, ShowDigits, ShowFilters, Summarise
+from engine.report.asking import about
 from engine.report.claims import activations_claim, filters_claim, noise_claims, occlusion_claim, targeted_claim
 from engine.report.draft import Draft
 from engine.runs.comparison import compare, sentence, setting_words
@@ -90,7 +91,7 @@ def _training(made: Draft) -> Generator[Event, None, None]:
     for network in made.networks:
         name = network.name
         event = yield from made.ask(
-            SplitEvaluated, evaluate_split, made.about(Evaluate, network), f"{name}: evaluating"
+            SplitEvaluated, evaluate_split, about(Evaluate, network.request), f"{name}: evaluating"
         )
         made.kept.evaluated.append(event)
         rows.append((name, f"{event.loss:.4f}", f"{100 * event.accuracy:.2f} %", str(event.mistakes)))
@@ -102,7 +103,7 @@ def _digits(made: Draft) -> Generator[Event, None, None]:
     made.document.heading(2, "1.2 Randomly selected test images")
     for network in made.networks:
         name = network.name
-        event = yield from made.ask(DigitsShown, show_digits, made.about(ShowDigits, network), f"{name}: digits")
+        event = yield from made.ask(DigitsShown, show_digits, about(ShowDigits, network.request), f"{name}: digits")
         right = sum(digit.actual == digit.predicted for digit in event.digits)
         made.draw(
             f"digits-{network.label}",
@@ -117,7 +118,7 @@ def _layers(made: Draft) -> Generator[Event, None, None]:
     totals = []
     for network in made.networks:
         name = network.name
-        event = yield from made.ask(NetworkSummarised, summarise, made.about(Summarise, network), f"{name}: layers")
+        event = yield from made.ask(NetworkSummarised, summarise, about(Summarise, network.request), f"{name}: layers")
         document.heading(3, name)
         rows = [
             (
@@ -164,7 +165,7 @@ def _filters(made: Draft) -> Generator[Event, None, None]:
         name = network.name
         both = []
         for layer in ("conv1", "conv2"):
-            asked = made.about(ShowFilters, network, layer=layer)
+            asked = about(ShowFilters, network.request, layer=layer)
             event = yield from made.ask(FiltersShown, show_filters, asked, f"{name}: filters")
             caption = f"{name}: all {event.weights.shape[0] * event.weights.shape[1]:,} kernels of {layer}."
             made.draw(f"filters-{layer}-{network.label}", event, caption, colours="diverging")
@@ -179,7 +180,7 @@ def _activations(made: Draft) -> Generator[Event, None, None]:
     events = []
     for network in made.networks:
         name = network.name
-        asked = made.about(ShowActivations, network)
+        asked = about(ShowActivations, network.request)
         event = yield from made.ask(ActivationsComputed, show_activations, asked, f"{name}: activations")
         for layer in ("conv1", "conv2"):
             caption = f"{name}: activations of {layer} for test image {event.index}, a {event.actual}."
@@ -194,7 +195,7 @@ def _occlusion(made: Draft) -> Generator[Event, None, None]:
     means: dict[str, list[ClassOcclusionReady]] = {"zero": [], "one": made.kept.white}
     for network in made.networks:
         name = network.name
-        asked = made.explaining(Occlude, network)
+        asked = about(Occlude, network.request)
         event = yield from made.ask(OcclusionMapReady, occlude, asked, f"{name}: occlusion")
         caption = f"{name}: the probability of {event.actual} with an 8x8 patch at each position on test image 61."
         made.draw(f"occlusion-{network.label}", event, caption, colours="viridis")
@@ -217,7 +218,7 @@ def _noise(made: Draft) -> Generator[Event, None, None]:
     events = made.kept.noise
     for network in made.networks:
         name = network.name
-        asked = made.about(AttackNoise, network, exact=True)  # so that a report does not depend on the device
+        asked = about(AttackNoise, network.request, exact=True)  # so that a report does not depend on the device
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits from noise")
         caption = f"{name}: images classified as each digit, and the logit during the optimisation."
         made.draw(f"noise-{network.label}", event, caption)
@@ -241,7 +242,7 @@ def _targeted(made: Draft) -> Generator[Event, None, None]:
     pairs = []
     for network in made.networks:
         name = network.name
-        asked = made.about(AttackTargeted, network, exact=True)
+        asked = about(AttackTargeted, network.request, exact=True)
         event = yield from made.ask(AttackFinished, attack, asked, f"{name}: digits towards another class")
         caption = f"{name}: digits perturbed to be classified as {asked.target}."
         made.draw(f"targeted-{network.label}", event, caption)

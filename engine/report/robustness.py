@@ -21,6 +21,7 @@ from engine.event import Event, WorkAdvanced
 from engine.inspection.intervals import wilson
 from engine.inspection.loaded import find_images, open_network
 from engine.inspection.requests import InspectImages
+from engine.report.asking import about
 from engine.report.claims import plane_share
 from engine.report.draft import Draft, Subject, listed, with_interval
 from engine.report.likeness import LOW, Likeness, likeness
@@ -69,9 +70,9 @@ def _accuracy(made: Draft) -> Generator[Event, None, Sides]:
     attacks: tuple[CurveAttackName, ...] = ("pgd", "autoattack") if made.request.autoattack else ("pgd",)
     rows, points = [], []
     for network, clean in zip(made.networks, made.kept.evaluated, strict=True):
-        asked = made.about(
+        asked = about(
             MeasureRobustness,
-            network,
+            network.request,
             attack=attacks,
             epsilons=(EPSILON,),
             count=made.request.count,
@@ -195,7 +196,7 @@ def _faithfulness(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     made.document.heading(3, f"{SECTION}.4 Deletion and insertion")
     events: list[FaithfulnessMeasured] = []
     for network in made.networks:
-        asked = made.explaining(Attribute, network, digits=EXPLAINED)
+        asked = about(Attribute, network.request, digits=EXPLAINED)
         words = f"{network.name}: deletion and insertion"
         event = yield from made.ask(FaithfulnessMeasured, _explain, asked, words)
         events.append(event)
@@ -239,10 +240,10 @@ def _noise(made: Draft, sides: Sides) -> Generator[Event, None, None]:
     references: dict[str, tuple[Likeness, Likeness]] = {}
     for network, event in zip(made.networks, events, strict=True):
         data, train = yield from find_images(
-            made.about(InspectImages, network, split="train"), network.loaded, made.root
+            about(InspectImages, network.request, split="train"), network.loaded, made.root
         )
         if data not in references:
-            _, test = yield from find_images(made.about(InspectImages, network), network.loaded, made.root)
+            _, test = yield from find_images(about(InspectImages, network.request), network.loaded, made.root)
             references[data] = _references(test, train)
             yield made.advanced("images from noise beside digits")
         found.append(likeness(torch.from_numpy(event.adversarial), torch.tensor(event.targets), train))

@@ -6,9 +6,10 @@ import math
 from collections.abc import Generator
 
 from engine.event import Event
-from engine.inspection.events import UnitsVisualised
 from engine.inspection.requests import VisualiseUnits
+from engine.inspection.unit_events import UnitsVisualised
 from engine.inspection.visualisation import visualise_units
+from engine.report.asking import about
 from engine.report.draft import Draft
 from engine.words import percent
 
@@ -23,7 +24,7 @@ def units_section(made: Draft) -> Generator[Event, None, None]:
     document.heading(2, TITLE)
     rows = []
     for network in made.networks:
-        asked = made.about(VisualiseUnits, network, layer="conv2")
+        asked = about(VisualiseUnits, network.request, layer="conv2")
         event = yield from made.ask(UnitsVisualised, visualise_units, asked, f"{network.name}: what units look for")
         caption = f"{network.name}: for each channel of conv2 the image from noise that excites it most."
         made.draw(f"units-conv2-{network.label}", event, caption)

@@ -16,11 +16,11 @@ from typing import cast
 import msgspec
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, max_pool2d
+from torch.nn.functional import cross_entropy
 
 from engine.data.datasets import Split
 from engine.geometry import POOL
-from engine.network.model import CNN
+from engine.network.model import CNN, layer_outputs
 from engine.network.pooling import MaxPool
 from engine.training.events import BatchEvaluated, Histogram, Insides, LayerInsides
 from engine.training.requests import Train
@@ -160,16 +160,9 @@ def _weights(model: CNN) -> dict[str, Tensor]:
 
 
 def _outputs(model: CNN, images: Tensor) -> list[Tensor]:
-    """What the layers put out: maps after pooling and ReLU (B, C, h, w) twice, (B, hidden) after ReLU, logits (B, 10).
-
-    With PyTorch's own pooling, as in training, since that of evaluation takes longer.
-    """
-    outputs, now = [], model.inputs(images)
-    for layer in (*model.conv1, *model.conv2, *model.fc):
-        now = max_pool2d(now, POOL, POOL) if isinstance(layer, MaxPool) else layer(now)
-        if isinstance(layer, nn.ReLU):
-            outputs.append(now)
-    return [*outputs, now]
+    """As `layer_outputs`, with PyTorch's own pooling, as in training, since that of evaluation takes longer."""
+    layers = (model.inputs, *model.conv1, *model.conv2, *model.fc)
+    return layer_outputs((nn.MaxPool2d(POOL) if isinstance(layer, MaxPool) else layer for layer in layers), images)
 
 
 def _last_rate(request: Train, images: int, state: TrainingState) -> float:

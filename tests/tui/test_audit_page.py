@@ -10,7 +10,7 @@ import torch
 from rich.color import Color
 from textual.pilot import Pilot
 
-from engine.inspection.events import DisputedLabel, NetworksAudited
+from engine.inspection.audit_events import DisputedLabel, NetworksAudited
 from engine.inspection.requests import Audit
 from engine.network.checkpoints import load_weights, save_weights
 from engine.runs.finding import pretrained

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from engine import operations
 from engine.event import Event, WorkAdvanced
 from engine.figures.drawing.figure import stem_of
-from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
+from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.requests import Embed
 from tests.tui.conftest import MakeApp
 from tests.tui.driving import adjust, drawn, go, settled, status, until, words

@@ -12,8 +12,8 @@ import torch
 from rich.color import Color
 from textual.pilot import Pilot
 
-from engine.inspection.events import PicturesAdvanced, UnitsVisualised
 from engine.inspection.requests import ShowUnit, VisualiseUnits
+from engine.inspection.unit_events import PicturesAdvanced, UnitsVisualised
 from engine.network.checkpoints import load_weights, save_weights
 from engine.runs.finding import pretrained
 from tests.tui.conftest import MakeApp

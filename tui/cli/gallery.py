@@ -17,16 +17,10 @@ from engine.certification.events import DigitCertified
 from engine.corruptions.events import DigitCorrupted
 from engine.corruptions.requests import CORRUPTION_TITLES
 from engine.figures.requests import ColourMapName
-from engine.inspection.events import (
-    ActivationsComputed,
-    DigitsShown,
-    FiltersShown,
-    ImagesPredicted,
-    LearningShown,
-    NetworksAudited,
-    UnitShown,
-    UnitsVisualised,
-)
+from engine.inspection.audit_events import NetworksAudited
+from engine.inspection.events import ActivationsComputed, DigitsShown, FiltersShown, ImagesPredicted
+from engine.inspection.learning_events import LearningShown
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.network.events import NetworkEvent
 from tui.drawing.raster import Mode, Span, enlarge, halve, modes_of, paint, palette, quantise
 from tui.drawing.terminal import UNICODE, glyphs

@@ -17,7 +17,7 @@ from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertifiedPointMeasured
 from engine.data.events import DownloadAdvanced
 from engine.event import Event, Progress, WorkAdvanced, to_json
-from engine.inspection.events import PicturesAdvanced, UnitAdvanced
+from engine.inspection.unit_events import PicturesAdvanced, UnitAdvanced
 from engine.network.events import DeviceFellBack, NetworkEvent, WeightsRead
 from engine.operations import end, perform
 from engine.report.events import ReportWritten

@@ -26,17 +26,11 @@ from engine.corruptions.events import CorruptionsMeasured
 from engine.corruptions.requests import MeasureCorruptions
 from engine.event import Event, arrays
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import (
-    DigitsShown,
-    ImagesPredicted,
-    LearningShown,
-    NetworksAudited,
-    NetworkSummarised,
-    SplitEvaluated,
-    UnitShown,
-    UnitsVisualised,
-)
+from engine.inspection.audit_events import NetworksAudited
+from engine.inspection.events import DigitsShown, ImagesPredicted, NetworkSummarised, SplitEvaluated
+from engine.inspection.learning_events import LearningShown
 from engine.inspection.requests import Predict, ShowActivations, ShowFilters
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.network.events import DeviceFellBack, WeightsRead
 from engine.operations import perform
 from engine.paths import write_whole

@@ -7,7 +7,8 @@ import math
 from engine.attacks.events import BetaSwept, RobustnessMeasured
 from engine.attacks.requests import ATTACK_TITLES
 from engine.certification.events import DigitCertified
-from engine.inspection.events import Ablation, DisputedLabel
+from engine.inspection.audit_events import DisputedLabel
+from engine.inspection.unit_events import Ablation
 from engine.runs.events import Spread
 from engine.words import percent
 from tui.drawing.terminal import glyphs

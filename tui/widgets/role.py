@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.inspection.events import UnitShown
+from engine.inspection.unit_events import UnitShown
 from tui.drawing.cells import Cell, cells
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink

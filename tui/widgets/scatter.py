@@ -7,7 +7,7 @@ from textual.events import Click
 from textual.message import Message
 
 from engine.geometry import CLASSES
-from engine.inspection.events import ImagesEmbedded
+from engine.inspection.map_events import ImagesEmbedded
 from tui.drawing.cells import Cell, cells
 from tui.drawing.scatter import MISTAKE, Window, binned, drawn
 from tui.drawing.terminal import UNICODE, glyphs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from engine.inspection.events import ClassScores, NetworkAudited, NetworksAudited
+from engine.inspection.audit_events import ClassScores, NetworkAudited, NetworksAudited
 from engine.words import percent
 from tui.drawing.cells import Cell, cells, clipped
 from tui.drawing.theme import ink

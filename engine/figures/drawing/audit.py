@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from engine.figures.drawing.mosaic import Mosaic
 from engine.figures.drawing.page import FAINT, SERIES, VERMILLION, WIDTH, page, panel, shortened, small_print
-from engine.inspection.events import NetworksAudited, ReliabilityBin
+from engine.inspection.audit_events import NetworksAudited, ReliabilityBin
 from engine.words import percent
 
 MOST = 50

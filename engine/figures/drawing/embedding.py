@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from engine.figures.drawing.page import BOTTOM, CLASS_COLOURS, FAINT, SMALL, TOP, WIDTH, page, panel, small_print
-from engine.inspection.events import ImagesEmbedded
+from engine.inspection.map_events import ImagesEmbedded
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES
 from engine.words import percent
 

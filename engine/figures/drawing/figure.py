@@ -46,20 +46,19 @@ from engine.figures.drawing.side_by_side import figure_beside
 from engine.figures.drawing.training import curves_figure
 from engine.figures.drawing.units import unit_figure, units_figure
 from engine.figures.requests import ColourMapName
+from engine.inspection.audit_events import NetworksAudited
 from engine.inspection.events import (
     ActivationsComputed,
     DigitsShown,
     FiltersShown,
-    ImagesEmbedded,
     ImagesPredicted,
-    LearningShown,
-    NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
-    UnitShown,
-    UnitsVisualised,
 )
+from engine.inspection.learning_events import LearningShown
+from engine.inspection.map_events import ImagesEmbedded
 from engine.inspection.requests import LayerName
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.request import RequestError
 from engine.runs.events import InsidesShown, RunsCompared
 from engine.runs.history import RunHistory

@@ -24,7 +24,7 @@ from engine.figures.drawing.page import (
     small_print,
 )
 from engine.figures.drawing.training import number_epochs
-from engine.inspection.events import LearnedDigit, LearningShown
+from engine.inspection.learning_events import LearnedDigit, LearningShown
 from engine.request import RequestError
 from engine.training.events import LearningRateFound
 

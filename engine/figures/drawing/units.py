@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from engine.figures.drawing.mosaic import Mosaic, span_of
 from engine.figures.drawing.page import BLUE, SMALL, VERMILLION, WIDTH, page, panel, small_print
-from engine.inspection.events import UnitShown, UnitsVisualised
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.words import percent
 
 if TYPE_CHECKING:

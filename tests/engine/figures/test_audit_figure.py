@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.figures.drawing.figure import figure_of, stem_of
 from engine.figures.drawing.page import VERMILLION
-from engine.inspection.events import NetworksAudited
+from engine.inspection.audit_events import NetworksAudited
 from engine.inspection.requests import Audit
 from engine.operations import perform
 from tests.engine.figures.pages import caption, inside, title

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from engine.figures.drawing.figure import figure_of, stem_of
 from engine.figures.drawing.page import CLASS_COLOURS
-from engine.inspection.events import ImagesEmbedded
+from engine.inspection.map_events import ImagesEmbedded
 from engine.inspection.requests import Embed
 from engine.operations import perform
 from engine.words import percent

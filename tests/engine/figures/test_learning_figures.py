@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from engine.event import Progress
 from engine.figures.drawing.figure import figure_of, stem_of
-from engine.inspection.events import LearningShown
+from engine.inspection.learning_events import LearningShown
 from engine.inspection.requests import ShowLearning
 from engine.operations import perform
 from engine.request import RequestError

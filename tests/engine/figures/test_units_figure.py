@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.figures.drawing.figure import figure_of, stem_of
-from engine.inspection.events import UnitShown, UnitsVisualised
 from engine.inspection.requests import ShowUnit, VisualiseUnits
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.operations import perform
 from tests.engine.figures.pages import caption, inside, title
 

@@ -13,7 +13,7 @@ import torch
 from engine.data.datasets import Dataset
 from engine.event import Progress, WorkAdvanced, arrays, to_json
 from engine.inspection.audit import class_scores
-from engine.inspection.events import NetworksAudited
+from engine.inspection.audit_events import NetworksAudited
 from engine.inspection.label_errors import disputed_labels
 from engine.inspection.loaded import load_network
 from engine.inspection.requests import Audit

@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import orthogonal_procrustes
 from sklearn.neighbors import NearestNeighbors
 
+from engine.event import WorkAdvanced
 from engine.inspection import components
 from engine.inspection.components import nearest_neighbours, principal_components, rotated_onto
 from tests.conftest import returned
@@ -48,7 +49,7 @@ def test_there_are_no_more_components_than_dimensions() -> None:
 def test_neighbours_are_those_of_a_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(components, "_CHUNK", 64)  # the last chunk is not full
     x = spread(150, 7)
-    indices, distances = returned(nearest_neighbours(torch.from_numpy(x), 6))
+    indices, distances = returned(nearest_neighbours(torch.from_numpy(x), 6, "neighbours"))
     expected, which = NearestNeighbors(n_neighbors=6).fit(x).kneighbors()
     assert (indices.numpy() == which).all()
     np.testing.assert_allclose(distances.numpy(), expected, atol=1e-6)
@@ -56,14 +57,15 @@ def test_neighbours_are_those_of_a_tree(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_image_is_not_its_own_neighbour_even_among_copies() -> None:
     x = torch.zeros((5, 3))
-    indices, distances = returned(nearest_neighbours(x, 4))
+    indices, distances = returned(nearest_neighbours(x, 4, "neighbours"))
     assert all(sorted((*row, number)) == [0, 1, 2, 3, 4] for number, row in enumerate(indices.tolist()))
     assert distances.abs().max().item() == 0
 
 
 def test_progress_counts_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(components, "_CHUNK", 64)
-    assert list(nearest_neighbours(torch.zeros((150, 2)), 3)) == [64, 128, 150]
+    steps = list(nearest_neighbours(torch.zeros((150, 2)), 3, "neighbours"))
+    assert steps == [WorkAdvanced(words="neighbours", done=done, total=150) for done in (64, 128, 150)]
 
 
 def test_a_map_is_turned_and_reflected_onto_another() -> None:

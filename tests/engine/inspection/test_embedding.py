@@ -16,8 +16,8 @@ from sklearn.neighbors import NearestNeighbors
 from engine.data.datasets import Dataset
 from engine.event import Event, Progress, WorkAdvanced, arrays, to_json
 from engine.inspection import embedding, neighbour_maps
-from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.loaded import load_network
+from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.requests import Embed, MapMethod
 from engine.network.checkpoints import load_tensors, load_weights, save_weights
 from engine.network.requests import Inspect

@@ -13,8 +13,8 @@ import torch
 
 from engine.data.datasets import Dataset
 from engine.event import Progress, to_json
-from engine.inspection.events import LearningShown
 from engine.inspection.learning import Learning
+from engine.inspection.learning_events import LearningShown
 from engine.inspection.loaded import load_network
 from engine.inspection.requests import ShowLearning
 from engine.network.requests import Inspect

@@ -20,10 +20,10 @@ from torch.nn.functional import leaky_relu
 from engine.adversary.ascent import ascend
 from engine.data.datasets import Dataset
 from engine.event import Event, arrays, to_json
-from engine.inspection.events import PicturesAdvanced, UnitAdvanced, UnitShown, UnitsVisualised
 from engine.inspection.loaded import LoadedNetwork
 from engine.inspection.requests import UNIT_LAYERS, ShowUnit, UnitLayerName, VisualiseUnits
 from engine.inspection.spectrum import high_frequencies, likeness
+from engine.inspection.unit_events import PicturesAdvanced, UnitAdvanced, UnitShown, UnitsVisualised
 from engine.inspection.units import ablate, unit_survey_of, unit_weights
 from engine.inspection.visualisation import LEAK, Excited
 from engine.network.checkpoints import load_weights, save_weights

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.inspection.events import NetworkAudited, NetworksAudited
+from engine.inspection.audit_events import NetworkAudited, NetworksAudited
 from engine.words import percent
 from tui.cli.tables.layout import table_of
 from tui.drawing.vocabulary import votes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
-from engine.inspection.events import ImagesEmbedded
+from engine.inspection.map_events import ImagesEmbedded
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES
 from engine.words import percent
 from tui.cli.tables.layout import table_of

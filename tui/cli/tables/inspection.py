@@ -17,12 +17,11 @@ from engine.inspection.events import (
     FiltersShown,
     ImagesPredicted,
     LayerSurvey,
-    LearnedDigit,
-    LearningShown,
     NetworkSummarised,
     SplitEvaluated,
     with_batch,
 )
+from engine.inspection.learning_events import LearnedDigit, LearningShown
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, ends, ranking, table_of
 from tui.drawing.words import counted

@@ -18,20 +18,19 @@ from engine.benchmark.events import BenchFinished
 from engine.certification.events import CertificationMeasured, DigitCertified
 from engine.corruptions.events import CorruptionsMeasured
 from engine.event import Event
+from engine.inspection.audit_events import NetworksAudited
 from engine.inspection.events import (
     ActivationsComputed,
     ChannelsSurveyed,
     DigitsShown,
     FiltersShown,
-    ImagesEmbedded,
     ImagesPredicted,
-    LearningShown,
-    NetworksAudited,
     NetworkSummarised,
     SplitEvaluated,
-    UnitShown,
-    UnitsVisualised,
 )
+from engine.inspection.learning_events import LearningShown
+from engine.inspection.map_events import ImagesEmbedded
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.network.events import NetworkEvent
 from engine.runs.events import QueueListed, RunsCompared, RunsListed
 from engine.training.events import LearningRateFound

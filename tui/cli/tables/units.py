@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.inspection.events import UnitShown, UnitsVisualised
+from engine.inspection.unit_events import UnitShown, UnitsVisualised
 from engine.words import percent
 from tui.cli.tables.layout import NOTHING, ends, table_of
 from tui.drawing.vocabulary import ablation_words, number_of_times, unit_title

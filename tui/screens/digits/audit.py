@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import Digit, NetworksAudited, ReliabilityBin
+from engine.inspection.audit_events import NetworksAudited, ReliabilityBin
+from engine.inspection.events import Digit
 from engine.inspection.requests import Audit
 from engine.network.events import NetworkEvent
 from engine.request import Request

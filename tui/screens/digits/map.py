@@ -13,7 +13,7 @@ from engine.data.requests import PartName
 from engine.event import Event
 from engine.figures.requests import DrawFigure
 from engine.geometry import CLASSES
-from engine.inspection.events import EmbeddingAdvanced, ImagesEmbedded
+from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, Embed, MapMethod, MappedLayer
 from engine.lab import Job
 from engine.request import Request, RequestError

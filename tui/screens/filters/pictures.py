@@ -7,7 +7,7 @@ from dataclasses import replace
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from engine.inspection.events import PicturesAdvanced, UnitPicture, UnitsVisualised
+from engine.inspection.unit_events import PicturesAdvanced, UnitPicture, UnitsVisualised
 from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
 from tui.drawing.view import View

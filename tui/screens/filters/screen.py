@@ -10,8 +10,9 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import FiltersShown, PicturesAdvanced, UnitShown, UnitsVisualised
+from engine.inspection.events import FiltersShown
 from engine.inspection.requests import UNIT_LAYERS, LayerName, ShowFilters, ShowUnit, UnitLayerName, VisualiseUnits
+from engine.inspection.unit_events import PicturesAdvanced, UnitShown, UnitsVisualised
 from engine.network.events import NetworkEvent
 from engine.request import Request, RequestError
 from engine.runs.finding import compared_bundled

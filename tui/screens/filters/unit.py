@@ -8,7 +8,7 @@ import numpy as np
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from engine.inspection.events import UnitShown
+from engine.inspection.unit_events import UnitShown
 from tui.drawing.raster import PIXEL, Span
 from tui.drawing.view import View
 from tui.drawing.vocabulary import ablation_words, unit_title

@@ -12,7 +12,7 @@ from textual.containers import Container
 from engine.data.events import DownloadAdvanced
 from engine.event import Event, WorkAdvanced
 from engine.figures.requests import DrawFigure
-from engine.inspection.events import LearnedDigit, LearningShown
+from engine.inspection.learning_events import LearnedDigit, LearningShown
 from engine.inspection.requests import ShowLearning
 from engine.lab import Job
 from engine.request import Request
