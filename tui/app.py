@@ -287,7 +287,7 @@ class MnistTui(SturdyApp):
         self.came_from["filters"] = self.current_mode
         self.switch_mode("filters")
         if isinstance(screen := self.screen, FiltersScreen):
-            screen.show_unit(layer, unit)
+            screen.unit.open(layer, unit)
 
     def led_to(self, mode: str) -> bool:
         """Whether another screen led to the screen `mode`."""

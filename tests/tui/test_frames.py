@@ -124,8 +124,8 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.screens.attacks.measurement.SHOWN_IN_A_CURVE", 10)
     monkeypatch.setattr("tui.screens.occlusion.occlusion.AVERAGED", 3)
     monkeypatch.setattr("tui.screens.occlusion.trust.MEASURED", 2)
-    monkeypatch.setattr("tui.screens.filters.screen.VisualiseUnits", partial(VisualiseUnits, steps=6))
-    monkeypatch.setattr("tui.screens.filters.screen.ShowUnit", partial(ShowUnit, steps=20))
+    monkeypatch.setattr("tui.screens.filters.pictures.VisualiseUnits", partial(VisualiseUnits, steps=6))
+    monkeypatch.setattr("tui.screens.filters.unit.ShowUnit", partial(ShowUnit, steps=20))
 
 
 @pytest.fixture(autouse=True)

@@ -138,9 +138,9 @@ async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
         filters = await go(pilot, "4", FiltersScreen)
         await pilot.press("right", "right", "enter")
         await drawn(pilot)
-        assert filters.shown is not None
+        assert filters.kernels.shown is not None
         kernel = words(filters.query_one("#kernel", Raster))
-        for value in filters.shown.weights[2, 0].ravel():
+        for value in filters.kernels.shown.weights[2, 0].ravel():
             assert f"{value:.3f}" in kernel
         await pilot.press("escape")
         assert filters.query_one("#filters").display
@@ -150,53 +150,53 @@ async def test_zoom_shows_the_numbers(still_app: MakeApp) -> None:
         await drawn(pilot)
         kernel = words(filters.query_one("#kernel", Raster))
         assert "output 1, input 1" in kernel
-        assert all(f"{value:.3f}" in kernel for value in filters.shown.weights[1, 1].ravel())
+        assert all(f"{value:.3f}" in kernel for value in filters.kernels.shown.weights[1, 1].ravel())
 
 
 async def test_filters_epoch_by_epoch(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
-        assert screen.shown is not None
-        latest = screen.shown.weights
+        assert screen.kernels.shown is not None
+        latest = screen.kernels.shown.weights
         for epoch in (14, 13):
             await pilot.press("left_square_bracket")
             await settled(pilot, screen)
-            assert screen.shown.epoch == epoch
-            assert not np.array_equal(screen.shown.weights, latest)
+            assert screen.kernels.shown.epoch == epoch
+            assert not np.array_equal(screen.kernels.shown.weights, latest)
         await pilot.press(*["left_square_bracket"] * 20)
         await settled(pilot, screen)
-        assert screen.shown.epoch == 0
+        assert screen.kernels.shown.epoch == 0
         assert "before training" in words(screen.query_one("#filters", RasterGrid))
         await pilot.press(*["right_square_bracket"] * 20)
         await settled(pilot, screen)
-        assert (screen.shown.epoch, screen.epoch) == (15, -1)
-        assert np.array_equal(screen.shown.weights, latest)
+        assert (screen.kernels.shown.epoch, screen.kernels.epoch) == (15, -1)
+        assert np.array_equal(screen.kernels.shown.weights, latest)
 
 
 async def test_filters_sorted_and_in_their_own_range(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
-        assert screen.shown is not None
-        norms = screen.shown.norms
+        assert screen.kernels.shown is not None
+        norms = screen.kernels.shown.norms
         await pilot.press("o")
         grid = screen.query_one("#filters", RasterGrid)
         best = max(range(len(norms)), key=norms.__getitem__)
-        assert np.array_equal(grid.sheet.images[0], screen.shown.weights[best, 0])
+        assert np.array_equal(grid.sheet.images[0], screen.kernels.shown.weights[best, 0])
         assert grid.sheet.labels[0].split() == [str(best), f"{norms[best]:.2f}"]
-        top = np.abs(screen.shown.weights).max()
+        top = np.abs(screen.kernels.shown.weights).max()
         assert f"-{top:.3g} " in words(screen.query_one(Legend))
         assert "one range for all" in words(screen.query_one(Legend))
         await pilot.press("n")
-        own = np.abs(screen.shown.weights[best]).max()
+        own = np.abs(screen.kernels.shown.weights[best]).max()
         assert f"-{own:.3g} " in words(screen.query_one(Legend))
         await pilot.press("c", "c", "tab")
         await settled(pilot, screen)
         rows = [int(name) for name in grid.sheet.row_names]
-        assert [screen.shown.norms[row] for row in rows] == sorted(screen.shown.norms, reverse=True)
+        assert [screen.kernels.shown.norms[row] for row in rows] == sorted(screen.kernels.shown.norms, reverse=True)
         columns = [int(name) for name in grid.sheet.column_names]
-        assert np.array_equal(grid.sheet.images[33], screen.shown.weights[rows[1], columns[1]])
+        assert np.array_equal(grid.sheet.images[33], screen.kernels.shown.weights[rows[1], columns[1]])
 
 
 async def test_activations_and_what_excites_a_channel(still_app: MakeApp) -> None:
@@ -301,16 +301,16 @@ async def test_filters_form_while_a_run_trains(tmp_path: Path, small: Dataset, m
         seen = set()
 
         def third() -> bool:
-            if screen.shown and screen.shown.variant == "cnn" and screen.shown.shape[0] == 4:
-                seen.add(screen.shown.epoch)
+            if screen.kernels.shown and screen.kernels.shown.variant == "cnn" and screen.kernels.shown.shape[0] == 4:
+                seen.add(screen.kernels.shown.epoch)
             return 3 in seen
 
         await until(pilot, third)
         assert app.workspace.what == str(tmp_path / "runs" / app.workspace.history.name)
         await until(pilot, lambda: app.workspace.training is None)
         await settled(pilot, screen)
-        assert screen.shown is not None
-        assert screen.shown.epochs == (0, 1, 2, 3)
+        assert screen.kernels.shown is not None
+        assert screen.kernels.shown.epochs == (0, 1, 2, 3)
         assert "epoch 3 of 3" in words(screen.query_one("#filters", RasterGrid))
     assert app.workspace.lab.close()
 
@@ -323,8 +323,8 @@ async def test_a_weights_file_has_one_epoch_and_says_so(still_app: MakeApp, tmp_
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: bool(app._notifications))
         assert "keeps no filters of earlier epochs" in next(iter(app._notifications)).message
-        assert screen.shown is not None
-        assert screen.shown.epoch is None
+        assert screen.kernels.shown is not None
+        assert screen.kernels.shown.epoch is None
 
 
 async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolder) -> None:
@@ -334,13 +334,13 @@ async def test_another_network_begins_anew(still_app: MakeApp, trained: RunFolde
         screen = await go(pilot, "4", FiltersScreen)
         await pilot.press("left_square_bracket", "left_square_bracket")
         await settled(pilot, screen)
-        assert screen.epoch == 13
+        assert screen.kernels.epoch == 13
         show(app, trained, trained.history())
         await pilot.press("left_square_bracket")  # before its first result
         await settled(pilot, screen)
-        assert screen.shown is not None
-        assert (screen.shown.name, screen.inquiry.problem) == (trained.name, "")
-        assert screen.shown.epochs == (0, 1, 2)
+        assert screen.kernels.shown is not None
+        assert (screen.kernels.shown.name, screen.inquiry.problem) == (trained.name, "")
+        assert screen.kernels.shown.epochs == (0, 1, 2)
         await pilot.press("3")
         await settled(pilot, digits_screen)
         assert digits_screen.digits.evaluated is not None
@@ -351,11 +351,11 @@ async def test_an_answer_that_comes_late_is_not_taken(still_app: MakeApp) -> Non
     app = still_app()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
-        shown, (job,) = screen.shown, screen.inquiry.jobs.values()
+        shown, (job,) = screen.kernels.shown, screen.inquiry.jobs.values()
         assert shown is not None
         screen.inquiry.jobs = {}
         screen.inquiry._listen(job, msgspec.structs.replace(shown, layer="conv2"))
-        assert screen.shown is shown
+        assert screen.kernels.shown is shown
 
 
 async def test_the_cursor_stays_on_its_digit_when_an_epoch_ends(still_app: MakeApp, trained: RunFolder) -> None:
@@ -436,7 +436,7 @@ async def test_a_filter_leads_to_its_unit_and_that_to_its_activations(still_app:
         filters = await go(pilot, "4", FiltersScreen)
         await pilot.press("right", "right", "right", "enter", "enter")
         await drawn(pilot)
-        assert (filters.front, filters.unit) == ("unit", ("conv1", 3))
+        assert (filters.front, filters.unit.chosen) == ("unit", ("conv1", 3))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ActivationsScreen) and app.screen.is_mounted)
         screen = app.screen
@@ -448,7 +448,7 @@ async def test_a_filter_leads_to_its_unit_and_that_to_its_activations(still_app:
         assert filters.front == "unit"
         await pilot.press("escape")
         await drawn(pilot)
-        assert (filters.front, filters.zoomed, filters.grid.cursor) == ("conv1", False, 3)
+        assert (filters.front, filters.zoomed, filters.kernels.grid.cursor) == ("conv1", False, 3)
         await pilot.press("tab")
         await settled(pilot, filters)
         await pilot.press("down", "down", "enter", "enter", "enter")
@@ -612,7 +612,7 @@ async def test_a_full_disk_is_said_and_nothing_is_lost(
         monkeypatch.undo()
         assert list(good.parent.iterdir()) == [good]
         assert good.read_bytes() == before
-        assert screen.shown is not None
+        assert screen.kernels.shown is not None
 
 
 async def test_an_app_whose_engine_is_loading_says_so(still_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -629,4 +629,4 @@ async def test_an_app_whose_engine_is_loading_says_so(still_app: MakeApp, monkey
         app.workspace.engine = EngineLoaded(device="cpu", device_name="2 threads", torch="2")
         changed(app)
         await settled(pilot, screen)
-        assert screen.shown is not None
+        assert screen.kernels.shown is not None

@@ -32,8 +32,8 @@ WIDE = (120, 40)
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Climb for a moment only."""
-    monkeypatch.setattr("tui.screens.filters.screen.VisualiseUnits", partial(VisualiseUnits, steps=3))
-    monkeypatch.setattr("tui.screens.filters.screen.ShowUnit", partial(ShowUnit, steps=3))
+    monkeypatch.setattr("tui.screens.filters.pictures.VisualiseUnits", partial(VisualiseUnits, steps=3))
+    monkeypatch.setattr("tui.screens.filters.unit.ShowUnit", partial(ShowUnit, steps=3))
 
 
 async def pictures(pilot: Pilot[int]) -> tuple[FiltersScreen, UnitsVisualised]:
@@ -41,7 +41,7 @@ async def pictures(pilot: Pilot[int]) -> tuple[FiltersScreen, UnitsVisualised]:
     screen = await go(pilot, "4", FiltersScreen)
     await pilot.press("tab", "tab")
     await settled(pilot, screen)
-    event = screen.pictures["conv1"]
+    event = screen.pictures.made["conv1"]
     assert isinstance(event, UnitsVisualised)
     return screen, event
 
@@ -67,7 +67,7 @@ async def test_all_pictures_with_their_digits(still_app: MakeApp) -> None:
         assert np.array_equal(near.values, event.images[1])
         assert np.array_equal(digit.values, event.digits[1])  # type: ignore[arg-type]
         assert f"test {known.digit}" in words(digit)
-        assert not screen.query_one("#filters-desk").display
+        assert not screen.query_one("#conv1-page").display
         assert not screen.query_one(Legend).display
         figure = screen.figure()
         assert figure is not None
@@ -80,19 +80,19 @@ async def test_the_next_layer_and_back_without_work(still_app: MakeApp) -> None:
         screen, first = await pictures(pilot)
         await pilot.press("b")
         await settled(pilot, screen)
-        second = screen.pictures["conv2"]
+        second = screen.pictures.made["conv2"]
         assert isinstance(second, UnitsVisualised)
         assert "layer conv2" in words(screen.query_one(Settings))
         assert "what conv2 looks for" in words(screen.query_one("#pictures-all", RasterGrid))
         jobs = dict(screen.inquiry.jobs)
         await adjust(pilot, screen, "pictured", "left")
         await settled(pilot, screen)
-        assert screen.pictures["conv1"] is first
+        assert screen.pictures.made["conv1"] is first
         assert screen.inquiry.jobs == jobs  # both answers were kept
         await pilot.press("escape")
         await settled(pilot, screen)
         assert screen.front == "conv2"  # where the pages were turned from
-        assert screen.query_one("#filters-desk").display
+        assert screen.query_one("#conv1-page").display
         assert screen.query_one(Legend).display
 
 
@@ -102,10 +102,10 @@ async def test_pictures_are_drawn_while_they_are_made(still_app: MakeApp) -> Non
         screen, event = await pictures(pilot)
         grid = screen.query_one("#pictures-all", RasterGrid)
         half = {name: getattr(event, name) for name in PicturesAdvanced.__struct_fields__}
-        screen.take(PicturesAdvanced(**half | {"done": 2}))
-        assert screen.pictures["conv1"] is event  # what is finished stays in view while it is made anew
-        screen.pictures.clear()
-        screen.take(PicturesAdvanced(**half | {"done": 2}))
+        screen.pictures.take(PicturesAdvanced(**half | {"done": 2}))
+        assert screen.pictures.made["conv1"] is event  # what is finished stays in view while it is made anew
+        screen.pictures.made.clear()
+        screen.pictures.take(PicturesAdvanced(**half | {"done": 2}))
         screen.update()
         await drawn(pilot)
         assert "step 2 of 3" in words(grid)
@@ -115,7 +115,7 @@ async def test_pictures_are_drawn_while_they_are_made(still_app: MakeApp) -> Non
         assert screen.figure() is None
         await pilot.press("right", "enter")  # a unit's page can be opened meanwhile
         await settled(pilot, screen)
-        assert screen.unit == ("conv1", 1)
+        assert screen.unit.chosen == ("conv1", 1)
 
 
 @pytest.mark.parametrize("size", [(80, 24), WIDE, (200, 60)])
@@ -127,7 +127,7 @@ async def test_enter_on_a_picture_opens_the_page_of_its_unit(still_app: MakeApp,
         await settled(pilot, screen)
         assert screen.front == "unit"
         assert screen.wanted() == [ShowUnit(what=CNN, layer="conv1", unit=2, steps=3)]
-        event = screen.units["conv1", 2]
+        event = screen.unit.known["conv1", 2]
         role = words(screen.query_one(Role))
         assert event.ablation is not None
         for number, (mean, change) in enumerate(zip(event.responses, event.ablation.logits, strict=True)):
@@ -154,13 +154,30 @@ async def test_enter_on_a_picture_opens_the_page_of_its_unit(still_app: MakeApp,
         assert screen.front == "conv2"
 
 
+async def test_a_click_on_a_picture_does_what_enter_does(still_app: MakeApp) -> None:
+    app = still_app()
+    async with app.run_test(size=WIDE) as pilot:
+        screen = await go(pilot, "4", FiltersScreen)
+        await pilot.press("right")
+        for zoomed, front in ((True, "conv1"), (False, "unit")):
+            screen.kernels.grid.post_message(RasterGrid.Opened())
+            await settled(pilot, screen)
+            assert (screen.zoomed, screen.front) == (zoomed, front)
+        assert screen.unit.chosen == ("conv1", 1)
+        await screen.turn_to("pictures")
+        await settled(pilot, screen)
+        screen.pictures.grid.post_message(RasterGrid.Opened())
+        await settled(pilot, screen)
+        assert (screen.front, screen.unit.chosen) == ("unit", ("conv1", 0))
+
+
 async def test_arrows_go_from_unit_to_unit_and_settings_anywhere(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
         await pilot.press("shift+tab")
         await settled(pilot, screen)
-        assert (screen.front, screen.unit) == ("unit", ("conv1", 0))
+        assert (screen.front, screen.unit.chosen) == ("unit", ("conv1", 0))
         for key, unit in (
             ("left", 0),
             ("right", 1),
@@ -172,14 +189,14 @@ async def test_arrows_go_from_unit_to_unit_and_settings_anywhere(still_app: Make
         ):
             await pilot.press(key)
             await settled(pilot, screen)
-            assert screen.unit == ("conv1", unit), key
+            assert screen.unit.chosen == ("conv1", unit), key
         await pilot.press("home")
         await settled(pilot, screen)
-        assert screen.unit == ("conv1", 0)
+        assert screen.unit.chosen == ("conv1", 0)
         await adjust(pilot, screen, "unit", "1", "7", "enter")
-        assert screen.unit == ("conv1", 17)
+        assert screen.unit.chosen == ("conv1", 17)
         await adjust(pilot, screen, "unit_layer", "right")
-        assert screen.unit == ("conv2", 0)
+        assert screen.unit.chosen == ("conv2", 0)
         many = screen.query_one("#unit-kernels", RasterGrid)
         assert many.display
         assert not screen.query_one("#unit-kernel", Raster).display
@@ -192,14 +209,14 @@ async def test_a_neuron_has_no_map_to_go_to(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
-        screen.show_unit("hidden", 4)
+        screen.unit.open("hidden", 4)
         await settled(pilot, screen)
         assert "zoom" not in [each.name for each in screen.live_commands()]
         await pilot.press("enter")
         await drawn(pilot)
         assert app.screen is screen
-        assert screen.units["hidden", 4].kernels.shape == (32, 7, 7)
-        screen.show_unit("conv1", 4)
+        assert screen.unit.known["hidden", 4].kernels.shape == (32, 7, 7)
+        screen.unit.open("conv1", 4)
         await settled(pilot, screen)
         assert "zoom" in [each.name for each in screen.live_commands()]
 
@@ -213,7 +230,7 @@ async def test_a_map_leads_to_its_unit_and_back(still_app: MakeApp) -> None:
         screen = app.screen
         assert isinstance(screen, FiltersScreen)
         await settled(pilot, screen)
-        assert (screen.front, screen.unit) == ("unit", ("conv2", maps._order()[1]))
+        assert (screen.front, screen.unit.chosen) == ("unit", ("conv2", maps._order()[1]))
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is maps)
         assert maps.zoomed
@@ -227,13 +244,13 @@ async def test_keys_of_the_kernels_do_nothing_here(still_app: MakeApp) -> None:
     app = still_app()
     async with app.run_test(size=WIDE) as pilot:
         screen, _ = await pictures(pilot)
-        before = (screen.epoch, screen.by_norm, screen.look, screen.beside)
+        before = (screen.kernels.epoch, screen.kernels.by_norm, screen.look, screen.kernels.beside)
         for page in ("pictures", "unit"):
             await screen.turn_to(page)
             await settled(pilot, screen)
             await pilot.press("[", "]", "o", "n", "c")
             await drawn(pilot)
-            assert (screen.epoch, screen.by_norm, screen.look, screen.beside) == before
+            assert (screen.kernels.epoch, screen.kernels.by_norm, screen.look, screen.kernels.beside) == before
     names = {each.name for each in commands("filters") if each.on_page("unit")}
     assert names >= {"zoom", "settings", "view", "export", "next_page", "back"}
     assert not names & {"order", "range", "colours", "earlier", "later", "beside", "next_layer"}
@@ -250,11 +267,11 @@ async def test_another_network_has_units_of_its_own(still_app: MakeApp, tmp_path
         screen, _ = await pictures(pilot)
         await pilot.press("end", "enter")
         await settled(pilot, screen)
-        assert screen.unit == ("conv1", 31)
+        assert screen.unit.chosen == ("conv1", 31)
         show(app, file)
         screen.update()
         await settled(pilot, screen)
-        assert (screen.unit, list(screen.units)) == (("conv1", 0), [("conv1", 0)])
+        assert (screen.unit.chosen, list(screen.unit.known)) == (("conv1", 0), [("conv1", 0)])
         assert "no digit excites it" in words(screen.query_one("#unit-digits", RasterGrid))
         assert "0.000" in words(screen.query_one(Role))
         assert "nan" not in words(screen.query_one(Role))

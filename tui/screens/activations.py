@@ -18,8 +18,8 @@ from engine.words import percent
 from tui.drawing.raster import Span
 from tui.drawing.terminal import glyphs
 from tui.drawing.words import counted, place
-from tui.keys import bindings
-from tui.screens.layers import LayerScreen
+from tui.keys import PAGES, bindings
+from tui.screens.inspect import InspectScreen
 from tui.screens.state import State
 from tui.setting import Setting, of_state
 from tui.widgets.lines import ProgressLine
@@ -30,11 +30,12 @@ ENOUGH = 20
 """Maps in view; with room for more, they are drawn larger instead."""
 
 
-class ActivationsScreen(LayerScreen):
+class ActivationsScreen(InspectScreen):
     """The notebook's section 2.3, and the images that activate each channel most strongly."""
 
     mode = "activations"
     BINDINGS = bindings("activations")
+    layer: State[LayerName] = State("conv1")
     by_strength: State[bool] = State(False)
     second: State[bool] = State(False)
     """Whether the strongest images of the enlarged channel are in view, where there is no room for both."""
@@ -171,6 +172,16 @@ class ActivationsScreen(LayerScreen):
         return words
 
     # Pages and settings
+
+    def page_titles(self) -> dict[str, str]:
+        return {name: name for name in PAGES[self.mode]}
+
+    @property
+    def front(self) -> str:
+        return self.layer
+
+    async def turn_to(self, name: str) -> None:
+        self.layer = "conv2" if name == "conv2" else "conv1"
 
     def show_channel(self, layer: LayerName, channel: int) -> None:
         """Show the map of a channel, now or as soon as the maps have been computed."""

@@ -84,7 +84,7 @@ class InspectPage(Page):
 
 
 class InspectPages(PagedScreen, InspectScreen):
-    """The base of screens 3, 6 and 7."""
+    """The base of screens 3, 4, 6 and 7."""
 
     page_types: ClassVar[tuple[type[InspectPage], ...]]
 

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from engine.figures.requests import DrawFigure
+from engine.inspection.requests import UNIT_LAYERS, ShowUnit, UnitLayerName
 from engine.inspection.unit_events import UnitShown
+from engine.network.events import NetworkEvent
+from engine.request import Request, RequestError
 from tui.drawing.raster import PIXEL, Span
 from tui.drawing.view import View
 from tui.drawing.vocabulary import ablation_words, unit_title
 from tui.drawing.words import counted
+from tui.screens.inspect import Movable
+from tui.screens.inspect_pages import InspectPage
+from tui.screens.pages import PagedScreen
+from tui.screens.state import State
+from tui.setting import Setting
 from tui.widgets.pictures import EMPTY, Raster, RasterGrid, Sheet
 from tui.widgets.role import Role
 
 
-class UnitDesk(Container):
+class UnitPage(InspectPage):
     """Weights and responses on the left; images from noise and digits on the right."""
 
-    def __init__(self) -> None:
-        super().__init__(id="unit")
-        self.shown: UnitShown | None = None
+    page = "unit"
+    title = "unit"
+    legend = False
+    chosen: State[tuple[UnitLayerName, int]] = State(("conv1", 0))
+    """The layer, and the number of the unit in it."""
+
+    def __init__(self, desk: PagedScreen) -> None:
+        super().__init__(desk)
+        self.known: dict[tuple[UnitLayerName, int], UnitShown] = {}
+        """What is known so far of units that were chosen."""
+        self.before = ""
+        """The page that led to this one; empty for none."""
 
     def compose(self) -> ComposeResult:
         with Container(id="unit-numbers"):
@@ -33,12 +53,53 @@ class UnitDesk(Container):
             yield RasterGrid(empty="no pictures yet", cursor=False, id="unit-starts")
             yield RasterGrid(cursor=False, id="unit-digits")
 
-    def show(self, layer: str, unit: int, event: UnitShown | None, view: View) -> None:
-        """Show what is known so far of a unit; nothing but its name without an event."""
-        self.shown = event
-        gray, signed = (replace(view, colours=name, shared=True) for name in ("gray", "diverging"))
+    @property
+    def shown(self) -> UnitShown | None:
+        """What is known so far of the unit in view."""
+        return self.known.get(self.chosen)
+
+    @property
+    def units(self) -> int:
+        """The number of units of the layer; 0 while not known."""
+        return next((event.of for (layer, _), event in self.known.items() if layer == self.chosen[0]), 0)
+
+    def open(self, layer: UnitLayerName, unit: int, before: str = "") -> None:
+        """Bring a unit to the front; `before` is the page to go back to, empty for the screen that led here."""
+        self.before, self.desk.zoomed = before, False
+        self.chosen, self.desk.at = (layer, unit), self.page
+
+    # Requests
+
+    def wanted(self) -> list[Request]:
+        return [self._about(*self.chosen)]
+
+    def kept(self) -> list[Request]:
+        """What is known of units, which takes its time."""
+        return [self._about(*unit) for unit in self.known]
+
+    def _about(self, layer: UnitLayerName, unit: int) -> ShowUnit:
+        return ShowUnit(what=self.workspace.what, layer=layer, unit=unit)
+
+    def take(self, event: NetworkEvent) -> None:
+        if isinstance(event, UnitShown):
+            self.known[cast(UnitLayerName, event.layer), event.unit] = event
+
+    def forget(self) -> None:
+        """Drop the answers, and the chosen unit, which another network may not have."""
+        if self.known:  # otherwise the unit was chosen on another screen, of this network
+            self.set_reactive(UnitPage.chosen, (self.chosen[0], 0))
+        self.known = {}
+
+    def in_reach(self) -> Movable | None:
+        return _Units(self)
+
+    # Drawing
+
+    def draw(self) -> None:
+        event = self.shown
+        gray, signed = (replace(self.view, colours=name, shared=True) for name in ("gray", "diverging"))
         starts, digits = self.query_one("#unit-starts", RasterGrid), self.query_one("#unit-digits", RasterGrid)
-        name = unit_title(layer, unit)
+        name = unit_title(*self.chosen)
         self.query_one(Role).show(event)
         self._show_weights(name, event, signed)
         if event is None:
@@ -78,3 +139,75 @@ class UnitDesk(Container):
         if event.ablation is None:
             return f"{name} of {event.of}" + ("" if event.layer == "hidden" else "; activation: mean over its map")
         return f"{name}: {ablation_words(event.ablation)}"
+
+    # Settings
+
+    def settings(self) -> Sequence[Setting]:
+        layer, unit = self.chosen
+        layers = Setting(
+            "unit_layer", "layer", layer, lambda to: self._go_to(to, 0), UNIT_LAYERS, help="the layer of the unit"
+        )
+        number = Setting(
+            "unit", "unit", unit, lambda to: self._go_to(layer, to), step=self._further, parse=self._number_of,
+            help="number of the unit in its layer",
+        )  # fmt: skip
+        return [layers, number]
+
+    def _go_to(self, layer: UnitLayerName, unit: int) -> None:
+        self.chosen = (layer, unit)
+
+    def step(self, by: int) -> None:
+        """Go to the unit so many further, or at the end of the layer."""
+        layer, now = self.chosen
+        self._go_to(layer, self._further(now, by))
+
+    def _further(self, now: int, by: int) -> int:
+        return min(max(now + by, 0), max(self.units - 1, now))
+
+    def _number_of(self, text: str) -> int:
+        count = self.units
+        if not text.isdecimal() or (count and int(text) >= count):
+            raise RequestError(f"unit must be a whole number from 0 to {max(0, count - 1)}, not {text!r}")
+        return int(text)
+
+    def figure(self) -> DrawFigure | None:
+        return self.desk.as_drawn(shown if (shown := self.shown) and shown.ablation else None)
+
+    # Keys
+
+    def unused(self) -> set[str]:
+        """A neuron of the hidden layer has no map on screen 5."""
+        return {"zoom"} if self.chosen[0] == "hidden" else set()
+
+    def action_zoom(self) -> None:
+        """Show the map of the unit."""
+        layer, unit = self.chosen
+        if layer != "hidden":
+            self.desk.host.show_channel(layer, unit)
+
+    def action_back(self) -> None:
+        """Go back to where the unit was opened, on this screen or another."""
+        before, self.before = self.before, ""
+        if not before and self.desk.host.led_to(self.desk.mode):
+            self.desk.host.go_back(self.desk.mode)
+        else:
+            self.desk.at = before or self.desk.first
+
+
+class _Units:
+    """The units of a layer, one of which the page shows: the arrow keys go from one to the next."""
+
+    def __init__(self, page: UnitPage) -> None:
+        self._page = page
+
+    def move(self, across: int, down: int) -> None:
+        """Go to the next unit (right, down) or to the previous one."""
+        self._page.step(across + down)
+
+    def page(self, pages: int) -> None:
+        """Go ten units further."""
+        self._page.step(10 * pages)
+
+    def jump(self, index: int) -> None:
+        """Go to the first unit (0), or the last (-1)."""
+        self._page.step((index if index >= 0 else self._page.units - 1) - self._page.chosen[1])
