@@ -16,11 +16,11 @@ from engine.geometry import CLASSES
 from engine.inspection.map_events import EmbeddingAdvanced, ImagesEmbedded
 from engine.inspection.requests import LAYER_WORDS, METHOD_NAMES, Embed, MapMethod, MappedLayer
 from engine.lab import Job
-from engine.request import Request, RequestError
+from engine.request import Request
 from tui.drawing.raster import PIXEL
 from tui.drawing.terminal import glyphs
+from tui.screens.epochs import EpochPage
 from tui.screens.inspect import Movable
-from tui.screens.inspect_pages import InspectPage
 from tui.screens.pages import PagedScreen
 from tui.screens.state import State
 from tui.setting import Setting, of_state
@@ -45,17 +45,16 @@ SHORT: dict[MappedLayer, str] = {
 NO_EPOCHS = "runs keep only the convolutions of earlier epochs: choose a convolution block as the layer"
 
 
-class MapPage(InspectPage):
+class MapPage(EpochPage):
     """The map; beside it the digit under the cursor, and what the network predicts for it."""
 
     page = "map"
     title = "map"
     legend = False
+    keeps = "convolutions"
     method: State[MapMethod] = State("pca")
     mapped: State[MappedLayer] = State("hidden")
     """The layer; `layer` is a name of Textual's."""
-    epoch: State[int] = State(-1)
-    """The chosen epoch; -1 follows the latest."""
     only: State[int] = State(-1)
     """The only class that is not faint; -1 for all."""
 
@@ -117,7 +116,7 @@ class MapPage(InspectPage):
     def forget(self) -> None:
         """Drop the maps, and the chosen epoch, which another network may not have."""
         self.maps = {}
-        self.set_reactive(MapPage.epoch, -1)
+        self.follow_latest()
 
     @property
     def shown(self) -> ImagesEmbedded | None:
@@ -195,37 +194,22 @@ class MapPage(InspectPage):
             self, "only", "class", range(-1, CLASSES), name="class", help="the class that stands out",
             show=lambda number: "all" if number < 0 else str(number),
         )  # fmt: skip
-        if len(epochs := self._epochs()) < 2:
-            return [method, layer, only]
-        now = self.epoch if self.epoch in epochs else epochs[-1]
-        epoch = Setting("epoch", "epoch", now, self._go_to_epoch, step=self._step_epoch, parse=self._epoch_of)
-        return [method, layer, epoch, only]
+        return [method, layer, *self.epoch_settings(), only]
 
-    def _epochs(self) -> tuple[int, ...]:
+    def epochs(self) -> tuple[int, ...]:
         """The epochs of which the layer can be mapped."""
         shown = self.shown
         return shown.epochs if shown and shown.layer == self.mapped else ()
 
-    def _go_to_epoch(self, epoch: int) -> None:
-        """Show the map of an epoch; the last one follows the run."""
-        self.epoch = -1 if epoch == self._epochs()[-1] else epoch
-
-    def _step_epoch(self, now: int, by: int) -> int:
-        epochs = self._epochs()
-        return epochs[min(max(epochs.index(now) + by, 0), len(epochs) - 1)]
-
-    def _epoch_of(self, text: str) -> int:
-        epochs = self._epochs()
-        if not text.isdecimal() or int(text) not in epochs:
-            raise RequestError(f"this run keeps convolutions of epochs {epochs[0]} to {epochs[-1]}, not of {text!r}")
-        return int(text)
+    def no_epochs(self) -> str:
+        return "this network keeps no weights of earlier epochs" if self.mapped in ("block1", "block2") else NO_EPOCHS
 
     def watch_mapped(self) -> None:
         """Follow the latest epoch again: other layers have other epochs."""
-        self.set_reactive(MapPage.epoch, -1)
+        self.follow_latest()
 
     def unused(self) -> set[str]:
-        return set() if len(self._epochs()) > 1 else {"earlier", "later"}
+        return set() if len(self.epochs()) > 1 else {"earlier", "later"}
 
     # Keys
 
@@ -258,22 +242,6 @@ class MapPage(InspectPage):
 
     def action_zoom_reset(self) -> None:
         self.scatter.zoom_reset()
-
-    def action_earlier(self) -> None:
-        self._step(-1)
-
-    def action_later(self) -> None:
-        """Go to the next epoch; the last one follows the run."""
-        self._step(1)
-
-    def _step(self, by: int) -> None:
-        epochs = self._epochs()
-        if len(epochs) > 1:
-            self._go_to_epoch(self._step_epoch(self.epoch if self.epoch in epochs else epochs[-1], by))
-        elif self.mapped in ("block1", "block2"):
-            self.notify("this network keeps no weights of earlier epochs", severity="warning")
-        else:
-            self.notify(NO_EPOCHS, severity="warning")
 
 
 def _titles(shown: ImagesEmbedded) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from engine.figures.requests import DrawFigure
 from engine.inspection.events import FiltersShown
 from engine.inspection.requests import LayerName, ShowFilters
 from engine.network.events import NetworkEvent
-from engine.request import Request, RequestError
+from engine.request import Request
 from engine.runs.finding import compared_bundled
 from tui.drawing.raster import Span
 from tui.drawing.words import brief, cut
+from tui.screens.epochs import EpochPage
 from tui.screens.filters.unit import UnitPage
 from tui.screens.inspect import Movable
-from tui.screens.inspect_pages import InspectPage
 from tui.screens.state import State
 from tui.setting import Setting, of_state
 from tui.widgets.pictures import EMPTY, Legend, Raster, RasterGrid, Sheet
@@ -28,14 +28,13 @@ IN_A_ROW = 8
 """Filters in a row where two networks stand side by side."""
 
 
-class KernelsPage(InspectPage):
+class KernelsPage(EpochPage):
     """One convolution at a time: to the user each is a page of its own."""
 
     page = "conv1"
     title = "conv1"
+    keeps = "filters"
     convolution: State[LayerName] = State("conv1")
-    epoch: State[int] = State(-1)
-    """The chosen epoch; -1 follows the latest."""
     by_norm: State[bool] = State(False)
     beside: State[bool] = State(False)
     """Whether the filters of another network stand beside these; only those of conv1."""
@@ -78,7 +77,7 @@ class KernelsPage(InspectPage):
     def forget(self) -> None:
         """Drop the answers, and the chosen epoch, which another network may not have."""
         self.shown = self.other = None
-        self.set_reactive(KernelsPage.epoch, -1)
+        self.follow_latest()
 
     def in_reach(self) -> Movable | None:
         return self.grid
@@ -173,28 +172,11 @@ class KernelsPage(InspectPage):
             self, "beside", "beside", (False, True), help="another network's filters beside these",
             show=lambda beside: brief(self.other_network) if beside else "none",
         )  # fmt: skip
-        rest = [order, self.desk.range_setting(), *([beside] if self.convolution == "conv1" else [])]
-        epochs = self.shown.epochs if self.shown else ()
-        if len(epochs) < 2:
-            return rest
-        now = self.epoch if self.epoch in epochs else epochs[-1]
-        epoch = Setting("epoch", "epoch", now, self._go_to_epoch, step=self._step_epoch, parse=self._epoch_of)
-        return [epoch, *rest]
+        others = [beside] if self.convolution == "conv1" else []
+        return [*self.epoch_settings(), order, self.desk.range_setting(), *others]
 
-    def _go_to_epoch(self, epoch: int) -> None:
-        """Show the filters of an epoch; the last one follows the run."""
-        self.epoch = -1 if self.shown and epoch == self.shown.epochs[-1] else epoch
-
-    def _step_epoch(self, now: int, by: int) -> int:
-        epochs = self.shown.epochs if self.shown else (now,)
-        return epochs[min(max(epochs.index(now) + by, 0), len(epochs) - 1)]
-
-    def _epoch_of(self, text: str) -> int:
-        epochs = self.shown.epochs if self.shown else ()
-        if not text.isdecimal() or int(text) not in epochs:
-            kept = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch yet"
-            raise RequestError(f"this run keeps filters of {kept}, not of {text!r}")
-        return int(text)
+    def epochs(self) -> tuple[int, ...]:
+        return self.shown.epochs if self.shown else ()
 
     def figure(self) -> DrawFigure | None:
         """All kernels of the layer; those of both networks if these are in view."""
@@ -213,20 +195,6 @@ class KernelsPage(InspectPage):
 
     def action_beside(self) -> None:
         self.beside = not self.beside
-
-    def action_earlier(self) -> None:
-        self._step(-1)
-
-    def action_later(self) -> None:
-        """Go to the next epoch; the last one follows the run."""
-        self._step(1)
-
-    def _step(self, by: int) -> None:
-        shown = self.shown
-        if shown is None or shown.epoch not in shown.epochs:
-            self.notify("this network keeps no filters of earlier epochs", severity="warning")
-        else:
-            self._go_to_epoch(self._step_epoch(self.epoch if self.epoch in shown.epochs else shown.epoch, by))
 
     def action_zoom(self) -> None:
         """Enlarge the filter under the cursor; an enlarged filter leads to its unit."""
