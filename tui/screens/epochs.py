@@ -27,10 +27,6 @@ class EpochPage(InspectPage):
         """Why there are no epochs to step through."""
         return f"this network keeps no {self.keeps} of earlier epochs"
 
-    def follow_latest(self) -> None:
-        """Choose the latest epoch, without drawing it."""
-        self.set_reactive(EpochPage.epoch, -1)
-
     def epoch_settings(self) -> list[Setting]:
         """The epoch, if there are several."""
         if len(self.epochs()) < 2:

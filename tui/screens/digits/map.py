@@ -116,7 +116,7 @@ class MapPage(EpochPage):
     def forget(self) -> None:
         """Drop the maps, and the chosen epoch, which another network may not have."""
         self.maps = {}
-        self.follow_latest()
+        self.set_reactive(EpochPage.epoch, -1)
 
     @property
     def shown(self) -> ImagesEmbedded | None:
@@ -206,7 +206,7 @@ class MapPage(EpochPage):
 
     def watch_mapped(self) -> None:
         """Follow the latest epoch again: other layers have other epochs."""
-        self.follow_latest()
+        self.set_reactive(EpochPage.epoch, -1)
 
     def unused(self) -> set[str]:
         return set() if len(self.epochs()) > 1 else {"earlier", "later"}

@@ -77,7 +77,7 @@ class KernelsPage(EpochPage):
     def forget(self) -> None:
         """Drop the answers, and the chosen epoch, which another network may not have."""
         self.shown = self.other = None
-        self.follow_latest()
+        self.set_reactive(EpochPage.epoch, -1)
 
     def in_reach(self) -> Movable | None:
         return self.grid

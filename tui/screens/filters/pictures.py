@@ -11,7 +11,7 @@ from textual.containers import Container
 
 from engine.figures.requests import DrawFigure
 from engine.inspection.requests import UNIT_LAYERS, UnitLayerName, VisualiseUnits
-from engine.inspection.unit_events import PicturesAdvanced, UnitPicture, UnitsVisualised
+from engine.inspection.unit_events import PicturesAdvanced, UnitsVisualised
 from engine.network.events import NetworkEvent
 from engine.request import Request
 from tui.drawing.raster import PIXEL
@@ -141,8 +141,10 @@ class PicturesPage(InspectPage):
             return ""
         if not isinstance(event, UnitsVisualised):
             return "noise becomes what excites each unit most; the digits that do are found afterwards"
-        at = min(self.grid.cursor, len(event.units) - 1)
-        return f"{_said(event.layer, event.units[at])}   {glyphs().dot}   above each: ratio of both"
+        unit = event.units[min(self.grid.cursor, len(event.units) - 1)]
+        best = f"{unit.activation:.3f}, by digit {unit.digit} {unit.digit_activation:.3f}"
+        said = f"{unit_title(event.layer, unit.unit)}: {best if unit.digit >= 0 else 'no digit excites it'}"
+        return f"{said}   {glyphs().dot}   above each: ratio of both"
 
     # Settings and keys
 
@@ -165,9 +167,3 @@ class PicturesPage(InspectPage):
         if shown := self.shown:
             unit = shown.numbers[min(self.grid.cursor, len(shown.numbers) - 1)]
             cast(UnitPage, self.desk.pages["unit"]).open(self.pictured, unit, self.page)
-
-
-def _said(layer: str, unit: UnitPicture) -> str:
-    if unit.digit < 0:
-        return f"{unit_title(layer, unit.unit)}: no digit excites it"
-    return f"{unit_title(layer, unit.unit)}: {unit.activation:.3f}, by digit {unit.digit} {unit.digit_activation:.3f}"

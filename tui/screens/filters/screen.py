@@ -25,20 +25,11 @@ class FiltersScreen(InspectPages):
     colours = "diverging"
     page_types = (KernelsPage, PicturesPage, UnitPage)
 
-    @property
-    def kernels(self) -> KernelsPage:
-        """The page of the kernels."""
-        return cast(KernelsPage, self.pages["conv1"])
-
-    @property
-    def pictures(self) -> PicturesPage:
-        """The page of what all units of a layer look for."""
-        return cast(PicturesPage, self.pages["pictures"])
-
-    @property
-    def unit(self) -> UnitPage:
-        """The page of one unit."""
-        return cast(UnitPage, self.pages["unit"])
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernels = cast(KernelsPage, self.pages["conv1"])
+        self.pictures = cast(PicturesPage, self.pages["pictures"])
+        self.unit = cast(UnitPage, self.pages["unit"])
 
     def body(self) -> Iterable[Widget]:
         """All pages, since other screens lead to them at once."""
@@ -74,11 +65,12 @@ class FiltersScreen(InspectPages):
 
     def action_zoom(self) -> None:
         """Do as the page does, also where a picture is clicked."""
-        cast(KernelsPage, self.page).action_zoom()
+        cast("KernelsPage | PicturesPage | UnitPage", self.page).action_zoom()
 
     async def action_back(self) -> None:
-        """Return to the kernels; from there, leave the enlarged filter, or return to the screen that led here."""
-        if self.page is self.kernels:
+        """Go back from a unit to where it was opened, here or on another screen; to the kernels; and on from there."""
+        before = self.unit.before
+        if self.page is self.kernels or (self.page is self.unit and not before and self.host.led_to(self.mode)):
             await InspectScreen.action_back(self)
         else:
-            self.at = self.first
+            self.unit.before, self.at = "", before or self.first

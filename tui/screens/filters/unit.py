@@ -185,14 +185,6 @@ class UnitPage(InspectPage):
         if layer != "hidden":
             self.desk.host.show_channel(layer, unit)
 
-    def action_back(self) -> None:
-        """Go back to where the unit was opened, on this screen or another."""
-        before, self.before = self.before, ""
-        if not before and self.desk.host.led_to(self.desk.mode):
-            self.desk.host.go_back(self.desk.mode)
-        else:
-            self.desk.at = before or self.desk.first
-
 
 class _Units:
     """The units of a layer, one of which the page shows: the arrow keys go from one to the next."""
