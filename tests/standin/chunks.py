@@ -54,6 +54,12 @@ def _short_epochs() -> Iterator[None]:
         yield
 
 
+def _data(device: str) -> Dataset:
+    """On `device`, with few images to evaluate: most of the time would go there."""
+    data = returned(load("mnist", choose_device(device)))
+    return Dataset(data.name, data.train, data.val.first(60), data.test.first(60))
+
+
 def _state(request: Train, data: Dataset) -> TrainingState:
     return TrainingState.fresh(request, data.train.labels.device)
 
@@ -81,7 +87,7 @@ def _single_steps() -> Iterator[None]:
 @_short_epochs()
 def same_as_single_steps(device: str, _: Path) -> None:
     """Two epochs in chunks give the bits of two epochs of single steps: weights, moments, averages and losses."""
-    data = returned(load("mnist", choose_device(device)))
+    data = _data(device)
     for request in (PLAIN, EVERYTHING, replace(PLAIN, train_size=64, batch_size=64), *ROBUST):
         chunked, single = _state(request, data), _state(request, data)
         before = chunked.tensors()
@@ -110,7 +116,7 @@ def _close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None
 
 def graph_is_its_body(device: str) -> None:
     """Two epochs by CUDA graphs have the bits of two epochs of the same work launched kernel by kernel."""
-    data = returned(load("mnist", choose_device(device)))
+    data = _data(device)
     for request in (Train(train_size=2000, epochs=2), replace(EVERYTHING, train_size=1985, batch_size=64)):
         graphs, kernels = _state(request, data), _state(request, data)
         ready = loop.prepared(request, data, graphs)
@@ -136,7 +142,7 @@ def _same_numbers(one: Sequence[Event], other: Sequence[Event]) -> None:
 @_short_epochs()
 def whole_at_any_event(device: str, root: Path) -> None:
     """At each event the state is of one moment, although the device is ahead; looking at it changes nothing."""
-    data = returned(load("mnist", choose_device(device)))
+    data = _data(device)
     seen, unseen = _state(EVERYTHING, data), _state(EVERYTHING, data)
     ahead = 0
     for event in train(EVERYTHING, data, seen):
@@ -208,7 +214,7 @@ def from_a_cpu_and_back(device: str, root: Path) -> None:
 @_short_epochs()
 def diverging(device: str, _: Path) -> None:
     """A loss that is no number is seen at the end of its chunk, and the weights of the last epoch are kept."""
-    data = returned(load("mnist", choose_device(device)))
+    data = _data(device)
     images = data.train.images.clone()
     data = Dataset(data.name, Split(images, data.train.labels), data.val, data.test)
     request = replace(PLAIN, batch_norm=True, epochs=3)

@@ -158,8 +158,8 @@ def operations(device: str) -> Iterator[Operation]:
     yield Operation("transfer", MeasureTransfer(what=CNN, device=device, count=10, steps=4), 1e-4)
     yield Operation("one digit's corruptions", ShowCorruptions(what=BN, device=device))
     yield Operation("corruptions", MeasureCorruptions(what=CNN, others=(BN,), device=device, count=4))
-    yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=30), 1e-4)
-    yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=4, restarts=2), 1e-2)
+    yield Operation("certify", Certify(what=CNN, device=device, epsilons=(0.0, 0.005, 0.02), count=12), 1e-4)
+    yield Operation("certify digit", CertifyDigit(what=BN, device=device, steps=2, restarts=2), 1e-2)
     yield from _claims(device)
     yield Operation("report", Report(what=(BN,), device=device, robustness=True, count=8), 1e-4)
 

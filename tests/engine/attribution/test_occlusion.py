@@ -89,7 +89,8 @@ def test_it_is_the_notebooks_loop(networks: tuple[CNN, nn.Module], mnist: Datase
     """To 1e-6; where the loop itself rounds by more than that in single precision, to its own error."""
     ours, theirs = networks
     network = OcclusionNetwork(ours)
-    for index, stride in itertools.product(TEN, (1, 2, 3)):
+    # The loop takes a forward pass a position: at stride 1, two digits take as long as the others together.
+    for index, stride in (*((index, 1) for index in TEN[:2]), *itertools.product(TEN[2:6], (2, 3))):
         image, label = mnist.test.images[index], int(mnist.test.labels[index])
         expected = notebook.occlusion_fixed(theirs, image, label, patch_size, stride)
         found = swept(network, image, BLACK, patch_size, stride).map()[..., label].float().numpy()
