@@ -3,8 +3,8 @@
 Requests go in, events come out. The work is done in five lanes, each a thread: training, where requests are queued;
 analysis, where a new request replaces older ones; files, where run folders are read and changed even while the other
 lanes are busy; devices, where a driver or a disk that hangs keeps nobody else waiting; and cluster, whose work other
-processes do. The lanes that compute take turns, step by step. Nothing here imports PyTorch; a lane's thread does so at
-its first request.
+processes do. The lanes that compute for long take turns, step by step. Nothing here imports PyTorch; a lane's thread
+does so at its first request.
 """
 
 from __future__ import annotations
@@ -83,10 +83,13 @@ class Stream:
             self._woken, self._woken_at = True, time.monotonic()
         self._wake()
 
-    @property
-    def empty(self) -> bool:
-        """Whether no event waits; then the reader may have been woken because a job has ended."""
+    def quiet(self) -> bool:
+        """Whether no event waits, since the reader was woken for a job that has ended or paused.
+
+        Then the reader, which may come back later, is woken again for the next event.
+        """
         with self._lock:
+            self._woken = self._woken and bool(self._waiting)
             return not self._waiting
 
     def drain(self) -> list[tuple[Job, Event]]:
@@ -97,7 +100,7 @@ class Stream:
 
 
 class Turns:
-    """Lets one lane compute at a time, first come, first served.
+    """Lets one lane compute for long at a time, first come, first served.
 
     PyTorch gives each calling thread as many workers as there are cores. Two such groups wait for each other at every
     barrier: at the same time, a training step and an analysis each take several times as long as one after the other.
@@ -328,10 +331,9 @@ class Lab:
         """The events since the last call, each with its job."""
         return self._stream.drain()
 
-    @property
     def quiet(self) -> bool:
-        """Whether there is nothing to drain; a job may have ended."""
-        return self._stream.empty
+        """Whether there is nothing to drain, since a job has ended or paused; then `wake` is called for what comes."""
+        return self._stream.quiet()
 
     def unfinished(self, lane: LaneName) -> list[Job]:
         """The running and waiting jobs of a lane."""

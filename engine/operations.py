@@ -101,7 +101,7 @@ OPERATIONS: dict[type[Request], Entry] = {
     WatchDevices: Entry("devices", "engine.telemetry.sampler:watch_devices", computes=False),
     WarmUp: Entry("training", "engine.network.loading:warm_up", computes=False),
     OpenWeights: Entry("analysis", "engine.network.loading:open_weights"),
-    Summarise: Entry("analysis", "engine.inspection.layers:summarise"),
+    Summarise: Entry("analysis", "engine.inspection.layers:summarise", computes=False),
     Evaluate: Entry("analysis", "engine.inspection.predictions:evaluate_split"),
     Audit: Entry("analysis", "engine.inspection.audit:audit"),
     Embed: Entry("analysis", "engine.inspection.embedding:embed"),

@@ -40,6 +40,9 @@ from tui.workspace import Notice, Workspace
 DRAW_INTERVAL = 0.4
 """Minimum seconds between redraws of a run's progress: redrawing every 0.1 s epoch would leave no time for keys."""
 
+SOON = 0.01
+"""Seconds after which the end of a job is taken in, if it says nothing more: until then its last words are drawn."""
+
 FOLLOW_INTERVAL = 0.5
 """Seconds between checks for what other processes have done to the open run."""
 
@@ -195,8 +198,8 @@ class MnistTui(SturdyApp):
         self.post_message(self.LabSpoke())
 
     def on_mnist_tui_lab_spoke(self) -> None:
-        if self.workspace.lab.quiet:  # at most a job has ended: first show what it has said
-            self.call_after_refresh(self._take_in)
+        if self.workspace.lab.quiet():  # a job has ended or paused: first show what it has said
+            self.set_timer(SOON, self._take_in)  # of the app: a screen may be gone before its next frame
         else:
             self._take_in()
 

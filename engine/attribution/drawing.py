@@ -13,12 +13,12 @@ from torch.nn.functional import max_pool2d
 
 from engine.attribution.events import DrawingExplained
 from engine.attribution.occlusion import network_of
-from engine.attribution.patch_sweep import cover, drop_by_pixel
+from engine.attribution.patch_sweep import OcclusionNetwork, cover, drop_by_pixel
 from engine.attribution.patched_forward import PatchedImage
 from engine.attribution.requests import ExplainDrawing
 from engine.event import Event
 from engine.geometry import IMAGE_SIZE
-from engine.inspection.loaded import open_network
+from engine.inspection.loaded import LoadedNetwork, open_network
 from engine.inspection.prepared import placed
 from engine.network.devices import threads_set
 from engine.request import RequestError
@@ -43,34 +43,40 @@ def explain_drawing(request: ExplainDrawing, root: Path) -> Generator[Event, Non
     loaded = yield from open_network(request, root)
     if not request.raw:  # as bytes, like MNIST's digits: a drawing that is kept is the same for the network
         levels = np.rint(255 * placed(levels.astype(np.float32) / 255)).astype(np.uint8)
-    image = levels.astype(np.float32) / 255
-    pixels = torch.from_numpy(image).to(loaded.device, loaded.dtype)[None]  # (1, 28, 28)
-    network = network_of(loaded)
-    with threads_set(1), torch.inference_mode():
-        whole = PatchedImage(network.quick or network.exact, pixels)
-        answer = int(whole.probabilities.argmax())
-        occluded = _occluded(whole, pixels, request.baseline)[:, answer].view(_SIDE, _SIDE)
-        drops = whole.probabilities[answer] - occluded
-        conv1, conv2 = whole.maps()
-        explained = DrawingExplained(
-            name=loaded.name,
-            variant=loaded.variant,
-            epoch=loaded.epoch,
-            files=("drawing",),
-            centred=not request.raw,
-            inverted=(False,),
-            predictions=(answer,),
-            probabilities=(tuple(whole.probabilities.tolist()),),
-            images=image[None],
-            **_strongest("conv1", conv1),
-            **_strongest("conv2", conv2),
-            baseline=request.baseline,
-            patch_size=PATCH_SIZE,
-            stride=STRIDE,
-            occluded=occluded.float().cpu().numpy(),
-            drop=drop_by_pixel(drops[None], PATCH_SIZE, STRIDE)[0].float().cpu().numpy(),
-        )
+    with threads_set(1):
+        explained = _explained(request, loaded, network_of(loaded), levels.astype(np.float32) / 255)
     yield explained
+
+
+@torch.inference_mode()
+def _explained(
+    request: ExplainDrawing, loaded: LoadedNetwork, network: OcclusionNetwork, image: np.ndarray
+) -> DrawingExplained:
+    """`image` (28, 28) in [0, 1], as the network receives it, explained."""
+    pixels = torch.from_numpy(image).to(loaded.device, loaded.dtype)[None]  # (1, 28, 28)
+    whole = PatchedImage(network.quick or network.exact, pixels)
+    answer = int(whole.probabilities.argmax())
+    occluded = _occluded(whole, pixels, request.baseline)[:, answer].view(_SIDE, _SIDE)
+    drops = whole.probabilities[answer] - occluded
+    conv1, conv2 = whole.maps()
+    return DrawingExplained(
+        name=loaded.name,
+        variant=loaded.variant,
+        epoch=loaded.epoch,
+        files=("drawing",),
+        centred=not request.raw,
+        inverted=(False,),
+        predictions=(answer,),
+        probabilities=(tuple(whole.probabilities.tolist()),),
+        images=image[None],
+        **_strongest("conv1", conv1),
+        **_strongest("conv2", conv2),
+        baseline=request.baseline,
+        patch_size=PATCH_SIZE,
+        stride=STRIDE,
+        occluded=occluded.float().cpu().numpy(),
+        drop=drop_by_pixel(drops[None], PATCH_SIZE, STRIDE)[0].float().cpu().numpy(),
+    )
 
 
 _SIDE = (IMAGE_SIZE - PATCH_SIZE) // STRIDE + 1

@@ -14,6 +14,7 @@ from engine.geometry import IMAGE_SIZE, POOL, Field
 from engine.inspection.events import LayerSummary, NetworkSummarised
 from engine.inspection.loaded import open_network
 from engine.inspection.requests import Summarise
+from engine.network.devices import threads_set
 from engine.network.model import CNN
 from engine.network.pooling import MaxPool
 
@@ -31,7 +32,7 @@ def layer_summaries(model: CNN) -> tuple[LayerSummary, ...]:
     """Each layer with its input and output shapes, measured by running `model` on one image."""
     summaries, counts = [], dict.fromkeys(_NAMES.values(), 0)
     field = Field(1, 1, 0)
-    with torch.inference_mode():
+    with threads_set(1), torch.inference_mode():
         x = next(model.parameters()).new_zeros(1, model.architecture.in_channels, IMAGE_SIZE, IMAGE_SIZE)
         for layer in (*model.conv1, *model.conv2, *model.fc):
             before, x = x, layer(x)

@@ -100,7 +100,8 @@ def threads_set(threads: int) -> Iterator[None]:
     """`set_threads` within the context: the calling thread goes on to other work with as many as it had before.
 
     A single one suits work of a few milliseconds: to wake another takes as long, and a run that trains at the same time
-    is not kept waiting at each of its barriers.
+    is not kept waiting at each of its barriers. A thread that uses PyTorch for the first time meanwhile keeps this
+    number, unless it sets its own, as runs and benchmarks do.
     """
     before = torch.get_num_threads()
     set_threads(threads)

@@ -122,6 +122,19 @@ def test_stream_keeps_results_in_order_and_the_latest_progress() -> None:
     assert stream.drain() == []
 
 
+def test_a_reader_that_has_heard_nothing_is_woken_for_the_next_event() -> None:
+    wakes = Wakes()
+    stream, (job, _) = Stream(wakes), jobs()
+    stream.wake()  # a job has ended
+    assert stream.quiet()
+    stream.put(job, result("x"))
+    assert wakes.count == 2
+    assert not stream.quiet()
+    stream.put(job, result("y"))
+    assert wakes.count == 2  # it has been woken, and not yet taken any
+    assert len(stream.drain()) == 2
+
+
 def test_stream_wakes_at_once_for_results_and_seldom_for_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine.lab, "PROGRESS_INTERVAL", 1e6)
     wakes = Wakes()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import torch
 from rich.console import Console
 
 from engine.benchmark import analysis, effort, machine, training
@@ -16,6 +17,7 @@ from engine.benchmark.events import BenchFinished, SectionName
 from engine.benchmark.requests import Bench
 from engine.event import Event, WorkAdvanced, to_json
 from engine.figures.drawing.figure import figure_of, stem_of
+from engine.network.gpu import bf16_pays
 from engine.request import Request
 from tests import bench_table
 from tests.engine.figures.pages import caption, inside

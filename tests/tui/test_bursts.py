@@ -18,7 +18,7 @@ from tests.tui.driving import until
 from tui.app import MnistTui
 from tui.keys import COMMANDS, SCREENS
 from tui.palette import PaletteScreen
-from tui.screens.dialogs import LineScreen
+from tui.screens.dialogs import HelpScreen, LineScreen
 from tui.screens.frame import LabScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.train import TrainScreen
@@ -170,3 +170,25 @@ async def _runs_listed(pilot: Pilot[int]) -> None:
 async def _taken_in(pilot: Pilot[int]) -> None:
     for _ in range(3):
         await pilot.pause()
+
+
+async def test_the_end_of_a_job_is_taken_in_though_a_dialog_closes(still_app: MakeApp) -> None:
+    """It comes without an event, and is taken in a moment later, whatever happens to the screen in between."""
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        stream = app.workspace.lab._stream
+        await until(pilot, lambda: bool(app.workspace.engine) and not stream._woken)
+        taken, take_in = list[bool](), app.workspace.take_in
+
+        def counted() -> None:
+            taken.append(isinstance(app.screen, HelpScreen))
+            take_in()
+
+        app.workspace.take_in = counted  # type: ignore[method-assign]
+        await pilot.press("question_mark")
+        assert isinstance(app.screen, HelpScreen)
+        taken.clear()
+        stream.wake()
+        app.simulate_key("escape")
+        await until(pilot, lambda: bool(taken) and not isinstance(app.screen, HelpScreen))
+        assert not stream._woken

@@ -89,17 +89,25 @@ async def test_a_stroke_is_drawn_with_its_answer_unless_that_takes_long(
         screen = await go(pilot, "9", DrawScreen)
         await settled(pilot, screen)
         blank = words(screen.canvas)
-        await tap(pilot, "space")
-        if patience < 1:
-            await until(pilot, lambda: words(screen.canvas) != blank)
-        else:
-            await pilot.pause(0.05)
-            assert words(screen.canvas) == blank
-        assert screen.shown is None
-        GO_ON.set()
+        drawn_at = list[bool]()
+        draw_canvas = screen.canvas.redraw
+
+        def noted() -> None:
+            drawn_at.append(screen.shown is not None)
+            draw_canvas()
+
+        monkeypatch.setattr(screen.canvas, "redraw", noted)
+        try:
+            await tap(pilot, "space")
+            if patience < 1:
+                await until(pilot, lambda: words(screen.canvas) != blank)
+                assert screen.shown is None
+        finally:
+            GO_ON.set()
         await settled(pilot, screen)
         assert words(screen.canvas) != blank
         assert screen.shown
+        assert drawn_at == [patience > 1]
 
 
 async def test_moving_the_lifted_pen_draws_nothing(still_app: MakeApp) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.style import Style
 from textual._styles_cache import StylesCache
 from textual.geometry import Region
@@ -25,6 +26,7 @@ from tui.screens.model import ModelScreen
 from tui.widgets.bars import Bars
 from tui.widgets.cells import CellWidget
 from tui.widgets.layers import LayerTable, explained
+from tui.widgets.lines import ProgressLine
 from tui.widgets.pictures import Legend, Raster, RasterGrid, Sheet, write_over
 
 SHARES = [0.0, 0.9, 0.05, 0.0, 0.03, 0.0, 0.0, 0.02, 0.0, 0.0]
@@ -51,16 +53,17 @@ def lines(widget: Bars | LayerTable | Legend | Raster | RasterGrid, width: int, 
 # Rows of cells
 
 
+def looks(strips: Sequence[Strip]) -> list[list[Cell]]:
+    """The characters and styles."""
+    return [[(c, style or Style.null()) for text, style, _ in strip for c in text] for strip in strips]
+
+
 @pytest.mark.parametrize("colour", [True, False])
 async def test_rows_look_as_textual_renders_them(
     still_app: MakeApp, monkeypatch: pytest.MonkeyPatch, exact_engine: None, *, colour: bool
 ) -> None:
     if not colour:
         monkeypatch.setenv("NO_COLOR", "1")
-
-    def looks(strips: Sequence[Strip]) -> list[list[Cell]]:
-        return [[(c, style or Style.null()) for text, style, _ in strip for c in text] for strip in strips]
-
     app, crop = still_app(), Region(3, 0, 20, 2)
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await go(pilot, "4", FiltersScreen)
@@ -77,6 +80,34 @@ async def test_rows_look_as_textual_renders_them(
                         looks(cache.render_widget(widget, region)) for cache in (widget._styles_cache, StylesCache())
                     )
                     assert ours == usual
+
+
+@pytest.mark.parametrize("text", ["cafe\u0301", "a\u0300\u0301b", "漢字", "漢\u0301字", "aaa漢字漢字", "\u0301"])
+async def test_a_row_has_the_width_of_its_widget(still_app: MakeApp, text: str) -> None:
+    """With letters that combine, and where a wide one is cut into halves."""
+    line = ProgressLine()
+    async with showing(still_app, line, 8, 1):
+        line.show(text)
+        (strip,) = line.render_lines(line.size.region)
+        assert sum(cell_len(part) for part, _, _ in strip) == 8
+        assert strip.cell_length == 8
+
+
+async def test_a_theme_reaches_screens_that_are_not_in_front(still_app: MakeApp, exact_engine: None) -> None:
+    app = still_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot, await go(pilot, "4", FiltersScreen))
+        for key in ("2", "t", "4"):
+            await pilot.press(key)
+        await drawn(pilot)
+        assert not app.current_theme.dark
+        for widget in app.screen.query(CellWidget):
+            region = widget.size.region
+            before = looks(widget.render_lines(region))
+            widget._rows = []
+            widget._styles_cache.clear()
+            widget.redraw()
+            assert looks(widget.render_lines(region)) == before
 
 
 # Bars

@@ -28,9 +28,20 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
             row += [(character, style) for character in text]
             continue
         for character in shown(text):
-            row.append((character, style))
-            row.extend([("", style)] * (width(character) - 1))
+            cells_taken = width(character)
+            if not cells_taken and row:  # it combines with the one before
+                row[-1] = (row[-1][0] + character, row[-1][1])
+            else:
+                row += [(character, style), *[("", style)] * (cells_taken - 1)]
     return row
+
+
+def cut(row: list[Cell], end: int) -> list[Cell]:
+    """The first `end` cells of `row`; of a wide character that is cut into halves, a blank is left."""
+    kept = row[:end]
+    if kept and len(row) > end and width(kept[-1][0]) > 1:
+        kept[-1] = (" ", kept[-1][1])
+    return kept
 
 
 def trimmed(row: list[Cell], least: int) -> list[Cell]:
@@ -48,10 +59,7 @@ def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
     if len(row) <= width:
         return row
     mark = cells((glyphs().ellipsis, style))
-    kept = row[: max(0, width - len(mark))]
-    if kept and not row[len(kept)][0]:  # the first half of a wide character
-        kept[-1] = (" ", style)
-    return (kept + mark)[:width]
+    return (cut(row, max(0, width - len(mark))) + mark)[:width]
 
 
 def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
@@ -59,4 +67,4 @@ def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[
     gap = width - len(left) - len(right)
     if gap < 1:
         right, gap = [], max(0, width - len(left))
-    return left[:width] + [fill] * gap + right
+    return cut(left, width) + [fill] * gap + right

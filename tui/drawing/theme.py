@@ -116,7 +116,7 @@ def ink(app: App[object], name: str, *, bold: bool = False, reverse: bool = Fals
 
 @lru_cache(1024)
 def _style(colour: str, bold: bool, reverse: bool) -> Style:
-    """One object for equal styles, like the blanks of widgets."""
+    """One object for equal styles: cells of two frames are then equal at once, without a comparison by values."""
     return Style(color=colour, bold=bold or None, reverse=reverse or None)
 
 

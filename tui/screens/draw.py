@@ -98,7 +98,7 @@ class DrawScreen(InspectScreen):
         self._drawn: DrawingExplained | None = None
         """The answer that the panels show."""
         self._drawn_how: tuple[object, ...] = ()
-        """How they show it; empty before they were first drawn."""
+        """How they and the legend show it; empty before they were first drawn."""
 
     def body(self) -> Iterable[Widget]:
         """The canvas and the pen; beside them what the network receives, the moving patch, the answer, the channels."""
@@ -257,7 +257,8 @@ class DrawScreen(InspectScreen):
         To draw first would delay the answer by more than the stroke gains: the network's thread would wait for this
         one wherever it runs Python, and then the frame of the answer for that of the stroke.
         """
-        self.inquiry.ask(self.wanted, self.kept)
+        if self.app.screen is self:
+            self.inquiry.ask(self.wanted, self.kept)
         if self.inquiry.job is None:
             self.update()
         elif self._patience is None:

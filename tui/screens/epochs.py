@@ -47,6 +47,8 @@ class EpochPage(InspectPage):
 
     def _epoch_of(self, text: str) -> int:
         epochs = self.epochs()
+        if not epochs:
+            raise RequestError(self.no_epochs())
         if not text.isdecimal() or int(text) not in epochs:
             raise RequestError(f"this run keeps {self.keeps} of epochs {epochs[0]} to {epochs[-1]}, not of {text!r}")
         return int(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,7 +15,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.drawing.cells import Cell, cells, spread
+from tui.drawing.cells import Cell, cells, cut, spread
 from tui.drawing.pixels import pixels_of
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
@@ -30,10 +29,7 @@ def _over(base: Style, style: Style) -> Style:
     return style if style.color and style.bgcolor else base + style
 
 
-@lru_cache(64)
-def _blank(style: Style) -> Cell:
-    """One object for equal styles: cells of two frames are then equal at once, without a comparison by values."""
-    return " ", style
+_BLANK: Cell = (" ", Style.null())
 
 
 def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list[Cell]:
@@ -47,14 +43,14 @@ def title_row(widget: Widget, title: str, facts: list[Cell], width: int) -> list
 class _Strips(StylesCache):
     """The rows of a cell widget as strips of Textual's.
 
-    One without borders and padding has no need of what Textual does for these at each row, which takes longer than to
-    make the row.
+    One without borders and the like has no need of what Textual does for these at each row, which takes longer than to
+    make the row. Textual calls `clear` for what changes all rows: styles, the size, the theme and with it the filters.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._bare: bool | None = None
-        """Whether the widget has no borders and no padding; None while unknown."""
+        """Whether the widget has only text and background; None while unknown."""
         self._base: Style | None = None
         self._background: Color | None = None
 
@@ -65,14 +61,16 @@ class _Strips(StylesCache):
         return self._base
 
     def clear(self) -> None:
-        """Forget everything; Textual calls this also when a style has changed."""
+        """Forget everything."""
         super().clear()
         self._bare = self._base = self._background = None
 
     def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
         """The rows of the region `crop` of the widget."""
         if self._bare is None:
-            self._bare = not any(widget.styles.gutter)
+            styles = widget.styles
+            framed = any(styles.gutter) or any(kind for kind, _ in styles.outline)
+            self._bare = not framed and widget.opacity == styles.text_opacity == 1 and not styles.tint.a
         if not self._bare:
             return super().render_widget(widget, crop)
         width = widget.size.width
@@ -133,9 +131,8 @@ class CellWidget(Widget):
             self.refresh(*changed)
 
     def _fitted(self, rows: Iterable[list[Cell]], width: int, height: int) -> list[list[Cell]]:
-        blank = _blank(self._styles_cache.base(self))
-        fitted = [row[:width] + [blank] * (width - len(row)) for row in rows][:height]
-        return fitted + [[blank] * width for _ in range(height - len(fitted))]
+        fitted = [cut(row, width) + [_BLANK] * (width - len(row)) for row in rows][:height]
+        return fitted + [[_BLANK] * width for _ in range(height - len(fitted))]
 
     @staticmethod
     def _difference(old: list[Cell], new: list[Cell], y: int) -> Iterator[Region]:
@@ -174,5 +171,5 @@ class CellWidget(Widget):
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self._draw_anew))
 
     def _draw_anew(self) -> None:
-        self._styles_cache.clear()
         self.redraw()
+        self.refresh()  # the blanks too, which have the theme's background

@@ -119,7 +119,7 @@ class Chart(CellWidget):
     def _style(self, name: str, ground: str) -> Style:
         """The style of ink over a band, either of which may be missing; without ink, it is that of the bands."""
         if not ground:
-            return ink(self.app, name) if name else self.rich_style
+            return ink(self.app, name) if name else Style.null()
         paper, *colours = (Color.parse(solid(self.app, each)) for each in ("background", *ground.split()))
         tints = [paper.blend(colour, _TINT).rich_color for colour in colours]
         return (
