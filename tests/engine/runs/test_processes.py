@@ -18,7 +18,8 @@ import pytest
 from msgspec.structs import replace
 
 from engine.data.datasets import Dataset
-from engine.event import Cancelled
+from engine.event import Event
+from engine.operations import end as ended
 from engine.request import RequestError
 from engine.runs import catalogue, processes
 from engine.runs.folder import RunFolder, ask_to_stop
@@ -294,12 +295,14 @@ def test_signs_of_life_and_a_wish(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_asked_to_stop_it_stops_and_can_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "LOOK", 0.001)
     work = train_run(replace(SHORT, epochs=100_000), tmp_path)
-    for event in work:
+    events = list[Event]()
+    for event in work:  # the epoch may be told of while the next one trains
+        events.append(event)
         if isinstance(event, EpochFinished):
             break
     folder = only(tmp_path)
     assert ask_to_stop(folder) == f"process {os.getpid()}"
-    events = list(work)
+    events += work
     assert isinstance(events[-1], RunCancelled)
     assert folder.history().state == "stopped"
     assert not folder.stop_file.exists()
@@ -307,11 +310,12 @@ def test_asked_to_stop_it_stops_and_can_go_on(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(RequestError, match="is not running, so it cannot be stopped"):
         ask_to_stop(folder)
     assert not folder.stop_file.exists()
-    steps = [event for event in events if isinstance(event, BatchTrained)]
     again = resume_run(Resume(what=str(folder.path)), tmp_path)
     first = next(event for event in again if isinstance(event, BatchTrained))
-    assert first.step == (steps[-1].step % steps[-1].steps + 1 if steps else 1)
-    again.throw(Cancelled())
+    list(ended(again))
+    *_, last = (event for event in events if isinstance(event, BatchTrained))
+    done, before = (event.epoch * event.steps + event.step for event in (first, last))
+    assert done - before in (1, 2)  # the last step before the stop may not have been told of
 
 
 def test_who_may_not_write_is_told_so(killed: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
