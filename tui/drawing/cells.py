@@ -36,7 +36,7 @@ def cells(*parts: tuple[str, Style]) -> list[Cell]:
     return row
 
 
-def cut(row: list[Cell], end: int) -> list[Cell]:
+def cut_cells(row: list[Cell], end: int) -> list[Cell]:
     """The first `end` cells of `row`; of a wide character that is cut into halves, a blank is left."""
     kept = row[:end]
     if kept and len(row) > end and width(kept[-1][0]) > 1:
@@ -59,7 +59,7 @@ def clipped(row: list[Cell], width: int, style: Style) -> list[Cell]:
     if len(row) <= width:
         return row
     mark = cells((glyphs().ellipsis, style))
-    return (cut(row, max(0, width - len(mark))) + mark)[:width]
+    return (cut_cells(row, max(0, width - len(mark))) + mark)[:width]
 
 
 def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[Cell]:
@@ -67,4 +67,4 @@ def spread(left: list[Cell], right: list[Cell], width: int, fill: Cell) -> list[
     gap = width - len(left) - len(right)
     if gap < 1:
         right, gap = [], max(0, width - len(left))
-    return cut(left, width) + [fill] * gap + right
+    return cut_cells(left, width) + [fill] * gap + right

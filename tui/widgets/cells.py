@@ -15,7 +15,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.drawing.cells import Cell, cells, cut, spread
+from tui.drawing.cells import Cell, cells, cut_cells, spread
 from tui.drawing.pixels import pixels_of
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
@@ -131,7 +131,7 @@ class CellWidget(Widget):
             self.refresh(*changed)
 
     def _fitted(self, rows: Iterable[list[Cell]], width: int, height: int) -> list[list[Cell]]:
-        fitted = [cut(row, width) + [_BLANK] * (width - len(row)) for row in rows][:height]
+        fitted = [cut_cells(row, width) + [_BLANK] * (width - len(row)) for row in rows][:height]
         return fitted + [[_BLANK] * width for _ in range(height - len(fitted))]
 
     @staticmethod

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from tui.drawing.cells import Cell, cells, clipped, spread
+from tui.drawing.cells import Cell, cells, clipped, cut_cells, spread
 from tui.drawing.sparkline import sparkline
 from tui.drawing.terminal import glyphs
 from tui.drawing.theme import ink
@@ -100,7 +100,7 @@ class Gauges(CellWidget):
         shown = lines[self._top : self._top + height]
         if self._top + height < len(lines) and shown:
             mark = cells((f" {glyphs().ellipsis} more below ", quiet))
-            shown[-1] = spread(shown[-1][: max(0, width - len(mark) - 1)], mark, width, (" ", quiet))
+            shown[-1] = spread(cut_cells(shown[-1], max(0, width - len(mark) - 1)), mark, width, (" ", quiet))
         return shown
 
     def _layout(self, width: int, height: int) -> tuple[int, int]:
@@ -143,5 +143,5 @@ class Gauges(CellWidget):
             words = [(label, quiet), (padded(value, VALUE), text if gauge.value else quiet)]
             blank = [(" " * (LABEL + VALUE), quiet)]
             row = cells(*(blank if number else words), (columns, colour))
-            lines.append(row[:width] + cells((" " * max(0, width - len(row)), quiet)))
+            lines.append(spread(row, [], width, (" ", quiet)))
         return lines
